@@ -1,0 +1,226 @@
+"""The record of one comparison: what `compare` writes, and what reports, gates and the server read.
+
+`docs/record.md` describes the JSON for readers of other languages; `SCHEMA` changes with its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.core.record import Record
+
+SCHEMA = "headstart.comparison/1"
+
+
+@dataclass(frozen=True)
+class TaskRecord(Record):
+    kind: str
+    "`single_label`, `multi_label` or `regression`"
+    modality: str
+    "`text`, `text_pair` or `image`"
+    labels: tuple[str, ...]
+    "class names in the order of the scores; empty for regression"
+    metric: str
+    "name of the metric that ranks the methods"
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class ModelRecord(Record):
+    source: str
+    "what the user named: a hub name, a folder, `builtin/…`"
+    loader: str
+    "`transformers`, `timm`, `torchvision`, `module` or `builtin`"
+    kind: str
+    "`encoder`, `decoder`, `vit`, `cnn` or `module`"
+    fingerprint: str
+    "hash of all weights"
+    parameters: int
+    dimension: int
+    "size of the pooled features"
+    pooling: str
+    rungs: tuple[str, ...]
+    "names of the ladder's rungs, from input to output"
+
+
+@dataclass(frozen=True)
+class Finding(Record):
+    """One thing the audit found."""
+
+    kind: str
+    "`duplicate`, `near_duplicate`, `leak`, `conflict`, `empty`, `long`, `unreadable`, `rare_class`, `imbalance`, …"
+    severity: str
+    "`error` (the rows were left out), `warning` or `note`"
+    message: str
+    count: int = 0
+    examples: tuple[str, ...] = ()
+    "a few places, such as `reviews.csv:17`, most telling first"
+
+
+@dataclass(frozen=True)
+class SplitRecord(Record):
+    name: str
+    "`train`, `validation` or `test`"
+    size: int
+    origin: str
+    "`given` or `made (stratified)`, `made (by group)`, …"
+    class_counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataRecord(Record):
+    source: str
+    fingerprint: str
+    "hash of ids, inputs and targets of all splits"
+    columns: dict[str, str]
+    "role (`text`, `text_b`, `image`, `label`, `group`) to the column's name"
+    seed: int
+    "of the split, where one was made"
+    splits: tuple[SplitRecord, ...]
+    rows_read: int
+    rows_used: int
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnvironmentRecord(Record):
+    headstart: str
+    python: str
+    libraries: dict[str, str]
+    platform: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    device: str
+    precision: str
+    started: str
+    "UTC, ISO 8601"
+
+
+@dataclass(frozen=True)
+class Point(Record):
+    """One point of a training curve."""
+
+    epoch: float
+    step: int
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    validation_value: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Trial(Record):
+    """One configuration tried on validation."""
+
+    configuration: dict[str, Any]
+    "the fields in which this trial differs from the method's defaults"
+    validation_value: float | None
+    validation_loss: float | None = None
+    seconds: float | None = None
+    status: str = "ok"
+    "`ok`, `diverged` or `failed: …`"
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class SeedRun(Record):
+    seed: int
+    validation_value: float | None
+    value: float | None
+    "the metric on test"
+    train_seconds: float | None
+    best_epoch: float | None = None
+    curve: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassRow(Record):
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True)
+class Row(Record):
+    """One method. `value`, `low`, `high` are of the test split, as a mean over seeds, with a 95 % interval."""
+
+    method: str
+    status: str
+    "`ok`, `diverged`, `not applicable: …`, `failed: …` or `not run`"
+    metric: str
+    configuration: dict[str, Any] = field(default_factory=dict)
+    "every field of the method as it was run"
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    validation_value: float | None = None
+    learning_rate: float | None = None
+    trained_parameters: int | None = None
+    trained_share: float | None = None
+    peak_memory_bytes: int | None = None
+    train_seconds: float | None = None
+    "median over seeds of one training at the chosen configuration"
+    tuning_seconds: float | None = None
+    "all trials together"
+    latency_seconds: float | None = None
+    "median for one example at batch size 1"
+    artifact_bytes: int | None = None
+    difference: float | None = None
+    "this method's value less the reference's, paired by example"
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    "paired permutation test of no difference from the reference"
+    p_adjusted: float | None = None
+    "after Holm's correction over the methods compared"
+    control: bool = False
+    seeds: tuple[SeedRun, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    "rows: true class, columns: predicted class; summed over seeds"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict(Record):
+    method: str | None
+    "the method to use"
+    sentence: str
+    reference: str | None = None
+    "the best method by validation, against which the others are tested"
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison(Record):
+    task: TaskRecord
+    model: ModelRecord
+    data: DataRecord
+    seeds: tuple[int, ...]
+    environment: EnvironmentRecord
+    rows: tuple[Row, ...]
+    verdict: Verdict
+    configuration: dict[str, Any] = field(default_factory=dict)
+    "the options with which `headstart compare` repeats this run"
+    status: str = "complete"
+    "`complete`, or `partial` where the run was stopped"
+    seconds: float | None = None
+    schema: str = SCHEMA
+
+    def row(self, method: str) -> Row:
+        return next(row for row in self.rows if row.method == method)
+
+    def __str__(self) -> str:
+        from headstart.report.terminal import table
+
+        return table(self)
+
+    def _repr_html_(self) -> str:
+        from headstart.report.page import fragment
+
+        return fragment(self)

@@ -1,0 +1,48 @@
+"""Errors a user can mend: one message that says what came, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadstartError(Exception):
+    """A mistake in the input or the surroundings. The command line prints its message and exits with 2."""
+
+    exit_code = 2
+
+
+class ConfigurationError(HeadstartError):
+    """An option, method or setting that does not exist or has a value that is not allowed."""
+
+
+class DataError(HeadstartError):
+    """A source of examples that can't be read, or that can't be used for the task."""
+
+
+class ModelError(HeadstartError):
+    """A backbone that can't be loaded, or whose structure does not carry what is asked of it."""
+
+
+class MethodError(HeadstartError):
+    """A method that can't be attached to this backbone; the message says what the method needs."""
+
+
+class ArtifactError(HeadstartError):
+    """A saved run that is incomplete, was changed, or does not fit the base model it names."""
+
+
+class ResourceError(HeadstartError):
+    """Disk, memory, permissions: the machine does not allow what was asked."""
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """`" Did you mean 'lora'?"` for a near miss of an allowed name, else an empty string."""
+    near = difflib.get_close_matches(name.lower(), list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unknown(kind: str, name: str, allowed: Iterable[str]) -> ConfigurationError:
+    """The error for a name that is not among those allowed."""
+    names = sorted(allowed)
+    return ConfigurationError(f"unknown {kind} {name!r}.{suggestion(name, names)} Allowed: {', '.join(names)}.")

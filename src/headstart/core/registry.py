@@ -1,0 +1,63 @@
+"""Register by placing a file: a registry fills itself from the modules of a package and from entry points."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from headstart.core.errors import unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names to things of one kind. Adding a thing means placing one file in `package` that registers it.
+
+    Other distributions add theirs through the entry-point group `headstart.<package's last word>`.
+    A duplicate name raises `ValueError` (it is our or a plugin's mistake); an unknown name raises
+    `ConfigurationError` with the nearest name.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._items: dict[str, T] = {}
+        self._filled = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        def place(item: T) -> T:
+            if name in self._items:
+                raise ValueError(f"{self.kind} {name!r} is registered twice: {self._items[name]!r} and {item!r}")
+            self._items[name] = item
+            return item
+
+        return place
+
+    def _fill(self) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        package: Any = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
+            entry.load()
+
+    def names(self) -> list[str]:
+        self._fill()
+        return list(self._items)
+
+    def __getitem__(self, name: str) -> T:
+        self._fill()
+        if name not in self._items:
+            raise unknown(self.kind, name, self._items)
+        return self._items[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._fill()
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())

@@ -1,0 +1,76 @@
+"""Examples: the rows of one split, lying in a memory-mapped Arrow file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.core.comparison import DataRecord
+from headstart.data.task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Input = str | tuple[str, str] | bytes
+"a text, a pair of texts, or the encoded bytes of an image"
+
+
+class Examples:
+    """Rows `rows` of an Arrow table with the input columns; targets and ids are held as arrays.
+
+    ids: [n] int64, the example's number in the whole source, unique over the splits of one `Data`.
+    targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression.
+    places: where the example came from, such as `reviews.csv:17`, for messages.
+    """
+
+    def __init__(self, table: pa.Table, rows: np.ndarray, ids: np.ndarray, targets: np.ndarray) -> None:
+        self.table, self.rows, self.ids, self.targets = table, rows, ids, targets
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: Sequence[int] | np.ndarray) -> Examples:
+        """The examples at these positions, in this order."""
+        positions = np.asarray(positions, dtype=np.int64)
+        return Examples(self.table, self.rows[positions], self.ids[positions], self.targets[positions])
+
+    def inputs(self, positions: Sequence[int] | np.ndarray | None = None) -> list[Input]:
+        """The inputs at these positions (all where None), read from the mapped file now.
+
+        The table's columns are `input` and, for text pairs, `input_b`; images are bytes (or a path to read).
+        """
+        rows = self.rows if positions is None else self.rows[np.asarray(positions, dtype=np.int64)]
+        first = self._column("input", rows)
+        if "input_b" in self.table.column_names:
+            return list(zip(first, self._column("input_b", rows)))
+        return first
+
+    def places(self, positions: Sequence[int] | np.ndarray) -> list[str]:
+        return self._column("place", self.rows[np.asarray(positions, dtype=np.int64)])
+
+    def _column(self, name: str, rows: np.ndarray) -> list[Any]:
+        return self.table.column(name).take(rows).to_pylist()
+
+
+@dataclass(frozen=True)
+class Data:
+    """A task with its three splits and the record of where they come from and what the audit found."""
+
+    task: Task
+    train: Examples
+    validation: Examples
+    test: Examples
+    record: DataRecord
+
+    def __str__(self) -> str:
+        from headstart.report.terminal import audit
+
+        return audit(self.record)
+
+    def _repr_html_(self) -> str:
+        from headstart.report.page import audit_fragment
+
+        return audit_fragment(self.record)
