@@ -1,0 +1,91 @@
+"""Backbone: a pretrained model without its head, with its ladder and the preprocessing that belongs to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.ladder import Ladder
+from headstart.core.comparison import ModelRecord
+
+if TYPE_CHECKING:
+    from headstart.backbones.preparation import Preparation
+
+Batch = dict[str, Tensor]
+"what a model is called with: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
+
+
+@dataclass(eq=False)
+class Backbone:
+    """What every loader returns.
+
+    module: the network; its weights are the base, and methods leave them as they found them.
+    run: `run(module, batch)` gives the pooled features [B, dimension] with the module's own forward.
+    preparation: turns texts or images into batches (tokenizer; size, mean, std, interpolation, crop).
+    reinitialise: `reinitialise(module, seed)` gives all weights fresh random values in place, as the architecture
+        prescribes: the control `scratch`.
+    head_bias: False where the library's own classifier for this architecture has no bias (decoders).
+    reload: what a saved artifact needs to find this base again (a hub name or a folder); None for a live module.
+    """
+
+    module: nn.Module
+    ladder: Ladder
+    run: Callable[[nn.Module, Batch], Tensor]
+    preparation: Preparation
+    reinitialise: Callable[[nn.Module, int], None]
+    source: str
+    loader: str
+    kind: Literal["encoder", "decoder", "vit", "cnn", "recurrent", "module"]
+    modality: Literal["text", "image"]
+    dimension: int
+    pooling: str
+    head_bias: bool = True
+    reload: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    "loader options that change what is loaded (pooling, max_length, image_size), kept in artifacts"
+
+    def features(self, batch: Batch) -> Tensor:
+        """Pooled features [B, dimension]."""
+        return self.run(self.module, batch)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights as they were when first asked for."""
+        return fingerprint(self.module)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.module.parameters())
+
+    def record(self) -> ModelRecord:
+        return ModelRecord(
+            source=self.source,
+            loader=self.loader,
+            kind=self.kind,
+            fingerprint=self.fingerprint,
+            parameters=self.parameters,
+            dimension=self.dimension,
+            pooling=self.pooling,
+            rungs=tuple(rung.name for rung in self.ladder.rungs),
+        )
+
+    def __str__(self) -> str:
+        from headstart.backbones.drawing import draw
+
+        return draw(self)
+
+
+def fingerprint(module: nn.Module) -> str:
+    """BLAKE2b over the names, types, shapes and bytes of all parameters and buffers; equal if and only if these are."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in module.state_dict().items():
+        digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(memoryview(flat.view(torch.uint8).numpy()))
+    return digest.hexdigest()
