@@ -1,0 +1,168 @@
+"""Artifacts: what a training changed, and which base it changed.
+
+A folder with `artifact.json` and `weights.safetensors`. The weights are the head, the parameters that trained (LoRA
+factors, unfrozen rungs) and the statistics of norms above the cut; the base is named and known by its fingerprint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ArtifactError
+from headstart.core.fields import configured
+from headstart.core.files import replacing_folder, write_json
+from headstart.core.record import Record
+from headstart.data.task import Task
+from headstart.methods.method import METHODS
+from headstart.methods.plan import Model, Plan
+
+SCHEMA = "headstart.artifact/1"
+
+
+@dataclass(frozen=True)
+class Base(Record):
+    """The backbone that an artifact belongs to."""
+
+    source: str
+    loader: str
+    fingerprint: str
+    reload: str | None
+    "what finds it again: a hub name or a folder; None for a live module, which has to be given"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact(Record):
+    method: str
+    configuration: dict[str, Any]
+    task: Task
+    base: Base
+    preparation: dict[str, Any]
+    "how inputs were prepared: image size, mean, interpolation; longest text, hash of the tokenizer"
+    head_bias: bool
+    tensors: tuple[str, ...]
+    "the keys that weights.safetensors must hold, no more and no fewer"
+    precision: str = "fp32"
+    "number format of the matrix products in training and for predictions"
+    libraries: dict[str, str] = field(default_factory=dict)
+    schema: str = SCHEMA
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Artifact:
+        """Reads `artifact.json` of an artifact's folder, or of the run's folder around it."""
+        for place in (Path(folder), Path(folder) / "model"):
+            if (place / "artifact.json").is_file():
+                artifact = cls.read(place / "artifact.json")
+                if artifact.schema != SCHEMA:
+                    raise ArtifactError(f"{place} has schema {artifact.schema!r}; this version reads {SCHEMA!r}.")
+                return artifact
+        raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
+
+
+def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tensor]:
+    """Everything by which the model differs from its base: trained parameters, head, buffers above the cut."""
+    state = model.state_dict()
+    parameters = {name for name, _ in model.named_parameters()}
+    wanted = set(plan.trained()) | {name for name in state if name.startswith("head.")}
+    below = {
+        f"backbone.{path}."
+        for rung in backbone.ladder.rungs[: plan.cut(1.0)]
+        for path in rung.modules
+    }
+    for name in state:
+        if plan.fresh or (name not in parameters and not name.startswith(tuple(below))):
+            wanted.add(name)
+    return {name: state[name] for name in sorted(wanted)}
+
+
+def save(
+    folder: str | Path, model: Model, plan: Plan, backbone: Backbone, *, method: str, configuration: dict[str, Any],
+    task: Task, precision: str, libraries: dict[str, str],
+) -> Artifact:  # fmt: skip
+    """Writes the artifact's folder in one rename; raises `ResourceError` where it can't be written."""
+    tensors = kept_tensors(model, plan, backbone)
+    assert isinstance(model.head, nn.Linear)
+    artifact = Artifact(
+        method=method,
+        configuration=configuration,
+        task=task,
+        base=Base(backbone.source, backbone.loader, backbone.fingerprint, backbone.reload, dict(backbone.options)),
+        preparation=backbone.preparation.to_json(),
+        head_bias=model.head.bias is not None,
+        tensors=tuple(tensors),
+        precision=precision,
+        libraries=libraries,
+    )
+    with replacing_folder(folder) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+                  temporary / "weights.safetensors")  # fmt: skip
+        write_json(temporary / "artifact.json", artifact.to_json())
+    return artifact
+
+
+@contextlib.contextmanager
+def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact, Model, Plan]]:
+    """The saved model on its base, for as long as the context lasts; afterwards the base is as it was.
+
+    Raises `ArtifactError` where the base is not the one that the artifact was trained on, or where a tensor is
+    missing, unexpected or of another shape.
+    """
+    artifact = Artifact.open(folder)
+    if backbone.fingerprint != artifact.base.fingerprint:
+        raise ArtifactError(
+            f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
+            f"{backbone.fingerprint}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
+        )
+    method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
+    head = nn.Linear(backbone.dimension, artifact.task.outputs, bias=artifact.head_bias)
+    head.to(next(backbone.module.parameters()).device)
+    model = Model(backbone.module, head)
+    plan = method.attach(backbone, head)
+    with plan.applied(model, lambda module: None):
+        _fill(model, _weights(folder), artifact)
+        model.eval()
+        yield artifact, model, plan
+
+
+def _weights(folder: str | Path) -> dict[str, Tensor]:
+    place = Path(folder)
+    file = next((p for p in (place / "weights.safetensors", place / "model" / "weights.safetensors") if p.exists()), None)
+    if file is None:
+        raise ArtifactError(f"{folder} has no weights.safetensors; the artifact is incomplete.")
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{file} can't be read ({error}); it was cut short or changed.") from error
+
+
+def _fill(model: Model, weights: dict[str, Tensor], artifact: Artifact) -> None:
+    """Every key that the artifact names and no other; a head that comes back random must be impossible."""
+    state = model.state_dict()
+    missing = sorted(set(artifact.tensors) - set(weights))
+    unexpected = sorted((set(weights) - set(artifact.tensors)) | (set(weights) - set(state)))
+    if missing or unexpected:
+        raise ArtifactError(
+            f"the artifact's weights do not fit: missing {missing[:5] or 'none'}, unexpected {unexpected[:5] or 'none'}."
+        )
+    for name, value in weights.items():
+        if state[name].shape != value.shape:
+            raise ArtifactError(
+                f"{name} has shape {tuple(value.shape)} in the artifact, {tuple(state[name].shape)} in the model."
+            )
+        with torch.no_grad():
+            state[name].copy_(value)
+
+
+def fields_of(method: Any) -> dict[str, Any]:
+    """A method's fields as plain data, as artifacts and records keep them."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(method).items()}

@@ -1,0 +1,119 @@
+"""Predictor: a saved model, ready for new inputs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.artifacts.artifact import Artifact, reloaded
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ArtifactError, DataError
+from headstart.engine.precision import compute
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Input
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """label: the class, the classes above one half joined by `|`, or the value as text."""
+
+    label: str
+    probabilities: dict[str, float]
+    "a class each; for regression the one entry `value`"
+
+
+class Predictor:
+    """Loads the base once and keeps the artifact's changes on it until it is closed.
+
+    Raises `ArtifactError` where the folder is no artifact, its weights do not fit, or the base is another one.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, backbone: Backbone | None = None, device: str | None = None,
+        precision: str | None = None, trust_remote_code: bool = False,
+    ) -> None:  # fmt: skip
+        from headstart.backbones.load import load
+
+        self.artifact = Artifact.open(folder)
+        base = self.artifact.base
+        if backbone is None:
+            if base.reload is None:
+                raise ArtifactError(
+                    f"this artifact's base is a module that was built in Python ({base.source}); "
+                    "give the same module: headstart.predict(run, inputs, model=module)."
+                )
+            backbone = load(base.reload, **base.options, trust_remote_code=trust_remote_code)
+        self.backbone = backbone
+        self.compute = compute(device, precision or self.artifact.precision)
+        backbone.module.to(self.compute.device)
+        self._stack = contextlib.ExitStack()
+        _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
+        if self.backbone.preparation.to_json() != self.artifact.preparation:
+            self.close()
+            raise ArtifactError("the base prepares its inputs in another way than in training; give the unchanged base.")
+
+    def close(self) -> None:
+        """Takes the artifact's changes off the base again."""
+        self._stack.close()
+
+    def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
+        """Scores before softmax, [n, outputs]."""
+        out = []
+        with torch.no_grad():
+            for start in range(0, len(inputs), batch_size):
+                batch = prepared(self.backbone, inputs[start : start + batch_size])
+                batch = {name: value.to(self.compute.device) for name, value in batch.items()}
+                with self.compute.autocast():
+                    features = self.backbone.run(self.model.backbone, batch)
+                out.append(self.model.head(features.float()).cpu())
+        return torch.cat(out) if out else torch.empty(0, self.artifact.task.outputs)
+
+    def scores(self, inputs: Sequence[Input]) -> np.ndarray:
+        """Probabilities or values, [n, outputs]."""
+        from headstart.engine.losses import probabilities
+
+        return probabilities(self.artifact.task, self.logits(inputs)).numpy()
+
+    def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
+        return [self._prediction(row) for row in self.scores(list(inputs))]
+
+    def _prediction(self, row: np.ndarray) -> Prediction:
+        task = self.artifact.task
+        if task.kind == "regression":
+            return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
+        chances = {label: float(p) for label, p in zip(task.labels, row)}
+        if task.kind == "multi_label":
+            return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances)
+        return Prediction(task.labels[int(row.argmax())], chances)
+
+
+def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
+    """Texts, pairs, image bytes, paths or PIL images as one batch."""
+    from headstart.backbones.preparation import ImagePreparation, TextPreparation
+
+    preparation = backbone.preparation
+    if isinstance(preparation, TextPreparation):
+        texts = [tuple(x) if isinstance(x, list) else x for x in inputs]
+        if not all(isinstance(x, (str, tuple)) for x in texts):
+            raise DataError("this model reads texts, or pairs of texts; something else was given.")
+        return preparation.collate(preparation.encode(texts))
+    assert isinstance(preparation, ImagePreparation)
+    return preparation.collate([preparation.prepare(_picture(x)) for x in inputs])
+
+
+def _picture(value: Any) -> Any:
+    from headstart.data.images import decode
+
+    if isinstance(value, (str, Path)):
+        try:
+            value = Path(value).read_bytes()
+        except OSError as error:
+            raise DataError(f"can't read the image {value}: {error.strerror}.") from error
+    return decode(value) if isinstance(value, bytes) else value.convert("RGB")

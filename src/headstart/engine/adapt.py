@@ -1,0 +1,131 @@
+"""Adapting: one method, one seed, from the base to a trained model and back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.core.progress import Progress
+from headstart.core.seeds import derive
+from headstart.data.task import Task
+from headstart.engine import convex
+from headstart.engine.adaptation import Adaptation, Score
+from headstart.engine.cache import Cache, all_features
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.fit import Budget, Trace, fit
+from headstart.engine.job import Options
+from headstart.engine.meter import meter
+from headstart.engine.precision import Compute
+from headstart.methods.method import Method
+from headstart.methods.plan import Model, Plan
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all methods of a comparison share."""
+
+    backbone: Backbone
+    task: Task
+    train: Feed
+    validation: Feed
+    options: Options
+    compute: Compute
+    score: Score
+    cache: Cache
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A trained model, as long as its context lasts."""
+
+    job: Adaptation
+    trace: Trace
+    seconds: float
+    "of the training, with the share of the cache that other runs had filled for it"
+    peak_memory_bytes: int | None
+
+    @property
+    def model(self) -> Model:
+        return self.job.module
+
+    @property
+    def plan(self) -> Plan:
+        return self.job.plan
+
+    @property
+    def trained_parameters(self) -> int:
+        parameters = dict(self.model.named_parameters())
+        return sum(parameters[name].numel() for name in self.plan.trained())
+
+    @property
+    def trained_share(self) -> float:
+        """Of all parameters of the model with its head and what the method added."""
+        return self.trained_parameters / sum(p.numel() for p in self.model.parameters())
+
+
+def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Linear:
+    """A linear head with PyTorch's default initialisation under this seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "head"))
+        return nn.Linear(backbone.dimension, task.outputs, bias=backbone.head_bias or method.needs_bias)
+
+
+@contextlib.contextmanager
+def adapted(
+    setting: Setting,
+    method: Method,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Adapted]:
+    """Attaches the method, trains, yields the trained model; on exit the base is as it was, and that is checked."""
+    backbone, compute = setting.backbone, setting.compute
+    head = new_head(backbone, setting.task, method, seed).to(compute.device)
+    model = Model(backbone.module, head)
+    plan = method.attach(backbone, head)
+    expected = backbone.fingerprint
+    torch.manual_seed(derive(seed, "attach"))
+    with plan.applied(model, lambda module: backbone.reinitialise(module, derive(seed, "scratch"))):
+        cache = setting.cache if setting.options.cache else None
+        job = Adaptation(
+            model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, compute,
+            setting.score, seed, cache,
+        )  # fmt: skip
+        setting.cache.begin()
+        with meter(compute.device) as reading:
+            trace = _train(job, setting, checkpoint, progress)
+        yield Adapted(job, trace, reading.seconds + setting.cache.charge(), reading.peak_memory_bytes)
+    found = fingerprint(backbone.module)
+    assert found == expected, f"{type(method).__name__} left the base changed: {found}, not {expected}"
+
+
+def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None) -> Trace:
+    plan, head = job.plan, job.module.head
+    assert isinstance(head, nn.Linear)
+    targets = setting.train.targets.to(setting.compute.device)
+    if plan.solver == "prior":
+        convex.prior(targets, setting.task, head)
+        return _evaluated(job)
+    if plan.solver == "convex" or plan.head_start == "convex":
+        features = all_features(setting.cache, setting.train, job.options.batch_tokens)
+        convex.solve(features, targets, setting.task, plan.penalty, head)
+        if plan.solver == "convex":
+            return _evaluated(job)
+    assert job.options.epochs is not None
+    budget = Budget(job.options.epochs, job.options.patience, job.options.clip)
+    return fit(job, budget, checkpoint=checkpoint, progress=progress)
+
+
+def _evaluated(job: Adaptation) -> Trace:
+    """The trace of a head that was solved, not trained by steps."""
+    evaluation = job.evaluate(1.0)
+    if evaluation is None:
+        return Trace()
+    return Trace(best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score)

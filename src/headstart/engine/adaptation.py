@@ -1,0 +1,117 @@
+"""Adaptation: the job that trains a plan on a task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.data.batching import epoch_batches, sorted_batches, split_by_tokens
+from headstart.data.task import Task
+from headstart.engine.cache import Cache
+from headstart.engine.feed import Feed, Micro, moved
+from headstart.engine.job import Evaluation, Options
+from headstart.engine.losses import probabilities, task_loss
+from headstart.engine.precision import Compute
+from headstart.methods.plan import Model, Plan
+
+IMAGE_TOKENS = 64
+"what a picture counts against `batch_tokens`"
+
+Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
+"probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
+
+
+@dataclass
+class Adaptation:
+    """A model with its plan applied, and the examples it learns from."""
+
+    module: Model
+    backbone: Backbone
+    plan: Plan
+    task: Task
+    train: Feed
+    validation: Feed
+    options: Options
+    compute: Compute
+    score: Score
+    seed: int
+    cache: Cache | None = None
+
+    def __post_init__(self) -> None:
+        self.options = self.options.sized(len(self.train))
+        text = repr((self.plan.groups, self.plan.learning_rate, self.plan.schedule, self.options, self.seed))
+        text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
+        self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def batch_size(self) -> int:
+        assert self.options.batch_size is not None
+        return self.options.batch_size
+
+    def steps_an_epoch(self) -> int:
+        return -(-len(self.train) // self.batch_size)
+
+    def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
+        costs = self.train.lengths * (IMAGE_TOKENS if self.train.modality == "image" else 1)
+        batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)[start:]
+        return self.train.micros((split_by_tokens(b, costs, self.options.batch_tokens) for b in batches), view=epoch)
+
+    def enter(self, fraction: float) -> None:
+        active = {name for group in self.plan.active(fraction) for name in group.parameters}
+        for name, parameter in self.module.named_parameters():
+            parameter.requires_grad_(name in active)
+        self.module.train()
+        for rung in self.backbone.ladder.rungs[: self.plan.cut(fraction)]:
+            for path in rung.modules:
+                self.module.backbone.get_submodule(path).eval()
+        for child in self.module.modules():
+            if isinstance(child, nn.modules.batchnorm._BatchNorm) and not any(
+                p.requires_grad for p in child.parameters()
+            ):
+                child.eval()  # a norm that does not train keeps the statistics it was trained with
+
+    def loss(self, micro: Micro, fraction: float) -> Tensor:
+        batch, targets = moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
+        if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
+            augment = self.train.augment
+            batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
+        scores = self._scores(self.train, micro.positions, batch, fraction)
+        return task_loss(self.task, scores, targets) / micro.step
+
+    def _scores(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
+        """Logits [B, outputs]; what lies below the cut is taken from the cache where there is one."""
+        with self.compute.autocast():
+            if self.cache is None:
+                features = self.backbone.features(batch)
+            else:
+                features = self.cache.features(feed, positions, batch, self.plan.cut(fraction))
+        scores: Tensor = self.module.head(features.float())
+        return scores
+
+    def predict(self, feed: Feed, fraction: float = 1.0) -> np.ndarray:
+        """Probabilities or values [n, outputs] of a feed, in its order, with the model in eval mode."""
+        return probabilities(self.task, self.logits(feed, fraction)).numpy()
+
+    def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
+        self.module.eval()
+        costs = feed.lengths * (IMAGE_TOKENS if feed.modality == "image" else 1)
+        out = torch.empty(len(feed), self.task.outputs)
+        with torch.no_grad():
+            for (micro,) in feed.micros([b] for b in sorted_batches(costs, self.options.batch_tokens, max_count=256)):
+                batch = moved(micro.batch, self.compute.device)
+                out[torch.from_numpy(micro.positions)] = self._scores(feed, micro.positions, batch, fraction).cpu()
+        return out
+
+    def evaluate(self, fraction: float) -> Evaluation | None:
+        if not len(self.validation):
+            return None
+        scores = self.logits(self.validation, fraction)
+        loss = float(task_loss(self.task, scores, self.validation.targets)) / len(self.validation)
+        value, score = self.score(probabilities(self.task, scores).numpy(), self.validation.examples.targets)
+        return Evaluation(value, loss, score)

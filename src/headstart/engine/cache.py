@@ -1,0 +1,189 @@
+"""The frozen-prefix cache: activations below the cut never change, so they are computed once and kept.
+
+States lie ragged, without padding, in memory-mapped files of a temporary folder that goes with the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.backbones import cutting
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.data.batching import sorted_batches
+from headstart.engine.feed import Feed, moved
+from headstart.engine.precision import Compute
+
+Key = tuple[str, str, int, str]
+"fingerprint of the backbone, name of the feed, cut, number format; a store is indexed by the example's position"
+
+
+@dataclass
+class Store:
+    """The states of one feed at one cut: example i lies at rows `offsets[i]` to `offsets[i + 1]`."""
+
+    values: Tensor
+    offsets: np.ndarray
+    shape: tuple[int, ...]
+    ragged: bool
+    present: np.ndarray
+    seconds: float = 0.0
+    "spent on computing what lies here"
+
+    def get(self, positions: np.ndarray, width: int) -> Tensor | None:
+        """The states of these examples, padded with zeros to `width` rows; None unless all are here."""
+        if not self.present[positions].all():
+            return None
+        if not self.ragged:
+            return self.values[torch.from_numpy(positions)].reshape(len(positions), *self.shape)
+        out = self.values.new_zeros(len(positions), width, *self.shape)  # [B, T, …]
+        for row, p in enumerate(positions):
+            rows = self.values[self.offsets[p] : self.offsets[p + 1]]
+            out[row, : len(rows)] = rows.reshape(-1, *self.shape)
+        return out
+
+    def put(self, positions: np.ndarray, state: Tensor) -> None:
+        state = state.detach().to("cpu", self.values.dtype)
+        for row, p in enumerate(positions):
+            rows = self.offsets[p + 1] - self.offsets[p]
+            piece = state[row, :rows] if self.ragged else state[row]
+            self.values[self.offsets[p] : self.offsets[p + 1]] = piece.reshape(rows, -1)
+        self.present[positions] = True
+
+
+@dataclass(eq=False)
+class Cache:
+    """Keeps states below the cut for one backbone, at most `limit_bytes` of them, until it is closed.
+
+    What does not fit is computed anew each time. Where the backbone can't be run from a cut (checked on two batches
+    of different shape before use), training runs the whole forward, and `notes` says so.
+    """
+
+    backbone: Backbone
+    compute: Compute
+    limit_bytes: int = 4 << 30
+    folder: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._path = Path(tempfile.mkdtemp(prefix="headstart-cache-", dir=self.folder))
+        self._stores: dict[Key, Store | None] = {}
+        self._reasons: dict[int, str | None] = {}
+        self._found: dict[Key, float] = {}
+        self._bytes = 0
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
+
+    def close(self) -> None:
+        self._stores.clear()
+        self._finalizer()
+
+    def begin(self) -> None:
+        """A run begins that will be charged for what it finds here."""
+        self._found.clear()
+
+    def charge(self) -> float:
+        """Seconds that earlier runs spent on states which this run has used: alone, it would have spent them itself."""
+        return sum(self._found.values())
+
+    def usable(self, feed: Feed, cut: int) -> bool:
+        """Whether the backbone can be run from this cut on this feed's batches."""
+        if cut == 0 or feed.fresh:
+            return False
+        if cut == len(self.backbone.ladder):
+            return True
+        if cut not in self._reasons:
+            reason = cutting.check(self.backbone, cut, _samples(feed, self.compute))
+            self._reasons[cut] = reason
+            if reason:
+                self.notes.append(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
+        return self._reasons[cut] is None
+
+    def features(self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int) -> Tensor:
+        """Pooled features [B, D] of the backbone as it stands, with what lies below the cut taken from here."""
+        if not self.usable(feed, cut):
+            return self.backbone.features(batch)
+        mask = batch.get("attention_mask")
+        width = mask.shape[1] if mask is not None else 0
+        key = (self.backbone.fingerprint, feed.name, cut, str(self.compute.dtype))
+        store = self._stores.get(key)
+        self._found.setdefault(key, store.seconds if store else 0.0)
+        state = store.get(positions, width) if store else None
+        if state is not None:
+            state = state.to(self.compute.device).float()
+            return state if cut == len(self.backbone.ladder) else cutting.resume(self.backbone, cut, batch, state)
+        start = time.perf_counter()
+        features, state = cutting.record(self.backbone, cut, batch)
+        if key not in self._stores:
+            store = self._stores[key] = self._new(feed, state, width, len(self._stores))
+        if store is not None:
+            store.put(positions, state)
+            store.seconds += time.perf_counter() - start
+        return features
+
+    def _new(self, feed: Feed, state: Tensor, width: int, number: int) -> Store | None:
+        """Room for all states of a feed, or None where the limit does not allow it."""
+        ragged = state.dim() > 2 and width > 0 and state.shape[1] == width
+        shape = tuple(state.shape[2:] if ragged else state.shape[1:])
+        rows = feed.lengths if ragged else np.ones(len(feed), dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(rows)])
+        size = int(np.prod(shape))
+        # pooled features are few and go into the convex head: they keep full precision
+        dtype = torch.float32 if state.dim() == 2 else self.compute.dtype
+        total = int(offsets[-1]) * size
+        if self._bytes + total * dtype.itemsize > self.limit_bytes:
+            self.notes.append(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
+            return None
+        file = self._path / f"{number}.states"
+        if not _reserved(file, total * dtype.itemsize):
+            self.notes.append(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
+            return None
+        self._bytes += total * dtype.itemsize
+        values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)
+        return Store(values, offsets, shape, ragged, np.zeros(len(feed), dtype=bool))
+
+
+def all_features(cache: Cache, feed: Feed, batch_tokens: int) -> Tensor:
+    """Pooled features [n, D] of the frozen backbone for a whole feed, in one pass over batches of like length."""
+    top = len(cache.backbone.ladder)
+    out: Tensor | None = None
+    device = cache.compute.device
+    cache.backbone.module.eval()
+    plan = sorted_batches(feed.lengths, batch_tokens, max_count=256)
+    with torch.no_grad(), cache.compute.autocast():
+        for (micro,) in feed.micros([b] for b in plan):
+            features = cache.features(feed, micro.positions, moved(micro.batch, device), top).float()
+            if out is None:
+                out = features.new_empty(len(feed), features.shape[1])
+            out[torch.from_numpy(micro.positions)] = features
+    assert out is not None
+    return out
+
+
+def _reserved(file: Path, size: int) -> bool:
+    """Claims the space now: writing to a mapped file on a full disk would end the process with a bus error."""
+    try:
+        with file.open("wb") as handle:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(handle.fileno(), 0, max(size, 1))
+            else:
+                handle.truncate(size)
+    except OSError:
+        file.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _samples(feed: Feed, compute: Compute) -> list[Batch]:
+    """Two batches that differ in size and, for texts, in length."""
+    order = np.argsort(feed.lengths, kind="stable")
+    picks = [order[:: max(1, len(order) // 3)][:3], order[-2:]]
+    return [moved(feed.batch(np.sort(p)), compute.device) for p in picks]

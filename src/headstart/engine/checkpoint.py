@@ -1,0 +1,74 @@
+"""Checkpoints: an interrupted training goes on to the same final weights as one that was not interrupted.
+
+Nothing random is stored: batches, dropout and views are functions of the seed and the number of the step.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from headstart.core.errors import ArtifactError
+from headstart.core.files import replacing
+
+State = dict[str, Tensor]
+
+
+@dataclass
+class Checkpoint:
+    """Where a training keeps its state, and how often it is written (seconds)."""
+
+    path: Path
+    every: float = 60.0
+    _written: float = field(default_factory=time.monotonic)
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self._written >= self.every
+
+    def write(self, states: dict[str, State], facts: dict[str, Any]) -> None:
+        """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, in one safetensors file."""
+        tensors = {f"{kind}/{name}": value.contiguous() for kind, state in states.items() for name, value in state.items()}
+        with replacing(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+        self._written = time.monotonic()
+
+    def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
+        """What was written for the job with this signature; None where there is nothing, or it is another job's."""
+        if not self.path.exists():
+            return None
+        states: dict[str, State] = {}
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+                for key in file.keys():
+                    kind, _, name = key.partition("/")
+                    states.setdefault(kind, {})[name] = file.get_tensor(key)
+        except Exception as error:
+            raise ArtifactError(f"the checkpoint {self.path} can't be read ({error}); delete it to start anew.") from error
+        return (states, facts) if facts.get("signature") == signature else None
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """The optimizer's moments as a flat dict; `number.moment` by the parameter's number."""
+    state = optimizer.state_dict()["state"]
+    return {f"{number}.{key}": value for number, moments in state.items() for key, value in moments.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, flat: State) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        number, _, moment = key.partition(".")
+        state.setdefault(int(number), {})[moment] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

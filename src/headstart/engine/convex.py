@@ -1,0 +1,65 @@
+"""Convex heads: solved to convergence on features, not trained by steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from headstart.data.task import Task
+from headstart.engine.losses import task_loss
+
+
+def solve(features: Tensor, targets: Tensor, task: Task, penalty: float, head: nn.Linear) -> float:
+    """Puts into `head` the minimiser of `(1/n) sum loss + penalty/(2n) ||W||^2` on standardised features.
+
+    features: [n, D]; targets as in `task_loss`. The standardisation `z = (x - mean) / std` is folded into the head:
+    `W x + b = (W_z / std) x + (b_z - W_z mean / std)`. L-BFGS in float64 with a strong Wolfe line search until the
+    largest gradient is below 1e-6. A head without bias is solved on features that are only scaled. Returns the
+    objective at the solution.
+    """
+    x = features.double()
+    mean = x.mean(0) if head.bias is not None else torch.zeros_like(x[0])
+    std = (x - mean).square().mean(0).sqrt()
+    std = torch.where(std > 1e-8, std, torch.ones_like(std))
+    z = (x - mean) / std  # [n, D]
+    n, outputs = len(z), task.outputs
+    y = targets if task.kind == "single_label" else targets.double()
+    weight = torch.zeros(outputs, z.shape[1], dtype=torch.float64, device=z.device, requires_grad=True)
+    bias = torch.zeros(outputs, dtype=torch.float64, device=z.device, requires_grad=True)
+    if task.kind == "regression":
+        bias.data[:] = y.mean()
+    parameters = [weight, bias] if head.bias is not None else [weight]
+    optimizer = torch.optim.LBFGS(
+        parameters, max_iter=1000, tolerance_grad=1e-6, tolerance_change=1e-12, history_size=20,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+    shift = bias if head.bias is not None else torch.zeros_like(bias)
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        loss = task_loss(task, z @ weight.T + shift, y) / n + penalty / (2 * n) * weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(objective)
+    value = float(objective())
+    with torch.no_grad():
+        scaled = weight / std
+        head.weight.copy_(scaled)
+        if head.bias is not None:
+            head.bias.copy_(bias - scaled @ mean)
+    return value
+
+
+def prior(targets: Tensor, task: Task, head: nn.Linear) -> None:
+    """A head of zeros with the training set's log frequencies, log odds or mean as biases."""
+    with torch.no_grad():
+        head.weight.zero_()
+        assert head.bias is not None, "a method that solves for the prior asks for a head with biases"
+        if task.kind == "single_label":
+            counts = torch.bincount(targets.long(), minlength=task.outputs).double()
+            head.bias.copy_((counts.clamp(min=1e-3) / counts.sum()).log())
+        elif task.kind == "multi_label":
+            head.bias.copy_(torch.logit(targets.double().mean(0), eps=1e-4))
+        else:
+            head.bias.copy_(targets.double().mean().reshape(1))

@@ -1,0 +1,114 @@
+"""Feed: the examples of a split as batches for one backbone; tokenized and decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.preparation import ImagePreparation, TextPreparation
+from headstart.data.examples import Examples
+from headstart.data.images import decode
+from headstart.engine.augment import Augment
+
+KEEP_BYTES = 1 << 30
+"decoded images are kept in memory up to this size"
+
+
+@dataclass(frozen=True)
+class Micro:
+    """A batch as it goes through the model at once. positions: places in the feed; step: examples of its whole step."""
+
+    positions: np.ndarray
+    batch: Batch
+    targets: Tensor
+    step: int
+
+
+class Feed:
+    """lengths: [n] tokens an example, 1 for images; what the batches are planned by."""
+
+    def __init__(
+        self, name: str, examples: Examples, backbone: Backbone, augment: Augment | None = None, workers: int = 0
+    ) -> None:
+        self.name, self.examples, self.preparation = name, examples, backbone.preparation
+        self.modality, self.augment, self.workers = backbone.modality, augment or Augment(), workers
+        self.fresh = self.augment.fresh(self.modality)
+        self.targets = torch.from_numpy(examples.targets)
+        self._kept: dict[int, Tensor] = {}
+        self._kept_bytes = 0
+        if isinstance(self.preparation, TextPreparation):
+            self._encoded = self.preparation.encode(examples.inputs())
+            self.lengths = np.array([len(item["input_ids"]) for item in self._encoded], dtype=np.int64)
+        else:
+            self.lengths = np.ones(len(examples), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, positions: np.ndarray, view: int | None = None) -> Batch:
+        """The examples at these positions; `view` numbers the augmented view, None is the plain one."""
+        view = view if self.fresh else None
+        preparation = self.preparation
+        if isinstance(preparation, ImagePreparation):
+            pixels = torch.stack([self._image(int(p), view) for p in positions])  # [B, C, H, W] uint8
+            mean = torch.tensor(preparation.mean).view(1, -1, 1, 1)
+            std = torch.tensor(preparation.std).view(1, -1, 1, 1)
+            return {"pixel_values": (pixels.float() / 255 - mean) / std}
+        assert isinstance(preparation, TextPreparation)
+        if view is None:
+            return preparation.collate([self._encoded[p] for p in positions])
+        ids = self.examples.ids[positions]
+        changed = [self.augment.text(t, view, int(i)) for t, i in zip(self.examples.inputs(positions), ids)]
+        return preparation.collate(preparation.encode(changed))
+
+    def _image(self, position: int, view: int | None) -> Tensor:
+        """The image at the model's size, uint8 [C, H, W], decoded once where there is room to keep it."""
+        pixels = self._kept.get(position)
+        if pixels is None:
+            assert isinstance(self.preparation, ImagePreparation)
+            image = self.preparation.resize_and_crop(decode(self.examples.inputs([position])[0]))
+            pixels = torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
+            if self._kept_bytes + pixels.numel() <= KEEP_BYTES:
+                self._kept[position] = pixels
+                self._kept_bytes += pixels.numel()
+        return pixels if view is None else self.augment.image(pixels, view, int(self.examples.ids[position]))
+
+    def micros(self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None) -> Iterator[list[Micro]]:
+        """Loads the micro-batches of each step, ahead of their use where there are worker processes."""
+        steps = [list(step) for step in steps]
+        flat = [positions for step in steps for positions in step]
+        batches: Iterator[Batch]
+        if self.workers and self.modality == "image":
+            loader: Any = DataLoader(
+                _Batches(self, flat, view), batch_size=None, shuffle=False, num_workers=self.workers
+            )
+            batches = iter(loader)
+        else:
+            batches = (self.batch(positions, view) for positions in flat)
+        for step in steps:
+            size = sum(len(positions) for positions in step)
+            yield [Micro(p, next(batches), self.targets[p], size) for p in step]
+
+
+class _Batches(Dataset[Batch]):
+    """The batches of a feed as a dataset, so that PyTorch's loader can make them in worker processes."""
+
+    def __init__(self, feed: Feed, positions: list[np.ndarray], view: int | None) -> None:
+        self.feed, self.positions, self.view = feed, positions, view
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.feed.batch(self.positions[index], self.view)
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}

@@ -1,0 +1,199 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from headstart.core.comparison import Point
+from headstart.core.progress import Progress, Silent
+from headstart.core.seeds import derive
+from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
+from headstart.engine.job import Job
+from headstart.engine.schedules import factor
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a job may train."""
+
+    epochs: int
+    patience: int | None = None
+    "epochs without a better validation score after which it stops"
+    clip: float = 1.0
+    steps: int | None = None
+    "stop after so many steps, before the schedule's end (the learning-rate finder; tests of interruption)"
+    stop_factor: float | None = None
+    "stop once the smoothed loss is so many times its minimum (the learning-rate finder)"
+
+
+@dataclass
+class Trace:
+    """What happened in a training."""
+
+    status: str = "ok"
+    "`ok` or `diverged: …`, with the weights of the last good state"
+    steps: int = 0
+    seconds: float = 0.0
+    best_epoch: float | None = None
+    best_value: float | None = None
+    best_loss: float | None = None
+    best_score: float = -math.inf
+    curve: list[Point] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    "of each step"
+    rates: list[float] = field(default_factory=list)
+
+
+class Diverged(Exception):
+    """A loss or gradient that is not finite."""
+
+
+def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progress: Progress | None = None) -> Trace:
+    """Trains `job.module` as its plan says and leaves the weights that were best on validation in it.
+
+    AdamW with the plan's groups and schedule; gradients of a step are summed over its parts, clipped, and applied.
+    Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
+    reaches the same weights. A loss that is not finite ends the training with the last good weights.
+    """
+    progress = progress or Silent()
+    per_epoch = job.steps_an_epoch()
+    total = max(1, per_epoch * budget.epochs)
+    names, optimizer = _optimizer(job)
+    trace, best = Trace(), _weights(job.module, names)
+    step = 0
+    if checkpoint and (saved := checkpoint.read(job.signature)):
+        states, facts = saved
+        _load(job.module, states["model"])
+        best = states["best"]
+        restore_optimizer(optimizer, states.get("optimizer", {}))
+        step = facts["step"]
+        trace = Trace(**{**facts["trace"], "curve": [Point.from_json(p) for p in facts["trace"]["curve"]]})
+    progress.advance(step)
+    elapsed, start = trace.seconds, time.perf_counter()
+    phase: object = None
+
+    def keep(at: int) -> None:
+        if checkpoint:
+            trace.seconds = elapsed + time.perf_counter() - start
+            facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
+            states = {"model": _weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
+            checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
+
+    try:
+        while step < total:
+            epoch = step // per_epoch
+            since, count = 0.0, 0
+            for micros in job.steps(epoch, step - epoch * per_epoch):
+                fraction = step / total
+                active = job.plan.active(fraction)
+                if active != phase:
+                    job.enter(fraction)
+                    phase = active
+                rate = job.plan.learning_rate * factor(job.plan.schedule, (step + 0.5) / total)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["scale"]
+                torch.manual_seed(derive(job.seed, "step", step))
+                loss = 0.0
+                for micro in micros:
+                    part = job.loss(micro, fraction)
+                    part.backward()
+                    loss += float(part.detach())
+                norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
+                if not (math.isfinite(loss) and bool(torch.isfinite(norm))):
+                    raise Diverged(f"diverged: the loss was {loss:g} at step {step + 1} of {total} (rate {rate:.2g})")
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                step += 1
+                since, count = since + loss, count + 1
+                trace.losses.append(loss)
+                trace.rates.append(rate)
+                progress.advance(1, note=f"loss {loss:.3f}")
+                if checkpoint and checkpoint.due and step % per_epoch:
+                    keep(step)
+                if budget.steps is not None and step >= budget.steps:
+                    break
+                if budget.stop_factor and _rising(trace.losses, budget.stop_factor):
+                    break
+            trace.steps = step
+            if step % per_epoch:  # stopped inside an epoch
+                break
+            evaluation = job.evaluate((step - 1) / total)
+            phase = None  # evaluation changed the modes
+            value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
+            trace.curve.append(Point(step / per_epoch, step, since / max(count, 1), held_out, value, rate))
+            if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
+                best = _weights(job.module, names)
+                trace.best_epoch, trace.best_value, trace.best_loss = step / per_epoch, value, held_out
+                trace.best_score = evaluation.score if evaluation else 0.0
+            if checkpoint and checkpoint.due:
+                keep(step)
+            if budget.steps is not None and step >= budget.steps:
+                break
+            waited = step / per_epoch - (trace.best_epoch or 0.0)
+            if budget.patience is not None and waited >= budget.patience:
+                break
+    except Diverged as event:
+        trace.status = str(event)
+        optimizer.zero_grad(set_to_none=True)
+        _load(job.module, best)
+    else:
+        if trace.best_epoch is not None and budget.steps is None:
+            _load(job.module, best)
+    trace.steps = step
+    trace.seconds = elapsed + time.perf_counter() - start
+    return trace
+
+
+def _optimizer(job: Job) -> tuple[list[str], torch.optim.Optimizer]:
+    """AdamW over the plan's groups; biases and norms (one dimension) do not decay."""
+    parameters = dict(job.module.named_parameters())
+    groups = []
+    for group in job.plan.groups:
+        for decays in (True, False):
+            chosen = [parameters[n] for n in group.parameters if (parameters[n].dim() > 1) == decays]
+            if chosen:
+                decay = job.plan.weight_decay if decays else 0.0
+                groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
+    return list(job.plan.trained()), torch.optim.AdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
+
+
+def _weights(module: nn.Module, names: list[str]) -> State:
+    """Copies of everything that training changes: the trained parameters and all buffers."""
+    wanted = set(names)
+    kept: State = {n: p.detach().clone() for n, p in module.named_parameters() if n in wanted}
+    kept.update({f"buffer:{n}": b.detach().clone() for n, b in module.named_buffers()})
+    return kept
+
+
+def _load(module: nn.Module, state: State) -> None:
+    targets: dict[str, Tensor] = dict(module.named_parameters())
+    targets.update({f"buffer:{n}": b for n, b in module.named_buffers()})
+    with torch.no_grad():
+        for name, value in state.items():
+            targets[name].copy_(value)
+
+
+def _better(trace: Trace, score: float, loss: float) -> bool:
+    """A higher score, or the same score at a lower loss."""
+    if score != trace.best_score:
+        return score > trace.best_score
+    return trace.best_loss is None or loss < trace.best_loss
+
+
+def _rising(losses: list[float], times: float) -> bool:
+    smooth = smoothed(losses)
+    return len(smooth) > 10 and smooth[-1] > times * min(smooth)
+
+
+def smoothed(losses: list[float], beta: float = 0.9) -> list[float]:
+    """Exponential moving average with bias correction: `m_i = beta m + (1 - beta) l`, over `1 - beta^(i+1)`."""
+    mean, out = 0.0, []
+    for i, loss in enumerate(losses):
+        mean = beta * mean + (1 - beta) * loss
+        out.append(mean / (1 - beta ** (i + 1)))
+    return out

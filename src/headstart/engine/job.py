@@ -1,0 +1,81 @@
+"""Job: every training is one. The loop in `fit.py` knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor, nn
+
+from headstart.engine.feed import Micro
+from headstart.engine.precision import Compute
+from headstart.methods.plan import Plan
+
+
+@dataclass(frozen=True)
+class Options:
+    """How training runs, whatever the method."""
+
+    epochs: int | None = None
+    "passes over the training examples; left out: chosen from their number, 3 to 40, for about 500 steps"
+    batch_size: int | None = None
+    "examples a step; left out: 32, fewer where there are fewer than 320 examples"
+    batch_tokens: int = 8192
+    "most tokens (images: 64 a picture) that go through the model at once; a step is cut into parts to keep to it"
+    patience: int | None = None
+    "epochs without improvement on validation after which training stops; left out: a third of the epochs, at least 3"
+    clip: float = 1.0
+    "largest norm of the gradient; longer ones are scaled down"
+    augment: Literal["none", "light", "strong", "mixup", "cutmix"] = "none"
+    "augmentation of images in training"
+    word_dropout: float = 0.0
+    "augmentation of texts in training: probability with which a word is left out"
+    cache: bool = True
+    "keep the activations below frozen rungs, at most cache_bytes of them"
+    cache_bytes: int = 4 << 30
+    "room for kept activations on disk"
+
+    def sized(self, examples: int) -> Options:
+        """With epochs, batch size and patience settled for so many training examples."""
+        from dataclasses import replace
+
+        batch = self.batch_size or (32 if examples >= 320 else max(8, examples // 10))
+        steps = -(-examples // batch)
+        epochs = self.epochs or min(40, max(3, round(500 / steps)))
+        return replace(self, epochs=epochs, batch_size=batch, patience=self.patience or max(3, epochs // 3))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a job found on its validation examples; a larger `score` is better."""
+
+    value: float
+    "the metric itself"
+    loss: float
+    score: float
+
+
+class Job(Protocol):
+    """What the loop needs to know."""
+
+    module: nn.Module
+    plan: Plan
+    compute: Compute
+    seed: int
+    signature: str
+    "tells one job from another, so that a checkpoint is only taken up by its own"
+
+    def steps_an_epoch(self) -> int: ...
+
+    def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
+        """The steps of an epoch from `start` on, each as the parts that go through the model at once."""
+
+    def enter(self, fraction: float) -> None:
+        """A phase begins: require gradients of its groups only, and put the modules into the right mode."""
+
+    def loss(self, micro: Micro, fraction: float) -> Tensor:
+        """The part's share of the mean loss over the whole step."""
+
+    def evaluate(self, fraction: float) -> Evaluation | None:
+        """On validation; None where there is none."""

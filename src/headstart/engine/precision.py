@@ -1,0 +1,56 @@
+"""Where and how precisely to compute."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from headstart.core.errors import ConfigurationError, unknown
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and a number format: matrix products in bf16 under autocast, everything else in fp32."""
+
+    device: torch.device
+    bf16: bool
+
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "fp32"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.bf16 else torch.float32
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+
+def compute(device: str | None = None, precision: str | None = None) -> Compute:
+    """The device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) and precision (`auto`, `fp32`, `bf16`) to use.
+
+    `auto` takes a GPU where there is one, and bf16 where the processor multiplies in it.
+    """
+    device = device or "auto"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise unknown("device", device, ["auto", "cpu", "cuda", "mps"])
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise ConfigurationError(f"device {device!r} is not available on this machine; use --device cpu or auto.")
+    if precision not in (None, "auto", "fp32", "bf16"):
+        raise unknown("precision", precision, ["auto", "fp32", "bf16"])
+    bf16 = precision == "bf16" or (precision in (None, "auto") and _multiplies_bf16(kind))
+    return Compute(torch.device(device), bf16)
+
+
+def _multiplies_bf16(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if kind == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

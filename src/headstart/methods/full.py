@@ -1,0 +1,24 @@
+"""Full fine-tuning: every weight of the backbone and the head trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("full")
+@dataclass(frozen=True)
+class Full(GradientMethod):
+    """All rungs and the head at one learning rate."""
+
+    summary: ClassVar[str] = "every weight trains"
+
+    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+        groups = (*rung_groups(backbone), head_group(backbone, head))
+        return self.plan(backbone, groups)

@@ -1,0 +1,30 @@
+"""LP-FT: solve the linear probe first, then fine-tune everything from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("lpft")
+@dataclass(frozen=True)
+class LpFt(GradientMethod):
+    """The head begins as the probe's solution, so that early steps don't distort the features for a random head.
+
+    Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution".
+    """
+
+    summary: ClassVar[str] = "the probe's head first, then every weight trains from there"
+
+    penalty: float = 10.0
+    "strength of the L2 penalty with which the head is solved first"
+
+    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+        groups = (*rung_groups(backbone), head_group(backbone, head))
+        return self.plan(backbone, groups, head_start="convex", penalty=self.penalty)

@@ -1,0 +1,125 @@
+"""Method: one way of adapting a backbone. A frozen dataclass whose fields are its configuration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import MethodError
+from headstart.core.registry import Registry
+from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
+
+METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field that is tuned on validation: the search steps from the default by `factor`, or through `values`."""
+
+    name: str
+    factor: float = 3.0
+    values: tuple[float, ...] = ()
+
+    def neighbours(self, value: float, finer: int = 0) -> tuple[float, float]:
+        """The next larger and the next smaller value; each refinement halves the step (in logarithm)."""
+        if self.values:
+            place = min(range(len(self.values)), key=lambda i: abs(self.values[i] - value))
+            return self.values[min(place + 1, len(self.values) - 1)], self.values[max(place - 1, 0)]
+        step = self.factor ** (0.5**finer)
+        return value * step, value / step
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method turns a backbone and a head into a plan; it runs nothing."""
+
+    control: ClassVar[bool] = False
+    "a control says what is reached without transfer; it is never the reference of a comparison"
+    summary: ClassVar[str] = ""
+    needs_bias: ClassVar[bool] = False
+    "whether the head needs biases even where the library's own classifier for the architecture has none"
+
+    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+        """The plan. Raises `MethodError` where the backbone lacks what the method needs."""
+        raise MethodError(f"{type(self).__name__} does not say how it attaches")
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        """What is tuned on validation, in the order of importance."""
+        return ()
+
+
+@dataclass(frozen=True)
+class GradientMethod(Method):
+    """The fields of every method that trains by gradients."""
+
+    learning_rate: float | None = None
+    "peak learning rate of AdamW; left out: the method's default for this kind of backbone, where tuning begins"
+    weight_decay: float = 0.01
+    "decoupled weight decay of AdamW"
+    schedule: ScheduleName = "linear"
+    "the learning rate over the steps: constant, linear, cosine, one_cycle or slanted_triangular"
+    warmup: float = 0.1
+    "share of the steps in which the learning rate rises"
+    ratio: float = 32.0
+    "peak over lowest learning rate, for slanted_triangular and one_cycle"
+
+    base_rate: ClassVar[float] = 1e-4
+    "default peak rate for transformers"
+    conv_rate: ClassVar[float] = 1e-3
+    "default peak rate for convolutional and plain networks, whose updates are smaller relative to their weights"
+
+    def rate(self, backbone: Backbone) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return self.conv_rate if backbone.kind in ("cnn", "module", "recurrent") else self.base_rate
+
+    def plan(self, backbone: Backbone, groups: tuple[Group, ...], **more: Any) -> Plan:
+        """The plan that trains these groups under this method's rate, decay and schedule."""
+        return Plan(
+            groups=groups,
+            learning_rate=self.rate(backbone),
+            weight_decay=self.weight_decay,
+            schedule=Schedule(self.schedule, self.warmup, self.ratio),
+            **more,
+        )
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        return (Axis("learning_rate"),)
+
+
+def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group:
+    names = tuple(f"head.{name}" for name, _ in head.named_parameters())
+    return Group("head", names, rung=len(backbone.ladder), scale=scale)
+
+
+def rung_groups(backbone: Backbone, lowest: int = 0, factor: float = 1.0) -> tuple[Group, ...]:
+    """One group a rung from `lowest` up; the rate falls by `factor` with each rung below the head.
+
+    `lr_l = lr_head / factor^(n - l)` for rung l of n (ULMFiT, Howard & Ruder 2018, section 3.2: factor 2.6).
+    """
+    n = len(backbone.ladder)
+    return tuple(
+        Group(rung.name, tuple(f"backbone.{p}" for p in rung.parameters), rung=index, scale=factor ** (index - n))
+        for index, rung in enumerate(backbone.ladder.rungs)
+        if index >= lowest and rung.parameters
+    )
+
+
+def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase, ...]:
+    """Phases that train the head alone first and then, from the top, more rungs until all are free at `share`.
+
+    `stages` counts the phases; rungs are freed in equal chunks. At least two where there is a rung to free.
+    """
+    rungs = sorted((g for g in groups if g.name != "head"), key=lambda g: -g.rung)
+    stages = max(2, min(stages, len(rungs) + 1))
+    phases = []
+    for stage in range(stages):
+        free = math.ceil(len(rungs) * stage / (stages - 1))
+        phases.append(Phase(share * stage / (stages - 1), ("head", *(g.name for g in rungs[:free]))))
+    return tuple(phases)
+
+

@@ -1,0 +1,34 @@
+"""Linear probe: the frozen backbone's features, computed once, under a convex head solved to convergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.methods.method import METHODS, Axis, Method, head_group
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("probe")
+@dataclass(frozen=True)
+class Probe(Method):
+    """`min_W  (1/n) sum_i loss(W z_i, y_i) + penalty/(2n) ||W||^2` on standardised features z, biases unpenalised.
+
+    The loss is cross-entropy, binary cross-entropy a label, or half the squared error. The standardisation is
+    folded into the head afterwards. Source: Alain & Bengio 2016, "Understanding intermediate layers using linear
+    classifier probes".
+    """
+
+    summary: ClassVar[str] = "features of the frozen backbone under a linear head, solved to convergence"
+
+    penalty: float = 10.0
+    "strength of the L2 penalty on the head, in the units of scikit-learn's 1/C"
+
+    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+        return Plan(groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty)
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        return (Axis("penalty", factor=10.0),)

@@ -1,0 +1,27 @@
+"""Control: the same architecture from random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("scratch")
+@dataclass(frozen=True)
+class Scratch(GradientMethod):
+    """Everything trains, and nothing was learned before: what the pretraining is worth is the distance to this."""
+
+    control: ClassVar[bool] = True
+    summary: ClassVar[str] = "control: the same architecture from random weights"
+    base_rate: ClassVar[float] = 3e-4
+    conv_rate: ClassVar[float] = 3e-3
+
+    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+        groups = (*rung_groups(backbone), head_group(backbone, head))
+        return self.plan(backbone, groups, fresh=True)
