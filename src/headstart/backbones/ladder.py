@@ -19,7 +19,9 @@ class Rung:
     name: str
     "such as `embeddings`, `encoder.layer.3`, `layer2.1`, `final`"
     modules: tuple[str, ...]
-    "paths of its outermost modules, in the order in which they run; none lies inside another"
+    """paths of its outermost modules, in the order in which they run; none lies inside another. What runs beside the
+    stream of activations (rotary positions, a norm of relative-position embeddings) is on no rung's list: a cut
+    replaces the modules listed and leaves those alone"""
     parameters: tuple[str, ...]
     "names of all its parameters (tied ones, and those that lie directly on the root, on the lowest rung using them)"
 
@@ -34,6 +36,8 @@ class Site:
     inputs: int
     "features or channels that come in; 0 where it has no meaning"
     outputs: int
+    groups: int = 1
+    "groups of a convolution"
     part: str = ""
     "`attention` or `feedforward` for linear layers inside a transformer block, else empty; told by structure"
 

@@ -1,0 +1,85 @@
+"""Folders of models: what lies in them, and the errors when something is missing, broken or unsafe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.core.errors import ModelError
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json, or a `ModelError` that says what is there instead."""
+    path = folder / "config.json"
+    if not path.is_file():
+        there = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise ModelError(
+            f"{folder} has no config.json (it holds {there}). Give a folder saved by transformers "
+            "(save_pretrained), timm (config.json with 'architecture') or Headstart."
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"can't read {path}: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} holds no JSON object.")
+    return config
+
+
+def require_safetensors(folder: Path) -> None:
+    """Raises unless the folder has safetensors weights: pickles run code when they are read, so none ever is."""
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(p.name for pattern in PICKLES for p in folder.glob(pattern))
+    if pickles:
+        raise ModelError(
+            f"{folder} has weights only as {pickles[0]}, a format that can run code when it is read; Headstart reads "
+            "safetensors. Convert it where you trust it:\n"
+            '  python -c "import torch, safetensors.torch as s; '
+            f"s.save_file({{k: v.clone().contiguous() for k, v in torch.load('{folder / pickles[0]}', "
+            f"map_location='cpu', weights_only=True).items()}}, '{folder / 'model.safetensors'}', "
+            "metadata={'format': 'pt'})\""
+        )
+    raise ModelError(f"{folder} has a config.json but no weights (model.safetensors); copy them beside it.")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file; a broken file is a `ModelError`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device="cpu")
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"can't read {path}: {error}. Is it cut short? Copy or download it again.") from error
+
+
+def fill(module: nn.Module, weights: dict[str, Tensor], path: Path, ignore: Iterable[str] = ()) -> None:
+    """Puts weights into the module; missing keys, wrong shapes and unknown keys (but for `ignore`d prefixes) raise."""
+    wanted = module.state_dict()
+    missing = sorted(set(wanted) - set(weights))
+    unknown = sorted(k for k in set(weights) - set(wanted) if not k.startswith(tuple(ignore)))
+    shapes = [k for k in wanted if k in weights and wanted[k].shape != weights[k].shape]
+    if missing or unknown or shapes:
+        raise ModelError(
+            f"the weights in {path} do not fit {type(module).__name__}."
+            + _some("missing", missing)
+            + _some("not in the model", unknown)
+            + _some("of another shape", [f"{k} {tuple(weights[k].shape)} for {tuple(wanted[k].shape)}" for k in shapes])
+        )
+    with torch.no_grad():
+        module.load_state_dict({k: weights[k] for k in wanted})
+
+
+def _some(what: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    more = f" and {len(keys) - 6} more" if len(keys) > 6 else ""
+    return f" {len(keys)} keys {what}: {', '.join(keys[:6])}{more}."

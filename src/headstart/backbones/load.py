@@ -1,0 +1,81 @@
+"""`load`: from what a user names to a backbone, by what the name or the folder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.files import read_config
+from headstart.core.errors import ConfigurationError, ModelError
+
+
+def load(
+    source: str | Path | nn.Module,
+    *,
+    pooling: str | None = None,
+    max_length: int | None = None,
+    image_size: int | None = None,
+    blocks: str | None = None,
+    trust_remote_code: bool = False,
+    weights: bool = True,
+    **live: Any,
+) -> Backbone:
+    """A backbone from a live module, a folder, `timm/…`, `torchvision/…`, `builtin/…` or a hub name for transformers.
+
+    pooling: `mean`, `cls` or `last`; each loader has its own default.
+    max_length: most tokens of a text.
+    image_size: side of the square images, in pixels.
+    blocks: path of the chain of blocks, where a model has several.
+    weights: False for the architecture with random weights.
+    live: what only a live module takes: `features`, `tokenizer`, `mean`, `std`.
+
+    Raises `ModelError` with what to do where the source can't be loaded.
+    """
+    if isinstance(source, nn.Module):
+        from headstart.backbones.module import load_module
+
+        return load_module(
+            source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live
+        )
+    if live:
+        raise ConfigurationError(f"{', '.join(live)}: only for a live nn.Module, not for {source!s}.")
+    name = str(source)
+    common: dict[str, Any] = {"pooling": pooling, "blocks": blocks, "weights": weights}
+    text = {"max_length": max_length, "trust_remote_code": trust_remote_code}
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        config = read_config(folder)
+        if config.get("library") == "torchvision":
+            from headstart.backbones.torchvision import load_torchvision
+
+            return load_torchvision(str(folder), image_size=image_size, **common)
+        if "architecture" in config:
+            from headstart.backbones.timm import load_timm
+
+            return load_timm(str(folder), image_size=image_size, **common)
+        from headstart.backbones.transformers import load_transformers
+
+        return load_transformers(str(folder), image_size=image_size, **text, **common)
+    if folder.is_file():
+        raise ModelError(f"{name} is a file; give the folder that holds config.json and model.safetensors.")
+    prefix, _, rest = name.partition("/")
+    if prefix == "builtin":
+        from headstart.backbones.builtin import load_builtin
+
+        return load_builtin(rest, image_size=image_size, **common)
+    if prefix == "timm":
+        from headstart.backbones.timm import load_timm
+
+        return load_timm(name, image_size=image_size, **common)
+    if prefix == "torchvision":
+        from headstart.backbones.torchvision import load_torchvision
+
+        return load_torchvision(name, image_size=image_size, **common)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(f"there is no folder {name}; give a folder, a hub name, timm/…, torchvision/… or builtin/….")
+    from headstart.backbones.transformers import load_transformers
+
+    return load_transformers(name, image_size=image_size, **text, **common)

@@ -1,0 +1,77 @@
+"""Watches one run of a module: which units ran, in which order, and which of them the activations flow through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Observation:
+    """What was seen of the units (paths) in one run.
+
+    first: position of a unit's first call among all calls.
+    stream: units that ran and whose output has the batch's size in front: the rest (norms of relative embeddings,
+        rotary tables) runs beside the stream of activations.
+    touched: ids of the parameters that got a gradient from the pooled features.
+    """
+
+    first: dict[str, int] = field(default_factory=dict)
+    stream: set[str] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
+
+    def influences(self, module: nn.Module) -> bool:
+        return any(id(p) in self.touched for p in module.parameters())
+
+
+def observe(root: nn.Module, paths: Iterable[str], run: Callable[[], Tensor]) -> Observation:
+    """Runs the module once, in eval mode, with gradients; leaves modes, flags, gradients and hooks as they were."""
+    seen = Observation()
+    outputs: dict[str, Tensor | None] = {}
+
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+        if path not in seen.first:
+            seen.first[path] = len(seen.first)
+            outputs[path] = next(tensors(output), None)
+
+    modes = {m: m.training for m in root.modules()}
+    flags = {p: p.requires_grad for p in root.parameters()}
+    hooks = [root.get_submodule(path).register_forward_hook(partial(note, path)) for path in paths]
+    try:
+        root.eval()
+        for p in flags:
+            p.requires_grad_(p.is_floating_point())
+        with torch.enable_grad():
+            features = run()
+            gradients = torch.autograd.grad(features.float().square().sum(), list(flags), allow_unused=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for m, mode in modes.items():
+            m.training = mode
+        for p, flag in flags.items():
+            p.requires_grad_(flag)
+    seen.touched = {id(p) for p, g in zip(flags, gradients) if g is not None}
+    for path, output in outputs.items():
+        module = root.get_submodule(path)
+        buffers_alone = not any(True for _ in module.parameters()) and any(True for _ in module.buffers())
+        if output is not None and output.dim() and output.shape[0] == len(features) and not buffers_alone:
+            seen.stream.add(path)
+    return seen
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested tuples, lists and dicts (model outputs among them), in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors(item)

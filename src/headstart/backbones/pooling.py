@@ -1,0 +1,37 @@
+"""Pooling: from one vector a token to one vector an example; padding never takes part."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from headstart.core.errors import unknown
+
+Pooling = Literal["mean", "cls", "last"]
+POOLINGS: tuple[str, ...] = ("mean", "cls", "last")
+
+
+def pool(hidden: Tensor, mask: Tensor | None, how: str) -> Tensor:
+    """Pools hidden states over the real tokens of each example.
+
+    mean: sum_t mask_t h_t / sum_t mask_t;  cls: h of the first real token;  last: h of the last real token.
+
+    hidden: [B, T, D]; mask: [B, T], 1 for real tokens, or None where all are. Returns [B, D].
+    The values at padded positions have no influence, not even where they are NaN.
+    """
+    if how not in POOLINGS:
+        raise unknown("pooling", how, POOLINGS)
+    if mask is None:
+        mask = hidden.new_ones(hidden.shape[:2])
+    real = mask.bool()
+    if how == "mean":
+        total = hidden.masked_fill(~real[..., None], 0.0).sum(dim=1)  # [B, D]
+        return total / real.sum(dim=1, keepdim=True).clamp(min=1).to(hidden.dtype)
+    positions = torch.arange(hidden.shape[1], device=hidden.device).expand_as(real)  # [B, T]
+    if how == "last":
+        index = positions.masked_fill(~real, 0).amax(dim=1)  # [B]
+    else:
+        index = positions.masked_fill(~real, hidden.shape[1] - 1).amin(dim=1)  # [B]
+    return hidden[torch.arange(len(hidden), device=hidden.device), index]  # [B, D]

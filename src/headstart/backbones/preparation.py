@@ -1,0 +1,225 @@
+"""Preparation: turns texts or images into batches, as the backbone was trained to see them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.errors import ArtifactError, ConfigurationError, ModelError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Batch = dict[str, Tensor]
+Encoded = dict[str, np.ndarray]
+"one text without padding: `input_ids` [T] int32 and, where they are not all zero, `token_type_ids` [T] int8"
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """What both preparations have: a batch from prepared examples, and plain data that tells them apart."""
+
+    def collate(self, examples: Any) -> Batch: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class TextPreparation:
+    """Texts or pairs of texts to ragged token ids, and these to right-padded batches.
+
+    tokenizer: a tokenizer of transformers (or one that can be called like it).
+    max_length: most tokens of one example, special tokens counted; longer ones are truncated.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        if max_length < 1:
+            raise ConfigurationError(f"max_length is {max_length}; it must be at least 1 token.")
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        # A tokenizer without a pad token (GPT-2, Llama) pads with its end token. Nothing here looks at ids to tell
+        # padding from text, so a real end token stays visible.
+        pad = getattr(tokenizer, "pad_token_id", None)
+        end = getattr(tokenizer, "eos_token_id", None)
+        self.pad_id = int(pad if pad is not None else end if end is not None else 0)
+        begin = getattr(tokenizer, "bos_token_id", None)
+        self._lone = int(end if end is not None else begin if begin is not None else self.pad_id)
+
+    def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
+        """Token ids without padding, one dict an input; an input without any token becomes one end token."""
+        if not len(inputs):
+            return []
+        firsts = [x if isinstance(x, str) else x[0] for x in inputs]
+        seconds = [x[1] for x in inputs if not isinstance(x, str)]
+        if seconds and len(seconds) != len(inputs):
+            raise ConfigurationError("texts and pairs of texts can't be mixed in one call; give all as pairs.")
+        if seconds and not self._separates_pairs():
+            firsts, seconds = [f"{a}\n{b}" for a, b in zip(firsts, seconds)], []
+        arguments = (firsts, seconds) if seconds else (firsts,)
+        tokens = self.tokenizer(*arguments, truncation=True, max_length=self.max_length, padding=False)
+        types = tokens.get("token_type_ids") or [None] * len(firsts)
+        return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
+
+    def _example(self, ids: list[int], types: list[int] | None) -> Encoded:
+        example: Encoded = {"input_ids": np.asarray(ids or [self._lone], dtype=np.int32)}
+        if types is not None and any(types):
+            example["token_type_ids"] = np.asarray(types, dtype=np.int8)
+        return example
+
+    def _separates_pairs(self) -> bool:
+        count = getattr(self.tokenizer, "num_special_tokens_to_add", None)
+        return count is None or count(pair=True) > count(pair=False)
+
+    def collate(self, examples: Sequence[Encoded]) -> Batch:
+        """Pads on the right to the longest: `input_ids`, `attention_mask` [B, T], `token_type_ids` where any has them.
+
+        The mask is made from lengths, never from ids.
+        """
+        lengths = [len(e["input_ids"]) for e in examples]
+        shape = (len(examples), max(lengths))
+        ids = np.full(shape, self.pad_id, dtype=np.int64)  # [B, T]
+        mask = np.zeros(shape, dtype=np.int64)
+        types = np.zeros(shape, dtype=np.int64)
+        for row, (example, length) in enumerate(zip(examples, lengths)):
+            ids[row, :length] = example["input_ids"]
+            mask[row, :length] = 1
+            if "token_type_ids" in example:
+                types[row, :length] = example["token_type_ids"]
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        if any("token_type_ids" in e for e in examples):
+            batch["token_type_ids"] = torch.from_numpy(types)
+        return batch
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "text",
+            "max_length": self.max_length,
+            "pad_id": self.pad_id,
+            "tokenizer": tokenizer_fingerprint(self.tokenizer),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], tokenizer: Any) -> TextPreparation:
+        """The preparation that `to_json` told of; the tokenizer must be the same, else `ArtifactError`."""
+        made = cls(tokenizer, int(value["max_length"]))
+        if made.to_json() != value:
+            raise ArtifactError(
+                "the tokenizer is not the one this artifact was made with (its fingerprint differs); "
+                "give the base model's own tokenizer."
+            )
+        return made
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Hash of the vocabulary and of how a few telling strings are tokenized; truncation settings leave it as it is."""
+    digest = hashlib.blake2b(digest_size=8)
+    vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else {}
+    for word, index in sorted(vocabulary.items()):
+        digest.update(f"{word}\x1f{index}\x1e".encode(errors="surrogatepass"))
+    for text in ("The quick, brown FOX!", "naïve Straße 42\n\tx = y_1", "日本語 🙂"):
+        digest.update(repr(list(tokenizer(text)["input_ids"])).encode())
+    return digest.hexdigest()
+
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+
+
+@dataclass(frozen=True)
+class ImagePreparation:
+    """Images to normalised tensors [C, H, W] as in evaluation; the two halves leave room for augmentation between.
+
+    size: height and width in pixels; mean, std: a channel, on values in [0, 1]; their length is the channel count.
+    interpolation: of the resizing (`bilinear`, `bicubic`, …).
+    crop_share: share of the resized image's shorter side that the centre crop keeps (`mode` `crop`).
+    mode: `crop` resizes the shorter side and crops the centre; `squash` resizes to `size` whatever the shape.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bicubic"
+    crop_share: float = 1.0
+    mode: str = "crop"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            raise ModelError(f"interpolation is {self.interpolation!r}; allowed: {', '.join(INTERPOLATIONS)}.")
+        if self.mode not in ("crop", "squash"):
+            raise ModelError(f"resize mode is {self.mode!r}; allowed: crop, squash.")
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
+            raise ModelError(f"mean and std need 1 or 3 numbers each; they have {len(self.mean)} and {len(self.std)}.")
+        if not 0 < self.crop_share <= 1:
+            raise ModelError(f"crop_share is {self.crop_share}; it must be above 0 and at most 1.")
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def convert(self, image: Image) -> Image:
+        """Grey or RGB, as the model wants it."""
+        wanted = "L" if self.channels == 1 else "RGB"
+        return image if image.mode == wanted else image.convert(wanted)
+
+    def resize_and_crop(self, image: Image) -> Image:
+        """The picture at `size`, in the model's channels."""
+        from PIL.Image import Resampling
+
+        image = self.convert(image)
+        height, width = self.size
+        how = Resampling[self.interpolation.upper()]
+        if self.mode == "squash":
+            return image if image.size == (width, height) else image.resize((width, height), how)
+        tall, wide = math.floor(height / self.crop_share), math.floor(width / self.crop_share)
+        if tall == wide:  # the shorter side becomes `tall`, the longer one is rounded down, as torchvision does
+            short, long = min(image.size), max(image.size)
+            longer = max(int(tall * long / short), tall)
+            target = (tall, longer) if image.width <= image.height else (longer, tall)
+        else:
+            scale = max(wide / image.width, tall / image.height)
+            target = (max(round(image.width * scale), width), max(round(image.height * scale), height))
+        image = image if image.size == target else image.resize(target, how)
+        left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+        return image.crop((left, top, left + width, top + height))
+
+    def to_tensor(self, image: Image) -> Tensor:
+        """Normalised tensor [C, H, W], float32."""
+        values = np.array(self.convert(image), dtype=np.float32) / 255.0  # [H, W] or [H, W, C]
+        values = values.reshape(*values.shape[:2], self.channels)
+        values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))  # [C, H, W]
+
+    def prepare(self, image: Image) -> Tensor:
+        """What evaluation sees: `to_tensor(resize_and_crop(image))`, [C, H, W]."""
+        return self.to_tensor(self.resize_and_crop(image))
+
+    def collate(self, examples: Sequence[Tensor]) -> Batch:
+        """`pixel_values` [B, C, H, W]."""
+        return {"pixel_values": torch.stack(list(examples))}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "image",
+            "size": list(self.size),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "interpolation": self.interpolation,
+            "crop_share": self.crop_share,
+            "mode": self.mode,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ImagePreparation:
+        return cls(
+            size=(int(value["size"][0]), int(value["size"][1])),
+            mean=tuple(value["mean"]),
+            std=tuple(value["std"]),
+            interpolation=value["interpolation"],
+            crop_share=value["crop_share"],
+            mode=value["mode"],
+        )

@@ -1,0 +1,206 @@
+"""Backbones from timm: `timm/NAME` from the hub, or a folder with `architecture` in its config.json."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.preparation import INTERPOLATIONS, ImagePreparation
+from headstart.backbones.structure import find_ladder
+from headstart.core.errors import ModelError, suggestion, unknown
+
+_OWN_POOLINGS = ("mean", "cls")
+
+
+def load_timm(
+    source: str,
+    *,
+    pooling: str | None = None,
+    image_size: int | None = None,
+    blocks: str | None = None,
+    weights: bool = True,
+    loader: str = "timm",
+    folder: Path | None = None,
+) -> Backbone:
+    """`timm/NAME` or a folder as timm writes it (config.json with `architecture`, model.safetensors).
+
+    pooling: `mean` or `cls` instead of the architecture's own.
+    weights: False builds the architecture with random weights, and needs no network.
+    """
+    if pooling is not None and pooling not in _OWN_POOLINGS:
+        raise unknown("pooling for timm", pooling, _OWN_POOLINGS)
+    extra: dict[str, Any] = {}
+    if pooling is not None:
+        extra["global_pool"] = {"mean": "avg", "cls": "token"}[pooling]
+    place = folder if folder is not None else Path(source)
+    module = _from_folder(place, image_size, extra, weights) if place.is_dir() else _named(
+        source, image_size, extra, weights
+    )
+    options = {"pooling": pooling, "image_size": image_size, "blocks": blocks}
+    backbone = wrap(module, source, loader=loader, pooling=pooling, image_size=image_size, blocks=blocks)
+    backbone.options.update({k: v for k, v in options.items() if v is not None})
+    if not weights:
+        backbone.options["weights"] = False
+    backbone.reload = source
+    return backbone
+
+
+def _create(name: str, source: str, image_size: int | None, **arguments: Any) -> nn.Module:
+    """timm's `create_model`, with `img_size` where the architecture has it."""
+    import timm
+
+    try:
+        if image_size is not None:
+            try:
+                return timm.create_model(name, img_size=image_size, **arguments)
+            except TypeError:
+                pass  # a convolutional net reads any size
+        return timm.create_model(name, **arguments)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
+
+
+def _named(source: str, image_size: int | None, extra: dict[str, Any], weights: bool) -> nn.Module:
+    import timm
+
+    name = source.removeprefix("timm/")
+    if name.partition(".")[0] not in timm.list_models():
+        near = suggestion(name.partition(".")[0], timm.list_models())
+        raise ModelError(f"timm has no architecture {name.partition('.')[0]!r}.{near}")
+    if not weights:
+        return _create(name, source, image_size, pretrained=False, num_classes=0, **extra)
+    try:
+        return _create(name, source, image_size, pretrained=True, num_classes=0, **extra)
+    except Exception as error:
+        if isinstance(error, ModelError) and "hub" not in str(error).lower():
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        full = name if "." in name else f"{name}.{_default_tag(name)}"
+        raise ModelError(
+            f"can't get the weights of {source}: the hub can't be reached or does not have them ({first}). "
+            "Where there is a network, run\n"
+            f"  hf download timm/{full} config.json model.safetensors --local-dir {full}\n"
+            "copy the folder here and give its path instead of the name."
+        ) from error
+
+
+def _default_tag(name: str) -> str:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    return getattr(config, "tag", "") or "TAG"
+
+
+def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], weights: bool) -> nn.Module:
+    import timm
+
+    config = read_config(folder)
+    if weights:
+        require_safetensors(folder)
+    name = config["architecture"]
+    if name not in timm.list_models():
+        raise ModelError(f"timm has no architecture {name!r} ({folder}/config.json).{suggestion(name, timm.list_models())}")
+    pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
+    arguments = {**(config.get("model_args") or {}), **extra}
+    arguments.pop("num_classes", None)
+    if pooling := config.get("global_pool"):
+        arguments.setdefault("global_pool", pooling)
+    if image_size is not None:
+        arguments.pop("img_size", None)
+    module = _create(
+        name, str(folder), image_size, pretrained=False, num_classes=0, pretrained_cfg_overlay=pretrained, **arguments
+    )
+    if weights:
+        files = sorted(folder.glob("*.safetensors"))
+        path = folder / "model.safetensors" if (folder / "model.safetensors") in files else files[0]
+        values = read_weights(path)
+        fill(module, values, path, ignore=_classifiers(module))
+    return module
+
+
+def _classifiers(module: nn.Module) -> tuple[str, ...]:
+    """Prefixes of the classifier's weights, which a backbone does without."""
+    names = getattr(module, "pretrained_cfg", {}).get("classifier", ())
+    names = (names,) if isinstance(names, str) else tuple(names or ())
+    return tuple(f"{name}." for name in names)
+
+
+def wrap(
+    module: nn.Module,
+    source: str = "module",
+    *,
+    loader: str = "timm",
+    pooling: str | None = None,
+    image_size: int | None = None,
+    blocks: str | None = None,
+) -> Backbone:
+    """A live timm model; its classifier is taken off."""
+    if getattr(module, "num_classes", 0):
+        module.reset_classifier(0)  # type: ignore[operator]
+    module.eval()
+    preparation = _preparation(module, image_size)
+    shape = (2, preparation.channels, *preparation.size)
+    sample = {"pixel_values": torch.linspace(-1, 1, 2 * shape[1] * shape[2] * shape[3]).reshape(shape)}
+    ladder = find_ladder(module, lambda: run(module, sample), blocks)
+    with torch.no_grad():
+        dimension = run(module, sample).shape[1]
+    return Backbone(
+        module=module,
+        ladder=ladder,
+        run=run,
+        preparation=preparation,
+        reinitialise=reinitialise,
+        source=source,
+        loader=loader,
+        kind="vit" if ladder.sites_of("attention") else "cnn",
+        modality="image",
+        dimension=dimension,
+        pooling=pooling or "own",
+    )
+
+
+def run(module: nn.Module, batch: Batch) -> Tensor:
+    """Pooled features [B, D]; timm models without a classifier return them."""
+    return module(batch["pixel_values"]).flatten(1)
+
+
+def _preparation(module: nn.Module, image_size: int | None) -> ImagePreparation:
+    import timm.data
+
+    data = timm.data.resolve_data_config({}, model=module)
+    channels, height, width = data["input_size"]
+    if image_size is not None:
+        height = width = image_size
+    mean, std = tuple(data["mean"]), tuple(data["std"])
+    if channels == 1 and len(mean) == 3:
+        mean, std = (sum(mean) / 3,), (sum(std) / 3,)
+    how = data["interpolation"] if data["interpolation"] in INTERPOLATIONS else "bilinear"
+    mode = "squash" if data.get("crop_mode") == "squash" else "crop"
+    return ImagePreparation((height, width), mean, std, how, data["crop_pct"], mode)
+
+
+def reinitialise(module: nn.Module, seed: int) -> None:
+    """Fresh random values in place: each layer's own initialisation, then the architecture's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = _like(module)
+    state = fresh.state_dict()
+    with torch.no_grad():
+        for name, value in module.state_dict().items():
+            value.copy_(state[name])
+
+
+def _like(module: nn.Module) -> nn.Module:
+    import timm
+
+    arguments = copy.deepcopy(getattr(module, "_model_args", {}))
+    arguments.update(num_classes=0)
+    name = getattr(module, "pretrained_cfg", {}).get("architecture")
+    arguments.pop("pretrained_cfg_overlay", None)
+    return timm.create_model(name, pretrained=False, **arguments)
