@@ -1,0 +1,171 @@
+"""Numbers as people read them. Every function takes None (or NaN) and gives `–`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MISSING = "–"
+
+PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_rate", "exact_match", "hit_rate")
+"metrics whose name contains one of these lie in [0, 1] and are shown as percent"
+
+NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "f1": "F1",
+    "mcc": "Matthews correlation",
+    "auroc": "AUROC",
+    "r2": "R²",
+    "mae": "Mean absolute error",
+    "mse": "Mean squared error",
+    "rmse": "Root mean squared error",
+    "log_loss": "Log loss",
+}
+
+
+def finite(number: float | None) -> float | None:
+    """The number itself, or None where it is missing, NaN or infinite."""
+    return None if number is None or not math.isfinite(number) else float(number)
+
+
+def is_percent(metric: str) -> bool:
+    return any(part in metric.lower() for part in PERCENT)
+
+
+def metric_name(metric: str) -> str:
+    return NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_unit(metric: str) -> str:
+    return "%" if is_percent(metric) else ""
+
+
+def metric_heading(metric: str) -> str:
+    """`Accuracy, %`."""
+    return f"{metric_name(metric)}, %" if is_percent(metric) else metric_name(metric)
+
+
+def value(metric: str, number: float | None, signed: bool = False) -> str:
+    """A metric's value: `96.1` for 0.961 where the metric is a share, else three decimals or four digits."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    sign = "+" if signed else ""
+    if is_percent(metric):
+        text = f"{100 * number:{sign}.1f}"
+    elif abs(number) < 10:
+        text = f"{number:{sign}.3f}"
+    elif abs(number) < 1000:
+        text = f"{number:{sign}.1f}"
+    else:
+        text = f"{number:{sign}.0f}" if abs(number) < 1e6 else f"{number:{sign}.3g}"
+    return text.replace("-", "", 1) if text.startswith("-") and not text.strip("-0.") else text
+
+
+def interval(metric: str, low: float | None, high: float | None) -> str:
+    """`[95.0, 97.2]`, or an empty string where an end is missing."""
+    if finite(low) is None or finite(high) is None:
+        return ""
+    return f"[{value(metric, low)}, {value(metric, high)}]"
+
+
+def p_value(number: float | None) -> str:
+    number = finite(number)
+    if number is None:
+        return MISSING
+    if number < 0.001:
+        return "<0.001"
+    return f"{number:.3f}" if number < 0.1 else f"{number:.2f}"
+
+
+def count(number: float | None) -> str:
+    """`0`, `999`, `1.2k`, `66.4M`, `7.1B`."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit * 0.99995:
+            return f"{number / limit:.1f}{unit}"
+    return f"{number:.0f}"
+
+
+def whole(number: float | None) -> str:
+    """All digits, grouped: `1,234,567`."""
+    number = finite(number)
+    return MISSING if number is None else f"{number:,.0f}"
+
+
+def share(number: float | None) -> str:
+    """A share of 1 as percent: `5.3%`, `0.04%`, `100%`."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    percent = 100 * number
+    if percent == 0 or percent >= 99.95:
+        return f"{percent:.0f}%"
+    if percent < 0.01:
+        return "<0.01%"
+    return f"{percent:.2f}%" if percent < 0.1 else f"{percent:.1f}%"
+
+
+def size(number: float | None, space: str = " ") -> str:
+    """Bytes in decimal units: `820 B`, `1.2 MB`."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= limit * 0.9995:
+            scaled = number / limit
+            return f"{scaled:.0f}{space}{unit}" if scaled >= 99.95 else f"{scaled:.1f}{space}{unit}"
+    return f"{number:.0f}{space}B"
+
+
+def seconds(number: float | None, space: str = " ") -> str:
+    """A time: `850 µs`, `12 ms`, `4.2 s`, `3m 05s`, `1h 12m`."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    if number == 0:
+        return f"0{space}s"
+    if number < 0.9995e-3:
+        return f"{number * 1e6:.0f}{space}µs"
+    if number < 0.9995:
+        return f"{number * 1e3:.0f}{space}ms" if number >= 0.00995 else f"{number * 1e3:.1f}{space}ms"
+    if number < 59.95:
+        return f"{number:.1f}{space}s"
+    minutes, rest = divmod(round(number), 60)
+    if minutes < 60:
+        return f"{minutes}m{space}{rest:02d}s"
+    hours, minutes = divmod(round(number / 60), 60)
+    return f"{hours}h{space}{minutes:02d}m"
+
+
+def learning_rate(number: float | None) -> str:
+    """`2e-4`, `1.5e-3`, `0`."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    if number == 0:
+        return "0"
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def setting(item: Any, name: str = "") -> str:
+    """One configuration value on one line; where `name` tells of a learning rate, as `3e-4`."""
+    if isinstance(item, float) and (name == "lr" or "learning_rate" in name):
+        return learning_rate(item)
+    if item is None:
+        return MISSING
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, float):
+        return learning_rate(item) if item and (abs(item) < 0.001 or abs(item) >= 1e6) else f"{item:g}"
+    if isinstance(item, (list, tuple)):
+        return ", ".join(setting(part) for part in item) or MISSING
+    if isinstance(item, dict):
+        return ", ".join(f"{key}={setting(part)}" for key, part in item.items()) or MISSING
+    return str(item)

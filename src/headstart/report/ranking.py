@@ -1,0 +1,39 @@
+"""The order in which methods are shown, and what is said about each."""
+
+from __future__ import annotations
+
+from headstart.core.comparison import Comparison, Row
+from headstart.report.format import finite
+
+
+def ranked(comparison: Comparison) -> list[Row]:
+    """Best value first (by the metric's own direction), rows without a value last; ties keep the record's order."""
+    sign = -1.0 if comparison.task.higher_is_better else 1.0
+
+    def key(row: Row) -> tuple[int, float]:
+        number = finite(row.value)
+        if number is not None:
+            return (0 if row.status == "ok" else 1, sign * number)
+        return (2 if row.status == "ok" else 3, 0.0)
+
+    return sorted(comparison.rows, key=key)
+
+
+def chosen(comparison: Comparison, row: Row) -> bool:
+    return comparison.verdict.method == row.method
+
+
+def is_reference(comparison: Comparison, row: Row) -> bool:
+    return comparison.verdict.reference == row.method
+
+
+def p_shown(row: Row) -> float | None:
+    """The adjusted p where there is one, else the plain one."""
+    adjusted = finite(row.p_adjusted)
+    return finite(row.p_value) if adjusted is None else adjusted
+
+
+def status_kind(row: Row) -> str:
+    """The first word of the status, for a mark or a CSS class: `ok`, `diverged`, `failed`, `skipped`."""
+    head = row.status.partition(":")[0].strip().lower()
+    return {"ok": "ok", "diverged": "diverged", "failed": "failed"}.get(head, "skipped")

@@ -1,0 +1,139 @@
+"""Plain text for terminals, pipes and logs: no colour, at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+
+from rich.cells import cell_len, set_cell_size
+
+from headstart.core.comparison import Comparison, DataRecord, Row
+from headstart.report import format as fmt
+from headstart.report.ranking import chosen, is_reference, p_shown, ranked
+
+WIDTH = 100
+SHORTEST_NAME = 12
+
+
+def table(comparison: Comparison) -> str:
+    """One row a method, best first, then a line of explanation and the verdict.
+
+    `>` marks the method to use, `~` a control. A method that gave no result shows its status instead.
+    """
+    rows = ranked(comparison)
+    metric = comparison.task.metric
+    head = ["", "method", _metric_head(metric), "vs ref", "p", "trained", "memory", "train", "1 ex.", "size", "lr"]
+    body = [_cells(comparison, row) for row in rows]
+    results = [cells for row, cells in zip(rows, body) if fmt.finite(row.value) is not None]
+    widths = [max(cell_len(cells[i]) for cells in [head, *results]) for i in range(len(head))]
+    widths[1] = max(cell_len(cells[1]) for cells in [head, *body])
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
+    excess = sum(widths) + len(gap) * (len(widths) - 1) - WIDTH
+    widths[1] = max(min(widths[1], SHORTEST_NAME), widths[1] - max(0, excess))
+
+    lines = [_line(head, widths, gap)]
+    for row, cells in zip(rows, body):
+        if fmt.finite(row.value) is None:
+            start = _line(cells[:2], widths[:2], gap) + gap
+            lines.append(start + _shorten(clean(row.status), WIDTH - cell_len(start)))
+        else:
+            lines.append(_line(cells, widths, gap))
+    lines += ["", *_explanation(comparison), "", *_wrap(comparison.verdict.sentence)]
+    if comparison.status != "complete":
+        lines += ["", *_wrap(f"This comparison is {comparison.status}: it was stopped before every method was run.")]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def audit(record: DataRecord) -> str:
+    """What the data holds and what is wrong with it: the splits with their class counts, then the findings."""
+    used = f"{fmt.whole(record.rows_read)} rows read, {fmt.whole(record.rows_used)} used"
+    lines = [*_wrap(f"{record.source}: {used}")]
+    name = max((cell_len(clean(split.name)) for split in record.splits), default=0)
+    for split in record.splits:
+        start = f"  {set_cell_size(clean(split.name), name)}  {fmt.whole(split.size):>7}  "
+        rest = clean(split.origin) + (f"; {_classes(split.class_counts)}" if split.class_counts else "")
+        lines += _wrap(rest, start, " " * cell_len(start))
+    if not record.findings:
+        return "\n".join([*lines, "No findings."])
+    lines.append("Findings:")
+    order = {"error": 0, "warning": 1}
+    for finding in sorted(record.findings, key=lambda finding: order.get(finding.severity, 2)):
+        text = f"{finding.message}"
+        if finding.examples:
+            text += f" ({', '.join(finding.examples[:3])}{', …' if len(finding.examples) > 3 else ''})"
+        lines += _wrap(text, f"  {clean(finding.severity):<7}  ", " " * 11)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def clean(text: str) -> str:
+    """The text with control characters (escapes, line breaks) made visible as `?` or a blank."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
+
+
+def _metric_head(metric: str) -> str:
+    return _shorten(clean(metric.replace("_", " ")), 15) + (" %" if fmt.is_percent(metric) else "")
+
+
+def _cells(comparison: Comparison, row: Row) -> list[str]:
+    metric = comparison.task.metric
+    mark = ">" if chosen(comparison, row) else "~" if row.control else ""
+    trained = fmt.count(row.trained_parameters)
+    if fmt.finite(row.trained_share) is not None:
+        trained += f" {fmt.share(row.trained_share):>5}"
+    reference = is_reference(comparison, row)
+    return [
+        mark,
+        clean(row.method),
+        f"{fmt.value(metric, row.value)} {fmt.interval(metric, row.low, row.high)}".rstrip(),
+        "ref" if reference else fmt.value(metric, row.difference, signed=True),
+        "" if reference else fmt.p_value(p_shown(row)),
+        trained,
+        fmt.size(row.peak_memory_bytes, ""),
+        fmt.seconds(row.train_seconds, ""),
+        fmt.seconds(row.latency_seconds, ""),
+        fmt.size(row.artifact_bytes, ""),
+        fmt.learning_rate(row.learning_rate),
+    ]
+
+
+def _explanation(comparison: Comparison) -> list[str]:
+    seeds = f"{len(comparison.seeds)} seed{'' if len(comparison.seeds) == 1 else 's'}"
+    parts = [f"Test split, mean over {seeds}, [95% interval]."]
+    if comparison.verdict.reference is not None:
+        parts.append(f"ref: {clean(comparison.verdict.reference)}, best on validation; p: paired permutation, Holm.")
+    if comparison.verdict.method is not None:
+        parts.append("> use this.")
+    if any(row.control for row in comparison.rows):
+        parts.append("~ control.")
+    return _wrap(" ".join(parts))
+
+
+def _classes(counts: dict[str, int], most: int = 8) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    shown = ordered if len(ordered) <= most else ordered[: most - 2]
+    text = ", ".join(f"{_shorten(clean(label), 24)} {number}" for label, number in shown)
+    rest = [number for _, number in ordered[len(shown) :]]
+    if rest:
+        text += (
+            f", {len(rest)} more with {min(rest)} to {max(rest)}"
+            if min(rest) < max(rest)
+            else (f", {len(rest)} more with {rest[0]}")
+        )
+    return text
+
+
+def _line(cells: list[str], widths: list[int], gap: str) -> str:
+    """Mark and method from the left, numbers from the right."""
+    parts = []
+    for i, (cell, width) in enumerate(zip(cells, widths)):
+        cell = _shorten(cell, width)
+        blank = " " * (width - cell_len(cell))
+        parts.append(cell + blank if i < 3 else blank + cell)
+    return gap.join(parts)
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)).rstrip() + "…"
+
+
+def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(clean(text), WIDTH, initial_indent=first, subsequent_indent=rest) or [first]

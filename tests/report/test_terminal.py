@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import report_example
+from rich.cells import cell_len
+
+from headstart.core.comparison import Row
+from headstart.report.terminal import audit, table
+
+
+def test_rows_are_sorted_and_hold_the_numbers():
+    lines = table(report_example.comparison()).splitlines()
+    names = [line.split()[1] if line[0] in ">~" else line.split()[0] for line in lines[1:13]]
+    assert names == ["lora", "full", "gradual_unfreezing", "layerwise_lr", "adapter", "bitfit", "prefix", "probe",
+                     "scratch", "majority", "prompt", "full_sgd"]  # fmt: skip
+    assert lines[1].startswith("> lora")
+    for text in ("96.1 [95.0, 97.1]", "ref", "351.9k  0.5%", "1.3GB", "41.2s", "12ms", "1.4MB", "3e-4"):
+        assert text in lines[1]
+    assert "-8.2" in lines[8]
+    assert "<0.001" in lines[8]
+    assert lines[9].startswith("~ scratch")
+    assert "failed: out of memory" in lines[11]
+    assert lines[12].endswith("diverged")
+    assert "Use lora" in " ".join(lines[-2:])
+
+
+def test_lower_is_better_sorts_the_other_way():
+    lines = table(report_example.regression()).splitlines()
+    assert lines[1].startswith("> lora")
+    assert lines[10].startswith("~ majority")
+    assert "mae" in lines[0]
+    assert "1 seed," in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["comparison", "many_classes", "regression", "bare"])
+def test_width(name):
+    comparison = getattr(report_example, name)()
+    long = Row("a_method_with_a_name_that_is_very_long_indeed_表表表", "failed: " + "why " * 80, "accuracy", value=None)
+    comparison = dataclasses.replace(comparison, rows=(*comparison.rows, long))
+    for text in (table(comparison), audit(comparison.data)):
+        assert max(cell_len(line) for line in text.splitlines()) <= 100
+        assert "None" not in text
+        assert "nan" not in text
+
+
+def test_partial_and_empty():
+    text = table(report_example.bare())
+    assert "not run" in text
+    assert "partial" in text
+    assert table(dataclasses.replace(report_example.bare(), rows=()))
+
+
+def test_control_characters_never_reach_the_terminal():
+    base = report_example.comparison()
+    hostile = dataclasses.replace(base.rows[0], method="\x1b[31mred\nline", value=0.5)
+    text = table(dataclasses.replace(base, rows=(hostile,)))
+    assert "\x1b" not in text
+    assert "?[31mred line" in text
+
+
+def test_audit():
+    text = audit(report_example.comparison().data)
+    assert "1,019 rows read, 1,000 used" in text
+    assert "entity 92" in text
+    assert text.index("error") < text.index("warning") < text.index("note ")
+    assert "q.csv:17" in text
+    assert "94 more with 3 to" in audit(report_example.many_classes().data)
+    assert audit(dataclasses.replace(report_example.comparison().data, findings=())).endswith("No findings.")
