@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.core.comparison import DataRecord
+from headstart.core.errors import DataError
+from headstart.data.store import HOLDS, gather
 from headstart.data.task import Task
 
 if TYPE_CHECKING:
@@ -40,19 +43,31 @@ class Examples:
     def inputs(self, positions: Sequence[int] | np.ndarray | None = None) -> list[Input]:
         """The inputs at these positions (all where None), read from the mapped file now.
 
-        The table's columns are `input` and, for text pairs, `input_b`; images are bytes (or a path to read).
+        The table's columns are `input` and, for text pairs, `input_b`; for image folders `input` holds paths, whose
+        files are read here. Raises `DataError` where such a file has gone since.
         """
         rows = self.rows if positions is None else self.rows[np.asarray(positions, dtype=np.int64)]
         first = self._column("input", rows)
         if "input_b" in self.table.column_names:
             return list(zip(first, self._column("input_b", rows)))
+        if (self.table.schema.metadata or {}).get(HOLDS) == b"path":
+            return [_file(path) for path in first]
         return first
 
     def places(self, positions: Sequence[int] | np.ndarray) -> list[str]:
         return self._column("place", self.rows[np.asarray(positions, dtype=np.int64)])
 
     def _column(self, name: str, rows: np.ndarray) -> list[Any]:
-        return self.table.column(name).take(rows).to_pylist()
+        return gather(self.table, name, rows)
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"can't read the image {path} any more: {error.strerror}. It was there when data was read."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""Batches: which examples go together. Plain indices; nothing here touches an input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.core.seeds import derive
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, pool: int = 50) -> list[np.ndarray]:
+    """One epoch: every example once, in random batches of like length.
+
+    Examples are shuffled, sorted by length within pools of `pool * batch_size`, cut into batches of exactly
+    `batch_size` (the last may be smaller), and the batches are shuffled. The same (seed, epoch) gives the same list.
+
+    lengths: [n] tokens of each example. pool: batches a pool; 1 gives plain random batches.
+    Raises `ValueError` for a batch size or pool below 1.
+    """
+    lengths = np.asarray(lengths)
+    if batch_size < 1 or pool < 1:
+        raise ValueError(f"batch_size and pool must be at least 1, not {batch_size} and {pool}")
+    rng = np.random.default_rng(derive(seed, "batches", epoch))
+    order = rng.permutation(len(lengths))
+    width = pool * batch_size
+    pools = [order[at : at + width] for at in range(0, len(order), width)]
+    order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools]) if pools else order
+    batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    return [batches[at] for at in rng.permutation(len(batches))]
+
+
+def split_by_tokens(batch: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
+    """Cuts one batch into micro-batches whose padded size, longest length x count, is at most `batch_tokens`.
+
+    A single example above the budget forms its own. Longest first, so that memory runs out at once or not at all.
+
+    batch: [b] indices into `lengths`. lengths: [n] tokens of all examples.
+    """
+    return _cut(_longest_first(np.asarray(batch), np.asarray(lengths)), np.asarray(lengths), batch_tokens, None)
+
+
+def sorted_batches(lengths: np.ndarray, batch_tokens: int, max_count: int) -> list[np.ndarray]:
+    """All examples for prediction, longest first, each batch within `batch_tokens` and of at most `max_count`."""
+    lengths = np.asarray(lengths)
+    return _cut(_longest_first(np.arange(len(lengths)), lengths), lengths, batch_tokens, max_count)
+
+
+def _longest_first(batch: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    return batch[np.argsort(-lengths[batch].astype(np.int64), kind="stable")]
+
+
+def _cut(order: np.ndarray, lengths: np.ndarray, batch_tokens: int, max_count: int | None) -> list[np.ndarray]:
+    if batch_tokens < 1 or (max_count is not None and max_count < 1):
+        raise ValueError(f"batch_tokens and max_count must be at least 1, not {batch_tokens} and {max_count}")
+    parts, at = [], 0
+    while at < len(order):
+        # Sorted by length, so the first example of a part is its longest.
+        count = max(1, batch_tokens // max(1, int(lengths[order[at]])))
+        count = count if max_count is None else min(count, max_count)
+        parts.append(order[at : at + count])
+        at += count
+    return parts

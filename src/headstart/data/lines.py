@@ -1,0 +1,76 @@
+"""Lines of a text file as the user meant them: encodings, byte-order marks, compression, and files that are no text."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from headstart.core.errors import DataError
+from headstart.data.findings import Findings
+
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel sheet: export it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel sheet: export it as CSV",
+    b"PAR1": "a Parquet file: give it the extension .parquet",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+}
+
+
+def lines(path: Path, findings: Findings) -> Iterator[str]:
+    """Lines with their line ends, decoded as UTF-8 (or UTF-16 where a mark says so), `.gz` unpacked.
+
+    Bytes that are not UTF-8 become U+FFFD, and the line is counted in `findings`.
+    Raises `DataError` for binary files and unreadable ones.
+    """
+    try:
+        with _opened(path) as file:
+            head = file.peek(8_192)[:8_192] if isinstance(file, (io.BufferedReader, gzip.GzipFile)) else b""
+            _refuse_binary(path, head)
+            if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                yield from io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="")
+            else:
+                yield from _decoded(path, file, findings)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"can't read {path}: {reason}. Check that the file is whole and that you may read it."
+        ) from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _decoded(path: Path, file: IO[bytes], findings: Findings) -> Iterator[str]:
+    for count, raw in enumerate(file, start=1):
+        if count == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            line = raw.decode("utf-8", "replace")
+            findings.add(
+                "encoding",
+                "warning",
+                "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8",
+                [f"{path.name}:{count}"],
+            )
+        yield line
+
+
+def _refuse_binary(path: Path, head: bytes) -> None:
+    what = next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
+    if what is None and b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        what = "binary data"
+    if what is None and b"\r" in head and b"\n" not in head and head.count(b"\r") > head.count(b"\r\n"):
+        what = "a text with old Macintosh line ends (CR): convert them to LF"
+    if what is None and head and sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 10:
+        what = "binary data"
+    if what is not None:
+        raise DataError(f"{path} is no readable table: it is {what}. Readable: .csv, .tsv, .jsonl and .parquet.")

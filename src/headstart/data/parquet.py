@@ -1,0 +1,98 @@
+"""Parquet files and whatever else comes as Arrow batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headstart.core.errors import DataError
+from headstart.data.findings import Findings
+from headstart.data.table import SAMPLE, Chunk, Column
+
+_BATCH = 1_024
+"rows a batch: small, since a row may be an image"
+
+
+class Parquet:
+    """One Parquet file. Class names are read from the features that the `datasets` library leaves in the schema."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.name
+        try:
+            with pq.ParquetFile(path) as file:
+                self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"can't read {path} as Parquet: {_short(error)} Is the file whole?") from error
+        if self.rows == 0:
+            raise DataError(f"{path} has columns but no rows.")
+        self.class_names = declared_class_names(self.schema)
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches(batch_size=_BATCH, columns=None if columns is None else list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"can't read {self.path} as Parquet: {_short(error)} Is the file whole?") from error
+
+    def sample(self) -> list[Column]:
+        batch = next(self._batches(None)).slice(0, SAMPLE)
+        return columns_of(pa.Table.from_batches([batch]), self.class_names)
+
+    def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+        at = 0
+        for batch in self._batches(columns):
+            places = [f"{self.name}:{at + row}" for row in range(1, batch.num_rows + 1)]
+            at += batch.num_rows
+            yield Chunk(places, {name: values(batch.column(name), self.path.parent) for name in columns})
+
+
+def columns_of(table: pa.Table, class_names: dict[str, tuple[str, ...]]) -> list[Column]:
+    return [
+        Column(name, tuple(values(table.column(name), None)), class_names.get(name, ())) for name in table.column_names
+    ]
+
+
+def values(column: pa.Array | pa.ChunkedArray, folder: Path | None) -> list[Any]:
+    """Python values; an image struct {bytes, path} becomes its bytes, read from `folder` where only a path is kept."""
+    if not (pa.types.is_struct(column.type) and {f.name for f in column.type} >= {"bytes"}):
+        return list(column.to_pylist())
+    return [_image(value, folder) for value in column.to_pylist()]
+
+
+def _image(value: dict[str, Any] | None, folder: Path | None) -> bytes | None:
+    if value is None or value["bytes"] is not None:
+        return None if value is None else value["bytes"]
+    path = value.get("path")
+    if not path:
+        return None
+    try:
+        return (Path(path) if folder is None else folder / path).read_bytes()
+    except OSError:
+        return b""  # no image: noted as unreadable with its place
+
+
+def declared_class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Class names by column, from the key `huggingface` of the schema's metadata; {} where it is absent or broken."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, feature in features.items():
+        inner = feature
+        if isinstance(feature, list) and feature:
+            inner = feature[0]
+        elif isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
+            inner = feature["feature"]
+        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" and isinstance(inner.get("names"), list):
+            found[name] = tuple(str(label) for label in inner["names"])
+    return found
+
+
+def _short(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200].rstrip(".") + "."

@@ -1,0 +1,226 @@
+"""`read`: from what the user has to a task with three splits and the record of what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.comparison import DataRecord, SplitRecord
+from headstart.core.errors import ConfigurationError, DataError, unknown
+from headstart.data.audit import NAMES, audit, class_counts
+from headstart.data.columns import Roles, choose
+from headstart.data.examples import Data, Examples
+from headstart.data.findings import Findings
+from headstart.data.image_folder import ImageFolder
+from headstart.data.images import MAX_PIXELS
+from headstart.data.intake import Progress, explain, take_in
+from headstart.data.labels import Targets, build
+from headstart.data.prints import Prints, take_prints
+from headstart.data.sources import Splits, resolve
+from headstart.data.splits import by_class, by_group
+from headstart.data.table import Column
+from headstart.data.task import Kind, Task
+
+
+def read(
+    source: str | os.PathLike[str] | Any,
+    *,
+    text: str | Sequence[str] | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    validation: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    kind: Kind | None = None,
+    seed: int = 0,
+    validation_share: float = 0.15,
+    test_share: float = 0.2,
+    workers: int = 0,
+    max_image_pixels: int = MAX_PIXELS,
+    folder: str | os.PathLike[str] | None = None,
+    class_weights: bool = False,
+    progress: Progress | None = None,
+) -> Data:
+    """Reads, checks and splits labelled examples.
+
+    source: a CSV, TSV, JSONL or Parquet file; a folder of class folders of images; a folder of train, validation and
+        test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the hub.
+    text: the input's column, or two for text pairs (`"premise,hypothesis"` or a tuple); found where None.
+    label, group: columns; the label is found where None. Rows of one group never lie in two made splits.
+    validation, test: sources of their own for these splits, or names of splits of a data set that has several.
+    kind: `single_label`, `multi_label` or `regression`; found where None.
+    seed: of the made splits. validation_share, test_share: of the rows that are split, for splits that are not given.
+    workers: threads that decode images. max_image_pixels: width x height above which an image is left out.
+    folder: where the temporary store is kept while in use (default: TMPDIR).
+    class_weights: sets `Task.class_weights` to n / (classes x count), mean 1 over the training examples.
+    progress: called with a stage (`reading`, `checking`) and the rows done.
+
+    Raises `DataError` (nothing usable, unclear columns, conflicting labels, too few rows), `ConfigurationError` for
+    an option out of range, `ResourceError` where the store can't be written.
+
+    Example: `read("reviews.csv", text="text", label="stars")`.
+    """
+    _check(kind, validation_share, test_share, workers, max_image_pixels)
+    findings = Findings()
+    splits = resolve(source, validation, test)
+    roles, class_names = _roles(splits, str(source), text, label, group)
+    paths = isinstance(splits["train"][0], ImageFolder)
+    table = take_in(splits, roles, class_names, paths, findings, folder, progress)
+    split = table.column("split").to_numpy().copy()
+    rows_read = table.num_rows + findings.left_out
+    given = {NAMES[code] for code in np.unique(split)}
+    if "train" not in given:
+        raise DataError(f"{source}: the column {roles.split!r} marks no row as train.")
+    prints = take_prints(table, roles.modality, max_image_pixels, workers, findings, progress)
+    _use(split, prints.usable, given, source, findings)
+    targets = build(table, split == 0, roles.label, kind, class_names, findings)
+    _use(split, targets.usable, given, source, findings)
+    groups = None if roles.group is None else _codes(table)
+    wanted = {"test": test_share, "validation": validation_share}
+    made = _make(split, targets, prints, groups, {n: share for n, share in wanted.items() if n not in given}, seed)
+    audit(table, prints, split, targets.values, targets.labels, groups, findings)
+
+    parts = [np.flatnonzero(split == code) for code in range(3)]
+    train, held, tested = (Examples(table, rows, rows, targets.values[rows]) for rows in parts)
+    weights = _weights(train.targets, targets) if class_weights else ()
+    record = DataRecord(
+        source=str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__,
+        fingerprint=_fingerprint(parts, targets.values, prints.digest),
+        columns=roles.record(),
+        seed=seed,
+        splits=tuple(
+            SplitRecord(name, len(rows), made.get(name, "given"), _counts(targets, rows))
+            for name, rows in zip(NAMES, parts)
+        ),
+        rows_read=rows_read,
+        rows_used=sum(map(len, parts)),
+        findings=findings.records(),
+    )
+    task = Task(targets.kind, roles.modality, targets.labels, weights)
+    return Data(task, train, held, tested, record)
+
+
+def _check(kind: str | None, validation_share: float, test_share: float, workers: int, pixels: int) -> None:
+    if kind is not None and kind not in get_args(Kind):
+        raise unknown("kind", kind, get_args(Kind))
+    wrong = []
+    if not (0 < validation_share < 1 and 0 < test_share < 1 and validation_share + test_share < 1):
+        wrong.append(
+            f"validation_share {validation_share} and test_share {test_share} must lie between 0 and 1 and leave "
+            "something for training"
+        )
+    if workers < 0:
+        wrong.append(f"workers must be 0 or more, not {workers}")
+    if pixels < 1:
+        wrong.append(f"max_image_pixels must be 1 or more, not {pixels}")
+    if wrong:
+        raise ConfigurationError("; ".join(wrong) + ".")
+
+
+def _roles(
+    splits: Splits, source: str, text: str | Sequence[str] | None, label: str | None, group: str | None
+) -> tuple[Roles, tuple[str, ...]]:
+    """Roles by the first training table; every other table must have the same columns."""
+    first = splits["train"][0]
+    if isinstance(first, ImageFolder):
+        text, label = text or "file", label or "folder"
+    columns = first.sample()
+    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1)
+    for tables in splits.values():
+        for table in tables:
+            if table is not first:
+                _same_columns(roles, columns, table.name, table.sample())
+    return roles, next(column.class_names for column in columns if column.name == roles.label)
+
+
+def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: Sequence[Column]) -> None:
+    known = {column.name: column for column in columns}
+    missing = [role for role in roles.names() if role not in known]
+    if missing:
+        raise DataError(
+            f"{name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its columns: "
+            f"{', '.join(known)}."
+        )
+    names = next(column.class_names for column in expected if column.name == roles.label)
+    if known[roles.label].class_names not in ((), names):
+        raise DataError(f"{name} declares other class names, or another order of them, than the training examples.")
+
+
+def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, findings: Findings) -> None:
+    """Marks rows as left out; raises where that empties a split."""
+    split[~usable] = -1
+    for name in sorted(given, key=NAMES.index):
+        if not (split == NAMES.index(name)).any():
+            raise DataError(f"{source}: no row of the {name} split is usable. {explain(findings)}".rstrip())
+
+
+def _codes(table: pa.Table) -> np.ndarray:
+    """[n] group codes; a row without a group is one of its own."""
+    encoded = table.column("group").combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(encoded.dictionary) + np.arange(len(alone))
+    return codes
+
+
+def _make(
+    split: np.ndarray,
+    targets: Targets,
+    prints: Prints,
+    groups: np.ndarray | None,
+    shares: dict[str, float],
+    seed: int,
+) -> dict[str, str]:
+    """Makes the splits named in `shares` out of the training rows, in place; gives their origins."""
+    if not shares:
+        return {}
+    pool = np.flatnonzero(split == 0)
+    strata = _strata(targets.values[pool])
+    if groups is not None:
+        found, origin = by_group(strata, groups[pool], shares, seed), "made (by group)"
+    else:
+        found = by_class(strata, prints.digest[pool], shares, seed)
+        origin = "made (random)" if targets.kind == "regression" else "made (stratified)"
+    for name, rows in found.items():
+        split[pool[rows]] = NAMES.index(name)
+    if targets.labels and (class_counts(targets.values[split == 0], len(targets.labels)) == 0).any():
+        raise DataError("some class has no training example left after the split by group. Give the splits yourself.")
+    return dict.fromkeys(found if len(found) == 1 else NAMES, origin)
+
+
+def _strata(targets: np.ndarray) -> np.ndarray:
+    """[n] int64: the class; the rarest of an example's labels for multi-label; 0 for numbers."""
+    if targets.ndim == 1:
+        return targets if targets.dtype.kind == "i" else np.zeros(len(targets), dtype=np.int64)
+    counts = targets.sum(axis=0)
+    rarest = np.where(targets > 0, counts, np.inf).argmin(axis=1)
+    return np.where(targets.any(axis=1), rarest, targets.shape[1]).astype(np.int64)
+
+
+def _counts(targets: Targets, rows: np.ndarray) -> dict[str, int]:
+    if not targets.labels:
+        return {}
+    return dict(zip(targets.labels, class_counts(targets.values[rows], len(targets.labels)).tolist()))
+
+
+def _weights(train: np.ndarray, targets: Targets) -> tuple[float, ...]:
+    if targets.kind != "single_label":
+        raise ConfigurationError(
+            f"class weights are for single_label tasks; this one is {targets.kind}. Leave them out."
+        )
+    counts = class_counts(train, len(targets.labels))
+    return tuple((len(train) / (len(counts) * counts)).tolist())
+
+
+def _fingerprint(parts: Sequence[np.ndarray], values: np.ndarray, digest: np.ndarray) -> str:
+    """BLAKE2b over each split's ids, inputs (their digests) and targets, in the order of the splits."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, rows in zip(NAMES, parts):
+        found.update(f"{name}:{len(rows)}:{values.dtype}:{values.shape[1:]}".encode())
+        for array in (rows, digest[rows], values[rows]):
+            found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

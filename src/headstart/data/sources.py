@@ -1,0 +1,184 @@
+"""What the user named, turned into tables by split."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data import hub
+from headstart.data.image_folder import SUFFIXES, ImageFolder, class_folders, images_in
+from headstart.data.json_lines import JsonLines
+from headstart.data.parquet import Parquet
+from headstart.data.table import Table
+from headstart.data.tabular import Delimited
+
+FORMATS = {
+    ".csv": Delimited,
+    ".tsv": Delimited,
+    ".tab": Delimited,
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".json": JsonLines,
+    ".parquet": Parquet,
+}
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing"),
+}
+READABLE = (
+    "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
+    "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
+    "save_to_disk; or the name of a data set on the hub"
+)
+_SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
+
+Splits = dict[str, list[Table]]
+
+
+def split_named(name: str) -> str | None:
+    """`train`, `validation` or `test` for a name that means it (`val`, `dev`, …), else None."""
+    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), None)
+
+
+def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
+    """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
+
+    Raises `DataError` where a source does not exist, can't be read or holds nothing usable.
+    """
+    loaded = _loaded(source)
+    if loaded is not None:
+        found: Splits = {}
+        for name, dataset in loaded.items():
+            split = split_named(name) or ("train" if len(loaded) == 1 else None)
+            if split is not None and split not in found:
+                found[split] = [hub.HubTable(dataset, name)]
+    else:
+        found = _local(Path(source))
+    for split, other in (("validation", validation), ("test", test)):
+        if other is not None:
+            found[split] = _other(split, other, loaded)
+    found = {split: found[split] for split in SPLITS if split in found}
+    if "train" not in found:
+        has = ", ".join(found or loaded or ()) or "none"
+        raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
+    return found
+
+
+def _loaded(source: Any) -> dict[str, Any] | None:
+    """Splits by name where `source` is a data set of the `datasets` library; None for files and other folders."""
+    if hub.is_dataset(source):
+        return hub.splits(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise DataError(f"can't read examples from a {type(source).__name__}. Give {READABLE}.")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return hub.saved(path) if hub.is_saved(path) else None
+        if path.exists():
+            return None
+    except OSError as error:
+        raise DataError(f"can't read {source}: {error.strerror}.") from error
+    if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
+        return hub.named(source)
+    raise DataError(f"there is no file or folder {source}.{_near(path)} Give {READABLE}.")
+
+
+def _near(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f" The folder {parent} does not exist either."
+    near = difflib.get_close_matches(path.name, [entry.name for entry in parent.iterdir()], n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(str(parent / name) for name in near)}?" if near else ""
+
+
+def _other(split: str, source: Any, loaded: dict[str, Any] | None) -> list[Table]:
+    if loaded is not None and isinstance(source, str) and not Path(source).exists():
+        return [hub.HubTable(hub.chosen(loaded, source), source)]
+    inner = _loaded(source)
+    if inner is not None:
+        name = next((name for name in inner if split_named(name) == split), None)
+        if name is None and len(inner) > 1:
+            raise DataError(f"{source} has the splits {', '.join(inner)}; none of them is the {split} split.")
+        chosen = name or next(iter(inner))
+        return [hub.HubTable(inner[chosen], chosen)]
+    found = _local(Path(source))
+    if split not in found and len(found) > 1:
+        raise DataError(f"{source} has the splits {', '.join(found)}; give the file that holds the {split} split.")
+    return found.get(split) or next(iter(found.values()))
+
+
+def _local(path: Path) -> Splits:
+    try:
+        return _folder(path) if path.is_dir() else {"train": [_file(path)]}
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror or error}. Check that you may read it.") from error
+
+
+def _format(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def _file(path: Path) -> Table:
+    kind = _format(path)
+    if kind not in FORMATS or not path.is_file():
+        raise DataError(f"can't read {path}: {kind or 'no extension'} is no format known here. Give {READABLE}.")
+    return FORMATS[kind](path)
+
+
+def _folder(root: Path) -> Splits:
+    entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file() and _format(entry) in FORMATS]
+    found = _split_files(root, files)
+    if found:
+        return found
+    images = {name: root / name for name in class_folders(root)}
+    by_split = {split: folder for name, folder in images.items() if (split := split_named(name)) is not None}
+    if "train" in by_split:
+        if all(class_folders(folder) for folder in by_split.values()):
+            return {split: [ImageFolder(folder, folder.name)] for split, folder in by_split.items()}
+        raise DataError(
+            f"{root} has {', '.join(by_split)} folders, but not each holds one subfolder of images a class."
+        )
+    if (root / "data").is_dir() and not images_in(root / "data", 1):
+        return _folder(root / "data")  # the lay-out of data sets cloned from the hub
+    if any(images_in(folder, 1) for folder in images.values()):
+        return {"train": [ImageFolder(root)]}
+    if len(files) == 1:
+        return {"train": [_file(files[0])]}
+    raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}. Give {READABLE}.")
+
+
+def _split_files(root: Path, files: Sequence[Path]) -> Splits:
+    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        stem = file.name.removesuffix(".gz")[: -len(_format(file))]
+        shard = _SHARD.fullmatch(stem)
+        split = split_named(shard["split"] if shard else stem)
+        if split is not None:
+            found.setdefault(split, []).append(file)
+    for split, paths in found.items():
+        if len(paths) > 1 and not all(_SHARD.fullmatch(path.stem) for path in paths):
+            names = ", ".join(path.name for path in paths)
+            raise DataError(f"{root} holds several files for the {split} split: {names}. Keep one of them, or name it.")
+    if found and "train" not in found:
+        raise DataError(f"{root} has files for {', '.join(found)}, but none for training, such as train.csv.")
+    return {split: [_file(path) for path in paths] for split, paths in found.items()}
+
+
+def _seen(entries: Sequence[Path]) -> str:
+    if not entries:
+        return "it is empty"
+    if any(entry.suffix.lower() in SUFFIXES for entry in entries):
+        return "its images lie outside of class folders (put each into a folder named after its class)"
+    shown = ", ".join(entry.name for entry in entries[:8])
+    return f"it has {shown}" + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")

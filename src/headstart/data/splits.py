@@ -1,0 +1,128 @@
+"""Splits: the missing ones of train, validation and test are made, by class or by group, fixed by the seed.
+
+Rows of one unit stay together. A unit is a group where one is given, else the rows with the same input, so that a
+text that stands twice in a file never lies in train and in test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from headstart.core.errors import DataError
+from headstart.core.seeds import derive
+
+_MOST_CELLS = 20_000_000
+"groups x classes up to which groups are laid out by class"
+
+
+def by_class(strata: np.ndarray, units: np.ndarray, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Row indices of each split named in `shares`; the rows of no split are for training.
+
+    strata: [n] int64, what the splits should have alike (classes; all 0 for none). units: [n], rows that stay together.
+    shares: split name to the share of all rows, above 0. Every stratum keeps at least one unit for training, and
+    every split gets at least one row. Raises `DataError` where that can't be.
+    """
+    names, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
+    size = np.bincount(unit_of)
+    stratum = np.unique(strata[first], return_inverse=True)[1].reshape(-1)
+    if len(names) < len(shares) + 1:
+        raise DataError(_too_few(len(strata), f"{len(names)} different inputs", shares))
+    rng = np.random.default_rng(derive(seed, "split"))
+    # Lonely inputs before repeated ones, at random within: repeated inputs tend to training, and test counts each once.
+    order = np.lexsort((rng.random(len(names)), size, stratum))
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = stratum[order][1:] != stratum[order][:-1]
+    open_units = order[~last]  # the last of each stratum stays for training
+    rows_of = np.bincount(stratum, weights=size).astype(np.int64)  # rows of each stratum
+    taken: dict[str, np.ndarray] = {}
+    for at, (name, share) in enumerate(shares.items()):
+        still = len(shares) - at - 1
+        if len(open_units) <= still:
+            raise DataError(_too_few(len(strata), f"{len(rows_of)} classes, most with one input", shares))
+        chosen = _fill(open_units, stratum, size, _quotas(rows_of, share))[: len(open_units) - still]
+        if not len(chosen):
+            biggest = np.argmax(np.bincount(stratum[open_units]))
+            chosen = open_units[stratum[open_units] == biggest][:1]
+        open_units = open_units[~np.isin(open_units, chosen)]
+        taken[name] = np.flatnonzero(np.isin(unit_of, chosen))
+    return taken
+
+
+def _quotas(rows: np.ndarray, share: float) -> np.ndarray:
+    """[strata] rows to take: `share` of each, rounded so that the sum is right (largest remainders)."""
+    exact = rows * share
+    quotas = np.floor(exact).astype(np.int64)
+    rest = max(1, round(float(exact.sum()))) - int(quotas.sum())
+    quotas[np.argsort(-(exact - quotas), kind="stable")[:rest]] += 1
+    return quotas
+
+
+def _fill(units: np.ndarray, stratum: np.ndarray, size: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """The first units of each stratum that fit into its quota; `units` is sorted by stratum."""
+    if not len(units):
+        return units
+    total = np.cumsum(size[units])
+    begins = np.searchsorted(stratum[units], stratum[units], side="left")
+    before = np.where(begins > 0, total[begins - 1], 0)
+    return units[total - before <= quotas[stratum[units]]]
+
+
+def by_group(classes: np.ndarray, groups: np.ndarray, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Like `by_class`, with whole groups: large ones first, each to the split that lacks its classes most.
+
+    classes: [n] int64. groups: [n]. Every class keeps a group for training. Raises `DataError` with the numbers where
+    there are fewer groups than splits, or where the classes' groups can't be spread.
+    """
+    names, group_of = np.unique(groups, return_inverse=True)
+    every = ["train", *shares]
+    if len(names) < len(every):
+        raise DataError(_too_few(len(classes), f"{len(names)} groups", shares))
+    class_of = np.unique(classes, return_inverse=True)[1].reshape(-1)
+    kinds = int(class_of.max()) + 1
+    if len(names) * kinds > _MOST_CELLS:
+        class_of, kinds = np.zeros_like(class_of), 1
+    counts = np.bincount(group_of * kinds + class_of, minlength=len(names) * kinds).reshape(
+        -1, kinds
+    )  # [groups, kinds]
+    rng = np.random.default_rng(derive(seed, "split"))
+    order = np.lexsort((rng.random(len(names)), -counts.sum(axis=1)))
+    share = np.array([1.0 - sum(shares.values()), *shares.values()])
+    lacking = share[:, None] * counts.sum(axis=0)  # [splits, kinds]
+    weight = 1.0 / np.maximum(counts.sum(axis=0), 1)
+    place = np.zeros(len(names), dtype=np.int64)
+    for group in order:
+        place[group] = int(np.argmax(lacking @ (counts[group] * weight)))
+        lacking[place[group]] -= counts[group]
+    _repair(place, counts, len(every), len(classes), shares)
+    return {name: np.flatnonzero(place[group_of] == at) for at, name in enumerate(every) if at > 0}
+
+
+def _repair(place: np.ndarray, counts: np.ndarray, splits: int, rows: int, shares: Mapping[str, float]) -> None:
+    """Moves groups so that every class is in training and no split is empty."""
+    size = counts.sum(axis=1)
+    for kind in range(counts.shape[1]):
+        if not counts[place == 0, kind].any():
+            holders = np.flatnonzero(counts[:, kind])
+            place[holders[np.argmin(size[holders])]] = 0
+    for split in range(1, splits):
+        if (place == split).any():
+            continue
+        for group in np.argsort(size, kind="stable"):
+            left = place[group]
+            others = (place == left) & (np.arange(len(place)) != group)
+            safe = others.any() and (left != 0 or bool((counts[others].sum(axis=0) > 0).all()))
+            if safe:
+                place[group] = split
+                break
+        else:
+            what = f"{len(place)} groups, which can't be spread so that training keeps every class"
+            raise DataError(_too_few(rows, what, shares))
+
+
+def _too_few(rows: int, units: str, shares: Mapping[str, float]) -> str:
+    return (
+        f"can't make the splits train, {', '.join(shares)}: there are {rows} usable rows ({units}), and every split "
+        f"needs at least one and training one of each class. Add examples, or give the files of the splits yourself."
+    )
