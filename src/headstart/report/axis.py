@@ -45,12 +45,12 @@ def linear(numbers: Iterable[float], start: float, end: float, margin: float = 0
 
 
 def logarithmic(numbers: Iterable[float], start: float, end: float, margin: float = 0.07) -> Axis:
-    """A logarithmic axis around the positive numbers, at least one power of 10 wide."""
+    """A logarithmic axis around the positive numbers, at least half a power of 10 wide."""
     numbers = [number for number in numbers if number > 0] or [1.0]
     low, high = math.log10(min(numbers)), math.log10(max(numbers))
-    if high - low < 1:
+    if high - low < 0.5:
         middle = (low + high) / 2
-        low, high = min(low, middle - 0.5), max(high, middle + 0.5)
+        low, high = min(low, middle - 0.25), max(high, middle + 0.25)
     room = (high - low) * margin
     return Axis(10 ** (low - room), 10 ** (high + room), start, end, log=True)
 
@@ -65,10 +65,10 @@ def linear_steps(low: float, high: float, most: int) -> list[float]:
 
 
 def log_steps(low: float, high: float, most: int) -> list[float]:
-    """Powers of 10 within the axis, with 3 (or 2 and 5) between them where there is room."""
+    """Powers of 10 within the axis, with 3 (or 2 and 5, or more) between them where there is room."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     best: list[float] = []
-    for factors in ((1, 2, 5), (1, 3), (1,)):
+    for factors in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         best = [f * 10.0**p for p in range(first, last + 1) for f in factors if low <= f * 10.0**p <= high]
         if len(best) <= most:
             return best

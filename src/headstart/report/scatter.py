@@ -75,7 +75,7 @@ def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: floa
     zeros = any(_cost(row, cost) == 0.0 for row in shown)
     zero = frame.left + 26 if zeros else None
     x = logarithmic((_cost(row, cost) or 0.0 for row in shown), frame.left + (52 if zeros else 0), frame.right)
-    y = linear(_quality_range(shown), *((frame.bottom, frame.top) if higher else (frame.top, frame.bottom)))
+    y = linear(quality_range(shown), *((frame.bottom, frame.top) if higher else (frame.top, frame.bottom)))
 
     places, bars, outside = [], [], []
     for row in shown:
@@ -87,7 +87,7 @@ def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: floa
         if ends is not None and not outside[-1]:
             top, bottom = sorted((y(ends[0]), y(ends[1])))
             bars.append(Box(at[0] - 2, top, at[0] + 2, bottom))
-    texts = [f"{_short(r.method)} {fmt.value(metric, r.value)}" if out else _short(r.method)
+    texts = [f"{short(r.method)} {fmt.value(metric, r.value)}" if out else short(r.method)
              for r, out in zip(shown, outside)]  # fmt: skip
     labels = place(texts, places, bars, frame)
     marks = []
@@ -111,7 +111,7 @@ def _ends(row: Row, low: float, high: float) -> tuple[float, float] | None:
     return None if a is None or b is None else (max(a, low), min(b, high))
 
 
-def _quality_range(rows: list[Row]) -> list[float]:
+def quality_range(rows: list[Row]) -> list[float]:
     """Values and interval ends of the methods; a control far off would press them together and is left out."""
 
     def reach(row: Row) -> list[float]:
@@ -148,7 +148,7 @@ def _cost_tick(cost: Cost, number: float) -> str:
     return cost.show(number).replace(".0", "").replace("m 00s", " min").replace("h 00m", " h")
 
 
-def _short(text: str, most: int = 24) -> str:
+def short(text: str, most: int = 24) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
