@@ -1,0 +1,138 @@
+"""Intervals of a metric as a mean over seeds: what the method would score on other examples and other seeds.
+
+Two sources of chance are kept apart, since they are resampled differently:
+
+- **Examples** by the bootstrap: each draw takes n examples with replacement, the same ones for all seeds.
+- **Seeds** by their spread beyond what the examples explain. The seeds' values differ by the true spread between
+  seeds plus the noise of finitely many examples; the bootstrap measures the latter, and the rest, where positive,
+  is added to the draws as normal noise of variance (s^2 - noise) / seeds. Resampling 2 or 3 seeds with replacement
+  would take too little for the former (by (R - 1) / R) and count the latter several times (Owen 2007).
+
+With one seed the spread between seeds can't be known: the interval is then of *that trained model*, not of the method.
+
+Near 0 and 1 the percentile bootstrap is too sure of itself ([1, 1] where all examples are right). For metrics in
+[0, 1] with fewer than 10 (effective) errors or successes, the interval is widened to hold Wilson's (1927) score
+interval as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.special import ndtri
+
+from headstart.core.seeds import derive
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.predictions import Predictions, aligned
+
+FEW = 10
+"with fewer effective errors or successes than this the bootstrap is not trusted alone"
+_CELLS = 250_000
+"numbers in one chunk of weights, so that it stays in the processor's cache"
+
+
+def interval(
+    runs: Sequence[Predictions], metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """(value, low, high): the mean of the metric over runs (one a seed) and its percentile interval.
+
+    Low and high are NaN for an unbounded metric of a single example. Raises `ValueError` for no runs, different
+    examples in the runs, no examples, or scores that are not finite.
+    """
+    if not runs:
+        raise ValueError("an interval needs the predictions of at least one run")
+    statistics = [metric.statistics(run) for run in aligned(*runs)]
+    values = metric.value(np.stack([rows.sum(0) for rows in statistics]))  # [R]
+    value = float(values.mean())
+    resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, R]
+    noise = seed_spread((values, resampled)).draw(generator(seed, "seeds"), draws)
+    low, high = percentiles(np.clip(resampled.mean(1) + noise, *metric.bounds), level)
+    if metric.effective is not None:
+        n = metric.effective(statistics[0].sum(0))
+        if n * min(value, 1 - value) < FEW:
+            wilson_low, wilson_high = wilson(value, n, level)
+            low, high = min(low, wilson_low), max(high, wilson_high)
+    elif len(statistics[0]) < 2:
+        low = high = math.nan
+    return value, low, high
+
+
+def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a share of n: the p with |share - p| <= z sqrt(p (1 - p) / n)."""
+    z2 = float(ndtri(0.5 + level / 2)) ** 2
+    centre = (share * n + z2 / 2) / (n + z2)
+    half = math.sqrt(z2) / (n + z2) * math.sqrt(max(0.0, share * (1 - share) * n) + z2 / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, "evaluate", purpose))
+
+
+def chunks(rows: int, n: int) -> Iterator[int]:
+    """Sizes of chunks that add up to `rows`, each with at most about 250,000 cells of width n."""
+    step = max(1, _CELLS // max(1, n))
+    for start in range(0, rows, step):
+        yield min(step, rows - start)
+
+
+def compact(rows: np.ndarray) -> np.ndarray | sparse.csr_array:
+    """The same matrix, sparse where it is large and nearly empty (F1 over many classes)."""
+    return sparse.csr_array(rows) if rows.size > 1_000_000 and np.count_nonzero(rows) < 0.1 * rows.size else rows
+
+
+def bootstrap(statistics: Sequence[np.ndarray], metric: Metric, *, draws: int, seed: int) -> np.ndarray:
+    """[draws, R] values of the metric on n examples drawn with replacement, the same ones for all R models.
+
+    statistics: R times S [n, k], rows aligned. The same seed draws the same examples for the same n.
+    """
+    n, k = statistics[0].shape
+    stacked = compact(np.hstack(statistics))  # [n, R k]
+    random, result = generator(seed, "examples"), []
+    for size in chunks(draws, n):
+        drawn = random.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        result.append(metric.value((weights @ stacked).reshape(size, len(statistics), k)))  # [size, R]
+    return np.concatenate(result)
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """What the choice of seeds adds to the standard error, and how well that is known, in degrees of freedom."""
+
+    error: float
+    freedom: float = math.inf
+
+    def draw(self, random: np.random.Generator, size: int) -> np.ndarray:
+        """[size] of error times Student's t: seeds as they might have fallen."""
+        return self.error * random.standard_t(self.freedom, size) if self.error else np.zeros(size)
+
+
+def seed_spread(*methods: tuple[np.ndarray, np.ndarray]) -> SeedSpread:
+    """The spread between seeds in the sum or difference of the means of one or several methods, each over its R seeds.
+
+    error^2 = sum over methods of max(0, s^2 - noise) / R, with s^2 the variance of the values [R] between seeds and
+    noise the part of it that finitely many examples explain: the mean over draws of the variance between seeds of
+    resampled [draws, R] - values. freedom = error^4 / sum of (s^2 / R)^2 / (R - 1), Satterthwaite's (1946) for a
+    difference of mean squares, but at least 2, so that the intervals of two seeds stay finite in width.
+    A method with one seed adds nothing.
+    """
+    square = doubt = 0.0
+    for values, resampled in methods:
+        if (seeds := len(values)) > 1:
+            spread = float(values.var(ddof=1))
+            noise = float((resampled - values).var(axis=1, ddof=1).mean())
+            square += max(0.0, spread - noise) / seeds
+            doubt += (spread / seeds) ** 2 / (seeds - 1)
+    if square == 0:
+        return SeedSpread(0.0)
+    return SeedSpread(math.sqrt(square), max(2.0, square**2 / doubt))
