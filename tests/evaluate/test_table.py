@@ -1,0 +1,87 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from headstart.core.comparison import Row
+from headstart.evaluate.intervals import interval
+from headstart.evaluate.metrics import metric
+from headstart.evaluate.paired import compare
+from headstart.evaluate.table import rows_with_differences
+from headstart.evaluate.verdict import verdict
+
+from .simulated import real, scored
+
+ACCURACY = metric("single_label")
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(3, size=200)
+    runs = {
+        name: [scored(rng, targets, 3, skill) for _ in range(2)]
+        for name, skill in (("lora", 3.0), ("full", 3.2), ("probe", 2.0), ("majority", 0.0))
+    }
+    rows = [
+        Row("lora", "ok", "accuracy", validation_value=0.95, train_seconds=5.0),
+        Row("bad", "diverged", "accuracy", validation_value=0.99),
+        Row("full", "ok", "accuracy", validation_value=0.97, train_seconds=50.0),
+        Row("probe", "ok", "accuracy", validation_value=0.9, train_seconds=1.0, notes=("kept",)),
+        Row("majority", "ok", "accuracy", validation_value=0.98, train_seconds=0.0, control=True),
+    ]
+    return rows, runs
+
+
+def test_rows_hold_the_statistics_of_their_predictions(table):
+    rows, runs = table
+    got = rows_with_differences(rows, runs, ACCURACY, labels=("a", "b", "c"), draws=300, permutations=300)
+    assert [r.method for r in got] == [r.method for r in rows]
+    assert got[1] == rows[1]
+    by_name = {r.method: r for r in got}
+    full = by_name["full"]
+    assert (full.difference, full.difference_low, full.p_value, full.p_adjusted) == (0, 0, None, None)
+    others = ["lora", "probe", "majority"]
+    raw = []
+    for name in others:
+        row, test = by_name[name], compare(runs[name], runs["full"], ACCURACY, draws=300, permutations=300)
+        assert (row.value, row.low, row.high) == interval(runs[name], ACCURACY, draws=300)
+        assert (row.difference, row.difference_low, row.difference_high) == (test.difference, test.low, test.high)
+        assert row.difference == pytest.approx(row.value - full.value)
+        assert row.p_value == test.p_value
+        raw.append(test.p_value)
+    np.testing.assert_allclose([by_name[n].p_adjusted for n in others], multipletests(raw, method="holm")[1])
+    assert by_name["probe"].notes == ("kept",)
+    assert [c.label for c in full.classes] == ["a", "b", "c"]
+    assert sum(c.support for c in full.classes) == 200
+    assert np.sum(full.confusion) == 400
+    assert np.trace(full.confusion) / 400 == pytest.approx(full.value)
+    assert verdict(got, ACCURACY, test_size=200).method in ("lora", "full")
+    for row in got:
+        assert Row.from_json(row.to_json()) == row
+
+
+def test_a_row_without_predictions_is_left_alone(table):
+    rows, runs = table
+    del runs["full"]
+    got = rows_with_differences(rows, runs, ACCURACY, draws=50, permutations=50)
+    assert got[2] == rows[2]
+    assert got[0].difference == 0  # the best of those that have some
+    assert rows_with_differences(rows, {}, ACCURACY) == tuple(rows)
+    assert rows_with_differences([], {}, ACCURACY) == ()
+
+
+def test_runs_on_other_examples_are_refused(table):
+    rows, runs = table
+    runs["lora"] = [dataclasses.replace(p, ids=p.ids + 1) for p in runs["lora"]]
+    with pytest.raises(ValueError, match="paired"):
+        rows_with_differences(rows, runs, ACCURACY, draws=50, permutations=50)
+
+
+def test_regression_has_no_classes():
+    p = real(np.random.default_rng(0))
+    row = Row("full", "ok", "rmse", validation_value=0.5)
+    (got,) = rows_with_differences([row], {"full": [p]}, metric("regression"), draws=50)
+    assert got.low < got.value < got.high
+    assert (got.classes, got.confusion) == ((), ())
