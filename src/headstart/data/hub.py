@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +81,8 @@ def named(name: str) -> dict[str, Any]:
     import datasets
 
     try:
-        return splits(datasets.load_dataset(name))
+        with _offline_where_unreachable():
+            return splits(datasets.load_dataset(name))
     except DataError:
         raise
     except Exception as error:
@@ -86,6 +91,28 @@ def named(name: str) -> dict[str, Any]:
             "Offline, give a local file (.csv, .tsv, .jsonl, .parquet), a folder of class folders of images, or a "
             "folder written by datasets' save_to_disk."
         ) from error
+
+
+@contextlib.contextmanager
+def _offline_where_unreachable() -> Iterator[None]:
+    """Where the hub's name does not resolve, only what is cached is looked up: the library would retry for 25 s."""
+    import datasets
+    from huggingface_hub import constants
+
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname or ""
+    try:
+        if not urllib.request.getproxies():
+            socket.getaddrinfo(host, 443)
+        reachable = True
+    except OSError:
+        reachable = False
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    if not reachable:
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
 
 
 def splits(loaded: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import warnings
+import re
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -26,9 +26,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises `TooLarge` beyond `max_pixels`, and `DataError` for what is no image or is cut short.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data))
         width, height = image.size
         if width * height > max_pixels:
             raise TooLarge(f"the image has {width} x {height} pixels; at most {max_pixels:,} are decoded.")
@@ -37,7 +35,9 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except DataError:
         raise
     except Image.DecompressionBombError as error:
-        raise TooLarge(f"the image is too large to decode: {error}") from error
+        # Pillow's own limit, below which `max_pixels` decides.
+        count = next(iter(re.findall(r"\d+", str(error))), "far too many")
+        raise TooLarge(f"the image has {count} pixels; at most {max_pixels:,} are decoded.") from error
     except MemoryError as error:
         raise TooLarge("the image does not fit into memory") from error
     except Exception as error:  # each of Pillow's decoders raises its own kinds on broken files

@@ -66,11 +66,12 @@ def _decoded(path: Path, file: IO[bytes], findings: Findings) -> Iterator[str]:
 
 def _refuse_binary(path: Path, head: bytes) -> None:
     what = next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
-    if what is None and b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        what = "binary data"
-    if what is None and b"\r" in head and b"\n" not in head and head.count(b"\r") > head.count(b"\r\n"):
-        what = "a text with old Macintosh line ends (CR): convert them to LF"
-    if what is None and head and sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 10:
-        what = "binary data"
+    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if what is None and not wide:
+        odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
+        if b"\x00" in head or odd > len(head) // 10:
+            what = "binary data"
+        elif b"\r" in head and b"\n" not in head:
+            what = "a text with old Macintosh line ends (CR): convert them to LF"
     if what is not None:
         raise DataError(f"{path} is no readable table: it is {what}. Readable: .csv, .tsv, .jsonl and .parquet.")

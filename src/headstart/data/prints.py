@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -67,7 +68,8 @@ def _images(table: pa.Table, max_pixels: int, workers: int, findings: Findings, 
     batches = (batch.column(0).to_pylist() for batch in table.select(["input"]).to_batches(max_chunksize=_IMAGES))
     found: list[np.ndarray] = []
     done = 0
-    for looks in image_checks.looks(batches, max_pixels, workers):
+    # Pillow's warnings are suppressed here and not in the threads, where the filters would race.
+    for looks in _quietly(image_checks.looks(batches, max_pixels, workers)):
         rows = np.zeros(len(looks), dtype=[("digest", "u8"), ("bits", "u8"), ("ok", "?"), ("thumbnail", "u1", 192)])
         for at, look in enumerate(looks):
             rows[at]["digest"], rows[at]["bits"], rows[at]["ok"] = look.digest, look.bits, not look.problem
@@ -88,6 +90,16 @@ def _images(table: pa.Table, max_pixels: int, workers: int, findings: Findings, 
         bits,
         np.ascontiguousarray(all_rows["thumbnail"]),
     )
+
+
+def _quietly(found: Iterator[list[image_checks.Look]]) -> Iterator[list[image_checks.Look]]:
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            batch = next(found, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def _note(table: pa.Table, row: int, look: image_checks.Look, max_pixels: int, findings: Findings) -> None:

@@ -86,14 +86,18 @@ def _loaded(source: Any) -> dict[str, Any] | None:
         raise DataError(f"can't read {source}: {error.strerror}.") from error
     if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
         return hub.named(source)
-    raise DataError(f"there is no file or folder {source}.{_near(path)} Give {READABLE}.")
+    parent = "" if path.parent.is_dir() else f" The folder {path.parent} does not exist either."
+    raise DataError(f"there is no file or folder {source}.{parent}{_near(path)} Give {READABLE}.")
 
 
 def _near(path: Path) -> str:
+    """` Did you mean …?` with the names in the same folder that are nearly that of `path`."""
     parent = path.parent
-    if not parent.is_dir():
-        return f" The folder {parent} does not exist either."
-    near = difflib.get_close_matches(path.name, [entry.name for entry in parent.iterdir()], n=3, cutoff=0.6)
+    try:
+        names = [entry.name for entry in parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(str(parent / name) for name in near)}?" if near else ""
 
 
