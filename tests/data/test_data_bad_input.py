@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,12 +70,20 @@ def test_folders_without_anything_usable(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(csv_file: File) -> None:
+def test_a_file_that_may_not_be_read(csv_file: File, monkeypatch: pytest.MonkeyPatch) -> None:
     path = csv_file(texts(20))
-    path.chmod(0)
-    with pytest.raises(DataError, match="Permission denied"):
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop root
+    with pytest.raises(DataError, match=r"can't read .*data\.csv: Permission denied"):
         read(path)
+
+
+def test_a_missing_header_is_suspected(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("".join(f"{text},{label}\n" for text, label in texts(30)))
+    assert finding(read(tmp_path / "data.csv"), "header").examples == ("data.csv:1",)
 
 
 def test_a_folder_that_can_not_be_written(tmp_path: Path, csv_file: File) -> None:

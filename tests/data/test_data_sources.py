@@ -219,3 +219,15 @@ def test_importing_data_is_light_and_leaves_no_files(tmp_path: Path, csv_file: C
         timeout=120,
     )
     assert list(temporary.iterdir()) == []
+
+
+def test_progress_is_told_and_a_failure_leaves_no_files(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    seen: list[tuple[str, int]] = []
+    store = tmp_path / "store"
+    store.mkdir()
+    read(csv_file(texts(30)), folder=store, progress=lambda stage, done: seen.append((stage, done)))
+    assert ("reading", 30) in seen
+    assert ("checking", 30) in seen
+    with pytest.raises(DataError):
+        read(csv_file([["", "a"]] * 30), folder=store)
+    assert list(store.iterdir()) == []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +36,7 @@ def take_in(
     class_names: Sequence[str],
     paths: bool,
     findings: Findings,
-    folder: str | Path | None,
+    folder: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> pa.Table:
     """Streams all tables into a store and maps it. Raises `DataError` where no row is usable."""

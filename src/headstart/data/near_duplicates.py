@@ -21,7 +21,7 @@ TEXT_READ = 20_000
 "characters of a text that are looked at"
 CANDIDATES = 8
 "rows of the other split a row is compared with in each band"
-MOST_CHECKS = 200_000
+MOST_CHECKS = 50_000
 "comparisons in all, so that data made from one template does not take for ever"
 
 _SPACES = re.compile(r"[\W_]+")

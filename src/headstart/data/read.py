@@ -67,7 +67,7 @@ def read(
     _check(kind, validation_share, test_share, workers, max_image_pixels)
     findings = Findings()
     splits = resolve(source, validation, test)
-    roles, class_names = _roles(splits, str(source), text, label, group)
+    roles, class_names = _roles(splits, str(source), text, label, group, findings)
     paths = isinstance(splits["train"][0], ImageFolder)
     table = take_in(splits, roles, class_names, paths, findings, folder, progress)
     split = table.column("split").to_numpy().copy()
@@ -122,7 +122,12 @@ def _check(kind: str | None, validation_share: float, test_share: float, workers
 
 
 def _roles(
-    splits: Splits, source: str, text: str | Sequence[str] | None, label: str | None, group: str | None
+    splits: Splits,
+    source: str,
+    text: str | Sequence[str] | None,
+    label: str | None,
+    group: str | None,
+    findings: Findings,
 ) -> tuple[Roles, tuple[str, ...]]:
     """Roles by the first training table; every other table must have the same columns."""
     first = splits["train"][0]
@@ -134,7 +139,11 @@ def _roles(
         for table in tables:
             if table is not first:
                 _same_columns(roles, columns, table.name, table.sample())
-    return roles, next(column.class_names for column in columns if column.name == roles.label)
+    found = next(column for column in columns if column.name == roles.label)
+    if found.name in found.values:
+        message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
+        findings.add("header", "warning", message, [f"{first.name}:1"])
+    return roles, found.class_names
 
 
 def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: Sequence[Column]) -> None:

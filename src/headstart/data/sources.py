@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from headstart.data.parquet import Parquet
 from headstart.data.table import Table
 from headstart.data.tabular import Delimited
 
-FORMATS = {
+FORMATS: dict[str, Callable[[Path], Table]] = {
     ".csv": Delimited,
     ".tsv": Delimited,
     ".tab": Delimited,

@@ -44,7 +44,7 @@ class Store:
     Raises `ResourceError` where the disk is full or may not be written.
     """
 
-    def __init__(self, kind: pa.Schema, folder: str | Path | None = None) -> None:
+    def __init__(self, kind: pa.Schema, folder: str | os.PathLike[str] | None = None) -> None:
         self.schema = kind
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="headstart-data-", dir=folder))
@@ -115,7 +115,7 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
         return pa.array([v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values], kind)
 
 
-def _unwritable(folder: str | Path | None, error: OSError) -> ResourceError:
+def _unwritable(folder: str | os.PathLike[str] | None, error: OSError) -> ResourceError:
     where = folder or tempfile.gettempdir()
     return ResourceError(
         f"can't keep the examples in {where}: {error.strerror or error}. Free space there, or set TMPDIR to a folder "
