@@ -84,8 +84,8 @@ def _text_config(name: str) -> Any:
         "distilbert": lambda: t.DistilBertConfig(
             vocab_size=VOCABULARY, dim=HIDDEN, n_layers=LAYERS, n_heads=HEADS, hidden_dim=64, max_position_embeddings=64
         ),
-        "roberta": lambda: t.RobertaConfig(**{**usual, "pad_token_id": 1}, type_vocab_size=1),
-        "xlm_roberta": lambda: t.XLMRobertaConfig(**{**usual, "pad_token_id": 1}, type_vocab_size=1),
+        "roberta": lambda: t.RobertaConfig(**usual, type_vocab_size=1),
+        "xlm_roberta": lambda: t.XLMRobertaConfig(**usual, type_vocab_size=1),
         "deberta_v2": lambda: t.DebertaV2Config(
             **usual,
             relative_attention=True,
