@@ -105,6 +105,12 @@ def test_groups_stay_together_and_crossing_ones_are_found(csv_file: File) -> Non
     assert (crossing.count, crossing.examples[0]) == (2, "test.csv:2")
 
 
+def test_rows_without_a_group_are_groups_of_their_own(csv_file: File) -> None:
+    rows = [[*row, "" if at > 9 else "g"] for at, row in enumerate(texts(200))]
+    data = read(csv_file(rows, header=("text", "label", "author")), group="author")
+    assert [s.size for s in data.record.splits] == pytest.approx([130, 30, 40], abs=3)
+
+
 def test_rare_classes_and_imbalance(csv_file: File) -> None:
     rows = texts(300)
     for at in range(4):

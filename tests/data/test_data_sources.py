@@ -35,6 +35,7 @@ def test_csv_places_are_the_line_on_which_a_row_begins(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
     data = read(path)
+    assert data.record.columns == {"text": "text", "label": "label"}, "the byte-order mark is no part of the name"
     for part in (data.train, data.validation, data.test):
         for text, place in zip(part.inputs(), part.places(range(len(part)))):
             assert place == f"data.csv:{at[str(text).splitlines()[0]]}"

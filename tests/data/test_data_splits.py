@@ -87,3 +87,12 @@ def test_too_little_to_split_is_refused_with_the_numbers() -> None:
         by_class(np.zeros(5, dtype=int), np.array([0, 0, 0, 1, 1]), SHARES, 0)
     with pytest.raises(DataError, match="there are 5 usable rows .2 groups"):
         by_group(np.zeros(5, dtype=int), np.array([0, 0, 0, 1, 1]), SHARES, 0)
+
+
+def test_a_class_of_one_group_goes_to_training() -> None:
+    """Training is full of class 0 when the group with the only example of class 1 comes, and must take it still."""
+    groups = np.repeat([0, 1, 2, 3], [100, 11, 10, 10])
+    classes = np.zeros(131, dtype=int)
+    classes[100] = 1
+    left = checked(by_group(classes, groups, SHARES, 0), groups, classes)
+    assert 100 in left
