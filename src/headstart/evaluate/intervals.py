@@ -12,7 +12,11 @@ With one seed the spread between seeds can't be known: the interval is then of *
 
 Near 0 and 1 the percentile bootstrap is too sure of itself ([1, 1] where all examples are right). For metrics in
 [0, 1] with fewer than 10 (effective) errors or successes, the interval is widened to hold Wilson's (1927) score
-interval as well.
+interval as well. With few errors in a rare class and many in others, macro averages remain somewhat optimistic.
+
+Simulated coverage of the 95 % interval of accuracy (`tests/evaluate/test_intervals.py`, slow; 500 examples, 87 %
+right): one seed 94.6 %; three seeds that do not differ 96.9 %, that differ by 1.2 points (standard deviation) 95.4 %;
+two such seeds 94.1 %, five 95.9 %; 98.6 % right with one seed 98.3 %.
 """
 
 from __future__ import annotations
