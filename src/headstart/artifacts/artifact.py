@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
@@ -23,6 +23,7 @@ from headstart.core.fields import configured
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.record import Record
 from headstart.data.task import Task
+from headstart.engine.tensors import write_tensors
 from headstart.methods.method import METHODS
 from headstart.methods.plan import Model, Plan
 
@@ -52,6 +53,8 @@ class Artifact(Record):
     head_bias: bool
     tensors: tuple[str, ...]
     "the keys that weights.safetensors must hold, no more and no fewer"
+    columns: dict[str, str] = field(default_factory=dict)
+    "role to column in the training data, so that predictions find the input in files like these"
     precision: str = "fp32"
     "number format of the matrix products in training and for predictions"
     libraries: dict[str, str] = field(default_factory=dict)
@@ -74,11 +77,7 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
     state = model.state_dict()
     parameters = {name for name, _ in model.named_parameters()}
     wanted = set(plan.trained()) | {name for name in state if name.startswith("head.")}
-    below = {
-        f"backbone.{path}."
-        for rung in backbone.ladder.rungs[: plan.cut(1.0)]
-        for path in rung.modules
-    }
+    below = {f"backbone.{path}." for rung in backbone.ladder.rungs[: plan.cut(1.0)] for path in rung.modules}
     for name in state:
         if plan.fresh or (name not in parameters and not name.startswith(tuple(below))):
             wanted.add(name)
@@ -87,7 +86,7 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
 
 def save(
     folder: str | Path, model: Model, plan: Plan, backbone: Backbone, *, method: str, configuration: dict[str, Any],
-    task: Task, precision: str, libraries: dict[str, str],
+    task: Task, columns: dict[str, str], precision: str, libraries: dict[str, str],
 ) -> Artifact:  # fmt: skip
     """Writes the artifact's folder in one rename; raises `ResourceError` where it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
@@ -100,12 +99,12 @@ def save(
         preparation=backbone.preparation.to_json(),
         head_bias=model.head.bias is not None,
         tensors=tuple(tensors),
+        columns=columns,
         precision=precision,
         libraries=libraries,
     )
     with replacing_folder(folder) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                  temporary / "weights.safetensors")  # fmt: skip
+        write_tensors(temporary / "weights.safetensors", tensors)
         write_json(temporary / "artifact.json", artifact.to_json())
     return artifact
 
@@ -136,7 +135,9 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
 
 def _weights(folder: str | Path) -> dict[str, Tensor]:
     place = Path(folder)
-    file = next((p for p in (place / "weights.safetensors", place / "model" / "weights.safetensors") if p.exists()), None)
+    file = next(
+        (p for p in (place / "weights.safetensors", place / "model" / "weights.safetensors") if p.exists()), None
+    )
     if file is None:
         raise ArtifactError(f"{folder} has no weights.safetensors; the artifact is incomplete.")
     try:

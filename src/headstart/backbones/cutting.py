@@ -20,7 +20,7 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-5
 "tolerance of `check`, in float32"
 
 
-class _Reached(Exception):  # noqa: N818
+class _Reached(Exception):
     """Stops a forward pass at the cut, once the state is there."""
 
 
@@ -215,7 +215,7 @@ def probes(backbone: Backbone) -> list[Batch]:
     preparation: Any = backbone.preparation
     device = next(backbone.module.parameters()).device
     if backbone.modality == "text":
-        words = "a probe of several words in two batches of another length".split()
+        words = ["a", "probe", "of", "several", "words", "in", "two", "batches", "of", "another", "length"]
         texts = [" ".join(words[:n]) for n in (2, 5, 3, 9, 1)]
         batches = [preparation.collate(preparation.encode(some)) for some in (texts[:3], texts[3:])]
     else:

@@ -91,7 +91,28 @@ def examples(backbone: Backbone) -> list[Batch]:
     """Batches to compare on: texts of many lengths with padding, or random images."""
     preparation: Any = backbone.preparation
     if backbone.modality == "text":
-        words = "a checkpoint is read again and gives what the model in memory gives or it is not written at all".split()
+        words = [
+            "a",
+            "checkpoint",
+            "is",
+            "read",
+            "again",
+            "and",
+            "gives",
+            "what",
+            "the",
+            "model",
+            "in",
+            "memory",
+            "gives",
+            "or",
+            "it",
+            "is",
+            "not",
+            "written",
+            "at",
+            "all",
+        ]
         texts = [" ".join((words * 3)[row % 7 : row % 7 + 1 + (5 * row) % 23]) for row in range(12)]
         batches = [preparation.collate(preparation.encode(some)) for some in (texts[:7], texts[7:])]
     else:

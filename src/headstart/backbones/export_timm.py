@@ -34,7 +34,9 @@ def export_timm(backbone: Backbone, head: nn.Linear, labels: list[str], task_kin
     fresh: Any = timm.create_model(name, pretrained=False, num_classes=head.out_features, **arguments)
     classifier = fresh.get_classifier()
     if not isinstance(classifier, nn.Linear) or classifier.in_features != head.in_features:
-        raise ModelError(f"timm's {name} has no linear classifier on its {head.in_features} features to put the head in.")
+        raise ModelError(
+            f"timm's {name} has no linear classifier on its {head.in_features} features to put the head in."
+        )
     report = fresh.load_state_dict(module.state_dict(), strict=False)
     path = next(p for p, m in fresh.named_modules() if m is classifier)
     if report.unexpected_keys or not all(k.startswith(f"{path}.") for k in report.missing_keys):

@@ -28,7 +28,9 @@ def export_torchvision(backbone: Backbone, head: nn.Linear, labels: list[str], t
 
     known = architecture_of(backbone)
     if known is None:
-        raise ModelError("this backbone does not say which torchvision architecture it is; load it as torchvision/NAME.")
+        raise ModelError(
+            "this backbone does not say which torchvision architecture it is; load it as torchvision/NAME."
+        )
     name, arguments = known
     fresh = get_model(name, weights=None, num_classes=head.out_features, **arguments)
     state = dict(backbone.module.state_dict())

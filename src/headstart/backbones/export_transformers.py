@@ -200,7 +200,9 @@ def _through(model: Any, backbone: Backbone, head: nn.Linear, carried: bool = Fa
     if len(layers) != 2:
         return
     inner, last = layers
-    if 2 * classes > min(inner.out_features, last.in_features) or last.in_features != inner.out_features and not carried:
+    if 2 * classes > min(inner.out_features, last.in_features) or (
+        last.in_features != inner.out_features and not carried
+    ):
         return
     rows = head.weight / head.weight.norm()
     for scale in SCALES:

@@ -37,14 +37,12 @@ def load(
     if isinstance(source, nn.Module):
         from headstart.backbones.module import load_module
 
-        return load_module(
-            source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live
-        )
+        return load_module(source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live)
     if live:
         raise ConfigurationError(f"{', '.join(live)}: only for a live nn.Module, not for {source!s}.")
     name = str(source)
     common: dict[str, Any] = {"pooling": pooling, "blocks": blocks, "weights": weights}
-    text = {"max_length": max_length, "trust_remote_code": trust_remote_code}
+    text: dict[str, Any] = {"max_length": max_length, "trust_remote_code": trust_remote_code}
     folder = Path(name).expanduser()
     if folder.is_dir():
         config = read_config(folder)

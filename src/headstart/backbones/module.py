@@ -48,7 +48,13 @@ def load_module(
         from headstart.backbones.transformers import wrap
 
         backbone = wrap(
-            module, source, tokenizer=tokenizer, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks
+            module,
+            source,
+            tokenizer=tokenizer,
+            pooling=pooling,
+            max_length=max_length,
+            image_size=image_size,
+            blocks=blocks,
         )
         backbone.loader = loader
         return backbone

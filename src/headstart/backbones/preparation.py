@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.errors import ArtifactError, ConfigurationError, ModelError
+from headstart.backbones.image_preparation import ImagePreparation
+from headstart.core.errors import ArtifactError, ConfigurationError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+__all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparation", "tokenizer_fingerprint"]
 
 Batch = dict[str, Tensor]
 Encoded = dict[str, np.ndarray]
@@ -125,101 +123,3 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     for text in ("The quick, brown FOX!", "naïve Straße 42\n\tx = y_1", "日本語 🙂"):
         digest.update(repr(list(tokenizer(text)["input_ids"])).encode())
     return digest.hexdigest()
-
-
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
-
-
-@dataclass(frozen=True)
-class ImagePreparation:
-    """Images to normalised tensors [C, H, W] as in evaluation; the two halves leave room for augmentation between.
-
-    size: height and width in pixels; mean, std: a channel, on values in [0, 1]; their length is the channel count.
-    interpolation: of the resizing (`bilinear`, `bicubic`, …).
-    crop_share: share of the resized image's shorter side that the centre crop keeps (`mode` `crop`).
-    mode: `crop` resizes the shorter side and crops the centre; `squash` resizes to `size` whatever the shape.
-    """
-
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str = "bicubic"
-    crop_share: float = 1.0
-    mode: str = "crop"
-
-    def __post_init__(self) -> None:
-        if self.interpolation not in INTERPOLATIONS:
-            raise ModelError(f"interpolation is {self.interpolation!r}; allowed: {', '.join(INTERPOLATIONS)}.")
-        if self.mode not in ("crop", "squash"):
-            raise ModelError(f"resize mode is {self.mode!r}; allowed: crop, squash.")
-        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
-            raise ModelError(f"mean and std need 1 or 3 numbers each; they have {len(self.mean)} and {len(self.std)}.")
-        if not 0 < self.crop_share <= 1:
-            raise ModelError(f"crop_share is {self.crop_share}; it must be above 0 and at most 1.")
-
-    @property
-    def channels(self) -> int:
-        return len(self.mean)
-
-    def convert(self, image: Image) -> Image:
-        """Grey or RGB, as the model wants it."""
-        wanted = "L" if self.channels == 1 else "RGB"
-        return image if image.mode == wanted else image.convert(wanted)
-
-    def resize_and_crop(self, image: Image) -> Image:
-        """The picture at `size`, in the model's channels."""
-        from PIL.Image import Resampling
-
-        image = self.convert(image)
-        height, width = self.size
-        how = Resampling[self.interpolation.upper()]
-        if self.mode == "squash":
-            return image if image.size == (width, height) else image.resize((width, height), how)
-        tall, wide = math.floor(height / self.crop_share), math.floor(width / self.crop_share)
-        if tall == wide:  # the shorter side becomes `tall`, the longer one is rounded down, as torchvision does
-            short, long = min(image.size), max(image.size)
-            longer = max(int(tall * long / short), tall)
-            target = (tall, longer) if image.width <= image.height else (longer, tall)
-        else:
-            scale = max(wide / image.width, tall / image.height)
-            target = (max(round(image.width * scale), width), max(round(image.height * scale), height))
-        image = image if image.size == target else image.resize(target, how)
-        left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
-        return image.crop((left, top, left + width, top + height))
-
-    def to_tensor(self, image: Image) -> Tensor:
-        """Normalised tensor [C, H, W], float32."""
-        values = np.array(self.convert(image), dtype=np.float32) / 255.0  # [H, W] or [H, W, C]
-        values = values.reshape(*values.shape[:2], self.channels)
-        values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))  # [C, H, W]
-
-    def prepare(self, image: Image) -> Tensor:
-        """What evaluation sees: `to_tensor(resize_and_crop(image))`, [C, H, W]."""
-        return self.to_tensor(self.resize_and_crop(image))
-
-    def collate(self, examples: Sequence[Tensor]) -> Batch:
-        """`pixel_values` [B, C, H, W]."""
-        return {"pixel_values": torch.stack(list(examples))}
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "kind": "image",
-            "size": list(self.size),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "interpolation": self.interpolation,
-            "crop_share": self.crop_share,
-            "mode": self.mode,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ImagePreparation:
-        return cls(
-            size=(int(value["size"][0]), int(value["size"][1])),
-            mean=tuple(value["mean"]),
-            std=tuple(value["std"]),
-            interpolation=value["interpolation"],
-            crop_share=value["crop_share"],
-            mode=value["mode"],
-        )

@@ -72,7 +72,8 @@ class ConstantSpec:
 class GroupSpec:
     """A tuple, list or dict of values (model outputs among them)."""
 
-    kind: type
+    kind: Any
+    "the type"
     keys: tuple[Any, ...]
     items: tuple[Any, ...]
 
@@ -82,7 +83,7 @@ class GroupSpec:
         return GroupSpec(self.kind, self.keys, tuple(a.merged(b) for a, b in zip(self.items, other.items)))
 
     def zeros(self, sizes: Sizes, like: Tensor) -> Any:
-        values = [item.zeros(sizes, like) for item in self.items]
+        values: list[Any] = [item.zeros(sizes, like) for item in self.items]
         if issubclass(self.kind, dict):
             return self.kind(**dict(zip(self.keys, values)))
         return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)

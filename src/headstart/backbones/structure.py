@@ -237,9 +237,7 @@ def _group(units: list[Unit], chain: set[str]) -> list[tuple[str, list[Unit]]]:
     return groups
 
 
-def _ladder(
-    root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observation | None, chain: set[str]
-) -> Ladder:
+def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observation | None, chain: set[str]) -> Ladder:
     """Rungs with every parameter on exactly one, and the sites on them."""
     place: dict[str, int] = {}  # path of a unit -> rung
     for index, (_, units) in enumerate(groups):

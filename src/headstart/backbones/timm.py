@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
-from headstart.backbones.preparation import INTERPOLATIONS, ImagePreparation
+from headstart.backbones.image_preparation import INTERPOLATIONS, ImagePreparation
 from headstart.backbones.structure import find_ladder
 from headstart.core.errors import ModelError, suggestion, unknown
 
@@ -39,8 +39,10 @@ def load_timm(
     if pooling is not None:
         extra["global_pool"] = {"mean": "avg", "cls": "token"}[pooling]
     place = folder if folder is not None else Path(source)
-    module = _from_folder(place, image_size, extra, weights) if place.is_dir() else _named(
-        source, image_size, extra, weights
+    module = (
+        _from_folder(place, image_size, extra, weights)
+        if place.is_dir()
+        else _named(source, image_size, extra, weights)
     )
     options = {"pooling": pooling, "image_size": image_size, "blocks": blocks}
     backbone = wrap(module, source, loader=loader, pooling=pooling, image_size=image_size, blocks=blocks)
@@ -105,7 +107,9 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
         require_safetensors(folder)
     name = config["architecture"]
     if name not in timm.list_models():
-        raise ModelError(f"timm has no architecture {name!r} ({folder}/config.json).{suggestion(name, timm.list_models())}")
+        raise ModelError(
+            f"timm has no architecture {name!r} ({folder}/config.json).{suggestion(name, timm.list_models())}"
+        )
     pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
     arguments = {**(config.get("model_args") or {}), **extra}
     arguments.pop("num_classes", None)
@@ -201,6 +205,6 @@ def _like(module: nn.Module) -> nn.Module:
 
     arguments = copy.deepcopy(getattr(module, "_model_args", {}))
     arguments.update(num_classes=0)
-    name = getattr(module, "pretrained_cfg", {}).get("architecture")
+    name = str(getattr(module, "pretrained_cfg", {}).get("architecture"))
     arguments.pop("pretrained_cfg_overlay", None)
     return timm.create_model(name, pretrained=False, **arguments)

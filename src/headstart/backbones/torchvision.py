@@ -35,7 +35,9 @@ def load_torchvision(
     if pooling is not None:
         raise ModelError("torchvision's models have their own pooling; leave pooling out.")
     folder = Path(source)
-    config = read_config(folder) if folder.is_dir() else {"architecture": source.removeprefix("torchvision/")}
+    config: dict[str, Any] = (
+        read_config(folder) if folder.is_dir() else {"architecture": source.removeprefix("torchvision/")}
+    )
     name, arguments = config.get("architecture", ""), dict(config.get("model_args") or {})
     _require_known(name)
     if folder.is_dir():

@@ -16,7 +16,7 @@ from headstart.core.errors import ConfigurationError, unknown
 
 
 @cache
-def descriptions(cls: type) -> dict[str, str]:
+def descriptions(cls: Any) -> dict[str, str]:
     """Field name to the string that stands under the field in the source of the class or of a base."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

@@ -65,7 +65,9 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 def unwritable(path: Path, error: OSError) -> ResourceError:
     """What the user reads when `path` can't be written."""
     reason = error.strerror or str(error)
-    return ResourceError(f"can't write {path}: {reason}. Nothing was changed there; free space or choose another --out.")
+    return ResourceError(
+        f"can't write {path}: {reason}. Nothing was changed there; free space or choose another --out."
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -172,3 +172,23 @@ def _find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) 
 
 def _listed(columns: Sequence[Column]) -> str:
     return "Columns: " + ", ".join(f"{column.name} ({column.kind})" for column in columns) + "."
+
+
+def find_inputs(
+    columns: Sequence[Column], source: str, modality: Modality, text: str | None, trained: Sequence[str]
+) -> list[str]:
+    """The input columns of a file without labels: those given, else those trained on, else those that look like it."""
+    known = {column.name: column for column in columns}
+    names = _given_text(text, known) or ([n for n in trained if n in known] if trained else [])
+    for name in names:
+        if name not in known:
+            raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")
+    wanted = 2 if modality == "text_pair" else 1
+    if not names:
+        if modality == "image":
+            names = [column.name for column in columns if column.kind == "image"][:1]
+        else:
+            names = _find_text([c for c in columns if not _is_id(c.name)], source, columns)
+    if len(names[:wanted]) < wanted:
+        raise DataError(f"{source} has no column that fits; name it with --text. Columns: {', '.join(known)}.")
+    return names[:wanted]

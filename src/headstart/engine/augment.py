@@ -57,7 +57,9 @@ class Augment:
         """Blends the images [B, 3, H, W] and class indices [B] of a batch; gives class shares [B, classes]."""
         from torchvision.transforms import v2
 
-        blend: Any = v2.MixUp(num_classes=classes, alpha=0.2) if self.name == "mixup" else v2.CutMix(num_classes=classes)
+        blend: Any = (
+            v2.MixUp(num_classes=classes, alpha=0.2) if self.name == "mixup" else v2.CutMix(num_classes=classes)
+        )
         mixed: tuple[Tensor, Tensor] = blend(images, targets)
         return mixed
 

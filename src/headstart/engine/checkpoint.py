@@ -13,11 +13,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from headstart.core.errors import ArtifactError
-from headstart.core.files import replacing
+from headstart.engine.tensors import write_tensors
 
 State = dict[str, Tensor]
 
@@ -36,9 +35,8 @@ class Checkpoint:
 
     def write(self, states: dict[str, State], facts: dict[str, Any]) -> None:
         """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, in one safetensors file."""
-        tensors = {f"{kind}/{name}": value.contiguous() for kind, state in states.items() for name, value in state.items()}
-        with replacing(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+        tensors = {f"{kind}/{name}": value for kind, state in states.items() for name, value in state.items()}
+        write_tensors(self.path, tensors, {"facts": json.dumps(facts)})
         self._written = time.monotonic()
 
     def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
@@ -53,7 +51,9 @@ class Checkpoint:
                     kind, _, name = key.partition("/")
                     states.setdefault(kind, {})[name] = file.get_tensor(key)
         except Exception as error:
-            raise ArtifactError(f"the checkpoint {self.path} can't be read ({error}); delete it to start anew.") from error
+            raise ArtifactError(
+                f"the checkpoint {self.path} can't be read ({error}); delete it to start anew."
+            ) from error
         return (states, facts) if facts.get("signature") == signature else None
 
     def remove(self) -> None:

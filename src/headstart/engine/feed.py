@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ class Micro:
     batch: Batch
     targets: Tensor
     step: int
+    source: int = 0
+    "number of the source, where a job has several"
 
 
 class Feed:
@@ -44,13 +47,21 @@ class Feed:
         self._kept: dict[int, Tensor] = {}
         self._kept_bytes = 0
         if isinstance(self.preparation, TextPreparation):
-            self._encoded = self.preparation.encode(examples.inputs())
+            texts: Any = examples.inputs()
+            self._encoded = self.preparation.encode(texts)
             self.lengths = np.array([len(item["input_ids"]) for item in self._encoded], dtype=np.int64)
         else:
             self.lengths = np.ones(len(examples), dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def none(self) -> Feed:
+        """This feed without any example."""
+        empty = copy.copy(self)
+        empty.examples = self.examples.take([])
+        empty.lengths, empty.targets = self.lengths[:0], self.targets[:0]
+        return empty
 
     def batch(self, positions: np.ndarray, view: int | None = None) -> Batch:
         """The examples at these positions; `view` numbers the augmented view, None is the plain one."""
@@ -65,7 +76,7 @@ class Feed:
         if view is None:
             return preparation.collate([self._encoded[p] for p in positions])
         ids = self.examples.ids[positions]
-        changed = [self.augment.text(t, view, int(i)) for t, i in zip(self.examples.inputs(positions), ids)]
+        changed: Any = [self.augment.text(t, view, int(i)) for t, i in zip(self.examples.inputs(positions), ids)]
         return preparation.collate(preparation.encode(changed))
 
     def _image(self, position: int, view: int | None) -> Tensor:
@@ -73,7 +84,8 @@ class Feed:
         pixels = self._kept.get(position)
         if pixels is None:
             assert isinstance(self.preparation, ImagePreparation)
-            image = self.preparation.resize_and_crop(decode(self.examples.inputs([position])[0]))
+            encoded: Any = self.examples.inputs([position])[0]
+            image = self.preparation.resize_and_crop(decode(encoded))
             pixels = torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
             if self._kept_bytes + pixels.numel() <= KEEP_BYTES:
                 self._kept[position] = pixels

@@ -59,12 +59,14 @@ class Evaluation:
 class Job(Protocol):
     """What the loop needs to know."""
 
-    module: nn.Module
     plan: Plan
     compute: Compute
     seed: int
     signature: str
     "tells one job from another, so that a checkpoint is only taken up by its own"
+
+    @property
+    def module(self) -> nn.Module: ...
 
     def steps_an_epoch(self) -> int: ...
 

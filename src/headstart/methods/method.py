@@ -121,5 +121,3 @@ def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase
         free = math.ceil(len(rungs) * stage / (stages - 1))
         phases.append(Phase(share * stage / (stages - 1), ("head", *(g.name for g in rungs[:free]))))
     return tuple(phases)
-
-

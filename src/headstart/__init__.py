@@ -1,0 +1,29 @@
+"""Headstart: transfer learning, compared honestly.
+
+    import headstart
+    headstart.compare("reviews.csv", "sentence-transformers/all-MiniLM-L6-v2")
+
+Everything is imported when it is first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.api import compare as compare
+    from headstart.api import fit as fit
+    from headstart.api import load as load
+    from headstart.api import predict as predict
+    from headstart.api import read as read
+
+__version__ = "0.1.0"
+__all__ = ["compare", "fit", "load", "predict", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from headstart import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'headstart' has no attribute {name!r}")

@@ -1,0 +1,196 @@
+"""What Python users call: `load`, `read`, `fit`, `compare`, `predict`. The command line is a thin layer over these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.core.comparison import Comparison
+from headstart.core.errors import ConfigurationError
+from headstart.core.fields import configured
+from headstart.core.files import write_text
+from headstart.core.progress import Progress
+from headstart.core.runs import new_run
+
+if TYPE_CHECKING:
+    from headstart.artifacts.predictor import Prediction
+    from headstart.backbones.backbone import Backbone
+    from headstart.data.examples import Data
+    from headstart.engine.finder import Found
+
+READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
+"options that concern how the data are read"
+LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
+"options that concern how the model is loaded"
+OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings")
+EMBEDDED_MODEL = "builtin/glance"
+
+
+def load(source: Any = EMBEDDED_MODEL, **options: Any) -> Backbone:
+    """A backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or a torch module of your own.
+
+    Options: pooling, max_length, image_size, blocks, trust_remote_code; see `headstart.backbones.load`.
+    """
+    from headstart.backbones.load import load as load_backbone
+
+    return load_backbone(source, **options)
+
+
+def read(source: Any = None, **options: Any) -> Data:
+    """Labelled examples, audited and split: a file, a folder, a hub name; without one, the embedded digits.
+
+    Options: text, label, group, validation, test, kind, seed, class_weights; see `headstart.data.read`.
+    """
+    if source is None:
+        from headstart.data.embedded import digits
+
+        return digits()
+    from headstart.data.read import read as read_data
+
+    return read_data(source, **options)
+
+
+def compare(
+    data: Any = None, model: Any = None, *, out: str | Path | None = None, resume: bool = False,
+    progress: Progress | None = None, opened: Callable[[str], object] | None = None, **options: Any,
+) -> Comparison:  # fmt: skip
+    """Every method side by side on these data; returns the record and leaves a run folder.
+
+    data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
+    options: methods (names), seeds, trials, metric, device, precision, workers, settings
+        (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
+        `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
+    opened: called with the run's folder once it is made.
+    Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.data.examples import Data as Read
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.compare import DEFAULT_METHODS, methods_named
+    from headstart.evaluate.compare import compare as run
+    from headstart.report.page import page
+
+    options = {name: value for name, value in options.items() if value is not None}
+    training = {n: v for n, v in options.items() if n not in (*READ, *LOAD, *OTHER)}
+    trained = configured(Options, training, "training")
+    methods = methods_named(list(options.get("methods", DEFAULT_METHODS)), options.get("settings", {}))
+    computing = compute(options.get("device"), options.get("precision"))
+    configuration = {
+        "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
+        "model": model if isinstance(model, (str, Path, type(None))) else type(model).__name__,
+        **options,
+    }
+    configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
+    folder = new_run(out, _name(data), configuration, resume)
+    if opened:
+        opened(str(folder))
+    workers = options.get("workers", 0)
+    examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
+    backbone = _backbone(model, examples, _only(options, LOAD))
+    result = run(
+        examples,
+        backbone,
+        methods,
+        folder=folder,
+        compute=computing,
+        options=trained,
+        seeds=options.get("seeds", 3),
+        trials=options.get("trials", 3),
+        metric_name=options.get("metric"),
+        workers=workers,
+        configuration=configuration,
+        progress=progress,
+    )
+    write_text(folder / "report.html", page(result))
+    return result
+
+
+def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -> Comparison:
+    """One method, tuned on validation and tested once: `compare` with a single row. Same options and run folder."""
+    return compare(data, model, **{"seeds": 1, **options, "methods": [method]})
+
+
+def predict(run: str | Path, inputs: Sequence[Any] | str, *, model: Any = None, **options: Any) -> list[Prediction]:
+    """Labels and probabilities for texts, pairs of texts, or images (paths, bytes, PIL), by a run's saved model.
+
+    model: only where the run's base was a torch module built in Python. Options: device, precision.
+    """
+    from headstart.artifacts.predictor import Predictor
+
+    backbone = None if model is None else load(model) if not hasattr(model, "ladder") else model
+    predictor = Predictor(run, backbone=backbone, **options)
+    try:
+        return predictor([inputs] if isinstance(inputs, (str, bytes)) else inputs)
+    finally:
+        predictor.close()
+
+
+def find_rate(
+    data: Any = None, model: Any = None, *, method: str = "full", settings: Mapping[str, Any] | None = None,
+    steps: int = 100, progress: Progress | None = None, **options: Any,
+) -> Found:  # fmt: skip
+    """A learning rate for a method, by a short training in which the rate rises; the model is left as it was."""
+    import dataclasses
+
+    import torch
+
+    from headstart.engine import adapt, finder
+    from headstart.engine.adaptation import Adaptation
+    from headstart.engine.feed import Feed
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.methods.method import METHODS
+    from headstart.methods.plan import Model
+
+    chosen = configured(METHODS[method], settings or {}, method)
+    if not hasattr(chosen, "rate"):
+        raise ConfigurationError(f"{method} has no learning rate to find.")
+    trained = configured(Options, {n: v for n, v in options.items() if n in _names(Options)}, "training")
+    computing = compute(options.get("device"), options.get("precision"))
+    examples = read(data, **_only(options, READ))
+    backbone = _backbone(model, examples, _only(options, LOAD))
+    backbone.module.to(computing.device)
+    head = adapt.new_head(backbone, examples.task, chosen, 0).to(computing.device)
+    network = Model(backbone.module, head)
+    plan = chosen.attach(backbone, head)
+    feed = Feed("train", examples.train, backbone)
+    if progress:
+        progress.stage("find-rate", steps)
+    torch.manual_seed(0)
+    with plan.applied(network, lambda module: backbone.reinitialise(module, 0)):
+        job = Adaptation(
+            network, backbone, plan, examples.task, feed, feed, dataclasses.replace(trained, cache=False), computing,
+            lambda scores, targets: (0.0, 0.0), 0,
+        )  # fmt: skip
+        found = finder.find_rate(job, steps=steps, progress=progress)
+    return found
+
+
+def _names(cls: Any) -> set[str]:
+    import dataclasses
+
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+def _backbone(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
+    if model is None:
+        if data.task.modality != "image":
+            raise ConfigurationError(
+                "there is no built-in model for texts yet; name one with --model, such as "
+                "sentence-transformers/all-MiniLM-L6-v2 or the folder of a model on your disk."
+            )
+        model = EMBEDDED_MODEL
+    return model if hasattr(model, "ladder") else load(model, **options)
+
+
+def _only(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
+
+
+def _workers(data: Any, workers: int) -> dict[str, int]:
+    return {} if data is None else {"workers": workers}
+
+
+def _name(data: Any) -> str:
+    return Path(data).stem if isinstance(data, (str, Path)) else "digits" if data is None else "data"

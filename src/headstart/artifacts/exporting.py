@@ -1,0 +1,41 @@
+"""Exporting a run: its model merged into plain modules, as its own library's checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from headstart.artifacts.merge import merge
+from headstart.artifacts.predictor import Predictor
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.export import export
+from headstart.core.errors import ConfigurationError
+from headstart.core.files import replacing_folder
+
+
+def export_run(
+    run: str | Path, out: str | Path, *, backbone: Backbone | None = None, trust_remote_code: bool = False
+) -> str:
+    """Writes the folder `out`, which must not exist or be empty; returns a line that says how to load it.
+
+    Raises `ModelError` where the library has no class for this model, `ArtifactError` where the checkpoint, read
+    again, differs from the model; then `out` is as it was.
+    """
+    place = Path(out)
+    if place.exists() and (place.is_file() or any(place.iterdir())):
+        raise ConfigurationError(f"{place} exists and is not empty; choose a new folder. Nothing was changed there.")
+    predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32", trust_remote_code=trust_remote_code)
+    task, base = predictor.artifact.task, predictor.backbone
+    merge(predictor.model.backbone)
+    assert isinstance(predictor.model.head, nn.Linear)
+    with replacing_folder(place) as temporary:
+        export(base, predictor.model.head, task.labels, task.kind, temporary)
+    if base.loader == "transformers":
+        kind = "SequenceClassification" if base.modality == "text" else "ImageClassification"
+        how = f'transformers.AutoModelFor{kind}.from_pretrained("{place}")'
+    elif base.loader in ("timm", "builtin"):
+        how = f'timm.create_model("local-dir:{place}", pretrained=True)'
+    else:
+        how = f'headstart.load("{place}")'
+    return f"{place} written and checked. Load it with {how}"

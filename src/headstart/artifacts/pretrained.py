@@ -1,0 +1,76 @@
+"""Pretraining a backbone on labelled sources, and the folder it is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.backbones.load import load
+from headstart.core.files import replacing_folder, write_json
+from headstart.core.progress import Progress, Silent
+from headstart.data.examples import Data
+from headstart.engine.augment import Augment
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.fit import Budget, fit
+from headstart.engine.precision import Compute
+from headstart.engine.pretraining import Pretraining, Source
+from headstart.engine.tensors import write_tensors
+from headstart.objectives.classify import Classify
+
+
+def pretrain(
+    objective: Classify, sources: Sequence[tuple[str, Data]], out: Path, compute: Compute, *,
+    seed: int = 0, base: str | None = None, half: bool = False, progress: Progress | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains `objective` on the sources' training examples and writes a folder in timm's format.
+
+    base: a folder to go on from instead of random weights. half: store the weights in bf16, half the bytes.
+    A run that was interrupted goes on where it stopped. Returns what was done, as it is written to `pretrained.json`.
+    """
+    progress = progress or Silent()
+    out.mkdir(parents=True, exist_ok=True)
+    if base is None:
+        write_json(out / "config.json", objective.folder_config())
+        backbone = load(out, weights=False)
+        backbone.reinitialise(backbone.module, seed)
+    else:
+        backbone = load(base)
+    backbone.module.to(compute.device)
+    backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
+    augment = Augment(objective.augment, seed=seed)
+    feeds = [
+        Source(name, data.task, Feed(name, data.train, backbone, augment), Feed(name, data.validation, backbone))
+        for name, data in sources
+    ]
+    job = Pretraining(backbone, feeds, objective, compute, seed)
+    progress.stage("pretrain classify", job.steps_an_epoch() * objective.epochs)
+    checkpoint = Checkpoint(out / "checkpoint.safetensors")
+    trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    report = {
+        "schema": "headstart.pretrained/1",
+        "objective": "classify",
+        "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in vars(objective).items()},
+        "seed": seed,
+        "sources": [
+            {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
+             "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
+            for (name, data), accuracy in zip(sources, job.accuracies())
+        ],
+        "status": trace.status,
+        "seconds": trace.seconds,
+        "curve": [point.to_json() for point in trace.curve],
+        "torch": torch.__version__,
+    }  # fmt: skip
+    state = {
+        name: value.to(torch.bfloat16) if half and value.is_floating_point() else value
+        for name, value in backbone.module.state_dict().items()
+    }
+    with replacing_folder(out) as temporary:
+        write_tensors(temporary / "model.safetensors", state, {"format": "pt"})
+        write_json(temporary / "config.json", objective.folder_config())
+        write_json(temporary / "pretrained.json", report)
+    return report

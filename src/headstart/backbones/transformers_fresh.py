@@ -1,0 +1,29 @@
+"""Fresh random weights for a transformers model, as its architecture prescribes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def reinitialise(module: nn.Module, seed: int) -> None:
+    """Fresh random values in place, as the architecture prescribes, by building it anew from its configuration."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = _like(module)
+    state = fresh.state_dict()
+    with torch.no_grad():
+        for name, value in module.state_dict().items():
+            value.copy_(state[name])
+
+
+def _like(module: nn.Module) -> nn.Module:
+    cls: Any = type(module)
+    config: Any = module.config
+    extra = {}
+    if "add_pooling_layer" in inspect.signature(cls.__init__).parameters:
+        extra["add_pooling_layer"] = getattr(module, "pooler", None) is not None
+    return cls._from_config(config, dtype=torch.float32, **extra)

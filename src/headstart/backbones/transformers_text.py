@@ -1,0 +1,116 @@
+"""Text backbones from transformers: run, pooling, tokenizer and length of a loaded model."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.pooling import POOLINGS, pool
+from headstart.backbones.preparation import TextPreparation
+from headstart.backbones.structure import find_ladder
+from headstart.backbones.transformers_fresh import reinitialise
+from headstart.core.errors import ModelError
+
+LONGEST = 512
+"tokens that an example has at most, unless the user asks for more"
+
+
+def text_backbone(
+    module: nn.Module,
+    source: str,
+    kind: str,
+    pooling: str | None,
+    max_length: int | None,
+    blocks: str | None,
+    trust_remote_code: bool,
+    tokenizer: Any = None,
+) -> Backbone:
+    config: Any = module.config
+    tokenizer = tokenizer if tokenizer is not None else _tokenizer(source, trust_remote_code)
+    vocabulary = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    if len(tokenizer) > vocabulary:
+        raise ModelError(
+            f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {vocabulary}; "
+            "they do not belong together."
+        )
+    own_pooling, own_length = _sentence_settings(Path(source))
+    pooling = pooling or own_pooling or ("last" if kind == "decoder" else "mean")
+    longest = _longest(config, tokenizer, module)
+    if max_length is not None and longest is not None and max_length > longest:
+        raise ModelError(f"max_length {max_length} is more than the {longest} tokens that {source} can read.")
+    length = max_length or min(own_length or LONGEST, longest or LONGEST)
+    arguments: dict[str, Any] = {"use_cache": False} if kind == "decoder" else {}
+    accepts_types = "token_type_ids" in inspect.signature(module.forward).parameters
+
+    def run(model: nn.Module, batch: Batch) -> Tensor:
+        inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or accepts_types}
+        hidden = model(**inputs, **arguments).last_hidden_state  # [B, T, D]
+        return pool(hidden, batch.get("attention_mask"), pooling)  # [B, D]
+
+    ids = torch.arange(10).reshape(2, 5) % max(1, vocabulary // 2) + vocabulary // 2 - 1
+    sample = {"input_ids": ids.clamp(0, vocabulary - 1), "attention_mask": torch.ones(2, 5, dtype=torch.long)}
+    ladder = find_ladder(module, lambda: run(module, sample), blocks)
+    with torch.no_grad():
+        dimension = run(module, sample).shape[1]
+    return Backbone(
+        module=module,
+        ladder=ladder,
+        run=run,
+        preparation=TextPreparation(tokenizer, length),
+        reinitialise=reinitialise,
+        source=source,
+        loader="transformers",
+        kind="decoder" if kind == "decoder" else "encoder",
+        modality="text",
+        dimension=dimension,
+        pooling=pooling,
+        head_bias=kind != "decoder",
+        reload=source,
+    )
+
+
+def _tokenizer(source: str, trust_remote_code: bool) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        if not len(tokenizer):
+            raise ValueError("its vocabulary is empty")
+        return tokenizer
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{source} has no tokenizer that can be read ({first}); copy tokenizer.json and tokenizer_config.json "
+            "of the model into its folder."
+        ) from error
+
+
+def _longest(config: Any, tokenizer: Any, module: nn.Module) -> int | None:
+    """Most tokens that the model can read: the least of what its tokenizer and its positions allow."""
+    limits = [getattr(config, "max_position_embeddings", None), getattr(tokenizer, "model_max_length", None)]
+    for name, m in module.named_modules():
+        # RoBERTa counts positions from the padding id on, so that two rows of its table are never used.
+        if "position" in name.rpartition(".")[2] and isinstance(m, nn.Embedding) and m.padding_idx is not None:
+            limits.append(m.num_embeddings - m.padding_idx - 1)
+    known = [int(limit) for limit in limits if limit is not None and 0 < limit < 10**7]
+    return min(known) if known else None
+
+
+def _sentence_settings(folder: Path) -> tuple[str | None, int | None]:
+    """Pooling and length from the files that sentence-transformers writes beside a model."""
+    pooling, length = None, None
+    if (folder / "1_Pooling" / "config.json").is_file():
+        modes = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+        names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
+        pooling = next((ours for theirs, ours in names.items() if modes.get(theirs)), None)
+        if pooling is None and modes.get("pooling_mode") in POOLINGS:
+            pooling = modes["pooling_mode"]
+    if (folder / "sentence_bert_config.json").is_file():
+        length = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8")).get("max_seq_length")
+    return pooling, length

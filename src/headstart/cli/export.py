@@ -1,0 +1,19 @@
+"""`headstart export`: an ordinary checkpoint."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("export")
+@click.argument("run")
+@click.option("-o", "--out", required=True, metavar="DIR", help="A new folder")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+def command(run: str, out: str, trust_remote_code: bool) -> None:
+    """Merge the model of RUN into a checkpoint that transformers, timm or torchvision load by themselves.
+
+    The folder is read again with that library and its logits compared before it takes its place.
+    """
+    from headstart.artifacts.exporting import export_run
+
+    click.echo(export_run(run, out, trust_remote_code=trust_remote_code))

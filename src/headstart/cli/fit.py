@@ -1,0 +1,24 @@
+"""`headstart fit`: one method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from headstart.cli.options import DATA, LOAD, MODEL, RUN, TRAIN
+from headstart.cli.running import run
+
+
+@click.command("fit")
+@click.argument("data")
+@MODEL
+@click.option("--method", default="lora", show_default=True, help="`headstart methods` lists them")
+@DATA
+@TRAIN
+@LOAD
+@RUN
+def command(data: str, method: str, **options: Any) -> None:
+    """Adapt a model to DATA with one method, tuned on validation and tested once."""
+    options["seeds"] = options["seeds"] or 1
+    run(data, {**options, "methods": [method]})

@@ -1,0 +1,77 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from headstart.core.errors import ConfigurationError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _all(*decorators: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+MODEL = click.option(
+    "--model", metavar="NAME|DIR", help="Hub name, folder, timm/…, torchvision/… or builtin/… [default: the built-in]"
+)
+
+DATA = _all(
+    click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column; two for pairs of texts [default: found]"),
+    click.option("--label", metavar="COLUMN", help="Label column [default: found]"),
+    click.option("--group", metavar="COLUMN", help="Rows with the same value stay in one split"),
+    click.option("--validation", metavar="FILE", help="Validation examples [default: split off]"),
+    click.option("--test", metavar="FILE", help="Test examples [default: split off]"),
+    click.option("--kind", type=click.Choice(["single_label", "multi_label", "regression"]), help="[default: found]"),
+    click.option("--class-weights", is_flag=True, default=None, help="Weight the loss against class imbalance"),
+)
+
+LOAD = _all(
+    click.option("--pooling", type=click.Choice(["mean", "cls", "last"]), help="[default: the model's own]"),
+    click.option("--max-length", type=click.IntRange(1), help="Most tokens of a text"),
+    click.option("--image-size", type=click.IntRange(1), help="Side of the images in pixels"),
+    click.option("--blocks", metavar="PATH", help="The chain of blocks, in a model that has several"),
+    click.option("--trust-remote-code", is_flag=True, default=None, help="Run code that comes with the model"),
+)
+
+TRAIN = _all(
+    click.option("--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3]"),
+    click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3]"),
+    click.option("--metric", help="What ranks the methods [default: accuracy, micro_f1 or rmse]"),
+    click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
+    click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),
+    click.option("--batch-tokens", type=click.IntRange(1), help="Most tokens in the model at once [default: 8192]"),
+    click.option("--augment", type=click.Choice(["none", "light", "strong", "mixup", "cutmix"]), help="Of images"),
+    click.option("--word-dropout", type=click.FloatRange(0, 1, max_open=True), help="Share of words left out"),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A method's setting: lora.rank=16"),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
+    click.option("--device", metavar="auto|cpu|cuda"),
+    click.option("--workers", type=click.IntRange(0), help="Processes that decode images [default: 0]"),
+)
+
+RUN = _all(
+    click.option("--out", metavar="DIR", help="Run folder [default: the next free runs/NAME]"),
+    click.option("--resume", is_flag=True, help="Go on with an interrupted run"),
+    click.option("--quiet", is_flag=True, help="No progress"),
+    click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else"),
+)
+
+
+def pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    """`("rank=16",)` as `{"rank": "16"}`."""
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--set takes NAME=VALUE, such as lora.rank=16; {setting!r} is something else.")
+        found[name.strip()] = value.strip()
+    return found

@@ -1,0 +1,56 @@
+"""`headstart predict`: labels for new examples."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("predict")
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--out", metavar="FILE", help="A .csv or .jsonl file [default: standard output]")
+@click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: found]")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV")
+@click.option("--device", metavar="auto|cpu|cuda")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+def command(
+    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, device: str | None,
+    trust_remote_code: bool,
+) -> None:  # fmt: skip
+    """Label INPUTS with the model of RUN: texts, image files, folders of images, or CSV, TSV, JSONL, Parquet files.
+
+    Writes one line an input, with `input`, `label` and one probability a class.
+    """
+    from headstart.artifacts.predictor import Predictor
+    from headstart.core.errors import ConfigurationError
+    from headstart.core.files import write_text
+    from headstart.data.unlabelled import unlabelled
+
+    if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
+        raise ConfigurationError(f"--out {out}: give a file that ends in .csv or .jsonl.")
+    predictor = Predictor(run, device=device, trust_remote_code=trust_remote_code)
+    task = predictor.artifact.task
+    rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
+    names = ["value"] if task.kind == "regression" else list(task.labels)
+    lines = as_json or (out is not None and Path(out).suffix.lower() == ".jsonl")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    if not lines:
+        writer.writerow(["input", "label", *names])
+    for row, found in zip(rows, predictor([row.value for row in rows])):
+        if lines:
+            record = {"input": row.name, "label": found.label, "probabilities": found.probabilities}
+            buffer.write(json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            writer.writerow([row.name, found.label, *(f"{found.probabilities[n]:.6f}" for n in names)])
+    if out is None:
+        sys.stdout.write(buffer.getvalue())
+    else:
+        write_text(out, buffer.getvalue())
+        click.echo(f"{len(rows)} predictions in {out}", err=True)

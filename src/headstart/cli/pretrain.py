@@ -1,0 +1,50 @@
+"""`headstart pretrain`: a backbone from scratch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from headstart.cli.options import pairs
+from headstart.cli.progress import watching
+
+
+@click.command("pretrain")
+@click.argument("objective", metavar="OBJECTIVE", type=click.Choice(["classify"]))
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--out", required=True, metavar="DIR", help="Folder of the backbone")
+@click.option("--from", "base", metavar="DIR", help="Go on from this backbone")
+@click.option("--label", metavar="COLUMN", help="Label column [default: found]")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="epochs=12, image_size=48, …")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--half", is_flag=True, help="Store the weights in bf16: half the bytes")
+@click.option("--device", metavar="auto|cpu|cuda")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
+@click.option("--workers", type=click.IntRange(0), default=0, help="Threads that check images")
+@click.option("--quiet", is_flag=True)
+def command(
+    objective: str, sources: tuple[str, ...], out: str, base: str | None, label: str | None, settings: tuple[str, ...],
+    seed: int, half: bool, device: str | None, precision: str | None, workers: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Train a backbone on labelled SOURCES, with a head for each; the folder is one that --model loads.
+
+    Interrupted, the same command goes on where it stopped.
+    """
+    from headstart.artifacts.pretrained import pretrain
+    from headstart.core.fields import configured
+    from headstart.data.read import read
+    from headstart.engine.precision import compute
+    from headstart.objectives.classify import Classify
+
+    chosen = configured(Classify, pairs(settings), objective)
+    computing = compute(device, precision)
+    shares = {"validation_share": 0.04, "test_share": 0.01}
+    data = [(Path(source).stem, read(source, label=label, workers=workers, **shares)) for source in sources]
+    with watching(quiet) as progress:
+        done = pretrain(chosen, data, Path(out), computing, seed=seed, base=base, half=half, progress=progress)
+    for source in done["sources"]:
+        click.echo(
+            f"{source['source']:<16}{source['classes']:>4} classes  validation accuracy {source['accuracy']:.3f}"
+        )
+    click.echo(f"{out} written; use it with --model {out}")

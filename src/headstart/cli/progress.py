@@ -1,0 +1,62 @@
+"""Progress on a terminal: a bar with an estimate; in a pipe, only the lines that stay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headstart.core.progress import Progress, Silent
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator[Progress]:
+    """A progress on standard error; standard output is left to results."""
+    if quiet:
+        yield Silent()
+    elif not sys.stderr.isatty():
+        yield Lines()
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = [
+            TextColumn("{task.description:<26}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        ]  # fmt: skip
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+            yield Bar(bars)
+
+
+class Lines:
+    """What is finished, a line each."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
+
+
+class Bar:
+    """One bar, for the stage under way."""
+
+    def __init__(self, bars: object) -> None:
+        from rich.progress import Progress as Bars
+
+        assert isinstance(bars, Bars)
+        self.bars, self.task = bars, bars.add_task("starting", total=None, note="")
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.bars.reset(self.task, description=name, total=total, note="")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.bars.update(self.task, advance=steps, note=note)
+
+    def say(self, message: str) -> None:
+        self.bars.console.print(message, highlight=False)

@@ -1,0 +1,35 @@
+"""What `compare` and `fit` have in common: options in, a run folder and a table out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from headstart.cli.options import pairs
+from headstart.cli.progress import watching
+from headstart.core.runs import read_configuration
+
+
+def run(data: str | None, options: dict[str, Any]) -> None:
+    """Runs the comparison; prints the table and where things lie, or only the record with `--json`."""
+    from headstart import api
+
+    out, resume = options.pop("out"), options.pop("resume")
+    quiet, as_json = options.pop("quiet"), options.pop("as_json")
+    options["settings"] = pairs(options.pop("settings")) or None
+    if config := options.pop("config", None):
+        before = read_configuration(config)
+        data = data or before.pop("data", None)
+        options = {**before, **{k: v for k, v in options.items() if v is not None}}
+    model = options.pop("model", None)
+    given = {name: value for name, value in options.items() if value is not None}
+    where: list[str] = []
+    with watching(quiet or as_json) as progress:
+        result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")
+        return
+    folder = where[0]
+    sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
+    sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")

@@ -1,0 +1,120 @@
+"""Pretraining with labels: a job over one or several sources with a head each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.seeds import derive
+from headstart.data.batching import epoch_batches, sorted_batches
+from headstart.data.task import Task
+from headstart.engine.feed import Feed, Micro, moved
+from headstart.engine.job import Evaluation
+from headstart.engine.precision import Compute
+from headstart.methods.plan import Group, Plan, Schedule
+
+
+class Objective(Protocol):
+    """What the job asks of an objective."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """One labelled source."""
+
+    name: str
+    task: Task
+    train: Feed
+    validation: Feed
+
+
+class Pretraining:
+    """Each step takes a batch of one source through the backbone and that source's head."""
+
+    def __init__(
+        self, backbone: Backbone, sources: Sequence[Source], objective: Objective, compute: Compute, seed: int
+    ) -> None:
+        self.backbone, self.sources, self.objective = backbone, sources, objective
+        self.compute, self.seed = compute, seed
+        torch.manual_seed(derive(seed, "heads"))
+        heads = nn.ModuleList(nn.Linear(backbone.dimension, source.task.outputs) for source in sources)
+        self.module: nn.Module = nn.ModuleDict({"backbone": backbone.module, "heads": heads}).to(compute.device)
+        self.heads = heads
+        names = tuple(name for name, _ in self.module.named_parameters())
+        self.plan = Plan(
+            groups=(Group("all", names, rung=0),),
+            learning_rate=objective.learning_rate,
+            weight_decay=objective.weight_decay,
+            schedule=Schedule("cosine", warmup=0.05),
+        )
+        text = repr((objective, seed, [(s.name, len(s.train)) for s in sources]))
+        self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _batches(self, epoch: int) -> list[tuple[int, np.ndarray]]:
+        """The epoch's batches of all sources, in one random order."""
+        batches = [
+            (number, batch)
+            for number, source in enumerate(self.sources)
+            for batch in epoch_batches(
+                source.train.lengths, self.objective.batch_size, derive(self.seed, number), epoch
+            )
+        ]
+        order = np.random.default_rng(derive(self.seed, "order", epoch)).permutation(len(batches))
+        return [batches[i] for i in order]
+
+    def steps_an_epoch(self) -> int:
+        return sum(-(-len(source.train) // self.objective.batch_size) for source in self.sources)
+
+    def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
+        for number, positions in self._batches(epoch)[start:]:
+            (micro,) = next(self.sources[number].train.micros([[positions]], view=epoch))
+            yield [replace(micro, source=number)]
+
+    def enter(self, fraction: float) -> None:
+        self.module.train()
+
+    def _scores(self, source: int, micro: Micro) -> Tensor:
+        with self.compute.autocast():
+            features = self.backbone.features(moved(micro.batch, self.compute.device))
+        scores: Tensor = self.heads[source](features.float())
+        return scores
+
+    def loss(self, micro: Micro, fraction: float) -> Tensor:
+        targets = micro.targets.to(self.compute.device)
+        return self.objective.loss(self._scores(micro.source, micro), targets) / micro.step
+
+    def accuracies(self) -> list[float]:
+        """On the validation examples of each source."""
+        self.module.eval()
+        found = []
+        with torch.no_grad():
+            for number, source in enumerate(self.sources):
+                right = 0
+                for (micro,) in source.validation.micros(
+                    [b] for b in sorted_batches(source.validation.lengths, 256, 256)
+                ):
+                    right += int((self._scores(number, micro).argmax(1).cpu() == micro.targets).sum())
+                found.append(right / len(source.validation))
+        return found
+
+    def evaluate(self, fraction: float) -> Evaluation | None:
+        mean = float(np.mean(self.accuracies()))
+        return Evaluation(mean, 1 - mean, mean)

@@ -1,0 +1,23 @@
+"""Writing tensors: whole or not at all, and a full disk is told as such."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from headstart.core.errors import ResourceError
+from headstart.core.files import replacing
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """A safetensors file, written beside its place and renamed. Raises `ResourceError` where the disk does not take it."""
+    with replacing(path) as temporary:
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise ResourceError(
+                f"can't write {path}: {error}. Nothing was changed there; free space or choose another --out."
+            ) from error
