@@ -17,11 +17,12 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.load import load
 
-WORDS = (
-    "the a an and or not is was it this that good bad great awful film book play red green blue cat dog bird "
-    "very really quite never always i you he she we they love hate like dislike story end begin time day night "
-    "spam ham free win money hello world one two three four five six seven eight nine ten"
-).split()
+_WORDS = """
+the a an and or not is was it this that good bad great awful film book play red green blue cat dog
+bird very really quite never always i you he she we they love hate like dislike story end begin time
+day night spam ham free win money hello world one two three four five six seven eight nine ten
+"""
+WORDS = _WORDS.split()
 HIDDEN, LAYERS, HEADS, VOCABULARY = 32, 3, 4, 300
 
 
@@ -48,6 +49,7 @@ def wordpiece() -> Any:
         sep_token="[SEP]",
         mask_token="[MASK]",
         model_max_length=64,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
 
 
@@ -101,15 +103,27 @@ def _text_config(name: str) -> Any:
         ),
         "albert": lambda: t.AlbertConfig(**usual, embedding_size=16),
         "gpt2": lambda: t.GPT2Config(
-            vocab_size=VOCABULARY, n_embd=HIDDEN, n_layer=LAYERS, n_head=HEADS, n_positions=64,
-            bos_token_id=0, eos_token_id=0,
+            vocab_size=VOCABULARY,
+            n_embd=HIDDEN,
+            n_layer=LAYERS,
+            n_head=HEADS,
+            n_positions=64,
+            bos_token_id=0,
+            eos_token_id=0,
         ),
         "llama": lambda: t.LlamaConfig(**causal),
         "qwen3": lambda: t.Qwen3Config(**causal),
         "gemma2": lambda: t.Gemma2Config(**causal, sliding_window=8, query_pre_attn_scalar=8),
         "t5": lambda: t.T5Config(
-            vocab_size=VOCABULARY, d_model=HIDDEN, d_kv=8, d_ff=64, num_layers=LAYERS, num_heads=HEADS,
-            pad_token_id=0, eos_token_id=3, decoder_start_token_id=0,
+            vocab_size=VOCABULARY,
+            d_model=HIDDEN,
+            d_kv=8,
+            d_ff=64,
+            num_layers=LAYERS,
+            num_heads=HEADS,
+            pad_token_id=0,
+            eos_token_id=3,
+            decoder_start_token_id=0,
         ),
     }
     return configs[name]()

@@ -116,7 +116,8 @@ def _fitted(backbone: Backbone, head: nn.Linear, factory: Any, config: Any) -> A
 def _impossible(backbone: Backbone, factory: Any) -> str:
     instead = {"text": "--pooling last" if backbone.kind == "decoder" else "--pooling cls", "image": "the own pooling"}
     return (
-        f"{factory.__name__} can't hold this model: it has no place for a linear head on {backbone.pooling!r} features. "
+        f"{factory.__name__} can't hold this model: "
+        f"it has no place for a linear head on {backbone.pooling!r} features. "
         f"Train with {instead[backbone.modality]} to export it, or save the run as an artifact."
     )
 

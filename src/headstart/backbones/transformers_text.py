@@ -47,6 +47,7 @@ def text_backbone(
     length = max_length or min(own_length or LONGEST, longest or LONGEST)
     arguments: dict[str, Any] = {"use_cache": False} if kind == "decoder" else {}
     accepts_types = "token_type_ids" in inspect.signature(module.forward).parameters
+    accepts_types = accepts_types and (getattr(config, "type_vocab_size", None) or 0) > 1
 
     def run(model: nn.Module, batch: Batch) -> Tensor:
         inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or accepts_types}

@@ -1,0 +1,160 @@
+"""Loading: what comes out, and the errors for what can't be loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from headstart.backbones.backbone import fingerprint
+from headstart.backbones.load import load
+from headstart.core.errors import ConfigurationError, ModelError
+
+from . import tiny
+
+
+def test_same_weights_twice_and_seeds_differ(tmp_path: Path) -> None:
+    folder = tiny.save("bert", tmp_path)
+    assert load(folder).fingerprint == load(folder).fingerprint != tiny.tiny("bert", seed=1).fingerprint
+
+
+@pytest.mark.parametrize(
+    "name", ["bert", "gpt2", "t5", "vit", "swin", "timm_resnet", "timm_vit", "torchvision_vit", "lstm"]
+)
+def test_reinitialise(name: str) -> None:
+    backbone = tiny.tiny(name)
+    before = fingerprint(backbone.module)
+    state = torch.random.get_rng_state()
+    backbone.reinitialise(backbone.module, 1)
+    one = fingerprint(backbone.module)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    backbone.reinitialise(backbone.module, 2)
+    two = fingerprint(backbone.module)
+    backbone.reinitialise(backbone.module, 1)
+    assert fingerprint(backbone.module) == one
+    assert len({before, one, two}) == 3
+    assert torch.isfinite(backbone.features(tiny.batch_of(backbone))).all()
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "deberta_v2", "modernbert", "gpt2", "llama", "gemma2", "t5"])
+@pytest.mark.parametrize("pooling", ["mean", "last", "cls"])
+def test_features_ignore_padding(name: str, pooling: str) -> None:
+    backbone = tiny.tiny(name, pooling=pooling)
+    batch = tiny.batch_of(backbone)
+    together = backbone.features(batch)
+    for row, count in enumerate(batch["attention_mask"].sum(1).tolist()):
+        alone = backbone.features({k: v[row : row + 1, :count] for k, v in batch.items()})
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_defaults() -> None:
+    bert, gpt2 = tiny.tiny("bert"), tiny.tiny("gpt2")
+    assert (bert.kind, bert.pooling, bert.head_bias) == ("encoder", "mean", True)
+    assert (gpt2.kind, gpt2.pooling, gpt2.head_bias) == ("decoder", "last", False)
+    assert tiny.tiny("vit").kind == "vit"
+    assert tiny.tiny("resnet").kind == "cnn"
+    assert tiny.tiny("timm_grey").preparation.channels == 1
+
+
+def test_tutorials_resnet_loses_its_classifier() -> None:
+    backbone = tiny.tiny("torchvision_resnet")
+    assert backbone.dimension == 512
+    assert isinstance(backbone.module.fc, torch.nn.Identity)
+
+
+def test_only_pickles_are_refused(tmp_path: Path) -> None:
+    folder = tiny.save("bert", tmp_path)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"pytorch_model.bin.*safetensors"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["bert", "timm_resnet"])
+def test_broken_folders(name: str, tmp_path: Path) -> None:
+    folder = tiny.save(name, tmp_path)
+    weights = folder / "model.safetensors"
+    tensors = load_file(weights)
+    lost = sorted(tensors)[-1]
+    save_file({k: v for k, v in tensors.items() if k != lost}, weights, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=lost.replace(".", r"\.")):
+        load(folder)
+    save_file(
+        {**tensors, "classifier.weight": torch.zeros(2, 2), "fc.weight": torch.zeros(2, 2)}, weights, {"format": "pt"}
+    )
+    if name == "bert":
+        load(folder)  # weights of a head are left out
+    weights.write_bytes(b"\x00" * 40)
+    with pytest.raises(ModelError, match="can't"):
+        load(folder)
+    weights.unlink()
+    with pytest.raises(ModelError, match="no weights"):
+        load(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load(folder)
+
+
+def test_missing_tokenizer(tmp_path: Path) -> None:
+    folder = tiny.save("bert", tmp_path)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(ModelError, match="tokenizer"):
+        load(folder)
+
+
+def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=r"hf download some-body/no-model-of-this-name --local-dir"):
+        load("some-body/no-model-of-this-name")
+    with pytest.raises(ModelError, match="'resnet18'"):
+        load("timm/resnet1 8")
+    with pytest.raises(ModelError, match="'resnet50'"):
+        load("torchvision/resnet5O")
+    with pytest.raises(ModelError, match="no built-in backbone"):
+        load("builtin/no-such-thing")
+    with pytest.raises(ModelError, match="no folder"):
+        load("./nowhere")
+    with pytest.raises(ConfigurationError, match="live"):
+        load("builtin/x", mean=(0.5,))
+
+
+def test_sentence_settings_are_respected(tmp_path: Path) -> None:
+    folder = tiny.save("bert", tmp_path)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 17}))
+    backbone = load(folder)
+    assert backbone.pooling == "cls"
+    assert backbone.preparation.max_length == 17
+    assert load(folder, pooling="mean").pooling == "mean"
+
+
+def test_without_weights() -> None:
+    backbone = load("torchvision/mobilenet_v3_small", weights=False, image_size=32)
+    assert backbone.loader == "torchvision"
+    assert backbone.features(tiny.batch_of(backbone)).shape == (4, backbone.dimension) == (4, 1024)
+
+
+def test_drawing() -> None:
+    from types import SimpleNamespace
+
+    backbone = tiny.tiny("bert")
+    group = SimpleNamespace(
+        rung=3, scale=0.5, parameters=tuple(f"backbone.{n}" for n in backbone.ladder.rungs[3].parameters)
+    )
+    text = (
+        str(backbone)
+        + "\n"
+        + __import__("headstart.backbones.drawing", fromlist=["draw"]).draw(backbone, SimpleNamespace(groups=(group,)))
+    )
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "trains x0.5" in text
+    assert text.index("cut:") > text.index("trains x0.5")
