@@ -67,8 +67,8 @@ def compare(
     from headstart.data.examples import Data as Read
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
-    from headstart.evaluate.compare import DEFAULT_METHODS, methods_named
     from headstart.evaluate.compare import compare as run
+    from headstart.evaluate.selection import DEFAULT_METHODS, methods_named
     from headstart.report.page import page
 
     options = {name: value for name, value in options.items() if value is not None}
@@ -163,8 +163,7 @@ def find_rate(
             network, backbone, plan, examples.task, feed, feed, dataclasses.replace(trained, cache=False), computing,
             lambda scores, targets: (0.0, 0.0), 0,
         )  # fmt: skip
-        found = finder.find_rate(job, steps=steps, progress=progress)
-    return found
+        return finder.find_rate(job, steps=steps, progress=progress)
 
 
 def _names(cls: Any) -> set[str]:

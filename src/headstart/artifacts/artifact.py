@@ -153,7 +153,8 @@ def _fill(model: Model, weights: dict[str, Tensor], artifact: Artifact) -> None:
     unexpected = sorted((set(weights) - set(artifact.tensors)) | (set(weights) - set(state)))
     if missing or unexpected:
         raise ArtifactError(
-            f"the artifact's weights do not fit: missing {missing[:5] or 'none'}, unexpected {unexpected[:5] or 'none'}."
+            f"the artifact's weights do not fit: missing {missing[:5] or 'none'}, "
+            f"unexpected {unexpected[:5] or 'none'}."
         )
     for name, value in weights.items():
         if state[name].shape != value.shape:

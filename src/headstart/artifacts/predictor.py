@@ -57,9 +57,7 @@ class Predictor:
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
         if self.backbone.preparation.to_json() != self.artifact.preparation:
             self.close()
-            raise ArtifactError(
-                "the base prepares its inputs in another way than in training; give the unchanged base."
-            )
+            raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
 
     def close(self) -> None:
         """Takes the artifact's changes off the base again."""

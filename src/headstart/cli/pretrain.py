@@ -39,8 +39,10 @@ def command(
 
     chosen = configured(Classify, pairs(settings), objective)
     computing = compute(device, precision)
-    shares = {"validation_share": 0.04, "test_share": 0.01}
-    data = [(Path(source).stem, read(source, label=label, workers=workers, **shares)) for source in sources]
+    data = [
+        (Path(source).stem, read(source, label=label, workers=workers, validation_share=0.04, test_share=0.01))
+        for source in sources
+    ]
     with watching(quiet) as progress:
         done = pretrain(chosen, data, Path(out), computing, seed=seed, base=base, half=half, progress=progress)
     for source in done["sources"]:

@@ -9,20 +9,18 @@ import textwrap
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from headstart.core.errors import ConfigurationError, unknown
 
 
-@cache
 def descriptions(cls: Any) -> dict[str, str]:
     """Field name to the string that stands under the field in the source of the class or of a base."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if not dataclasses.is_dataclass(base):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        body = ast.parse(textwrap.dedent(inspect.getsource(typing.cast(type, base)))).body[0]
         assert isinstance(body, ast.ClassDef)
         for field, text in zip(body.body, body.body[1:]):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):

@@ -38,9 +38,7 @@ def new_run(out: str | Path | None, name: str, configuration: Mapping[str, Any],
             )
         return folder
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigurationError(
-            f"{folder} exists and is no run folder; give another --out. Nothing was changed there."
-        )
+        raise ConfigurationError(f"{folder} exists and is no run folder; give another --out. Nothing was changed.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -95,7 +95,7 @@ def _rows(path: Path, modality: Modality, text: str | None, columns: Mapping[str
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror or error}.") from error
     if findings.left_out:
-        raise DataError(f"{path}: {findings.left_out} rows can't be read; mend or remove them, so that none is skipped.")
+        raise DataError(f"{path}: {findings.left_out} rows can't be read; mend or remove them.")
     return found
 
 
@@ -110,5 +110,3 @@ def _row(place: str, values: Sequence[object], modality: Modality) -> Unlabelled
         return Unlabelled(data, place)
     texts = ["" if value is None else str(value) for value in values]
     return Unlabelled(texts[0], texts[0]) if modality == "text" else Unlabelled((texts[0], texts[1]), "\t".join(texts))
-
-

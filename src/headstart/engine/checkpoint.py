@@ -47,7 +47,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-                for key in file.keys():
+                for key in file.keys():  # noqa: SIM118 - the file is no mapping
                     kind, _, name = key.partition("/")
                     states.setdefault(kind, {})[name] = file.get_tensor(key)
         except Exception as error:

@@ -68,6 +68,10 @@ class Pretraining:
         text = repr((objective, seed, [(s.name, len(s.train)) for s in sources]))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
+    @property
+    def batch_size(self) -> int:
+        return self.objective.batch_size
+
     def _batches(self, epoch: int) -> list[tuple[int, np.ndarray]]:
         """The epoch's batches of all sources, in one random order."""
         batches = [
@@ -81,7 +85,7 @@ class Pretraining:
         return [batches[i] for i in order]
 
     def steps_an_epoch(self) -> int:
-        return sum(-(-len(source.train) // self.objective.batch_size) for source in self.sources)
+        return sum(-(-len(source.train) // self.batch_size) for source in self.sources)
 
     def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
         for number, positions in self._batches(epoch)[start:]:

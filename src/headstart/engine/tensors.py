@@ -13,11 +13,10 @@ from headstart.core.files import replacing
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """A safetensors file, written beside its place and renamed. Raises `ResourceError` where the disk does not take it."""
+    """A safetensors file, written beside its place and renamed; `ResourceError` where the disk does not take it."""
     with replacing(path) as temporary:
         try:
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise ResourceError(
-                f"can't write {path}: {error}. Nothing was changed there; free space or choose another --out."
-            ) from error
+            message = f"can't write {path}: {error}. Nothing was changed there; free space or give another --out."
+            raise ResourceError(message) from error

@@ -91,7 +91,7 @@ def chunks(rows: int, n: int) -> Iterator[int]:
 
 def compact(rows: np.ndarray) -> np.ndarray | sparse.csr_array:
     """The same matrix, sparse where it is large and nearly empty (F1 over hundreds of classes)."""
-    return sparse.csr_array(rows) if rows.size > 1_000_000 and np.count_nonzero(rows) < 0.003 * rows.size else rows
+    return sparse.csr_array(rows) if rows.size > 1_000_000 and np.count_nonzero(rows) < 0.1 * rows.size else rows
 
 
 def bootstrap(statistics: Sequence[np.ndarray], metric: Metric, *, draws: int, seed: int) -> np.ndarray:

@@ -1,0 +1,285 @@
+"""The bench: trains one method at a time on one base, keeps what remains of each training, and predicts the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+import time
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart.artifacts.artifact import fields_of, reloaded, save
+from headstart.backbones.backbone import Backbone
+from headstart.core.comparison import Point, Row, SeedRun, Trial
+from headstart.core.environment import libraries
+from headstart.core.errors import ArtifactError, ConfigurationError, MethodError
+from headstart.core.progress import Progress, Silent
+from headstart.core.record import Record
+from headstart.data.examples import Data
+from headstart.engine.adapt import Adapted, Setting, adapted
+from headstart.engine.adaptation import Adaptation
+from headstart.engine.augment import Augment
+from headstart.engine.cache import Cache
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.job import Options
+from headstart.engine.precision import Compute
+from headstart.evaluate.latency import latency
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.tune import Outcome, tune
+from headstart.methods.method import Method
+
+AGREEMENT = 1e-4
+"largest difference allowed between a model's logits in memory and after saving and loading"
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One training: what remains of it when its model is gone."""
+
+    seed: int
+    configuration: dict[str, Any]
+    status: str
+    validation_value: float | None
+    validation_loss: float | None
+    score: float | None
+    seconds: float
+    peak_memory_bytes: int | None
+    trained_parameters: int
+    trained_share: float
+    best_epoch: float | None
+    curve: tuple[Point, ...] = ()
+    artifact_bytes: int | None = None
+
+
+@dataclass(eq=False)
+class Bench:
+    """A comparison under way: where it lies and what its methods share."""
+
+    data: Data
+    backbone: Backbone
+    options: Options
+    compute: Compute
+    folder: Path
+    metric: Metric
+    seeds: tuple[int, ...]
+    trials: int
+    workers: int = 0
+    progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        if self.data.task.modality.partition("_")[0] != self.backbone.modality:
+            raise ConfigurationError(
+                f"the data are {self.data.task.modality.replace('_', ' ')}s, but {self.backbone.source} reads "
+                f"{self.backbone.modality}s; choose another --model."
+            )
+        self.options = self.options.sized(len(self.data.train))
+        augment = Augment(self.options.augment, self.options.word_dropout)
+        backbone, data = self.backbone, self.data
+        backbone.module.to(self.compute.device)
+        if backbone.modality == "image":
+            backbone.module.to(memory_format=torch.channels_last)
+        self.cache = Cache(backbone, self.compute, self.options.cache_bytes)
+        self.train = Feed("train", data.train, backbone, augment, self.workers)
+        self.validation = Feed("validation", data.validation, backbone, workers=self.workers)
+        self.test = Feed("test", data.test, backbone, workers=self.workers)
+        self.setting = Setting(
+            backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
+        )
+        self._frozen = Setting(
+            backbone, data.task, Feed("train:plain", data.train, backbone, workers=self.workers)
+            if self.train.fresh else self.train, self.validation, self.options, self.compute, self._score, self.cache,
+        )  # fmt: skip
+
+    def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))
+        return value, value if self.metric.higher_is_better else -value
+
+    def row(self, name: str, method: Method) -> tuple[Row, list[Predictions]]:
+        """Tunes the method, trains it with every seed, and predicts the test split from the saved artifacts."""
+        self.progress.stage(name, None)
+        begun = time.perf_counter()
+        trials: list[tuple[Method, Run]] = []
+
+        def attempt(candidate: Method) -> Outcome:
+            run = self.train_once(name, candidate, self.seeds[0])
+            trials.append((candidate, run))
+            failed = run.score is None or run.status != "ok"
+            return Outcome(float("nan") if failed else float(run.score or 0.0), run.validation_loss or 0.0)
+
+        try:
+            settled = self._settled(method)
+            chosen = tune(settled, self._axes(method), self.trials, attempt)
+            tuning = sum(run.seconds for _, run in trials)
+            runs = [self.train_once(name, chosen, seed) for seed in self.seeds]
+        except MethodError as error:
+            return Row(name, f"not applicable: {error}", self.metric.name, control=method.control), []
+        record = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in trials]
+        if any(run.status != "ok" for run in runs):
+            status = next(run.status for run in runs if run.status != "ok")
+            return Row(name, status, self.metric.name, fields_of(chosen), control=method.control,
+                       trials=tuple(record), tuning_seconds=tuning), []  # fmt: skip
+        predictions, latencies = [], []
+        for run in runs:
+            found, seconds = self.test_once(name, chosen, run)
+            predictions.append(found)
+            latencies.append(seconds)
+        self._drop_others(name, {self.key(chosen, run.seed) for run in runs})
+        best = max(runs, key=lambda run: (run.score or 0.0, -(run.validation_loss or 0.0)))
+        rate = getattr(chosen, "learning_rate", None)
+        row = Row(
+            method=name,
+            status="ok",
+            metric=self.metric.name,
+            configuration=fields_of(chosen),
+            validation_value=statistics.fmean(run.validation_value or 0.0 for run in runs),
+            learning_rate=rate,
+            trained_parameters=best.trained_parameters,
+            trained_share=best.trained_share,
+            peak_memory_bytes=max((run.peak_memory_bytes or 0 for run in runs), default=0) or None,
+            train_seconds=statistics.median(run.seconds for run in runs),
+            tuning_seconds=tuning,
+            latency_seconds=statistics.median(latencies),
+            artifact_bytes=best.artifact_bytes,
+            control=method.control,
+            seeds=tuple(
+                SeedRun(run.seed, run.validation_value, self.metric.of(found), run.seconds, run.best_epoch, run.curve)
+                for run, found in zip(runs, predictions)
+            ),
+            trials=tuple(record),
+        )
+        self.progress.say(f"{name:<15} {time.perf_counter() - begun:6.1f} s")
+        return row, predictions
+
+    def _settled(self, method: Method) -> Method:
+        rate = getattr(method, "rate", None)
+        return replace(method, learning_rate=rate(self.backbone)) if rate else method  # type: ignore[call-arg]
+
+    def _axes(self, method: Method) -> list[Any]:
+        """What is tuned: not a learning rate that the user has set."""
+        fixed = getattr(method, "learning_rate", None) is not None
+        return [axis for axis in method.axes(self.backbone) if not (fixed and axis.name == "learning_rate")]
+
+    def _trial(self, settled: Method, candidate: Method, run: Run, chosen: bool) -> Trial:
+        tuned = [axis.name for axis in candidate.axes(self.backbone)]
+        changed = {f.name: getattr(candidate, f.name) for f in fields(candidate)
+                   if f.name in tuned or getattr(candidate, f.name) != getattr(settled, f.name)}  # fmt: skip
+        return Trial(changed, run.validation_value, run.validation_loss, run.seconds, run.status, chosen)
+
+    def key(self, method: Method, seed: int) -> str:
+        text = json.dumps([fields_of(method), seed], sort_keys=True)
+        return f"seed{seed}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+    def place(self, name: str, method: Method, seed: int) -> Path:
+        return self.folder / "progress" / name / self.key(method, seed)
+
+    def train_once(self, name: str, method: Method, seed: int) -> Run:
+        """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up."""
+        place = self.place(name, method, seed)
+        if (place / "run.json").is_file():
+            return Run.read(place / "run.json")
+        # a head that is solved sees the plain examples: augmented views have no end to solve for
+        solved = not hasattr(method, "rate")
+        setting = self._frozen if solved else self.setting
+        steps = -(-len(self.train) // (self.options.batch_size or 1)) * (self.options.epochs or 0)
+        self.progress.stage(f"{name} seed {seed}", None if solved else steps)
+        checkpoint = Checkpoint(place / "checkpoint.safetensors")
+        with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress) as done:
+            run = self._run(done, method, seed)
+            if run.status == "ok":
+                save(
+                    place / "model", done.model, done.plan, self.backbone, method=name, configuration=fields_of(method),
+                    task=self.data.task, columns=self.data.record.columns,
+                    precision=self.compute.precision, libraries=libraries(),
+                )  # fmt: skip
+                run = replace(run, artifact_bytes=sum(f.stat().st_size for f in (place / "model").iterdir()))
+                sample = self._sample_logits(done.job)
+        if run.status == "ok":
+            with self.from_artifact(place / "model") as job:
+                difference = float((self._sample_logits(job) - sample).abs().max())
+            if not difference <= AGREEMENT:
+                raise ArtifactError(
+                    f"{name}: the saved model differs from the trained one by {difference:g} in logits."
+                )
+        run.write(place / "run.json")
+        checkpoint.remove()
+        return run
+
+    def _run(self, done: Adapted, method: Method, seed: int) -> Run:
+        trace = done.trace
+        return Run(
+            seed=seed,
+            configuration=fields_of(method),
+            status=trace.status,
+            validation_value=trace.best_value,
+            validation_loss=trace.best_loss,
+            score=trace.best_score if np.isfinite(trace.best_score) else None,
+            seconds=done.seconds,
+            peak_memory_bytes=done.peak_memory_bytes,
+            trained_parameters=done.trained_parameters,
+            trained_share=done.trained_share,
+            best_epoch=trace.best_epoch,
+            curve=tuple(trace.curve),
+        )
+
+    def _sample_logits(self, job: Adaptation) -> torch.Tensor:
+        """Logits of a few validation examples with the whole forward, nothing taken from the cache."""
+        job.module.eval()
+        batch = self.validation.batch(np.arange(min(4, len(self.validation))))
+        batch = {name: value.to(self.compute.device) for name, value in batch.items()}
+        with torch.no_grad(), self.compute.autocast():
+            features = self.backbone.features(batch)
+        logits: torch.Tensor = job.module.head(features.float()).detach().cpu()
+        return logits
+
+    def from_artifact(self, folder: Path) -> _Reloaded:
+        return _Reloaded(self, folder)
+
+    def test_once(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
+        """The test split, looked at by the saved model; and the seconds it takes for one example."""
+        place = self.place(name, method, run.seed)
+        with self.from_artifact(place / "model") as job:
+            scores = job.predict(self.test)
+            found = Predictions(self.data.test.ids, self.data.test.targets, scores)
+
+            def one(i: int) -> None:
+                batch = self.test.batch(np.array([i % len(self.test)]))
+                batch = {key: value.to(self.compute.device) for key, value in batch.items()}
+                with torch.no_grad(), self.compute.autocast():
+                    job.module.head(self.backbone.features(batch).float()).cpu()
+
+            seconds = latency(one)
+        found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
+        return found, seconds
+
+    def _drop_others(self, name: str, keep: set[str]) -> None:
+        """Trials that were not chosen have their results in the record; their weights go."""
+        for place in (self.folder / "progress" / name).iterdir():
+            if place.name not in keep:
+                shutil.rmtree(place / "model", ignore_errors=True)
+
+
+class _Reloaded:
+    """A saved model on the comparison's base, as a job that can predict."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench, self.context = bench, reloaded(folder, bench.backbone)
+
+    def __enter__(self) -> Adaptation:
+        _, model, plan = self.context.__enter__()
+        setting = self.bench.setting
+        cache = setting.cache if setting.options.cache else None
+        return Adaptation(
+            model, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
+            setting.compute, setting.score, 0, cache,
+        )  # fmt: skip
+
+    def __exit__(self, *exception: Any) -> None:
+        self.context.__exit__(*exception)
