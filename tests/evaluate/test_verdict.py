@@ -160,4 +160,5 @@ def test_every_verdict_is_a_row_that_ran_and_is_not_worse(drawn, shuffle: random
         assert r.method == got.reference or not worse(r, ACCURACY, 0.05)
     if len({r.train_seconds for r in table}) == len({r.validation_value for r in table}) == len(table):
         shuffle.shuffle(table)
-        assert decide(*table) == got
+        again = decide(*table)
+        assert (again.method, again.reference) == (got.method, got.reference)
