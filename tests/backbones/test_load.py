@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from headstart.backbones.backbone import fingerprint
+from headstart.backbones.drawing import draw
 from headstart.backbones.load import load
 from headstart.core.errors import ConfigurationError, ModelError
 
@@ -78,15 +79,13 @@ def test_broken_folders(name: str, tmp_path: Path) -> None:
     folder = tiny.save(name, tmp_path)
     weights = folder / "model.safetensors"
     tensors = load_file(weights)
-    lost = sorted(tensors)[-1]
+    lost = "encoder.layer.1.output.dense.weight" if name == "bert" else "layer4.0.bn2.running_var"
     save_file({k: v for k, v in tensors.items() if k != lost}, weights, metadata={"format": "pt"})
     with pytest.raises(ModelError, match=lost.replace(".", r"\.")):
         load(folder)
-    save_file(
-        {**tensors, "classifier.weight": torch.zeros(2, 2), "fc.weight": torch.zeros(2, 2)}, weights, {"format": "pt"}
-    )
-    if name == "bert":
-        load(folder)  # weights of a head are left out
+    head = "classifier.weight" if name == "bert" else "fc.weight"
+    save_file({**tensors, head: torch.zeros(2, 2)}, weights, {"format": "pt"})
+    load(folder)  # weights of a head are left out
     weights.write_bytes(b"\x00" * 40)
     with pytest.raises(ModelError, match="can't"):
         load(folder)
@@ -143,6 +142,19 @@ def test_without_weights() -> None:
     assert backbone.features(tiny.batch_of(backbone)).shape == (4, backbone.dimension) == (4, 1024)
 
 
+def test_another_image_size_resizes_positions(tmp_path: Path) -> None:
+    folder = tiny.save("timm_vit", tmp_path)
+    backbone = load(folder, image_size=48)
+    assert backbone.preparation.size == (48, 48)
+    assert backbone.module.pos_embed.shape == (1, 1 + 36, 32)
+    assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, load(folder).module.blocks[0].mlp.fc1.weight)
+    weights = load_file(folder / "model.safetensors")
+    del weights["blocks.1.mlp.fc1.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"blocks\.1\.mlp\.fc1\.weight"):
+        load(folder, image_size=48)
+
+
 def test_drawing() -> None:
     from types import SimpleNamespace
 
@@ -150,11 +162,7 @@ def test_drawing() -> None:
     group = SimpleNamespace(
         rung=3, scale=0.5, parameters=tuple(f"backbone.{n}" for n in backbone.ladder.rungs[3].parameters)
     )
-    text = (
-        str(backbone)
-        + "\n"
-        + __import__("headstart.backbones.drawing", fromlist=["draw"]).draw(backbone, SimpleNamespace(groups=(group,)))
-    )
+    text = str(backbone) + "\n" + draw(backbone, SimpleNamespace(groups=(group,)))
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "trains x0.5" in text
     assert text.index("cut:") > text.index("trains x0.5")

@@ -124,8 +124,32 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
         files = sorted(folder.glob("*.safetensors"))
         path = folder / "model.safetensors" if (folder / "model.safetensors") in files else files[0]
         values = read_weights(path)
-        fill(module, values, path, ignore=_classifiers(module))
+        try:
+            fill(module, values, path, ignore=_classifiers(module))
+        except ModelError as error:
+            return _converted(folder, image_size, extra, error)
     return module
+
+
+def _converted(folder: Path, image_size: int | None, extra: dict[str, Any], error: ModelError) -> nn.Module:
+    """The folder as timm itself reads it, which resizes positions and renames the keys of older checkpoints.
+
+    timm does not say what it could not fill, so the model is built twice from different seeds: a weight that differs
+    came from no file.
+    """
+    source = f"local-dir:{folder}"
+    made = []
+    for seed in (0, 1):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                made.append(_create(source, str(folder), image_size, pretrained=True, num_classes=0, **extra))
+            except ModelError:
+                raise error from None
+    other = made[1].state_dict()
+    if any(not torch.equal(value, other[name]) for name, value in made[0].state_dict().items()):
+        raise error
+    return made[0]
 
 
 def _classifiers(module: nn.Module) -> tuple[str, ...]:

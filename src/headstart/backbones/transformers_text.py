@@ -80,6 +80,10 @@ def _tokenizer(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
+        # Without any file transformers 5 makes up a tokenizer that knows only special tokens.
+        files = ("tokenizer.json", "vocab.*", "*.model", "tokenizer.*")
+        if Path(source).is_dir() and not any(any(Path(source).glob(pattern)) for pattern in files):
+            raise ValueError("the folder has no tokenizer.json, vocab or *.model file")
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         if not len(tokenizer):
             raise ValueError("its vocabulary is empty")
