@@ -1,6 +1,6 @@
 """Joins icon themes (parquet files with `image` and `context`) into one labelled source.
 
-    python examples/builtin/icons.py OUT.parquet THEME.parquet …
+python examples/builtin/icons.py OUT.parquet THEME.parquet …
 """
 
 from __future__ import annotations

