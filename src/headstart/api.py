@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.comparison import Comparison
-from headstart.core.errors import ConfigurationError
-from headstart.core.fields import configured
+from headstart.core.errors import ConfigurationError, HeadstartError, unknown
+from headstart.core.fields import configured, converted
 from headstart.core.files import write_text
 from headstart.core.progress import Progress
-from headstart.core.runs import new_run
+from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder
 
 if TYPE_CHECKING:
     from headstart.artifacts.predictor import Prediction
@@ -67,14 +68,19 @@ def compare(
     from headstart.data.examples import Data as Read
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
+    from headstart.evaluate.compare import check
     from headstart.evaluate.compare import compare as run
     from headstart.evaluate.selection import DEFAULT_METHODS, methods_named
     from headstart.report.page import page
 
     options = {name: value for name, value in options.items() if value is not None}
-    training = {n: v for n, v in options.items() if n not in (*READ, *LOAD, *OTHER)}
-    trained = configured(Options, training, "training")
-    methods = methods_named(list(options.get("methods", DEFAULT_METHODS)), options.get("settings", {}))
+    _known(options, (*READ, *LOAD, *OTHER, *_names(Options)))
+    seeds, trials = (converted(options.get(name, 3), int, name) for name in ("seeds", "trials"))
+    trained = configured(Options, _only(options, sorted(_names(Options))), "training")
+    _in_range(trained)
+    named = options.get("methods", DEFAULT_METHODS)
+    named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
+    methods = methods_named(named, options.get("settings", {}))
     computing = compute(options.get("device"), options.get("precision"))
     configuration = {
         "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
@@ -82,27 +88,48 @@ def compare(
         **options,
     }
     configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
-    folder = new_run(out, _name(data), configuration, resume)
-    if opened:
-        opened(str(folder))
+    folder = run_folder(out, _name(data), configuration, resume)
+    if resume and is_complete(folder):
+        return _finished(folder, opened)
     workers = options.get("workers", 0)
     examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
     backbone = _backbone(model, examples, _only(options, LOAD))
-    result = run(
-        examples,
-        backbone,
-        methods,
-        folder=folder,
-        compute=computing,
-        options=trained,
-        seeds=options.get("seeds", 3),
-        trials=options.get("trials", 3),
-        metric_name=options.get("metric"),
-        workers=workers,
-        configuration=configuration,
-        progress=progress,
-    )
+    check(examples, backbone, methods, options.get("metric"), seeds, trials)
+    open_run(folder, configuration, {"data": examples.record.fingerprint, "model": backbone.fingerprint}, resume)
+    if opened:
+        opened(str(folder))
+    try:
+        result = run(
+            examples,
+            backbone,
+            methods,
+            folder=folder,
+            compute=computing,
+            options=trained,
+            seeds=seeds,
+            trials=trials,
+            metric_name=options.get("metric"),
+            workers=workers,
+            configuration=configuration,
+            progress=progress,
+        )
+    except (HeadstartError, OSError, MemoryError):
+        close_run(folder)
+        raise
     write_text(folder / "report.html", page(result))
+    return result
+
+
+def _finished(folder: Path, opened: Callable[[str], object] | None) -> Comparison:
+    """The record of a run that had come to its end; what an interruption in its last moment left is put right."""
+    from headstart.report.page import page
+
+    result = Comparison.read(folder / "comparison.json")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    if not (folder / "report.html").exists():
+        write_text(folder / "report.html", page(result))
+    if opened:
+        opened(str(folder))
     return result
 
 
@@ -143,6 +170,7 @@ def find_rate(
     from headstart.methods.method import METHODS
     from headstart.methods.plan import Model
 
+    _known(options, (*READ, *LOAD, *OTHER, *_names(Options)))
     chosen = configured(METHODS[method], settings or {}, method)
     if not hasattr(chosen, "rate"):
         raise ConfigurationError(f"{method} has no learning rate to find.")
@@ -170,6 +198,24 @@ def _names(cls: Any) -> set[str]:
     import dataclasses
 
     return {field.name for field in dataclasses.fields(cls)}
+
+
+def _known(options: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    for name in options:
+        if name not in allowed:
+            raise unknown("option", name, allowed)
+
+
+def _in_range(options: Any) -> None:
+    least = {"epochs": 1, "batch_size": 1, "batch_tokens": 1, "patience": 1, "cache_bytes": 0}
+    for name, lowest in least.items():
+        value = getattr(options, name)
+        if value is not None and value < lowest:
+            raise ConfigurationError(f"{name} is {value}, but has to be at least {lowest}.")
+    if not options.clip > 0:
+        raise ConfigurationError(f"clip is {options.clip}, but has to be above 0.")
+    if not 0 <= options.word_dropout < 1:
+        raise ConfigurationError(f"word_dropout is {options.word_dropout}, but has to lie in [0, 1).")
 
 
 def _backbone(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -60,24 +60,64 @@ def headstart() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs a verb. A user's mistake is one message and exit code 2; Ctrl-C is 130; nothing is half-written."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    given = sys.argv[1:] if arguments is None else arguments
+    _streams()
     try:
-        headstart.main(args=arguments, standalone_mode=False)
+        headstart.main(args=given, prog_name="headstart", standalone_mode=False)
+        sys.stdout.flush()  # a full disk or a reader that has gone shows here, not when the interpreter ends
     except HeadstartError as error:
         _end(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        sys.exit(2)
     except click.ClickException as error:
-        _end(error.format_message(), 2)
+        _end(_explained(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        _end("stopped. What was finished is kept; the same command with --resume goes on from there.", 130)
+        _end(_stopped(given), 130)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader has gone; flushing must not fail again
+        _forget_output()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG):
-            raise
+        _forget_output()
         where = f" ({error.filename})" if error.filename else ""
-        _end(f"the disk does not allow it: {error.strerror}{where}. Nothing was half-written.", 2)
+        _end(f"the system does not allow it: {error.strerror or error}{where}. Nothing was half-written.", 2)
     except MemoryError:
         _end("the machine ran out of memory; try a smaller --batch-tokens or a smaller model.", 2)
+
+
+def _streams() -> None:
+    """Output that can always be written: nowhere where it was closed, `?` for letters that its encoding lacks."""
+    if not (sys.stderr and sys.stderr.isatty()):
+        os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of other libraries are for terminals
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process lives
+        elif hasattr(stream, "reconfigure") and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def _forget_output() -> None:
+    """Nobody reads what is still buffered; flushing it when the interpreter ends must not fail again."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+
+
+def _explained(error: click.ClickException) -> str:
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if context is None or context.parent is None:
+        return message
+    return f"{message}{'' if message.endswith(('.', ')', '?')) else '.'} See `{context.command_path} --help`."
+
+
+def _stopped(arguments: Sequence[str]) -> str:
+    if arguments and arguments[0] in ("compare", "fit"):
+        if "--resume" in arguments:
+            return "stopped. What was finished is kept; the same command goes on from there."
+        return "stopped. What was finished is kept; the same command with --resume goes on from there."
+    if arguments and arguments[0] == "pretrain":
+        return "stopped. The same command goes on from the last checkpoint."
+    return "stopped. Nothing was half-written."
 
 
 def _end(message: str, code: int) -> None:

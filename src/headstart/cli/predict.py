@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -34,16 +35,18 @@ def command(
 
     if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
         raise ConfigurationError(f"--out {out}: give a file that ends in .csv or .jsonl.")
-    predictor = Predictor(run, device=device, trust_remote_code=trust_remote_code)
-    task = predictor.artifact.task
-    rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
+    with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
+        predictor = Predictor(run, device=device, trust_remote_code=trust_remote_code)
+        task = predictor.artifact.task
+        rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
+        predictions = predictor([row.value for row in rows])
     names = ["value"] if task.kind == "regression" else list(task.labels)
     lines = as_json or (out is not None and Path(out).suffix.lower() == ".jsonl")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     if not lines:
         writer.writerow(["input", "label", *names])
-    for row, found in zip(rows, predictor([row.value for row in rows])):
+    for row, found in zip(rows, predictions):
         if lines:
             record = {"input": row.name, "label": found.label, "probabilities": found.probabilities}
             buffer.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
@@ -25,7 +26,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     model = options.pop("model", None)
     given = {name: value for name, value in options.items() if value is not None}
     where: list[str] = []
-    with watching(quiet or as_json) as progress:
+    # what libraries print belongs on standard error: standard output is for the result
+    with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
     if as_json:
         sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")

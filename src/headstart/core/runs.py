@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,25 @@ from headstart.core.errors import ArtifactError, ConfigurationError
 from headstart.core.files import unwritable, write_json
 
 CONFIGURATION = "configuration.json"
+PROGRESS = "progress"
+"folder of what an interrupted run has finished; it goes when the run is complete"
+INPUTS = "inputs.json"
 
 
-def new_run(out: str | Path | None, name: str, configuration: Mapping[str, Any], resume: bool) -> Path:
-    """The run's folder, made and marked with its configuration.
+def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, Any], resume: bool) -> Path:
+    """The folder for this run, which can be made or taken up; nothing is written yet.
 
     out: the folder that the user named; None for the next free `runs/NAME`. Raises `ConfigurationError` where it
     holds another run already, and `resume` is False or the configurations differ; nothing is overwritten.
     """
     folder = Path(out) if out is not None else _free(Path("runs"), name, resume)
+    try:
+        return _checked(folder, configuration, resume)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Path:
     settled = json.loads(json.dumps(configuration))
     marker = folder / CONFIGURATION
     if marker.is_file():
@@ -36,25 +46,68 @@ def new_run(out: str | Path | None, name: str, configuration: Mapping[str, Any],
                 f"{folder} holds a run with another configuration ({', '.join(changed)} differ); "
                 "resume with the same options, or give another --out."
             )
-        return folder
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    elif folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ConfigurationError(f"{folder} exists and is no run folder; give another --out. Nothing was changed.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    write_json(marker, settled)
     return folder
+
+
+def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str, str], resume: bool) -> None:
+    """Makes the folder and marks it with its configuration; or, to resume, checks that the inputs are the same.
+
+    inputs: fingerprints of the data and the model. Raises `ResourceError` where the folder can't be written, and
+    `ConfigurationError` where another run has taken it since `run_folder`, or where the inputs have changed since the
+    run began.
+    """
+    marker, progress = folder / CONFIGURATION, folder / PROGRESS / INPUTS
+    if resume and progress.is_file():
+        before = read_configuration(progress)
+        if changed := [name for name, value in inputs.items() if before.get(name) != value]:
+            raise ConfigurationError(
+                f"{folder} can't be resumed: the {' and the '.join(changed)} changed since it began. Start anew with "
+                "another --out; nothing was changed."
+            )
+    if not (resume and marker.is_file()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError as error:
+            raise ConfigurationError(
+                f"another run has just begun in {folder}; start this one again. Nothing was changed there."
+            ) from error
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        try:
+            write_json(marker, json.loads(json.dumps(configuration)))
+        except BaseException:
+            marker.unlink(missing_ok=True)  # an empty mark would stand in the way of the next run
+            raise
+    write_json(progress, dict(inputs))
+
+
+def close_run(folder: Path) -> None:
+    """Removes the folder again where nothing was finished in it, so that the same command can be given once more."""
+    finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in (CONFIGURATION, INPUTS)]
+    if not finished:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run has come to its end here: its record says so and its model is in its place."""
+    try:
+        value = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return value.get("status") == "complete" and (folder / "model" / "artifact.json").is_file()
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
     """The options of an earlier run. Raises `ArtifactError` where the file is none."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"can't read the configuration {path}: {error}") from error
+    except OSError as error:
+        raise ArtifactError(f"can't read the configuration {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} holds no configuration: it is no JSON ({error}).") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} holds no configuration (a JSON object).")
     return value
@@ -62,7 +115,7 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
 
 def _free(parent: Path, name: str, resume: bool) -> Path:
     """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last that is not."""
-    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-")[:80] or "run"
     taken = None
     number = 1
     while True:

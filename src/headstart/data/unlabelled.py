@@ -48,6 +48,11 @@ def unlabelled(
     return found
 
 
+def _shown(name: str) -> str:
+    """The name as UTF-8 can write it: a file's or an argument's bytes need not be UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -56,9 +61,13 @@ def _is_file(path: Path) -> bool:
 
 
 def _literal(entry: str, modality: Modality) -> Unlabelled:
+    if _shown(entry) != entry:
+        raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
     if modality == "text":
         if Path(entry).suffix.lower() in FORMATS and " " not in entry:
             raise DataError(f"there is no file {entry}.")
+        if Path(entry).suffix and _is_file(Path(entry)):
+            raise DataError(f"{entry} is a file; give its text itself, or a table of texts ({', '.join(FORMATS)}).")
         return Unlabelled(entry, entry)
     first, tab, second = entry.partition("\t")
     if not tab:
@@ -78,7 +87,7 @@ def _images(path: Path, text: str | None, columns: Mapping[str, str]) -> list[Un
     else:
         raise DataError(f"this model reads images, and there is no file or folder {str(path)[:80]}.")
     try:
-        return [Unlabelled(file.read_bytes(), str(file)) for file in files]
+        return [Unlabelled(file.read_bytes(), _shown(str(file))) for file in files]
     except OSError as error:
         raise DataError(f"can't read {error.filename}: {error.strerror}.") from error
 

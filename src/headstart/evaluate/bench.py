@@ -75,11 +75,7 @@ class Bench:
     progress: Progress = field(default_factory=Silent)
 
     def __post_init__(self) -> None:
-        if self.data.task.modality.partition("_")[0] != self.backbone.modality:
-            raise ConfigurationError(
-                f"the data are {self.data.task.modality.replace('_', ' ')}s, but {self.backbone.source} reads "
-                f"{self.backbone.modality}s; choose another --model."
-            )
+        same_modality(self.data, self.backbone)
         self.options = self.options.sized(len(self.data.train))
         augment = Augment(self.options.augment, self.options.word_dropout)
         backbone, data = self.backbone, self.data
@@ -264,6 +260,14 @@ class Bench:
         for place in (self.folder / "progress" / name).iterdir():
             if place.name not in keep:
                 shutil.rmtree(place / "model", ignore_errors=True)
+
+
+def same_modality(data: Data, backbone: Backbone) -> None:
+    if data.task.modality.partition("_")[0] != backbone.modality:
+        raise ConfigurationError(
+            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
+            f"{backbone.modality}s; choose another --model."
+        )
 
 
 class _Reloaded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -12,19 +14,32 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison, Row, TaskRecord, Verdict
 from headstart.core.environment import environment
-from headstart.core.errors import ConfigurationError, DataError
+from headstart.core.errors import ConfigurationError, DataError, HeadstartError
 from headstart.core.fields import configured
-from headstart.core.files import write_json
+from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress, Silent
+from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import Bench
+from headstart.evaluate.bench import Bench, same_modality
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.selection import check_methods
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.verdict import verdict
 from headstart.methods.method import METHODS, Method
+
+
+def check(
+    data: Data, backbone: Backbone, methods: Mapping[str, Method], metric_name: str | None, seeds: int, trials: int
+) -> None:
+    """Raises a subclass of `HeadstartError` for what can be refused before anything is written."""
+    if seeds < 1 or trials < 1:
+        raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
+    same_modality(data, backbone)
+    metric(data.task.kind, metric_name)
+    check_methods(methods, backbone)
 
 
 def compare(
@@ -46,8 +61,6 @@ def compare(
 
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
-    if seeds < 1 or trials < 1:
-        raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     begun = time.perf_counter()
     task = data.task
     bench = Bench(
@@ -86,8 +99,10 @@ def compare(
             rows.append(row)
             if found:
                 predictions[name] = found
-    except KeyboardInterrupt:
-        record("partial").write(folder / "comparison.json")
+    except (KeyboardInterrupt, HeadstartError, OSError, MemoryError) as error:
+        if rows or isinstance(error, KeyboardInterrupt):
+            with contextlib.suppress(HeadstartError):  # the disk may be what stopped us
+                record("partial").write(folder / "comparison.json")
         raise
     finally:
         bench.cache.close()
@@ -98,19 +113,25 @@ def compare(
         raise DataError(f"no method could be run ({reasons}).")
     _keep_best(bench, result)
     result.write(folder / "comparison.json")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
 
 
 def _keep_best(bench: Bench, result: Comparison) -> None:
-    """The verdict's method, with the seed that was best on validation, becomes `model/`; the others' weights go."""
+    """The verdict's method, with the seed that was best on validation, becomes `model/`.
+
+    Its files are linked, not moved: until the record is written, a run that is stopped finds all its progress.
+    """
     assert result.verdict.method is not None
     row = result.row(result.verdict.method)
     method = configured(METHODS[row.method], row.configuration, row.method)
     sign = 1 if bench.metric.higher_is_better else -1
     best = max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0))
     chosen = bench.place(row.method, method, best.seed) / "model"
-    if chosen.is_dir():
-        shutil.rmtree(bench.folder / "model", ignore_errors=True)
-        chosen.replace(bench.folder / "model")
-    write_json(bench.folder / "model" / "labels.json", list(bench.data.task.labels))
-    shutil.rmtree(bench.folder / "progress", ignore_errors=True)
+    with replacing_folder(bench.folder / "model") as temporary:
+        for file in chosen.iterdir():
+            try:
+                os.link(file, temporary / file.name)
+            except OSError:  # a file system without links
+                shutil.copy2(file, temporary / file.name)
+        write_json(temporary / "labels.json", list(bench.data.task.labels))

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from headstart.core.errors import ConfigurationError
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ConfigurationError, MethodError, unknown
 from headstart.core.fields import configured
 from headstart.methods.method import METHODS, Method
 
@@ -26,6 +29,7 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
         method, _, setting = key.rpartition(".")
         if method:
             if method not in own:
+                METHODS[method]  # an unknown name is told as such
                 raise ConfigurationError(
                     f"setting {key!r} is for a method that does not run; it runs {', '.join(names)}."
                 )
@@ -33,7 +37,26 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
             continue
         having = [n for n in names if setting in {f.name for f in fields(METHODS[n])}]
         if not having:
-            configured(METHODS[names[0]], {setting: value}, names[0])  # raises, with a suggestion
+            raise unknown(
+                f"setting of {', '.join(names)}:", setting, {f.name for n in names for f in fields(METHODS[n])}
+            )
         for name in having:
             own[name].setdefault(setting, value)
     return {name: configured(METHODS[name], own[name], name) for name in names}
+
+
+def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
+    """Raises `MethodError` where a method that the user has set can't be attached, or where none can.
+
+    A method with its defaults that does not fit this backbone is left to the comparison, whose record says so.
+    """
+    reasons = {}
+    for name, method in methods.items():
+        try:
+            method.attach(backbone, nn.Linear(backbone.dimension, 2))
+        except MethodError as error:
+            if method != METHODS[name]():
+                raise
+            reasons[name] = str(error)
+    if len(reasons) == len(methods):
+        raise MethodError("; ".join(reasons.values()))
