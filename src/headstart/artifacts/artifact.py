@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
 from headstart.core.files import replacing_folder, write_json
@@ -76,10 +76,11 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
     """Everything by which the model differs from its base: trained parameters, head, buffers above the cut."""
     state = model.state_dict()
     parameters = {name for name, _ in model.named_parameters()}
+    aliases = {name for name, _ in model.named_parameters(remove_duplicate=False)} - parameters  # tied weights
     wanted = set(plan.trained()) | {name for name in state if name.startswith("head.")}
-    below = {f"backbone.{path}." for rung in backbone.ladder.rungs[: plan.cut(1.0)] for path in rung.modules}
-    for name in state:
-        if plan.fresh or (name not in parameters and not name.startswith(tuple(below))):
+    below = tuple(f"backbone.{path}." for rung in backbone.ladder.rungs[: plan.cut(1.0)] for path in rung.modules)
+    for name in state.keys() - aliases:
+        if plan.fresh or (name not in parameters and not name.startswith(below)):
             wanted.add(name)
     return {name: state[name] for name in sorted(wanted)}
 
@@ -117,10 +118,11 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     missing, unexpected or of another shape.
     """
     artifact = Artifact.open(folder)
-    if backbone.fingerprint != artifact.base.fingerprint:
+    found = fingerprint(backbone.module)  # as it is now; the backbone's own is of when it was first asked for
+    if not artifact.base.fingerprint == found == backbone.fingerprint:
         raise ArtifactError(
             f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
-            f"{backbone.fingerprint}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
+            f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
     method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
     head = nn.Linear(backbone.dimension, artifact.task.outputs, bias=artifact.head_bias)
@@ -128,7 +130,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
     with plan.applied(model, lambda module: None):
-        _fill(model, _weights(folder), artifact)
+        _fill(model, _weights(folder), {*artifact.tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
         yield artifact, model, plan
 
@@ -146,11 +148,11 @@ def _weights(folder: str | Path) -> dict[str, Tensor]:
         raise ArtifactError(f"{file} can't be read ({error}); it was cut short or changed.") from error
 
 
-def _fill(model: Model, weights: dict[str, Tensor], artifact: Artifact) -> None:
-    """Every key that the artifact names and no other; a head that comes back random must be impossible."""
+def _fill(model: Model, weights: dict[str, Tensor], wanted: set[str]) -> None:
+    """Every key that the artifact names or the plan changes, and no other: no head may come back random."""
     state = model.state_dict()
-    missing = sorted(set(artifact.tensors) - set(weights))
-    unexpected = sorted((set(weights) - set(artifact.tensors)) | (set(weights) - set(state)))
+    missing = sorted(wanted - set(weights))
+    unexpected = sorted(set(weights) - (wanted & set(state)))
     if missing or unexpected:
         raise ArtifactError(
             f"the artifact's weights do not fit: missing {missing[:5] or 'none'}, "

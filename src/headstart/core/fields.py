@@ -57,6 +57,8 @@ def converted(value: Any, hint: Any, where: str) -> Any:
             return value
         raise unknown(f"value of {where}:", str(value), [str(c) for c in choices])
     if origin is tuple:
+        if not isinstance(value, (str, list, tuple)):
+            raise ConfigurationError(f"{where} is {value!r}, but has to be a list.")
         items = value.split(",") if isinstance(value, str) else list(value)
         return tuple(converted(i.strip() if isinstance(i, str) else i, choices[0], where) for i in items if i != "")
     try:

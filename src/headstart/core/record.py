@@ -29,6 +29,8 @@ class Record:
 
     @classmethod
     def from_json(cls: type[R], value: dict[str, Any]) -> R:
+        if not isinstance(value, dict):
+            raise ArtifactError(f"a {cls.__name__} record is a JSON object, not {type(value).__name__}")
         hints = typing.get_type_hints(cls)
         known: dict[str, Any] = {}
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -45,7 +47,7 @@ class Record:
     def read(cls: type[R], path: str | Path) -> R:
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(f"can't read {path} as a {cls.__name__} record: {error}") from error
 
 

@@ -38,12 +38,12 @@ class Registry(Generic[T]):
     def _fill(self) -> None:
         if self._filled:
             return
-        self._filled = True
         package: Any = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
             entry.load()
+        self._filled = True  # a file that fails to import fails at each look, never once
 
     def names(self) -> list[str]:
         self._fill()

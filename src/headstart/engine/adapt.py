@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.core.errors import ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
 from headstart.data.task import Task
@@ -91,6 +92,11 @@ def adapted(
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
     expected = backbone.fingerprint
+    if fingerprint(backbone.module) != expected:
+        raise ModelError(
+            f"the weights of {backbone.source!r} have changed since it was loaded; what was learned from them would "
+            "belong to no known base. Load it again."
+        )
     torch.manual_seed(derive(seed, "attach"))
     with plan.applied(model, lambda module: backbone.reinitialise(module, derive(seed, "scratch"))):
         cache = setting.cache if setting.options.cache else None

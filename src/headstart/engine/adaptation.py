@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,9 +19,6 @@ from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
 from headstart.engine.precision import Compute
 from headstart.methods.plan import Model, Plan
-
-IMAGE_TOKENS = 64
-"what a picture counts against `batch_tokens`"
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 "probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
@@ -45,7 +42,9 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         self.options = self.options.sized(len(self.train))
-        text = repr((self.plan.groups, self.plan.learning_rate, self.plan.schedule, self.options, self.seed))
+        edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
+        plan = replace(self.plan, edits=())
+        text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed))
         text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -58,7 +57,7 @@ class Adaptation:
         return -(-len(self.train) // self.batch_size)
 
     def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
-        costs = self.train.lengths * (IMAGE_TOKENS if self.train.modality == "image" else 1)
+        costs = self.train.costs
         batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)[start:]
         return self.train.micros((split_by_tokens(b, costs, self.options.batch_tokens) for b in batches), view=epoch)
 
@@ -90,7 +89,8 @@ class Adaptation:
             if self.cache is None:
                 features = self.backbone.features(batch)
             else:
-                features = self.cache.features(feed, positions, batch, self.plan.cut(fraction))
+                cut = self.plan.cut(fraction)
+                features = self.cache.features(feed, positions, batch, cut, self.options.batch_tokens)
         scores: Tensor = self.module.head(features.float())
         return scores
 
@@ -100,10 +100,10 @@ class Adaptation:
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
         self.module.eval()
-        costs = feed.lengths * (IMAGE_TOKENS if feed.modality == "image" else 1)
         out = torch.empty(len(feed), self.task.outputs)
         with torch.no_grad():
-            for (micro,) in feed.micros([b] for b in sorted_batches(costs, self.options.batch_tokens, max_count=256)):
+            batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
+            for (micro,) in feed.micros([b] for b in batches):
                 batch = moved(micro.batch, self.compute.device)
                 out[torch.from_numpy(micro.positions)] = self._scores(feed, micro.positions, batch, fraction).cpu()
         return out

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.backbones import cutting
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.cutting import Cut
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, moved
 from headstart.engine.precision import Compute
@@ -35,14 +35,11 @@ class Store:
     offsets: np.ndarray
     shape: tuple[int, ...]
     ragged: bool
-    present: np.ndarray
     seconds: float = 0.0
     "spent on computing what lies here"
 
-    def get(self, positions: np.ndarray, width: int) -> Tensor | None:
-        """The states of these examples, padded with zeros to `width` rows; None unless all are here."""
-        if not self.present[positions].all():
-            return None
+    def get(self, positions: np.ndarray, width: int) -> Tensor:
+        """The states of these examples, padded with zeros to `width` rows."""
         if not self.ragged:
             return self.values[torch.from_numpy(positions)].reshape(len(positions), *self.shape)
         out = self.values.new_zeros(len(positions), width, *self.shape)  # [B, T, …]
@@ -57,7 +54,6 @@ class Store:
             rows = self.offsets[p + 1] - self.offsets[p]
             piece = state[row, :rows] if self.ragged else state[row]
             self.values[self.offsets[p] : self.offsets[p + 1]] = piece.reshape(rows, -1)
-        self.present[positions] = True
 
 
 @dataclass(eq=False)
@@ -77,6 +73,7 @@ class Cache:
     def __post_init__(self) -> None:
         self._path = Path(tempfile.mkdtemp(prefix="headstart-cache-", dir=self.folder))
         self._stores: dict[Key, Store | None] = {}
+        self._cuts: dict[int, Cut] = {}
         self._reasons: dict[int, str | None] = {}
         self._found: dict[Key, float] = {}
         self._bytes = 0
@@ -101,33 +98,69 @@ class Cache:
         if cut == len(self.backbone.ladder):
             return True
         if cut not in self._reasons:
-            reason = cutting.check(self.backbone, cut, _samples(feed, self.compute))
+            reason = self._cut(cut).check(_samples(feed, self.compute))
             self._reasons[cut] = reason
             if reason:
                 self.notes.append(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
         return self._reasons[cut] is None
 
-    def features(self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int) -> Tensor:
-        """Pooled features [B, D] of the backbone as it stands, with what lies below the cut taken from here."""
-        if not self.usable(feed, cut):
+    def features(self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int) -> Tensor:
+        """Pooled features [B, D] of the backbone as it stands, with what lies below the cut taken from here.
+
+        Gradients flow above the cut. The first call for a feed computes its states, at most `batch_tokens` at once.
+        """
+        store = self.states(feed, cut, batch_tokens)
+        if store is None:
             return self.backbone.features(batch)
         mask = batch.get("attention_mask")
-        width = mask.shape[1] if mask is not None else 0
+        state = store.get(positions, mask.shape[1] if mask is not None else 0)
+        return self._cut(cut).resume(batch, state.to(self.compute.device).float())
+
+    def _cut(self, cut: int) -> Cut:
+        """One `Cut` a rung: it keeps the shapes that it learned when it was checked."""
+        if cut not in self._cuts:
+            self._cuts[cut] = Cut(self.backbone, cut)
+        return self._cuts[cut]
+
+    def states(self, feed: Feed, cut: int, batch_tokens: int) -> Store | None:
+        """The states of the whole feed, None where the cut can't be used or there is no room for them.
+
+        All are computed at once, in batches that depend on the feed alone: which run came first, or where one was
+        interrupted, changes no bit of them.
+        """
+        if not self.usable(feed, cut):
+            return None
         key = (self.backbone.fingerprint, feed.name, cut, str(self.compute.dtype))
         store = self._stores.get(key)
         self._found.setdefault(key, store.seconds if store else 0.0)
-        state = store.get(positions, width) if store else None
-        if state is not None:
-            state = state.to(self.compute.device).float()
-            return state if cut == len(self.backbone.ladder) else cutting.resume(self.backbone, cut, batch, state)
+        if key in self._stores:
+            return store
         start = time.perf_counter()
-        features, state = cutting.record(self.backbone, cut, batch)
-        if key not in self._stores:
-            store = self._stores[key] = self._new(feed, state, width, len(self._stores))
+        batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
+        module = self.backbone.module
+        modes = {m: m.training for m in module.modules()}
+        module.eval()
+        try:
+            for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
+                batch = moved(micro.batch, self.compute.device)
+                with torch.no_grad(), self.compute.autocast():
+                    state = self._cut(cut).state(batch)
+                if not place:
+                    mask = batch.get("attention_mask")
+                    width = mask.shape[1] if mask is not None else 0
+                    store = self._stores[key] = self._new(feed, state, width, len(self._stores))
+                if store is None:
+                    return None
+                store.put(micro.positions, state)
+        except BaseException:
+            self._stores.pop(key, None)
+            raise
+        finally:
+            for m, mode in modes.items():
+                m.training = mode
         if store is not None:
-            store.put(positions, state)
-            store.seconds += time.perf_counter() - start
-        return features
+            store.seconds = time.perf_counter() - start
+        return store
 
     def _new(self, feed: Feed, state: Tensor, width: int, number: int) -> Store | None:
         """Room for all states of a feed, or None where the limit does not allow it."""
@@ -148,23 +181,20 @@ class Cache:
             return None
         self._bytes += total * dtype.itemsize
         values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)
-        return Store(values, offsets, shape, ragged, np.zeros(len(feed), dtype=bool))
+        return Store(values, offsets, shape, ragged)
 
 
 def all_features(cache: Cache, feed: Feed, batch_tokens: int) -> Tensor:
-    """Pooled features [n, D] of the frozen backbone for a whole feed, in one pass over batches of like length."""
+    """Pooled features [n, D] of the frozen backbone for a whole feed, in batches of like length."""
     top = len(cache.backbone.ladder)
-    out: Tensor | None = None
     device = cache.compute.device
     cache.backbone.module.eval()
-    plan = sorted_batches(feed.lengths, batch_tokens, max_count=256)
+    if kept := cache.states(feed, top, batch_tokens):
+        return kept.values.to(device)
+    out = torch.empty(len(feed), cache.backbone.dimension, device=device)
     with torch.no_grad(), cache.compute.autocast():
-        for (micro,) in feed.micros([b] for b in plan):
-            features = cache.features(feed, micro.positions, moved(micro.batch, device), top).float()
-            if out is None:
-                out = features.new_empty(len(feed), features.shape[1])
-            out[torch.from_numpy(micro.positions)] = features
-    assert out is not None
+        for (micro,) in feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256)):
+            out[torch.from_numpy(micro.positions)] = cache.backbone.features(moved(micro.batch, device)).float()
     return out
 
 

@@ -21,6 +21,9 @@ from headstart.engine.augment import Augment
 KEEP_BYTES = 1 << 30
 "decoded images are kept in memory up to this size"
 
+IMAGE_TOKENS = 64
+"what a picture counts against `batch_tokens`"
+
 
 @dataclass(frozen=True)
 class Micro:
@@ -55,6 +58,11 @@ class Feed:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def costs(self) -> np.ndarray:
+        """[n] what each example counts against `batch_tokens`."""
+        return self.lengths * (IMAGE_TOKENS if self.modality == "image" else 1)
 
     def none(self) -> Feed:
         """This feed without any example."""

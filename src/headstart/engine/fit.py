@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.comparison import Point
+from headstart.core.errors import MethodError
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from headstart.engine.job import Job
 from headstart.engine.schedules import factor
+from headstart.methods.plan import Group
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     AdamW with the plan's groups and schedule; gradients of a step are summed over its parts, clipped, and applied.
     Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
     reaches the same weights. A loss that is not finite ends the training with the last good weights.
+    Raises `MethodError` where something that the plan put into the model gets no gradient: it is not applied.
     """
     progress = progress or Silent()
     per_epoch = job.steps_an_epoch()
@@ -85,13 +88,14 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
 
     try:
-        while step < total:
+        while step < total and not (step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)):
             epoch = step // per_epoch
             since, count = 0.0, 0
             for micros in job.steps(epoch, step - epoch * per_epoch):
                 fraction = step / total
                 active = job.plan.active(fraction)
-                if active != phase:
+                begins = active != phase
+                if begins:
                     job.enter(fraction)
                     phase = active
                 rate = job.plan.learning_rate * factor(job.plan.schedule, (step + 0.5) / total)
@@ -103,9 +107,12 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                     part = job.loss(micro, fraction)
                     part.backward()
                     loss += float(part.detach())
+                if begins:
+                    _check_applied(job, active)
                 norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
                 if not (math.isfinite(loss) and bool(torch.isfinite(norm))):
-                    raise Diverged(f"diverged: the loss was {loss:g} at step {step + 1} of {total} (rate {rate:.2g})")
+                    what = f"the loss was {loss:g}" + ("" if not math.isfinite(loss) else f", its gradient {norm:g},")
+                    raise Diverged(f"diverged: {what} at step {step + 1} of {total} (rate {rate:.2g})")
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
@@ -133,9 +140,6 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             if checkpoint and checkpoint.due:
                 keep(step)
             if budget.steps is not None and step >= budget.steps:
-                break
-            waited = step / per_epoch - (trace.best_epoch or 0.0)
-            if budget.patience is not None and waited >= budget.patience:
                 break
     except Diverged as event:
         trace.status = str(event)
@@ -176,6 +180,28 @@ def _load(module: nn.Module, state: State) -> None:
     with torch.no_grad():
         for name, value in state.items():
             targets[name].copy_(value)
+
+
+def _check_applied(job: Job, active: tuple[Group, ...]) -> None:
+    """A layer whose weight the model reads without calling it would leave out what stands in its place, unnoticed."""
+    parameters = dict(job.module.named_parameters())
+    trained = [name for group in active for name in group.parameters]
+    idle = [
+        edit.path
+        for edit in job.plan.edits
+        if any(n.startswith(f"{edit.path}.") and parameters[n].grad is None for n in trained)
+    ]
+    if idle:
+        raise MethodError(
+            f"what the method put at {', '.join(idle[:5])}{', …' if len(idle) > 5 else ''} is not applied: it took no "
+            "part in the loss. The model reads that layer's weight without calling the layer, or never runs it; "
+            "choose targets without it."
+        )
+
+
+def _tired(trace: Trace, epoch: float, budget: Budget) -> bool:
+    """Whether the validation score has not improved for `patience` epochs."""
+    return budget.patience is not None and bool(trace.curve) and epoch - (trace.best_epoch or 0.0) >= budget.patience
 
 
 def _better(trace: Trace, score: float, loss: float) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -58,7 +58,8 @@ class Lora(GradientMethod):
             here = [site.path for site in sites if site.rung == rung]
             names = tuple(f"backbone.{path}.{factor}.weight" for path in here for factor in ("lora_a", "lora_b"))
             groups.append(Group(f"lora:{backbone.ladder.rungs[rung].name}", names, rung=rung))
-        edits = tuple(Edit(f"backbone.{site.path}", self._builder(scale)) for site in sites)
+        build = partial(LoraLayer, rank=self.rank, scale=scale, dropout=self.dropout)
+        edits = tuple(Edit(f"backbone.{site.path}", build) for site in sites)
         return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits)
 
     def sites(self, backbone: Backbone) -> tuple[Site, ...]:
@@ -78,9 +79,6 @@ class Lora(GradientMethod):
                 )
             chosen.update((site.path, site) for site in matching)
         return tuple(site for site in possible if site.path in chosen)
-
-    def _builder(self, scale: float) -> Callable[[nn.Module], nn.Module]:
-        return lambda module: LoraLayer(module, self.rank, scale, self.dropout)
 
 
 def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) -> bool:

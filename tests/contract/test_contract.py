@@ -1,0 +1,253 @@
+"""The contract: what every method promises on every kind of backbone.
+
+Each pair of method and tiny backbone is attached and trained once; the tests look at what was observed. A pair that
+can't be is listed in `NOT_APPLICABLE` with what its error has to name.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from backbones.tiny import tiny
+from headstart.artifacts.artifact import reloaded
+from headstart.artifacts.merge import merge
+from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.core.errors import MethodError
+from headstart.core.seeds import derive
+from headstart.engine.adapt import Setting, adapted, new_head
+from headstart.engine.adaptation import Adaptation
+from headstart.methods.method import METHODS
+from headstart.methods.plan import Model
+
+from .settings import logits_of, method_of, rising, save_adapted, setting_of, state_of
+
+BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+NOT_APPLICABLE = {("lora", "lstm"): "no linear or convolutional layer"}
+ADDITIVE = ("lora",)
+"methods that leave the base's weights alone: at step 0 the features are the base's"
+KEPT = ("freeze", "unfreeze", "ulmfit", "probe")
+"methods with a frozen part whose output is kept"
+SETTINGS: dict[str, dict[str, object]] = {"unfreeze": {"stages": 3}, "ulmfit": {"stages": 3}, "freeze": {"share": 0.7}}
+WHOLE = {("t5", name) for name in ("unfreeze", "ulmfit")}
+"the first block computes the position bias of all: nothing can be kept between blocks"
+PAIRS = [(method, backbone) for backbone in BACKBONES for method in METHODS if (method, backbone) not in NOT_APPLICABLE]
+
+
+@dataclass
+class Observed:
+    """What one pair did."""
+
+    method: str
+    backbone: Backbone
+    declared: set[str]
+    edits: tuple[str, ...]
+    graded: set[str] = field(default_factory=set)
+    "parameters that had a gradient in some phase"
+    too_early: set[str] = field(default_factory=set)
+    "parameters that had a gradient in a phase to which they do not belong, or that require one"
+    base_features: Tensor | None = None
+    first_features: Tensor | None = None
+    begun: dict[str, Tensor] = field(default_factory=dict)
+    ended: dict[str, Tensor] = field(default_factory=dict)
+    logits: Tensor | None = None
+    merged_logits: Tensor | None = None
+    merged_layers: int = 0
+    reloaded_logits: Tensor | None = None
+    saved: tuple[str, ...] = ()
+    before: dict[str, object] = field(default_factory=dict)
+    after: dict[str, object] = field(default_factory=dict)
+    after_reload: dict[str, object] = field(default_factory=dict)
+
+
+def condition(backbone: Backbone) -> dict[str, object]:
+    """All that a method must leave as it was."""
+    module = backbone.module
+    return {
+        "fingerprint": fingerprint(module),
+        "values": state_of(module),
+        "flags": {name: p.requires_grad for name, p in module.named_parameters()},
+        "gradients": {name for name, p in module.named_parameters() if p.grad is not None},
+        "modes": {name: m.training for name, m in module.named_modules()},
+        "types": {name: type(m) for name, m in module.named_modules()},
+        "hooks": sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules()),
+        "forwards": [name for name, m in module.named_modules() if "forward" in m.__dict__],
+    }
+
+
+def same(found: dict[str, object], expected: dict[str, object]) -> None:
+    values, wanted = found["values"], expected["values"]
+    assert values.keys() == wanted.keys()
+    changed = [n for n in wanted if not torch.equal(values[n], wanted[n])]
+    assert not changed, f"changed: {changed}"
+    for key in ("fingerprint", "flags", "gradients", "modes", "types", "hooks", "forwards"):
+        assert found[key] == expected[key], key
+
+
+def unusual(backbone: Backbone) -> None:
+    """Flags and modes as no loader leaves them, to see that they come back."""
+    parameters = list(backbone.module.parameters())
+    parameters[0].requires_grad_(False)
+    parameters[-1].requires_grad_(False)
+    next(iter(backbone.module.children())).train()
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    name, family = request.param
+    backbone = tiny(family)
+    setting, method = setting_of(backbone, score=rising()), method_of(name, **SETTINGS.get(name, {}))
+    unusual(backbone)
+    before = condition(backbone)
+    head = new_head(backbone, setting.task, method, 0)
+    plan = method.attach(backbone, head)
+    out = Observed(name, backbone, set(plan.trained()), tuple(e.path for e in plan.edits), before=before)
+    batch = setting.validation.batch(torch.arange(5).numpy())
+    model = Model(backbone.module, head)
+    modes = dict(before["modes"])
+    backbone.module.eval()
+    with torch.no_grad():
+        out.base_features = backbone.features(batch)
+    for path, module in backbone.module.named_modules():
+        module.training = modes[path]
+
+    assert backbone.fingerprint == before["fingerprint"]  # asked for before anything is attached
+    torch.manual_seed(0)
+    with plan.applied(model, lambda module: backbone.reinitialise(module, derive(0, "scratch"))):
+        job = Adaptation(
+            model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, setting.compute,
+            setting.score, 0,
+        )  # fmt: skip
+        model.eval()
+        with torch.no_grad():
+            out.first_features = backbone.features(batch)
+        for start in [phase.start for phase in plan.timeline] or [0.0]:
+            job.enter(start)
+            allowed = {n for group in plan.active(start) for n in group.parameters}
+            for micro in next(iter(job.steps(0, 0))):
+                job.loss(micro, start).backward()
+            for key, parameter in model.named_parameters():
+                if parameter.grad is not None:
+                    out.graded.add(key)
+                if key not in allowed and (parameter.grad is not None or parameter.requires_grad):
+                    out.too_early.add(f"{key} at {start}")
+                parameter.grad = None
+
+    folder = tmp_path_factory.mktemp("artifact")
+    begun: dict[str, Tensor] = {}
+    with adapted(setting, method, 0) as done:
+        out.ended = state_of(done.model)
+        out.logits = logits_of(backbone, done.model.head, setting.validation)
+        save_adapted(folder, done, name, method, setting)
+        twin = copy.deepcopy(done.model)
+        out.merged_layers = merge(twin.backbone)
+        twin.eval()
+        with torch.no_grad():
+            whole = setting.validation.batch(torch.arange(len(setting.validation)).numpy())
+            out.merged_logits = twin.head(backbone.run(twin.backbone, whole))
+    out.after = condition(backbone)
+    begun = {f"backbone.{n}": v for n, v in before["values"].items()}
+    for path in out.edits:  # an edit keeps the layer that it replaces as its `base`
+        old, new = f"{path}.", f"{path}.base."
+        begun = {k.replace(old, new, 1) if k.startswith(old) else k: v for k, v in begun.items()}
+    out.begun = begun
+    with reloaded(folder, backbone) as (artifact, again, _):
+        out.saved = artifact.tensors
+        out.reloaded_logits = logits_of(backbone, again.head, setting.validation)
+    out.after_reload = condition(backbone)
+    return out
+
+
+def test_gradients_reach_what_the_plan_declares_and_nothing_else(observed: Observed) -> None:
+    assert observed.graded == observed.declared
+    assert not observed.too_early
+
+
+def test_leaving_the_plan_restores_the_base_bit_for_bit(observed: Observed) -> None:
+    same(observed.after, observed.before)
+    same(observed.after_reload, observed.before)
+
+
+def test_only_declared_parameters_changed(observed: Observed) -> None:
+    changed = {
+        n for n, v in observed.begun.items() if n in observed.ended and not torch.equal(v, observed.ended[n])
+    }  # fmt: skip
+    buffers = {f"backbone.{n}" for n, _ in observed.backbone.module.named_buffers()}
+    assert changed - buffers <= observed.declared
+    if observed.method == "lora":  # a norm that does not train keeps its statistics
+        assert not changed
+    assert set(observed.begun) <= set(observed.ended)
+
+
+def test_what_is_declared_moved(observed: Observed) -> None:
+    """Every rung, every adapter and the head: a group left out of the optimizer would show here."""
+    added = observed.declared - set(observed.begun)
+    still = {n for n in observed.declared - added if torch.equal(observed.ended[n], observed.begun[n])}
+    assert not still
+    if observed.method == "lora":
+        assert all(observed.ended[n].abs().max() > 0 for n in added if "lora_b" in n)
+
+
+def test_saved_and_reloaded_gives_equal_logits(observed: Observed) -> None:
+    torch.testing.assert_close(observed.reloaded_logits, observed.logits, rtol=0, atol=0)
+    assert {"head.weight"} <= set(observed.saved)
+
+
+def test_merged_equals_unmerged(observed: Observed) -> None:
+    torch.testing.assert_close(observed.merged_logits, observed.logits, rtol=1e-4, atol=1e-4)
+    assert observed.merged_layers == len(observed.edits)
+
+
+def test_additive_methods_begin_as_the_base_and_end_elsewhere(observed: Observed) -> None:
+    if observed.method not in ADDITIVE:
+        assert not observed.edits, "a method with edits belongs into ADDITIVE, or needs a test of its own"
+        return
+    assert observed.edits
+    torch.testing.assert_close(observed.first_features, observed.base_features, rtol=0, atol=0)
+    deltas = [v for n, v in observed.ended.items() if "lora_b" in n]
+    assert deltas
+    assert min(float(d.abs().max()) for d in deltas) > 1e-4
+
+
+@pytest.mark.parametrize("family", BACKBONES)
+@pytest.mark.parametrize("name", KEPT)
+def test_cached_equals_uncached(name: str, family: str) -> None:
+    """Predictions and trained weights, after steps in which dropout and the upper rungs were at work."""
+    backbone = tiny(family)
+    found = {}
+    settings = SETTINGS.get(name, {}) | ({} if name == "probe" else {"learning_rate": 1e-3})
+    for cache in (True, False):
+        setting = setting_of(backbone, cache=cache, epochs=3, score=rising())
+        with adapted(setting, method_of(name, **settings), 0) as done:
+            kept = state_of(done.model)
+            logits = done.job.logits(setting.validation)
+            found[cache] = kept, logits, done.trace.losses, setting.cache
+    (kept, logits, losses, cache), (plain, plain_logits, plain_losses, _) = found[True], found[False]
+    if (family, name) in WHOLE:
+        assert any("something below the cut reaches above it" in note for note in cache.notes)
+    else:
+        assert cache.notes == []
+        assert name == "probe" or any(cut < len(backbone.ladder) for _, _, cut, _ in cache._stores)
+    assert all(cache._stores.values())
+    torch.testing.assert_close(logits, plain_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(plain_losses), rtol=1e-4, atol=1e-5)
+    worst = max(float((kept[n] - plain[n]).abs().max()) for n in plain if plain[n].is_floating_point())
+    assert worst < 5e-4, worst
+
+
+@pytest.mark.parametrize(("name", "family"), NOT_APPLICABLE)
+def test_what_does_not_apply_says_what_it_needs(name: str, family: str) -> None:
+    backbone = tiny(family)
+    setting: Setting = setting_of(backbone)
+    before = condition(backbone)
+    with pytest.raises(MethodError, match=NOT_APPLICABLE[name, family]), adapted(setting, method_of(name), 0):
+        pass
+    same(condition(backbone), before)
+
+
+def test_every_method_of_the_registry_is_here() -> None:
+    assert {method for method, _ in PAIRS} == set(METHODS.names())
