@@ -1,0 +1,132 @@
+"""Solved heads against scikit-learn's solvers, on features that are far from standardised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from headstart.data.task import Task
+from headstart.engine.convex import prior, solve
+from headstart.engine.losses import probabilities
+
+N, D = 90, 12
+
+
+def features(seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(N, D)) * 10.0 ** rng.uniform(-2, 2, D) + 10.0 ** rng.uniform(-1, 2, D)
+
+
+def labels(x: np.ndarray, classes: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    z = StandardScaler().fit_transform(x)
+    return (z @ rng.normal(size=(D, classes)) + rng.normal(size=(N, classes))).argmax(1)
+
+
+def solved(x: np.ndarray, y: np.ndarray, task: Task, penalty: float, bias: bool = True) -> nn.Linear:
+    head = nn.Linear(D, task.outputs, bias=bias).double()
+    solve(torch.tensor(x), torch.tensor(y), task, penalty, head)
+    return head
+
+
+def scores(head: nn.Linear, x: np.ndarray) -> torch.Tensor:
+    with torch.no_grad():
+        return head(torch.tensor(x))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("penalty", [0.1, 1.0, 100.0])
+def test_single_label_as_scikit_learns_logistic_regression(classes: int, penalty: float) -> None:
+    """Their objective is `C sum loss + ||W||² / 2`: ours times n, with penalty = 1 / C.
+
+    For two classes theirs has one row of weights w, ours two; at the minimum of ours they are w/2 and -w/2, which
+    halves the penalty for the same logits, hence 1 / C = penalty / 2.
+    """
+    x = features()
+    y = labels(x, classes)
+    task = Task("single_label", "text", tuple("abc"[:classes]))
+    found = probabilities(task, scores(solved(x, y, task, penalty), x)).numpy()
+    scaler = StandardScaler().fit(x)
+    C = 1 / penalty if classes > 2 else 2 / penalty
+    theirs = LogisticRegression(C=C, max_iter=10000, tol=1e-10).fit(scaler.transform(x), y)
+    np.testing.assert_allclose(found, theirs.predict_proba(scaler.transform(x)), atol=1e-4)
+
+
+def test_without_biases_features_are_scaled_only() -> None:
+    x = features()
+    y = labels(x, 3)
+    task = Task("single_label", "text", tuple("abc"))
+    found = probabilities(task, scores(solved(x, y, task, 2.0, bias=False), x)).numpy()
+    scale = np.sqrt(np.square(x).mean(0))
+    theirs = LogisticRegression(C=0.5, max_iter=10000, tol=1e-10, fit_intercept=False).fit(x / scale, y)
+    np.testing.assert_allclose(found, theirs.predict_proba(x / scale), atol=1e-4)
+
+
+def test_class_weights_as_in_scikit_learn() -> None:
+    x = features()
+    y = labels(x, 3)
+    weights = (0.3, 2.0, 1.2)
+    task = Task("single_label", "text", tuple("abc"), weights)
+    found = probabilities(task, scores(solved(x, y, task, 1.0), x)).numpy()
+    z = StandardScaler().fit_transform(x)
+    theirs = LogisticRegression(C=1.0, max_iter=10000, tol=1e-10, class_weight=dict(enumerate(weights))).fit(z, y)
+    np.testing.assert_allclose(found, theirs.predict_proba(z), atol=1e-4)
+
+
+def test_multi_label_is_one_logistic_regression_a_label() -> None:
+    """Ours is the mean over labels: each label's own objective has penalty times the number of labels."""
+    x = features()
+    rng = np.random.default_rng(3)
+    z = StandardScaler().fit_transform(x)
+    y = (z @ rng.normal(size=(D, 3)) + rng.normal(size=(N, 3)) > 0.5).astype(np.float32)
+    task = Task("multi_label", "text", tuple("abc"))
+    found = probabilities(task, scores(solved(x, y, task, 1.5), x)).numpy()
+    for label in range(3):
+        theirs = LogisticRegression(C=1 / (3 * 1.5), max_iter=10000, tol=1e-10).fit(z, y[:, label])
+        np.testing.assert_allclose(found[:, label], theirs.predict_proba(z)[:, 1], atol=1e-4)
+
+
+def test_regression_as_scikit_learns_ridge() -> None:
+    x = features()
+    rng = np.random.default_rng(4)
+    z = StandardScaler().fit_transform(x)
+    y = (z @ rng.normal(size=D) + 7 + rng.normal(size=N)).astype(np.float32)
+    found = scores(solved(x, y, Task("regression", "text"), 3.0), x).numpy()[:, 0]
+    np.testing.assert_allclose(found, Ridge(alpha=3.0).fit(z, y).predict(z), atol=1e-4)
+
+
+def test_a_feature_that_never_varies_does_no_harm() -> None:
+    x = features()
+    x[:, 3] = 5.0
+    y = labels(features(), 3)
+    task = Task("single_label", "text", tuple("abc"))
+    head = solved(x, y, task, 1.0)
+    assert torch.isfinite(head.weight).all()
+    assert torch.isfinite(head.bias).all()
+    assert float(head.weight.detach()[:, 3].abs().max()) == 0
+    found = probabilities(task, scores(head, x)).numpy()
+    keep = np.arange(D) != 3
+    z = StandardScaler().fit_transform(x[:, keep])
+    theirs = LogisticRegression(C=1.0, max_iter=10000, tol=1e-10).fit(z, y)
+    np.testing.assert_allclose(found, theirs.predict_proba(z), atol=1e-4)
+
+
+def test_prior_predicts_the_frequencies() -> None:
+    x = torch.randn(8, D)
+    head = nn.Linear(D, 3)
+    task = Task("single_label", "text", tuple("abc"))
+    prior(torch.tensor([0, 0, 0, 1, 1, 0, 0, 0]), task, head)
+    found = probabilities(task, head(x)).detach()
+    torch.testing.assert_close(found[0], torch.tensor([0.75, 0.25, 0.0]), rtol=0, atol=1e-3)
+    assert found.unique(dim=0).shape[0] == 1
+    task = Task("multi_label", "text", tuple("abc"))
+    prior(torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]), task, head)
+    found = probabilities(task, head(x)).detach()
+    torch.testing.assert_close(found[0], torch.tensor([1.0, 0.25, 0.0]), rtol=0, atol=1e-3)
+    head = nn.Linear(D, 1)
+    prior(torch.tensor([1.0, 2.0, 6.0]), Task("regression", "text"), head)
+    torch.testing.assert_close(head(x).detach(), torch.full((8, 1), 3.0))
