@@ -110,7 +110,8 @@ def setting_of(
     **options: Any,
 ) -> Setting:
     """A setting with 24 made examples in steps of 8, two epochs unless said otherwise."""
-    settled = {"epochs": 2, "batch_size": 8, "patience": 100, **options}
+    name = augment.name if augment else "none"
+    settled = {"epochs": 2, "batch_size": 8, "patience": 100, "augment": name, **options}
     train = Feed("train", made(backbone, kind, count, 1, 0), backbone, augment)
     validation = Feed("validation", made(backbone, kind, held_out, 2, count), backbone)
     task = task_of(backbone, kind, weights)

@@ -42,7 +42,7 @@ def test_warm_up_and_decay_as_in_transformers(name: str) -> None:
 
 
 def test_one_cycle_as_in_torch() -> None:
-    """Torch's peak lies at step pct T - 1 of T - 1; in shares of the steps that is a warm-up of (pct T - 1) / (T - 1)."""
+    """Torch's peak lies at step pct T - 1 of T - 1; as a share (pct T - 1) / (T - 1)."""
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         _optimizer(), max_lr=1.0, total_steps=TOTAL, pct_start=RISE / TOTAL, div_factor=25.0, final_div_factor=1e3
     )
@@ -54,7 +54,7 @@ def test_one_cycle_as_in_torch() -> None:
 
 
 def test_slanted_triangular_as_in_the_paper() -> None:
-    """Howard & Ruder 2018, equation 3, with T = 200 iterations, cut_frac = 0.1, ratio = 32, written as it stands there."""
+    """Howard & Ruder 2018, equation 3, with T = 200, cut_frac = 0.1, ratio = 32, as it stands there."""
     T, cut_frac, ratio = 200, 0.1, 32
     cut = math.floor(T * cut_frac)
 

@@ -1,0 +1,180 @@
+"""A training that was interrupted ends with the same bits as one that was not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from backbones.tiny import tiny
+from contract.settings import method_of, setting_of, state_of
+from headstart.core.errors import ArtifactError, ResourceError
+from headstart.engine import fit as loop
+from headstart.engine.adapt import Adapted, adapted
+from headstart.engine.augment import Augment
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.fit import Budget, Trace
+from headstart.methods.method import Method
+
+STEPS_AN_EPOCH, EPOCHS = 3, 3
+
+
+def _setting(family: str, **options: Any) -> Any:
+    """Everything new, as a second process has it: backbone, feeds, an empty cache."""
+    return setting_of(tiny(family), epochs=EPOCHS, **options)
+
+
+def _trained(family: str, method: Method, checkpoint: Checkpoint | None = None, **options: Any) -> tuple[Any, Trace]:
+    with adapted(_setting(family, **options), method, 0, checkpoint=checkpoint) as done:
+        return _observed(done), done.trace
+
+
+def _observed(done: Adapted) -> dict[str, Tensor]:
+    return state_of(done.model)
+
+
+def _interrupted(
+    family: str, method: Method, path: Path, after: int, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> Trace:
+    """Trains `after` steps as if the process ended there."""
+    plain = loop.fit
+
+    def short(job: Any, budget: Budget, **more: Any) -> Trace:
+        return plain(job, Budget(budget.epochs, budget.patience, budget.clip, steps=after), **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.engine.adapt.fit", short)
+        with adapted(_setting(family, **options), method, 0, checkpoint=Checkpoint(path, every=0)) as done:
+            return done.trace
+
+
+CASES = [
+    ("bert", "full", {}, {}),
+    ("bert", "lora", {"dropout": 0.3}, {}),
+    ("bert", "unfreeze", {"stages": 3}, {}),
+    ("bert", "freeze", {"rungs": 2}, {"batch_tokens": 40}),
+    ("gpt2", "freeze", {"rungs": 2}, {}),
+    ("timm_resnet", "freeze", {"rungs": 2}, {}),
+    ("timm_resnet", "lpft", {}, {"augment": Augment("light")}),
+    ("plain", "ulmfit", {}, {"augment": Augment("mixup")}),
+    ("bert", "scratch", {}, {"augment": Augment(word_dropout=0.3)}),
+]
+
+
+@pytest.mark.parametrize("after", [2, 3, 7])
+@pytest.mark.parametrize(("family", "name", "settings", "options"), CASES)
+def test_interrupted_equals_uninterrupted(
+    family: str, name: str, settings: dict[str, Any], options: dict[str, Any], after: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Inside the first epoch, at its end, and inside the last one."""
+    method = method_of(name, **settings)
+    expected, whole = _trained(family, method, **options)
+    path = tmp_path / "checkpoint.safetensors"
+    stopped = _interrupted(family, method, path, after, monkeypatch, **options)
+    assert stopped.steps == after
+    assert path.is_file()
+    seen: list[int] = []
+    found, trace = _trained(family, method, _Watched(path, seen), **options)
+    assert seen == [after], "the second run did not begin where the first one stopped"
+    assert trace.steps == whole.steps == STEPS_AN_EPOCH * EPOCHS
+    assert trace.losses == whole.losses
+    assert trace.best_epoch == whole.best_epoch
+    assert [p.validation_loss for p in trace.curve] == [p.validation_loss for p in whole.curve]
+    different = [n for n in expected if not torch.equal(found[n], expected[n])]
+    assert not different
+
+
+class _Watched(Checkpoint):
+    def __init__(self, path: Path, seen: list[int]) -> None:
+        super().__init__(path, every=1e9)
+        self.seen = seen
+
+    def read(self, signature: str) -> Any:
+        found = super().read(signature)
+        if found:
+            self.seen.append(found[1]["step"])
+        return found
+
+
+def test_a_run_that_had_stopped_early_does_not_go_on(tmp_path: Path) -> None:
+    """Ended by patience, killed before its result was written, started again: no further epoch."""
+    setting = setting_of(tiny("mlp"), epochs=20, patience=2, score=lambda scores, targets: (0.5, 0.5))
+    constant = method_of("full", learning_rate=1.0, schedule="constant")  # the loss rises: epoch 1 or 2 stays the best
+    path = tmp_path / "checkpoint.safetensors"
+    with adapted(setting, constant, 0, checkpoint=Checkpoint(path, every=0)) as done:
+        first, expected = done.trace.steps, state_of(done.model)
+    assert first < 20 * STEPS_AN_EPOCH
+    with adapted(setting, constant, 0, checkpoint=Checkpoint(path, every=0)) as done:
+        assert done.trace.steps == first
+        found = state_of(done.model)
+    assert all(torch.equal(found[n], expected[n]) for n in expected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"weight_decay": 0.5}, {"learning_rate": 2e-2}, {"schedule": "cosine"}, {"alpha": 3.0}, {"dropout": 0.1}]
+)
+def test_another_jobs_checkpoint_is_not_taken_up(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    setting = setting_of(tiny("mlp"))
+    with adapted(setting, method_of("lora"), 0, checkpoint=Checkpoint(path, every=0)):
+        pass
+    same, other = method_of("lora"), method_of("lora", **change)
+    for method, seed, begins in ((same, 0, 6), (other, 0, 0), (same, 1, 0)):
+        progress = _Counted()
+        with adapted(setting, method, seed, checkpoint=Checkpoint(path, every=1e9), progress=progress):
+            assert progress.first == begins
+
+
+class _Counted:
+    first: int | None = None
+
+    def stage(self, name: str, total: int | None = None) -> None: ...
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if self.first is None:
+            self.first = steps
+
+    def say(self, message: str) -> None: ...
+
+
+def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint = Checkpoint(path, every=0)
+    checkpoint.write({"model": {"w": torch.ones(3)}}, {"signature": "s", "step": 1})
+    before = path.read_bytes()
+
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(ResourceError, match="No space left on device"):
+            checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name], "a half-written file was left behind"
+
+    def killed(*args: Any, **more: Any) -> None:
+        Path(args[1]).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.engine.tensors.save_file", killed)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
+    states, facts = Checkpoint(path).read("s")
+    assert facts["step"] == 1
+    assert torch.equal(states["model"]["w"], torch.ones(3))
+
+
+def test_a_checkpoint_that_was_cut_short_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    Checkpoint(path).write({"model": {"w": torch.ones(300)}}, {"signature": "s", "step": 1})
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ArtifactError, match=r"checkpoint\.safetensors can't be read .*delete it to start anew"):
+        Checkpoint(path).read("s")
+    assert Checkpoint(tmp_path / "none").read("s") is None
