@@ -64,7 +64,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 def unwritable(path: Path, error: OSError) -> ResourceError:
     """What the user reads when `path` can't be written."""
-    reason = error.strerror or str(error)
+    reason = f"{error.filename} is no folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
     return ResourceError(
         f"can't write {path}: {reason}. Nothing was changed there; free space or choose another --out."
     )

@@ -1,0 +1,386 @@
+"""Records, files, registries, fields and run folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from headstart.core import registry as place
+from headstart.core.comparison import (
+    Comparison,
+    DataRecord,
+    EnvironmentRecord,
+    Finding,
+    ModelRecord,
+    Point,
+    Row,
+    SeedRun,
+    SplitRecord,
+    TaskRecord,
+    Trial,
+    Verdict,
+)
+from headstart.core.errors import ArtifactError, ConfigurationError, ResourceError, suggestion, unknown
+from headstart.core.fields import configured, descriptions
+from headstart.core.files import replacing, replacing_folder, write_json, write_text
+from headstart.core.registry import Registry
+from headstart.core.runs import CONFIGURATION, open_run, read_configuration, run_folder
+
+
+# ------------------------------------------------------------------------------------------------------------- records
+def comparison() -> Comparison:
+    point = Point(1.0, 3, 0.5, None, 0.7, 1e-3)
+    run = SeedRun(0, 0.7, 0.6, 1.5, 1.0, (point, dataclasses.replace(point, epoch=2.0)))
+    trial = Trial(
+        {"learning_rate": 1e-4, "targets": ["query"]}, None, status="diverged: the loss was nan at step 3 of 9"
+    )
+    row = Row(
+        "lora", "ok", "accuracy", {"rank": 8, "rungs": None}, value=0.9, seeds=(run, run), trials=(trial,),
+        confusion=((3, 1), (0, 4)), notes=("a note", "ein Ä"), control=False,
+    )  # fmt: skip
+    finding = Finding("leak", "error", "7 texts", 7, ("a.csv:1",))
+    split = SplitRecord("train", 9, "given", {"a": 5, "b": 4})
+    return Comparison(
+        TaskRecord("single_label", "text", ("a", "b"), "accuracy"),
+        ModelRecord("m", "timm", "vit", "f" * 32, 10, 4, "cls", ("stem", "0")),
+        DataRecord("d.csv", "0" * 32, {"text": "t"}, 1, (split,), 10, 9, (finding,)),
+        (0, 1),
+        EnvironmentRecord("0", "3", {"torch": "2"}, "p", "c", 2, 1, "cpu", "fp32", "now"),
+        (row, Row("full", "not run", "accuracy")),
+        Verdict(None, "keep the base"),
+        {"data": None, "settings": {"lora.rank": 8}},
+    )
+
+
+def test_a_comparison_goes_to_json_and_back(tmp_path: Path) -> None:
+    record = comparison()
+    text = json.dumps(record.to_json(), allow_nan=False)
+    assert Comparison.from_json(json.loads(text)) == record
+    record.write(tmp_path / "c.json")
+    back = Comparison.read(tmp_path / "c.json")
+    assert back == record
+    assert isinstance(back.rows[0].seeds[0].curve[1], Point)
+    assert back.rows[0].confusion == ((3, 1), (0, 4))
+    assert "ein Ä" in (tmp_path / "c.json").read_text(encoding="utf-8")
+
+
+def test_numbers_that_json_lacks_become_none() -> None:
+    point = Point(1.0, np.int64(3), math.nan, math.inf, np.float32(0.5), -math.inf)
+    assert point.to_json() == {
+        "epoch": 1.0, "step": 3, "train_loss": None, "validation_loss": None, "validation_value": 0.5,
+        "learning_rate": None,
+    }  # fmt: skip
+    with pytest.raises(TypeError, match="can't hold object"):
+        Trial({"x": object()}, None).to_json()
+
+
+def test_newer_fields_are_ignored_and_missing_ones_told(tmp_path: Path) -> None:
+    value = comparison().to_json()
+    value["newer"] = value["rows"][0]["newer"] = 1
+    assert Comparison.from_json(value) == comparison()
+    del value["rows"][0]["status"]
+    with pytest.raises(ArtifactError, match="Row record has no field 'status'"):
+        Comparison.from_json(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '"x"', '{"method": 1}', '{"rows": 3}', "\ud800".encode("utf-8", "surrogatepass")],
+)
+def test_a_file_that_is_no_record_is_an_artifact_error(text: str | bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ArtifactError):
+        Comparison.read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rows": 3}, {"rows": [3]}, {"rows": {"a": 1}}, {"task": []}, {"data": "x"}, {"seeds": 1}, {"environment": None}],
+)
+def test_parts_of_another_type_are_artifact_errors(change: dict[str, Any], tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {**comparison().to_json(), **change})
+    if change == {"environment": None}:  # told when it is used; reading must not crash
+        assert Comparison.read(tmp_path / "x.json").environment is None
+        return
+    with pytest.raises(ArtifactError):
+        Comparison.read(tmp_path / "x.json")
+
+
+def test_a_missing_file_is_an_artifact_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="can't read"):
+        Comparison.read(tmp_path / "none.json")
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert os.listdir(path.parent) == ["x.txt"]
+
+
+def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
+    """A temporary file's 0600 would keep colleagues from reading a run."""
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "x", "")
+        with replacing_folder(tmp_path / "f") as folder:
+            write_text(folder / "y", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    for text in ("one", "two"):
+        with replacing_folder(path) as folder:
+            (folder / f"{text}.txt").write_text(text)
+        assert os.listdir(path) == [f"{text}.txt"], "nothing of the old folder stays"
+    with pytest.raises(KeyboardInterrupt), replacing_folder(path) as folder:
+        (folder / "half").write_text("")
+        raise KeyboardInterrupt
+    assert os.listdir(path) == ["two.txt"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_full_disk_is_a_resource_error_and_the_old_file_stays(tmp_path: Path) -> None:
+    """A real one: the process may not write files above 1000 bytes."""
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+    code = f"""
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+from headstart.core.errors import ResourceError
+from headstart.core.files import write_text
+try:
+    write_text({str(path)!r}, "x" * 5000)
+except ResourceError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert f"can't write {path}: File too large. Nothing was changed there" in done.stdout, done
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["x.txt"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
+
+
+def test_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for write in (write_text, write_json):
+        with pytest.raises(ResourceError, match="can't write .*Not a directory"):
+            write(tmp_path / "file" / "x.txt", "text")
+    with pytest.raises(ResourceError, match="can't write"), replacing_folder(tmp_path / "file" / "model"):
+        pass
+
+
+# ------------------------------------------------------------------------------------------------------------ registry
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [n for n in sys.modules if n.partition(".")[0] == "shelf"]:
+        del sys.modules[name]
+
+
+def test_placing_a_file_registers(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    things: Registry[int] = Registry("thing", "shelf")
+    monkeypatch.setattr("builtins.SHELF", things, raising=False)
+    (package / "one.py").write_text("import builtins; builtins.SHELF.register('one')(1)")
+    (package / "three.py").write_text("import builtins; builtins.SHELF.register('three')(3)")
+    assert things.names() == ["one", "three"]
+    assert things["three"] == 3
+    assert "one" in things
+    assert "two" not in things
+    with pytest.raises(
+        ConfigurationError, match=r"unknown thing 'thre'\. Did you mean 'three'\? Allowed: one, three\."
+    ):
+        things["thre"]
+    with pytest.raises(ValueError, match="thing 'one' is registered twice: 1 and 11"):
+        things.register("one")(11)
+
+
+def test_entry_points_register_too(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    things: Registry[int] = Registry("thing", "shelf")
+    asked = []
+
+    class Entry:
+        def load(self) -> None:
+            things.register("theirs")(9)
+
+    def entry_points(group: str) -> list[Entry]:
+        asked.append(group)
+        return [Entry()]
+
+    monkeypatch.setattr(place.importlib.metadata, "entry_points", entry_points)
+    assert list(things) == ["theirs"]
+    assert asked == ["headstart.shelf"]
+
+
+def test_a_broken_file_is_told_each_time(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second look must not find a registry that is silently short of it."""
+    things: Registry[int] = Registry("thing", "shelf")
+    (package / "broken.py").write_text("raise ImportError('broken')")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="broken"):
+            things.names()
+
+
+def test_near_misses() -> None:
+    assert suggestion("Lorra", ["lora", "full"]) == " Did you mean 'lora'?"
+    assert suggestion("xyz", ["lora", "full"]) == ""
+    assert str(unknown("method", "xyz", ["b", "a"])) == "unknown method 'xyz'. Allowed: a, b."
+
+
+# -------------------------------------------------------------------------------------------------------------- fields
+@dataclass(frozen=True)
+class Settings:
+    """For tests."""
+
+    rank: int = 8
+    "the rank"
+    rate: float | None = None
+    """the rate,
+    over two lines"""
+    names: tuple[str, ...] = ("auto",)
+    sizes: tuple[int, ...] = ()
+    kind: Literal["linear", "cosine"] = "linear"
+    on: bool = False
+    hidden: int = field(default=1, init=False)
+
+
+@dataclass(frozen=True)
+class More(Settings):
+    rank: int = 4
+    extra: str = "x"
+    "more"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("rank", "16", 16),
+        ("rank", "1e2", 100),
+        ("rate", "1e-3", 1e-3),
+        ("rate", "auto", None),
+        ("rate", None, None),
+        ("rate", 2, 2.0),
+        ("names", "query, value", ("query", "value")),
+        ("names", ["a"], ("a",)),
+        ("names", "", ()),
+        ("sizes", "1,2,", (1, 2)),
+        ("kind", "cosine", "cosine"),
+        ("on", "Yes", True),
+        ("on", "0", False),
+        ("on", True, True),
+    ],
+)
+def test_settings_are_read_as_a_user_types_them(name: str, value: Any, expected: Any) -> None:
+    found = getattr(configured(Settings, {name: value}, "it"), name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rank", "8.5", "it: rank is '8.5', but has to be of type int"),
+        ("rank", True, "has to be of type int"),
+        ("rank", "many", "has to be of type int"),
+        ("rank", None, "has to be of type int"),
+        ("rank", "inf", "has to be of type int"),
+        ("rate", "nan", "has to be of type float"),
+        ("rate", "fast", "has to be of type float"),
+        ("on", "maybe", "has to be of type bool"),
+        ("sizes", "1,x", "has to be of type int"),
+        ("sizes", 5, "it: sizes is 5, but has to be a list"),
+        ("kind", "cosin", r"unknown value of it: kind: 'cosin'\. Did you mean 'cosine'\? Allowed: cosine, linear"),
+        ("rnk", 8, r"unknown setting of it 'rnk'\. Did you mean 'rank'\?"),
+        ("hidden", 2, "unknown setting of it 'hidden'"),
+    ],
+)
+def test_settings_that_are_wrong_say_what_is_allowed(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        configured(Settings, {name: value}, "it")
+
+
+def test_the_string_under_a_field_describes_it() -> None:
+    assert descriptions(Settings) == {"rank": "the rank", "rate": "the rate, over two lines"}
+    assert descriptions(More) == {"rank": "the rank", "rate": "the rate, over two lines", "extra": "more"}
+
+
+def test_every_setting_of_every_method_is_described() -> None:
+    from headstart.engine.job import Options
+    from headstart.methods.method import METHODS
+
+    for cls in [Options, *(METHODS[name] for name in METHODS)]:
+        missing = {f.name for f in dataclasses.fields(cls)} - set(descriptions(cls))
+        assert not missing, f"{cls.__name__}: {missing}"
+    assert all(METHODS[name].summary for name in METHODS)
+
+
+# ---------------------------------------------------------------------------------------------------------------- runs
+def begun(folder: Path, configuration: dict[str, Any], resume: bool = False) -> Path:
+    found = run_folder(folder, "name", configuration, resume)
+    open_run(found, configuration, {"data": "1"}, resume)
+    return found
+
+
+def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "run", {"epochs": 3, "seeds": (0, 1)})
+    kept = (folder / CONFIGURATION).read_bytes()
+    with pytest.raises(ConfigurationError, match="already holds a run. Give --resume"):
+        begun(folder, {"epochs": 3, "seeds": (0, 1)})
+    assert begun(folder, {"epochs": 3, "seeds": (0, 1)}, resume=True) == folder
+    with pytest.raises(ConfigurationError, match=r"another configuration \(epochs, metric differ\)"):
+        begun(folder, {"epochs": 4, "seeds": (0, 1), "metric": "f1"}, resume=True)
+    assert (folder / CONFIGURATION).read_bytes() == kept
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    for out in (tmp_path, tmp_path / "thesis.tex"):
+        with pytest.raises(ConfigurationError, match="exists and is no run folder"):
+            run_folder(out, "name", {}, False)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_without_a_name_the_next_free_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = run_folder(None, "my data/x.csv", {}, False)
+        open_run(folder, {}, {}, False)
+        names.append(str(folder))
+    assert names == ["runs/my-data-x.csv", "runs/my-data-x.csv-2", "runs/my-data-x.csv-3"]
+    assert str(run_folder(None, "my data/x.csv", {}, True)) == names[-1]
+    assert str(run_folder(None, "..", {}, False)) == "runs/run"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_broken_configuration_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / CONFIGURATION).write_text(text)
+    with pytest.raises(ArtifactError, match="configuration"):
+        read_configuration(tmp_path / CONFIGURATION)
