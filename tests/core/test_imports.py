@@ -21,7 +21,7 @@ LOADERS = {"transformers", "timm", "torchvision"}
 
 
 def imports(file: str) -> Iterator[tuple[str, bool]]:
-    """Modules that a file imports, with whether it does so at its top level when run; type-only imports are left out."""
+    """Modules that a file imports when it runs, with whether at its top level; imports for types are left out."""
 
     def walk(node: ast.AST, top: bool) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
