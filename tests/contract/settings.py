@@ -26,6 +26,7 @@ from headstart.engine.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
 from headstart.methods.method import METHODS, Method
+from headstart.methods.plan import Plan
 
 FP32 = Compute(torch.device("cpu"), bf16=False)
 LABELS = ("no", "perhaps", "yes")
@@ -138,11 +139,11 @@ def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {n: v.detach().clone() for n, v in [*module.named_parameters(), *module.named_buffers()]}
 
 
-def logits_of(backbone: Backbone, head: torch.nn.Module, feed: Feed) -> torch.Tensor:
+def logits_of(backbone: Backbone, head: torch.nn.Module, feed: Feed, plan: Plan) -> torch.Tensor:
     """Logits with the whole forward in eval mode, nothing taken from a cache."""
     backbone.module.eval()
     with torch.no_grad():
-        return head(backbone.features(feed.batch(np.arange(len(feed)))))
+        return head(backbone.features(feed.batch(np.arange(len(feed))), plan.reads))
 
 
 __all__ = ["tiny"]

@@ -105,7 +105,7 @@ def test_augmented_views_are_not_kept() -> None:
     setting = setting_of(tiny("plain"), augment=Augment("light"), score=rising())
     with adapted(setting, method_of("freeze"), 0):
         pass
-    assert {name for _, name, _, _ in setting.cache._stores} == {"validation"}
+    assert {key[1] for key in setting.cache._stores} == {"validation"}
 
 
 def test_states_lie_ragged_and_in_the_computings_format() -> None:

@@ -105,8 +105,8 @@ def test_one_number_by_hand() -> None:
     layer = LoraLayer(base, rank=1, scale=4.0, dropout=0.0)
     nn.init.constant_(layer.lora_a.weight, 3.0)
     nn.init.constant_(layer.lora_b.weight, 5.0)
-    assert float(layer(torch.ones(1, 1))) == 63.0
-    assert float(layer.merged()(torch.ones(1, 1))) == 63.0
+    assert layer(torch.ones(1, 1)).item() == 63.0
+    assert layer.merged()(torch.ones(1, 1)).item() == 63.0
     assert float(base.weight) == 2.0
 
 

@@ -1,0 +1,276 @@
+"""Artifacts: a saved model is the trained model, and what was damaged says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from backbones import tiny as make
+from backbones.tiny import tiny
+from contract.settings import logits_of, method_of, save_adapted, setting_of
+from headstart.artifacts.artifact import Artifact, reloaded
+from headstart.artifacts.predictor import Predictor
+from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.backbones.load import load
+from headstart.core.errors import ArtifactError, DataError, ModelError, ResourceError
+from headstart.engine.adapt import adapted
+from headstart.engine.fit import Trace
+
+
+def trained(folder: Path, backbone: Backbone, name: str = "lora", **settings: Any) -> Tensor:
+    """Trains, saves into `folder`, and gives the logits of the model in memory."""
+    setting = setting_of(backbone)
+    method = method_of(name, **settings)
+    with adapted(setting, method, 0) as done:
+        save_adapted(folder, done, name, method, setting)
+        return logits_of(backbone, done.model.head, setting.validation, done.plan)
+
+
+def reopened(folder: Path, backbone: Backbone) -> Tensor:
+    with reloaded(folder, backbone) as (_, model, plan):
+        return logits_of(backbone, model.head, setting_of(backbone).validation, plan)
+
+
+# ------------------------------------------------------------------------------------------------------------- damage
+def _weights(change: Callable[[dict[str, Tensor]], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        weights = load_file(folder / "weights.safetensors")
+        change(weights)
+        save_file(weights, folder / "weights.safetensors")
+
+    return damage
+
+
+def _json(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        value = json.loads((folder / "artifact.json").read_text())
+        change(value)
+        (folder / "artifact.json").write_text(json.dumps(value))
+
+    return damage
+
+
+def _cut(name: str, keep: int) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes((folder / name).read_bytes()[:keep])
+
+    return damage
+
+
+def _headless(folder: Path) -> None:
+    """The head is gone from both files: only the plan still knows of it."""
+    _weights(lambda w: [w.pop(key) for key in list(w) if key.startswith("head.")])(folder)
+    _json(lambda v: v.update(tensors=[t for t in v["tensors"] if not t.startswith("head.")]))(folder)
+
+
+DAMAGE = {
+    "a key is missing": (_weights(lambda w: w.pop("head.weight")), r"do not fit: missing \['head.weight'\]"),
+    "a key too many": (_weights(lambda w: w.update(extra=torch.zeros(1))), r"unexpected \['extra'\]"),
+    "no head at all": (_headless, r"missing \['head.bias', 'head.weight'\]"),
+    "another shape": (_weights(lambda w: w.update({"head.weight": torch.zeros(2, 32)})), r"has shape \(2, 32\)"),
+    "weights cut short": (_cut("weights.safetensors", 200), "can't be read .*cut short or changed"),
+    "weights empty": (_cut("weights.safetensors", 0), "can't be read"),
+    "no weights": (lambda f: (f / "weights.safetensors").unlink(), "has no weights.safetensors"),
+    "json cut short": (_cut("artifact.json", 100), "can't read .*artifact.json as a Artifact record"),
+    "json of a list": (lambda f: (f / "artifact.json").write_text("[]"), "is a JSON object, not list"),
+    "a part is no object": (_json(lambda v: v.update(task=3)), "a Task record is a JSON object, not int"),
+    "a field is missing": (_json(lambda v: v.pop("method")), "has no field 'method'"),
+    "another schema": (_json(lambda v: v.update(schema="headstart.artifact/9")), "this version reads"),
+    "no artifact": (lambda f: (f / "artifact.json").unlink(), "holds no trained model"),
+    "another base": (_json(lambda v: v["base"].update(fingerprint="0" * 32)), "is not the one this artifact was"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Backbone]:
+    folder = tmp_path_factory.mktemp("artifact") / "model"
+    backbone = tiny("bert")
+    trained(folder, backbone)
+    return folder, backbone
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_an_error_that_says_what(what: str, pristine: tuple[Path, Backbone], tmp_path: Path) -> None:
+    import shutil
+
+    damage, message = DAMAGE[what]
+    folder, backbone = pristine
+    copy = Path(shutil.copytree(folder, tmp_path / "model"))
+    damage(copy)
+    before = fingerprint(backbone.module)
+    with pytest.raises(ArtifactError, match=message), reloaded(copy, backbone):
+        pass
+    assert fingerprint(backbone.module) == before
+
+
+def test_a_base_with_one_other_weight_is_refused(tmp_path: Path) -> None:
+    """Also one that was changed after it was loaded and used."""
+    backbone = tiny("bert")
+    expected = trained(tmp_path / "model", backbone)
+    assert torch.equal(reopened(tmp_path / "model", backbone), expected)
+    weight = backbone.module.encoder.layer[0].attention.self.query.weight
+    with torch.no_grad():
+        weight[0, 0] += 1e-3
+    with pytest.raises(ArtifactError, match=r"is not the one this artifact was trained on.*Give the unchanged base"):
+        reopened(tmp_path / "model", backbone)
+    for other in (tiny("bert", seed=1), tiny("gpt2")):
+        with pytest.raises(ArtifactError, match="is not the one this artifact was trained on"):
+            reopened(tmp_path / "model", other)
+
+
+def test_opening_does_not_spoil_the_base_for_training(tmp_path: Path) -> None:
+    """A base whose fingerprint nobody had asked for before an artifact was put on it."""
+    trained(tmp_path / "model", tiny("mlp"), "full")
+    backbone = tiny("mlp")
+    with reloaded(tmp_path / "model", backbone):
+        assert backbone.fingerprint != fingerprint(backbone.module)
+    with adapted(setting_of(backbone), method_of("probe"), 0) as done:
+        assert done.trace.status == "ok"
+
+
+# -------------------------------------------------------------------------------------------------- what it is made of
+def test_it_holds_what_changed_and_no_more(tmp_path: Path) -> None:
+    cases = {
+        ("bert", "probe", ()): {"head.weight", "head.bias"},
+        ("bert", "lora", (("targets", ("*.0.*.query",)),)): {
+            "head.weight", "head.bias",
+            "backbone.encoder.layer.0.attention.self.query.lora_a.weight",
+            "backbone.encoder.layer.0.attention.self.query.lora_b.weight",
+        },
+        ("mlp", "freeze", (("rungs", 1),)): {"head.weight", "head.bias", "backbone.3.weight", "backbone.3.bias"},
+    }  # fmt: skip
+    for number, ((family, name, settings), expected) in enumerate(cases.items()):
+        trained(tmp_path / str(number), tiny(family), name, **dict(settings))
+        assert set(load_file(tmp_path / str(number) / "weights.safetensors")) == expected
+
+
+def test_statistics_of_norms_above_the_cut_are_kept(tmp_path: Path) -> None:
+    backbone = tiny("timm_resnet")
+    expected = trained(tmp_path / "model", backbone, "freeze", rungs=2)
+    kept = {key for key in load_file(tmp_path / "model" / "weights.safetensors") if "running" in key}
+    assert kept
+    assert all(".layer2" in key or ".layer3" in key or ".layer4" in key for key in kept)
+    assert torch.equal(reopened(tmp_path / "model", tiny("timm_resnet")), expected)
+
+
+def test_tied_weights_are_written_once(tmp_path: Path) -> None:
+    """T5 ties `shared` and `encoder.embed_tokens`."""
+    for name in ("scratch", "full", "lora"):
+        backbone = tiny("t5")
+        expected = trained(tmp_path / name, backbone, name)
+        assert torch.equal(reopened(tmp_path / name, tiny("t5")), expected)
+        keys = load_file(tmp_path / name / "weights.safetensors")
+        embeddings = [key for key in keys if key.endswith(("shared.weight", "embed_tokens.weight"))]
+        assert len(embeddings) == (0 if name == "lora" else 1)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("headstart.engine.tensors.save_file", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        trained(tmp_path / "model", tiny("mlp"), "probe")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- predicting
+@pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression"])
+def test_a_predictor_predicts_as_the_trained_model_did(kind: Any, tmp_path: Path) -> None:
+    base = make.save("bert", tmp_path / "base")
+    setting = setting_of(load(base), kind)
+    method = method_of("lora")
+    with adapted(setting, method, 0) as done:
+        save_adapted(tmp_path / "model", done, "lora", method, setting)
+        expected = done.job.predict(setting.validation)
+    predictor = Predictor(tmp_path / "model", device="cpu")
+    inputs = setting.validation.examples.inputs()
+    np.testing.assert_allclose(predictor.scores(inputs), expected, rtol=1e-5, atol=1e-6)
+    found = predictor(inputs)
+    if kind == "single_label":
+        assert [p.label for p in found] == [setting.task.labels[i] for i in expected.argmax(1)]
+    elif kind == "multi_label":
+        assert [p.label for p in found] == ["|".join(np.array(setting.task.labels)[row > 0.5]) for row in expected]
+    else:
+        assert [float(p.label) for p in found] == pytest.approx(expected[:, 0].tolist(), rel=1e-5)
+    with pytest.raises(DataError, match="reads texts"):
+        predictor([b"bytes"])
+    assert predictor([]) == []
+
+
+def test_a_predictor_of_images_and_of_a_live_module(tmp_path: Path) -> None:
+    setting = setting_of(tiny("plain"))
+    method = method_of("full")
+    with adapted(setting, method, 0) as done:
+        save_adapted(tmp_path / "model", done, "full", method, setting)
+        expected = done.job.predict(setting.validation)
+    with pytest.raises(ArtifactError, match="give the same module"):
+        Predictor(tmp_path / "model")
+    backbone = tiny("plain")
+    before = fingerprint(backbone.module)
+    predictor = Predictor(tmp_path / "model", backbone=backbone, device="cpu")
+    inputs = setting.validation.examples.inputs()
+    np.testing.assert_allclose(predictor.scores(inputs), expected, rtol=1e-4, atol=1e-5)
+    (tmp_path / "one.png").write_bytes(inputs[0])
+    assert predictor([tmp_path / "one.png"])[0].label == predictor([inputs[0]])[0].label
+    with pytest.raises(DataError, match="can't read the image"):
+        predictor([tmp_path / "none.png"])
+    predictor.close()
+    assert fingerprint(backbone.module) == before
+
+
+def test_other_preparation_is_refused(tmp_path: Path) -> None:
+    base = make.save("bert", tmp_path / "base")
+    trained(tmp_path / "model", load(base, max_length=64))
+    backbone = load(base, max_length=16)
+    with pytest.raises(ArtifactError, match="prepares inputs in another way"):
+        Predictor(tmp_path / "model", backbone=backbone)
+    with adapted(setting_of(backbone), method_of("probe"), 0) as done:  # nothing stayed on the base
+        assert isinstance(done.trace, Trace)
+
+
+# ----------------------------------------------------------------------------------------------------------- exporting
+@pytest.mark.parametrize(("family", "name"), [("bert", "lora"), ("gpt2", "lora"), ("timm_resnet", "full")])
+def test_an_exported_run_is_read_by_its_own_library(family: str, name: str, tmp_path: Path) -> None:
+    from headstart.artifacts.exporting import export_run
+
+    base = make.save(family, tmp_path / "base")
+    backbone = load(base)
+    expected = trained(tmp_path / "model", backbone, name)
+    try:
+        line = export_run(tmp_path / "model", tmp_path / "out")
+    except ModelError as error:
+        pytest.fail(str(error))
+    assert str(tmp_path / "out") in line
+    batch = setting_of(backbone).validation.batch(np.arange(9))
+    if family == "timm_resnet":
+        import timm
+
+        model = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
+        with torch.no_grad():
+            found = model(batch["pixel_values"])
+    else:
+        from transformers import AutoModelForSequenceClassification
+
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
+        assert model.config.id2label == {0: "no", 1: "perhaps", 2: "yes"}
+        with torch.no_grad():
+            found = model(**batch).logits
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_record_of_an_artifact_says_what_it_is(pristine: tuple[Path, Backbone]) -> None:
+    artifact = Artifact.open(pristine[0])
+    assert artifact == Artifact.open(pristine[0].parent), "a run's folder holds it as `model`"
+    assert artifact.method == "lora"
+    assert artifact.configuration["targets"] == ["auto"]
+    assert artifact.base.fingerprint == pristine[1].fingerprint
+    assert artifact.task.labels == ("no", "perhaps", "yes")
