@@ -141,16 +141,29 @@ def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -
 def predict(run: str | Path, inputs: Sequence[Any] | str, *, model: Any = None, **options: Any) -> list[Prediction]:
     """Labels and probabilities for texts, pairs of texts, or images (paths, bytes, PIL), by a run's saved model.
 
-    model: only where the run's base was a torch module built in Python. Options: device, precision.
+    model: only where the run's base was a torch module built in Python: that module, which reads images as it did in
+    training, or what `load` made of it. Options: device, precision.
     """
     from headstart.artifacts.predictor import Predictor
 
-    backbone = None if model is None else load(model) if not hasattr(model, "ladder") else model
+    backbone = model if model is None or hasattr(model, "ladder") else _as_trained(model, run)
     predictor = Predictor(run, backbone=backbone, **options)
     try:
         return predictor([inputs] if isinstance(inputs, (str, bytes)) else inputs)
     finally:
         predictor.close()
+
+
+def _as_trained(model: Any, run: str | Path) -> Backbone:
+    """The module under the preparation of images that the run's artifact has recorded."""
+    from headstart.artifacts.artifact import Artifact
+
+    artifact = Artifact.open(run)
+    if artifact.task.modality != "image":
+        raise ConfigurationError("a module for texts needs its tokenizer: model=headstart.load(module, tokenizer=…).")
+    told = artifact.preparation
+    kept = {name: tuple(told[key]) for name, key in (("image_size", "size"), ("mean", "mean"), ("std", "std"))}
+    return load(model, **kept)
 
 
 def find_rate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -89,6 +90,7 @@ def _streams() -> None:
     """Output that can always be written: nowhere where it was closed, `?` for letters that its encoding lacks."""
     if not (sys.stderr and sys.stderr.isatty()):
         os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of other libraries are for terminals
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # our own limit decides, and says so
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -8,8 +8,13 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from headstart.core.errors import DataError
+    from headstart.data.unlabelled import Unlabelled
 
 
 @click.command("predict")
@@ -29,7 +34,7 @@ def command(
     Writes one line an input, with `input`, `label` and one probability a class.
     """
     from headstart.artifacts.predictor import Predictor
-    from headstart.core.errors import ConfigurationError
+    from headstart.core.errors import ConfigurationError, DataError
     from headstart.core.files import write_text
     from headstart.data.unlabelled import unlabelled
 
@@ -39,7 +44,10 @@ def command(
         predictor = Predictor(run, device=device, trust_remote_code=trust_remote_code)
         task = predictor.artifact.task
         rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
-        predictions = predictor([row.value for row in rows])
+        try:
+            predictions = predictor([row.value for row in rows])
+        except DataError as error:
+            raise _placed(error, rows) from error
     names = ["value"] if task.kind == "regression" else list(task.labels)
     lines = as_json or (out is not None and Path(out).suffix.lower() == ".jsonl")
     buffer = io.StringIO()
@@ -57,3 +65,17 @@ def command(
     else:
         write_text(out, buffer.getvalue())
         click.echo(f"{len(rows)} predictions in {out}", err=True)
+
+
+def _placed(error: DataError, rows: list[Unlabelled]) -> DataError:
+    """The error with the place of the first image that can't be decoded, where that is what it is about."""
+    from headstart.core.errors import DataError
+    from headstart.data.images import decode
+
+    for row in rows:
+        if isinstance(row.value, bytes):
+            try:
+                decode(row.value)
+            except DataError as problem:
+                return DataError(f"can't read {row.name}: {str(problem).rstrip('.')}. Nothing was predicted.")
+    return error

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
+from headstart.core.errors import ResourceError
 from headstart.core.runs import read_configuration
 
 
@@ -28,7 +30,12 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     where: list[str] = []
     # what libraries print belongs on standard error: standard output is for the result
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
-        result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
+        try:
+            result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
+        except ResourceError as error:
+            if where and Path(where[0]).is_dir():
+                raise ResourceError(f"{error} What was finished is kept; --resume goes on from there.") from error
+            raise
     if as_json:
         sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")
         return

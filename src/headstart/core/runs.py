@@ -78,10 +78,12 @@ def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str
             raise unwritable(folder, error) from error
         try:
             write_json(marker, json.loads(json.dumps(configuration)))
+            write_json(progress, dict(inputs))
         except BaseException:
-            marker.unlink(missing_ok=True)  # an empty mark would stand in the way of the next run
+            close_run(folder)  # a mark without a run would stand in the way of the next one
             raise
-    write_json(progress, dict(inputs))
+    elif not progress.is_file():
+        write_json(progress, dict(inputs))
 
 
 def close_run(folder: Path) -> None:

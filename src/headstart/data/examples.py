@@ -35,6 +35,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"Examples({len(self)} rows)"
+
     def take(self, positions: Sequence[int] | np.ndarray) -> Examples:
         """The examples at these positions, in this order."""
         positions = np.asarray(positions, dtype=np.int64)

@@ -7,7 +7,7 @@ import io
 import re
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headstart.core.errors import DataError
 
@@ -40,6 +40,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise TooLarge(f"the image has {count} pixels; at most {max_pixels:,} are decoded.") from error
     except MemoryError as error:
         raise TooLarge("the image does not fit into memory") from error
+    except UnidentifiedImageError as error:  # its own message shows an object's address
+        raise DataError("the file is no image, or of a format that is not known here") from error
     except Exception as error:  # each of Pillow's decoders raises its own kinds on broken files
         raise DataError(f"the image can't be decoded: {error or type(error).__name__}") from error
 
