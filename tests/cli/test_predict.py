@@ -1,0 +1,131 @@
+"""`predict`, `export`, `inspect`, `methods` and `find-rate`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.calling import Call, call, images, reviews, tree
+
+
+def test_csv(text_run: Call, tmp_path: Path) -> None:
+    file = reviews(tmp_path / "new.csv", 8, seed=5)
+    done = call("predict", text_run.folder, "a good film", file, "-o", tmp_path / "out.csv").expect(0)
+    assert (done.out, done.err) == ("", f"9 predictions in {tmp_path / 'out.csv'}\n")
+    with (tmp_path / "out.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert rows[0]["input"] == "a good film"
+    assert len(rows) == 9
+    assert list(rows[0]) == ["input", "label", "no", "yes"]
+    for row in rows:
+        chances = {name: float(row[name]) for name in ("no", "yes")}
+        assert sum(chances.values()) == pytest.approx(1, abs=2e-6)
+        assert row["label"] == max(chances, key=lambda name: chances[name])
+
+
+def test_json_lines(text_run: Call, tmp_path: Path) -> None:
+    inputs = ("ein Café — “quoted”, with a comma", "line\nbreak")
+    call("predict", text_run.folder, *inputs, "-o", tmp_path / "out.jsonl").expect(0)
+    told = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["input"] for row in told] == list(inputs)
+    for row in told:
+        assert set(row) == {"input", "label", "probabilities"}
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+    printed = call("predict", text_run.folder, *inputs, "--json").expect(0)
+    assert [json.loads(line)["label"] for line in printed.out.splitlines()] == [row["label"] for row in told]
+    assert printed.err == ""
+
+
+def test_csv_on_standard_output(text_run: Call) -> None:
+    done = call("predict", text_run.folder, "one", "two, three").expect(0)
+    rows = list(csv.reader(done.out.splitlines()))
+    assert [row[0] for row in rows] == ["input", "one", "two, three"]
+    assert done.err == ""
+
+
+def test_images(image_run: Call, tmp_path: Path) -> None:
+    folder = images(tmp_path / "photos", 6)
+    done = call("predict", image_run.folder, folder, folder / "red" / "1.png").expect(0)
+    rows = list(csv.DictReader(done.out.splitlines()))
+    assert [Path(row["input"]).name for row in rows] == ["0.png", "2.png", "4.png", "1.png", "3.png", "5.png", "1.png"]
+    assert rows[3]["red"] == rows[6]["red"]
+
+
+def test_predicting_changes_nothing(text_run: Call) -> None:
+    before = tree(text_run.folder)
+    call("predict", text_run.folder, "a").expect(0)
+    assert tree(text_run.folder) == before
+
+
+def test_a_long_text(text_run: Call) -> None:
+    done = call("predict", text_run.folder, "word " * 20_000, "--json").expect(0)
+    assert json.loads(done.out)["input"].startswith("word word")
+
+
+def test_export_loads_in_the_library(lora_run: Call, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    import headstart
+
+    done = call("export", lora_run.folder, "-o", tmp_path / "exported").expect(0)
+    assert "AutoModelForSequenceClassification" in done.out
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "exported").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "exported")
+    assert model.config.id2label == {0: "no", 1: "yes"}
+    texts = ["a good film", "never bad"]
+    with torch.no_grad():
+        chances = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.softmax(-1).numpy()
+    told = headstart.predict(lora_run.folder, texts, precision="fp32")
+    expected = [[row.probabilities[name] for name in ("no", "yes")] for row in told]
+    assert np.allclose(chances, expected, atol=1e-5)
+    before = tree(tmp_path / "exported")
+    call("export", lora_run.folder, "-o", tmp_path / "exported").refused("is not empty")
+    assert tree(tmp_path / "exported") == before
+
+
+def test_export_of_images(here: Path) -> None:
+    import timm
+
+    images(here / "photos")
+    call("fit", "photos", "--model", "resnet", "--trials", "1", "--epochs", "1", "--out", "run").expect(0)
+    done = call("export", "run", "-o", "exported").expect(0)
+    assert "timm.create_model" in done.out
+    model = timm.create_model("local-dir:exported", pretrained=True)
+    assert model.num_classes == 2
+
+
+def test_inspect(models: Path) -> None:
+    done = call("inspect", models / "bert", "--method", "lora", "--set", "rank=4").expect(0)
+    assert "encoder.layer.2" in done.out
+    assert done.out.count("adapter") >= 3
+    assert "cut" in done.out
+    assert "cut" not in call("inspect", models / "resnet").expect(0).out
+    call("inspect", models / "bert", "--random").expect(0)
+    call("inspect", models / "bert", "--method", "lroa").refused("Did you mean 'lora'?")
+    call("inspect", models / "bert", "--method", "lora", "--set", "rnk=4").refused("Did you mean 'rank'?")
+    call("inspect", models / "nothing").refused("there is no folder")
+
+
+def test_methods() -> None:
+    done = call("methods").expect(0)
+    assert {line.split()[0] for line in done.out.splitlines()} >= {
+        "probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora", "scratch", "majority",
+    }  # fmt: skip
+    assert "rank=8" in call("methods", "lora").expect(0).out
+    call("methods", "frezee").refused("Did you mean 'freeze'?")
+
+
+def test_find_rate(here: Path) -> None:
+    done = call("find-rate", "reviews.csv", "--model", "bert", "--steps", "20", "-o", "rate.svg").expect(0)
+    assert "rate.svg" in done.out
+    assert (here / "rate.svg").read_text().rstrip().endswith("</svg>")
+    call("find-rate", "reviews.csv", "--model", "bert", "--method", "probe").refused("no learning rate")
+    call("find-rate", "reviews.csv", "--model", "bert", "--steps", "20", "-o", "bert/config.json/x.svg").refused(
+        "write"
+    )
+    assert sorted(p.name for p in here.iterdir()) == ["bert", "rate.svg", "resnet", "reviews.csv"]
