@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones import tiny as make
 from backbones.tiny import tiny
@@ -161,15 +161,25 @@ def test_statistics_of_norms_above_the_cut_are_kept(tmp_path: Path) -> None:
     assert torch.equal(reopened(tmp_path / "model", tiny("timm_resnet")), expected)
 
 
-def test_tied_weights_are_written_once(tmp_path: Path) -> None:
-    """T5 ties `shared` and `encoder.embed_tokens`."""
-    for name in ("scratch", "full", "lora"):
-        backbone = tiny("t5")
-        expected = trained(tmp_path / name, backbone, name)
-        assert torch.equal(reopened(tmp_path / name, tiny("t5")), expected)
-        keys = load_file(tmp_path / name / "weights.safetensors")
-        embeddings = [key for key in keys if key.endswith(("shared.weight", "embed_tokens.weight"))]
-        assert len(embeddings) == (0 if name == "lora" else 1)
+class Tied(nn.Sequential):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(192, 16), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU())
+        self[4].weight = self[2].weight
+
+
+def tied() -> Backbone:
+    torch.manual_seed(0)
+    return load(Tied(), image_size=8, mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+@pytest.mark.parametrize("name", ["scratch", "full", "probe"])
+def test_tied_weights_are_written_once(name: str, tmp_path: Path) -> None:
+    expected = trained(tmp_path / "model", tied(), name)
+    assert torch.equal(reopened(tmp_path / "model", tied()), expected)
+    keys = set(load_file(tmp_path / "model" / "weights.safetensors"))
+    assert len(keys & {"backbone.2.weight", "backbone.4.weight"}) == (0 if name == "probe" else 1)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

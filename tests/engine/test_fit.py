@@ -300,6 +300,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
 
 
+def test_each_step_draws_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One seed for all steps would drop the same units throughout."""
+    seeds = []
+    planted(monkeypatch, lambda loss, call: (seeds.append(torch.initial_seed()), loss)[1])
+    with adapted(setting_of(tiny("mlp")), method_of("full"), 0):
+        pass
+    assert len(set(seeds)) == len(seeds) == 6
+
+
 @pytest.mark.parametrize("family", ["bert", "timm_resnet", "plain"])
 def test_scratch_begins_at_random_by_seed(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
