@@ -107,7 +107,7 @@ def test_one_number_by_hand() -> None:
     nn.init.constant_(layer.lora_b.weight, 5.0)
     assert layer(torch.ones(1, 1)).item() == 63.0
     assert layer.merged()(torch.ones(1, 1)).item() == 63.0
-    assert float(base.weight) == 2.0
+    assert base.weight.item() == 2.0
 
 
 def test_dropout_acts_on_the_update_alone() -> None:
