@@ -81,11 +81,17 @@ def test_a_reader_that_goes_away(text_run: Call, here: Path) -> None:
 
 
 @POSIX
-def test_output_that_is_closed_or_full() -> None:
+def test_output_that_is_closed_or_full(text_run: Call) -> None:
+    """Little output, which the interpreter would write when it ends, past every handler."""
     with open("/dev/full", "w") as full:
-        done = finish("--help", stdout=full)
+        done = finish("predict", text_run.folder, "a film", stdout=full)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "No space left on device" in done.err
+    process = start("predict", text_run.folder, "a film")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)
     closed = subprocess.run(
         ["sh", "-c", 'exec "$0" "$@" >&-', *COMMAND, "methods"], capture_output=True, text=True, timeout=60
     )
