@@ -125,7 +125,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
             f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
     method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
-    head = nn.Linear(backbone.dimension, artifact.task.outputs, bias=artifact.head_bias)
+    head = nn.Linear(backbone.width(method.head_reads), artifact.task.outputs, bias=artifact.head_bias)
     head.to(next(backbone.module.parameters()).device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)

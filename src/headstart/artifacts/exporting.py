@@ -10,7 +10,7 @@ from headstart.artifacts.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.export import export
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, ModelError
 from headstart.core.files import replacing_folder
 
 
@@ -27,6 +27,11 @@ def export_run(
         raise ConfigurationError(f"{place} exists and is not empty; choose a new folder. Nothing was changed there.")
     predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32", trust_remote_code=trust_remote_code)
     task, base = predictor.artifact.task, predictor.backbone
+    if predictor.plan.reads != "top":
+        raise ModelError(
+            "this probe's head reads the features of every rung, and no library's own classifier does. To export a "
+            "probe, train it on the top rung: headstart fit … --method probe --set reads=top. Nothing was written."
+        )
     merge(predictor.model.backbone)
     assert isinstance(predictor.model.head, nn.Linear)
     with replacing_folder(place) as temporary:

@@ -71,7 +71,7 @@ class Predictor:
                 batch = prepared(self.backbone, inputs[start : start + batch_size])
                 batch = {name: value.to(self.compute.device) for name, value in batch.items()}
                 with self.compute.autocast():
-                    features = self.backbone.run(self.model.backbone, batch)
+                    features = self.backbone.features(batch, self.plan.reads)
                 out.append(self.model.head(features.float()).cpu())
         return torch.cat(out) if out else torch.empty(0, self.artifact.task.outputs)
 

@@ -17,6 +17,9 @@ from headstart.core.comparison import ModelRecord
 if TYPE_CHECKING:
     from headstart.backbones.preparation import Preparation
 
+Reads = Literal["top", "all"]
+"what a head reads: the pooled features at the top of the ladder, or those of all rungs"
+
 Batch = dict[str, Tensor]
 "what a model is called with: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 
@@ -50,9 +53,30 @@ class Backbone:
     options: dict[str, Any] = field(default_factory=dict)
     "loader options that change what is loaded (pooling, max_length, image_size), kept in artifacts"
 
-    def features(self, batch: Batch) -> Tensor:
-        """Pooled features [B, dimension]."""
-        return self.run(self.module, batch)
+    def features(self, batch: Batch, reads: Reads = "top") -> Tensor:
+        """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")]."""
+        if reads == "top":
+            return self.run(self.module, batch)
+        from headstart.backbones.levels import levels
+
+        return levels(self, batch)
+
+    def width(self, reads: Reads) -> int:
+        """How many features a head gets."""
+        return self.dimension if reads == "top" else self._all_levels
+
+    @cached_property
+    def _all_levels(self) -> int:
+        from headstart.backbones.cutting import probes
+
+        modes = {m: m.training for m in self.module.modules()}
+        self.module.eval()  # in training mode a look would move the statistics of batch norms
+        try:
+            with torch.no_grad():
+                return self.features(probes(self)[0], "all").shape[1]
+        finally:
+            for m, mode in modes.items():
+                m.training = mode
 
     @cached_property
     def fingerprint(self) -> str:

@@ -76,7 +76,10 @@ class Cut:
 
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if not kept:
-                kept.append(_first(args, kwargs).detach().clone())
+                state = first_tensor(args, kwargs)
+                if state is None:
+                    raise RuntimeError("the module at the cut is called without a tensor")
+                kept.append(state.detach().clone())
                 if stop:
                     raise _Reached
 
@@ -232,13 +235,11 @@ def _without_padding(batch: Batch, state: Tensor) -> Tensor:
     return state * mask.reshape(*mask.shape, *(1,) * (state.dim() - 2)).to(state.dtype)
 
 
-def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """What a module is called with first: the state that enters it."""
     if args and isinstance(args[0], Tensor):
         return args[0]
-    found = next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
-    if found is None:
-        raise RuntimeError("the module at the cut is called without a tensor")
-    return found
+    return next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
 
 
 def _with_first(args: tuple[Any, ...], kwargs: dict[str, Any], state: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -26,5 +26,5 @@ def command(model: str, method: str | None, settings: tuple[str, ...], random: b
 
     chosen = configured(METHODS[method], pairs(settings), method) if method else None
     backbone = api.load(model, weights=not random, **{k: v for k, v in options.items() if v is not None})
-    plan = chosen.attach(backbone, nn.Linear(backbone.dimension, 2)) if chosen else None
+    plan = chosen.attach(backbone, nn.Linear(backbone.width(chosen.head_reads), 2)) if chosen else None
     click.echo(draw(backbone, plan))

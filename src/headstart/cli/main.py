@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -25,8 +26,26 @@ VERBS = {
 }
 
 
+class ReaderGone(Exception):
+    """Whoever read standard output has closed it. Click would end with code 1, which stops scripts."""
+
+
 class Verbs(click.Group):
     """Knows the verbs' names and summaries without importing them."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk or a reader that has gone shows here, not when the interpreter ends
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -65,7 +84,6 @@ def main(arguments: list[str] | None = None) -> None:
     _streams()
     try:
         headstart.main(args=given, prog_name="headstart", standalone_mode=False)
-        sys.stdout.flush()  # a full disk or a reader that has gone shows here, not when the interpreter ends
     except HeadstartError as error:
         _end(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -75,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         _end(_explained(error), 2)
     except (KeyboardInterrupt, click.Abort):
         _end(_stopped(given), 130)
-    except BrokenPipeError:
+    except ReaderGone:
         _forget_output()
         sys.exit(0)
     except OSError as error:

@@ -26,6 +26,9 @@ from headstart.data.splits import by_class, by_group
 from headstart.data.table import Column
 from headstart.data.task import Kind, Task
 
+VALIDATION = 500
+"most examples that a validation split gets when it is made and no share is given"
+
 
 def read(
     source: str | os.PathLike[str] | Any,
@@ -37,7 +40,7 @@ def read(
     test: str | os.PathLike[str] | None = None,
     kind: Kind | None = None,
     seed: int = 0,
-    validation_share: float = 0.15,
+    validation_share: float | None = None,
     test_share: float = 0.2,
     workers: int = 0,
     max_image_pixels: int = MAX_PIXELS,
@@ -53,7 +56,8 @@ def read(
     label, group: columns; the label is found where None. Rows of one group never lie in two made splits.
     validation, test: sources of their own for these splits, or names of splits of a data set that has several.
     kind: `single_label`, `multi_label` or `regression`; found where None.
-    seed: of the made splits. validation_share, test_share: of the rows that are split, for splits that are not given.
+    seed: of the made splits. validation_share, test_share: of the rows that are split, for splits that are not given;
+        without a share, validation gets 15 % but at most 500 rows: more would choose little better, and cost training.
     workers: threads that decode images. max_image_pixels: width x height above which an image is left out.
     folder: where the temporary store is kept while in use (default: TMPDIR).
     class_weights: sets `Task.class_weights` to n / (classes x count), mean 1 over the training examples.
@@ -80,12 +84,13 @@ def read(
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
     _use(split, targets.usable, given, source, findings)
     groups = None if roles.group is None else _codes(table)
-    wanted = {"test": test_share, "validation": validation_share}
+    held = min(0.15, VALIDATION / max(1, (split == 0).sum())) if validation_share is None else validation_share
+    wanted = {"test": test_share, "validation": held}
     made = _make(split, targets, prints, groups, {n: share for n, share in wanted.items() if n not in given}, seed)
     audit(table, prints, split, targets.values, targets.labels, groups, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
-    train, held, tested = (Examples(table, rows, rows, targets.values[rows]) for rows in parts)
+    train, kept, tested = (Examples(table, rows, rows, targets.values[rows]) for rows in parts)
     weights = _weights(train.targets, targets) if class_weights else ()
     record = DataRecord(
         source=str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__,
@@ -101,16 +106,17 @@ def read(
         findings=findings.records(),
     )
     task = Task(targets.kind, roles.modality, targets.labels, weights)
-    return Data(task, train, held, tested, record)
+    return Data(task, train, kept, tested, record)
 
 
-def _check(kind: str | None, validation_share: float, test_share: float, workers: int, pixels: int) -> None:
+def _check(kind: str | None, validation_share: float | None, test_share: float, workers: int, pixels: int) -> None:
     if kind is not None and kind not in get_args(Kind):
         raise unknown("kind", kind, get_args(Kind))
     wrong = []
-    if not (0 < validation_share < 1 and 0 < test_share < 1 and validation_share + test_share < 1):
+    held = 0.15 if validation_share is None else validation_share
+    if not (0 < held < 1 and 0 < test_share < 1 and held + test_share < 1):
         wrong.append(
-            f"validation_share {validation_share} and test_share {test_share} must lie between 0 and 1 and leave "
+            f"validation_share {held} and test_share {test_share} must lie between 0 and 1 and leave "
             "something for training"
         )
     if workers < 0:

@@ -74,7 +74,7 @@ def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Li
     """A linear head with PyTorch's default initialisation under this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "head"))
-        return nn.Linear(backbone.dimension, task.outputs, bias=backbone.head_bias or method.needs_bias)
+        return nn.Linear(backbone.width(method.head_reads), task.outputs, bias=backbone.head_bias or method.needs_bias)
 
 
 @contextlib.contextmanager
@@ -120,7 +120,7 @@ def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, pro
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
     if plan.solver == "convex" or plan.head_start == "convex":
-        features = all_features(setting.cache, setting.train, job.options.batch_tokens)
+        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
         convex.solve(features, targets, setting.task, plan.penalty, head)
         if plan.solver == "convex":
             return _evaluated(job)

@@ -14,6 +14,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.data.batching import epoch_batches, sorted_batches, split_by_tokens
 from headstart.data.task import Task
 from headstart.engine.cache import Cache
+from headstart.engine.dropout import FastDropout
 from headstart.engine.feed import Feed, Micro, moved
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
@@ -80,17 +81,18 @@ class Adaptation:
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
-        scores = self._scores(self.train, micro.positions, batch, fraction)
+        with FastDropout():
+            scores = self._scores(self.train, micro.positions, batch, fraction)
         return task_loss(self.task, scores, targets) / micro.step
 
     def _scores(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
         """Logits [B, outputs]; what lies below the cut is taken from the cache where there is one."""
         with self.compute.autocast():
             if self.cache is None:
-                features = self.backbone.features(batch)
+                features = self.backbone.features(batch, self.plan.reads)
             else:
                 cut = self.plan.cut(fraction)
-                features = self.cache.features(feed, positions, batch, cut, self.options.batch_tokens)
+                features = self.cache.features(feed, positions, batch, cut, self.options.batch_tokens, self.plan.reads)
         scores: Tensor = self.module.head(features.float())
         return scores
 

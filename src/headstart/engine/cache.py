@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, moved
 from headstart.engine.precision import Compute
 
-Key = tuple[str, str, int, str]
-"fingerprint of the backbone, name of the feed, cut, number format; a store is indexed by the example's position"
+Key = tuple[str, str, int, Reads, str]
+"fingerprint of the backbone, feed, cut, what the head reads, number format; a store is indexed by the example's place"
 
 
 @dataclass
@@ -104,14 +104,16 @@ class Cache:
                 self.notes.append(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
         return self._reasons[cut] is None
 
-    def features(self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int) -> Tensor:
+    def features(
+        self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int, reads: Reads = "top"
+    ) -> Tensor:
         """Pooled features [B, D] of the backbone as it stands, with what lies below the cut taken from here.
 
         Gradients flow above the cut. The first call for a feed computes its states, at most `batch_tokens` at once.
         """
-        store = self.states(feed, cut, batch_tokens)
+        store = self.states(feed, cut, batch_tokens, reads)
         if store is None:
-            return self.backbone.features(batch)
+            return self.backbone.features(batch, reads)
         mask = batch.get("attention_mask")
         state = store.get(positions, mask.shape[1] if mask is not None else 0)
         return self._cut(cut).resume(batch, state.to(self.compute.device).float())
@@ -122,7 +124,7 @@ class Cache:
             self._cuts[cut] = Cut(self.backbone, cut)
         return self._cuts[cut]
 
-    def states(self, feed: Feed, cut: int, batch_tokens: int) -> Store | None:
+    def states(self, feed: Feed, cut: int, batch_tokens: int, reads: Reads = "top") -> Store | None:
         """The states of the whole feed, None where the cut can't be used or there is no room for them.
 
         All are computed at once, in batches that depend on the feed alone: which run came first, or where one was
@@ -130,7 +132,7 @@ class Cache:
         """
         if not self.usable(feed, cut):
             return None
-        key = (self.backbone.fingerprint, feed.name, cut, str(self.compute.dtype))
+        key = (self.backbone.fingerprint, feed.name, cut, reads, str(self.compute.dtype))
         store = self._stores.get(key)
         self._found.setdefault(key, store.seconds if store else 0.0)
         if key in self._stores:
@@ -144,7 +146,7 @@ class Cache:
             for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
                 batch = moved(micro.batch, self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
-                    state = self._cut(cut).state(batch)
+                    state = self._cut(cut).state(batch) if reads == "top" else self.backbone.features(batch, reads)
                 if not place:
                     mask = batch.get("attention_mask")
                     width = mask.shape[1] if mask is not None else 0
@@ -184,17 +186,18 @@ class Cache:
         return Store(values, offsets, shape, ragged)
 
 
-def all_features(cache: Cache, feed: Feed, batch_tokens: int) -> Tensor:
+def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "top") -> Tensor:
     """Pooled features [n, D] of the frozen backbone for a whole feed, in batches of like length."""
     top = len(cache.backbone.ladder)
     device = cache.compute.device
     cache.backbone.module.eval()
-    if kept := cache.states(feed, top, batch_tokens):
+    if kept := cache.states(feed, top, batch_tokens, reads):
         return kept.values.to(device)
-    out = torch.empty(len(feed), cache.backbone.dimension, device=device)
+    out = torch.empty(len(feed), cache.backbone.width(reads), device=device)
     with torch.no_grad(), cache.compute.autocast():
         for (micro,) in feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256)):
-            out[torch.from_numpy(micro.positions)] = cache.backbone.features(moved(micro.batch, device)).float()
+            batch = moved(micro.batch, device)
+            out[torch.from_numpy(micro.positions)] = cache.backbone.features(batch, reads).float()
     return out
 
 

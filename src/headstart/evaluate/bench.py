@@ -231,7 +231,7 @@ class Bench:
         batch = self.validation.batch(np.arange(min(4, len(self.validation))))
         batch = {name: value.to(self.compute.device) for name, value in batch.items()}
         with torch.no_grad(), self.compute.autocast():
-            features = self.backbone.features(batch)
+            features = self.backbone.features(batch, job.plan.reads)
         logits: torch.Tensor = job.module.head(features.float()).detach().cpu()
         return logits
 
@@ -249,7 +249,7 @@ class Bench:
                 batch = self.test.batch(np.array([i % len(self.test)]))
                 batch = {key: value.to(self.compute.device) for key, value in batch.items()}
                 with torch.no_grad(), self.compute.autocast():
-                    job.module.head(self.backbone.features(batch).float()).cpu()
+                    job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
 
             seconds = latency(one)
         found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")

@@ -53,7 +53,7 @@ def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
     reasons = {}
     for name, method in methods.items():
         try:
-            method.attach(backbone, nn.Linear(backbone.dimension, 2))
+            method.attach(backbone, nn.Linear(backbone.width(method.head_reads), 2))
         except MethodError as error:
             if method != METHODS[name]():
                 raise

@@ -22,7 +22,7 @@ class LpFt(GradientMethod):
 
     summary: ClassVar[str] = "the probe's head first, then every weight trains from there"
 
-    penalty: float = 10.0
+    penalty: float = 30.0
     "strength of the L2 penalty with which the head is solved first"
 
     def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:

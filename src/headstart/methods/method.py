@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
 from headstart.core.registry import Registry
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
@@ -42,6 +42,11 @@ class Method:
     summary: ClassVar[str] = ""
     needs_bias: ClassVar[bool] = False
     "whether the head needs biases even where the library's own classifier for the architecture has none"
+
+    @property
+    def head_reads(self) -> Reads:
+        """What the head gets; its size follows from this."""
+        return "top"
 
     def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
         """The plan. Raises `MethodError` where the backbone lacks what the method needs."""

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from headstart.backbones.backbone import Reads
 from headstart.core.errors import MethodError
 
 
@@ -71,6 +72,7 @@ class Schedule:
 class Plan:
     """What trains, how and when. Making a plan changes nothing; `applied` does, for as long as its context lasts.
 
+    reads: what the head gets, the pooled features at the top or those of all rungs.
     solver: `gradient` for the training loop, `convex` for a head solved to convergence on frozen features,
         `prior` for the majority class.
     head_start: where the head begins: at random, or solved like the probe's (LP-FT).
@@ -84,6 +86,7 @@ class Plan:
     edits: tuple[Edit, ...] = ()
     timeline: tuple[Phase, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
+    reads: Reads = "top"
     solver: Literal["gradient", "convex", "prior"] = "gradient"
     head_start: Literal["random", "convex"] = "random"
     penalty: float = 1.0

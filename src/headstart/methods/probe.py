@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Reads
 from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
 
@@ -24,11 +24,17 @@ class Probe(Method):
 
     summary: ClassVar[str] = "features of the frozen backbone under a linear head, solved to convergence"
 
-    penalty: float = 10.0
+    penalty: float = 30.0
     "strength of the L2 penalty on the head, in the units of scikit-learn's 1/C"
+    reads: Reads = "all"
+    "all: the features of every rung side by side; top: those at the top alone, which an export can hold"
+
+    @property
+    def head_reads(self) -> Reads:
+        return self.reads
 
     def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty)
+        return Plan(groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("penalty", factor=10.0),)

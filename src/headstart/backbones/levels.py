@@ -1,0 +1,57 @@
+"""Levels: what a frozen backbone knows at each rung, pooled side by side.
+
+Lower rungs are more general, and a task may be easier to read off there than at the top: a linear head on all levels
+takes from each what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.cutting import first_tensor
+from headstart.backbones.pooling import pool
+
+
+def levels(backbone: Backbone, batch: Batch) -> Tensor:
+    """[B, sum of D_k]: the state entering each rung above the first, pooled, and the backbone's own pooled features.
+
+    States [B, T, D] are averaged over real tokens, pictures [B, C, H, W] (or [B, H, W, C]) over their area, [B, D]
+    are taken as they are. Rungs that are not called with a tensor are left out.
+    """
+    kept: dict[str, Tensor] = {}
+    mask = batch.get("attention_mask")
+
+    def keeper(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            state = first_tensor(args, kwargs)
+            if name not in kept and state is not None and state.is_floating_point():
+                kept[name] = _pooled(state.float(), mask)
+
+        return keep
+
+    entries = [(rung.name, rung.modules[0]) for rung in backbone.ladder.rungs[1:] if rung.modules]
+    hooks = [
+        backbone.module.get_submodule(path).register_forward_pre_hook(keeper(name), with_kwargs=True)
+        for name, path in entries
+    ]
+    try:
+        top = backbone.run(backbone.module, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat([*(kept[name] for name, _ in entries if name in kept), top.float()], dim=1)
+
+
+def _pooled(state: Tensor, mask: Tensor | None) -> Tensor:
+    if state.dim() == 3:
+        return pool(state, mask if mask is not None and mask.shape == state.shape[:2] else None, "mean")
+    if state.dim() == 4:
+        # the two sides of a picture are equal; channels come last where the first two sizes are
+        last = state.shape[1] == state.shape[2] and state.shape[2] != state.shape[3]
+        return state.mean(dim=(1, 2) if last else (2, 3))
+    return state.flatten(1)
