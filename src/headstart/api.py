@@ -185,7 +185,7 @@ def find_rate(
 
     _known(options, (*READ, *LOAD, *OTHER, *_names(Options)))
     chosen = configured(METHODS[method], settings or {}, method)
-    if not hasattr(chosen, "rate"):
+    if chosen.solved:
         raise ConfigurationError(f"{method} has no learning rate to find.")
     trained = configured(Options, {n: v for n, v in options.items() if n in _names(Options)}, "training")
     computing = compute(options.get("device"), options.get("precision"))

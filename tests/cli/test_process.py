@@ -23,7 +23,9 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and l
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    settings.update(options)
     return subprocess.Popen([*COMMAND, *map(str, arguments)], **settings)
 
 

@@ -41,7 +41,7 @@ def verdict(
     chosen = min(blind or candidates, key=lambda row: _cost(row, best))
 
     if chosen is best:
-        why = _why_best(best, ok, metric)
+        why = _why_best(best, [row for row in ok if not (row.control and row.method in trivial)], metric)
     else:
         why = _why_cheaper(chosen, best, metric, alpha) + _undecided(chosen, best, metric, margin, test_size)
     return Verdict(chosen.method, f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.", best.method, alpha)

@@ -40,6 +40,8 @@ class Method:
     control: ClassVar[bool] = False
     "a control says what is reached without transfer; it is never the reference of a comparison"
     summary: ClassVar[str] = ""
+    solved: ClassVar[bool] = True
+    "whether the head is solved on frozen features, which no seed changes, rather than trained by steps"
     needs_bias: ClassVar[bool] = False
     "whether the head needs biases even where the library's own classifier for the architecture has none"
 
@@ -60,6 +62,8 @@ class Method:
 @dataclass(frozen=True)
 class GradientMethod(Method):
     """The fields of every method that trains by gradients."""
+
+    solved: ClassVar[bool] = False
 
     learning_rate: float | None = None
     "peak learning rate of AdamW; left out: the method's default for this kind of backbone, where tuning begins"
