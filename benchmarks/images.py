@@ -1,0 +1,78 @@
+"""The built-in backbone on images: the embedded digits, X-ray and other medical images, CIFAR-10 with few labels.
+
+    python benchmarks/images.py [--data digits|medical|cifar10] [--seeds 3] [--trials 3]
+
+Writes benchmarks/results/images-DATA.json. CIFAR-10's training images are among those the backbone was trained on:
+that comparison shows that all works, not transfer to an unseen task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def few(data: Any, each: int) -> Any:
+    """The data with only `each` training and validation examples a class, the first ones of each."""
+    import dataclasses
+
+    import numpy as np
+
+    def first(examples: Any) -> Any:
+        places = [np.flatnonzero(examples.targets == label)[:each] for label in range(len(data.task.labels))]
+        return examples.take(np.sort(np.concatenate(places)))
+
+    train, validation = first(data.train), first(data.validation)
+    splits = tuple(
+        dataclasses.replace(
+            split, size={"train": len(train), "validation": len(validation)}.get(split.name, split.size)
+        )
+        for split in data.record.splits
+    )
+    record = dataclasses.replace(data.record, splits=splits)
+    return dataclasses.replace(data, train=train, validation=validation, record=record)
+
+
+def main() -> None:
+    import headstart
+    from headstart.cli.progress import Lines
+    from headstart.core.files import write_json
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    import peers
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits", choices=["digits", "medical", "cifar10"])
+    parser.add_argument("--methods", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--each", type=int, default=0, help="labels a class, 0 for all")
+    parser.add_argument("--augment", default="none")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+
+    source = None if arguments.data == "digits" else peers.shared() / "image" / arguments.data
+    data = headstart.read(source)
+    if arguments.each:
+        data = few(data, arguments.each)
+    with tempfile.TemporaryDirectory() as folder:
+        record = headstart.compare(
+            data, out=Path(folder) / "run", methods=arguments.methods, seeds=arguments.seeds, trials=arguments.trials,
+            augment=arguments.augment, progress=Lines(),
+        )  # fmt: skip
+    print(record)
+    result = record.to_json()
+    result["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{arguments.data}"
+    result["configuration"] = {"augment": arguments.augment, "each": arguments.each}
+    name = f"images-{arguments.data}.json"
+    write_json(
+        Path(__file__).parent / "results" / name,
+        {"schema": "headstart.benchmark/1", "status": "ok", "note": arguments.note, "comparison": result, "peer": {}},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Writes docs/results.md from the JSON files in benchmarks/results: no figure in the docs is typed by hand.
+
+python benchmarks/tables.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """One comparison as a Markdown table, best first."""
+    comparison = result["comparison"]
+    rows = sorted(comparison["rows"], key=lambda row: -(row["value"] or -1))
+    lines = ["| method | accuracy % | against the reference | trained | train s | rate |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        if row["value"] is None:
+            lines.append(f"| {row['method']} | {row['status']} | | | | |")
+            continue
+        rate = f"{row['learning_rate']:.0e}" if row["learning_rate"] else ""
+        points = [f"{100 * (row[key] or 0):+.1f}" for key in ("difference", "difference_low", "difference_high")]
+        difference = "reference" if row["p_value"] is None else (
+            f"{points[0]} [{points[1]}, {points[2]}], p = {row['p_adjusted']:.3f}"
+        )  # fmt: skip
+        lines.append(
+            f"| {row['method']}{' (control)' if row['control'] else ''} "
+            f"| {100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] | {difference} "
+            f"| {100 * row['trained_share']:.2g} % | {row['train_seconds']:.1f} | {rate} |"
+        )
+    peer = result.get("peer")
+    if peer:
+        seconds = sorted(run["seconds"] for run in peer["runs"])[len(peer["runs"]) // 2]
+        lines.append(
+            f"| *peer:* {peer['name']} | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] "
+            f"| | 100 % | {seconds:.1f} | 5e-05 |"
+        )
+    lines += ["", f"> {comparison['verdict']['sentence']}", ""]
+    if peer:
+        worst = {name: d for name, d in peer["differences"].items() if name in ("full", "lora", "lpft", "probe")}
+        told = "; ".join(
+            f"{name} {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "
+            f"p = {d['p_value']:.3f}"
+            for name, d in worst.items()
+        )
+        lines += [f"Against the peer, paired by example: {told}.", ""]
+    return lines
+
+
+def section(path: Path) -> list[str]:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    comparison = result["comparison"]
+    environment, data = comparison["environment"], comparison["data"]
+    sizes = ", ".join(f"{split['size']} {split['name']}" for split in data["splits"])
+    versions = ", ".join(f"{name} {version}" for name, version in environment["libraries"].items())
+    return [
+        f"## {data['source']} with {comparison['model']['source']}",
+        "",
+        f"{sizes}; seeds {comparison['seeds']}; trials a method: "
+        f"{max(len(row['trials']) for row in comparison['rows'])}; {environment['precision']}.",
+        "",
+        *table(result),
+        f"<sub>`benchmarks/results/{path.name}`; {environment['processor']}, {environment['cores']} cores, "
+        f"{environment['started']}; {versions}. {result['note']}</sub>",
+        "",
+    ]
+
+
+def main() -> None:
+    lines = [
+        "# Results",
+        "",
+        "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`, which `benchmarks/text.py` and",
+        "`benchmarks/images.py` wrote. Quality is accuracy on the test split, mean over seeds, with a 95 % interval;",
+        "differences are paired by example, p is adjusted after Holm.",
+        "",
+    ]
+    for path in sorted((HERE / "results").glob("*.json")):
+        lines += section(path)
+    (HERE.parent / "docs" / "results.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
