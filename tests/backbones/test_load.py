@@ -166,3 +166,15 @@ def test_drawing() -> None:
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "trains x0.5" in text
     assert text.index("cut:") > text.index("trains x0.5")
+
+
+def test_a_users_own_module_keeps_its_classifier() -> None:
+    from torchvision.models import resnet18
+
+    module = resnet18(num_classes=7)
+    backbone = load(module, image_size=32)
+    assert module.fc.out_features == 7
+    assert backbone.dimension == 512
+    with torch.no_grad():
+        backbone.module.conv1.weight.zero_()
+    assert float(module.conv1.weight.detach().abs().sum()) > 0

@@ -24,7 +24,7 @@ Batch = dict[str, Tensor]
 "what a model is called with: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Backbone:
     """What every loader returns.
 
@@ -98,6 +98,9 @@ class Backbone:
             pooling=self.pooling,
             rungs=tuple(rung.name for rung in self.ladder.rungs),
         )
+
+    def __repr__(self) -> str:
+        return f"Backbone({self.source!r}, {self.kind}, {self.parameters:,} parameters, {len(self.ladder)} rungs)"
 
     def __str__(self) -> str:
         from headstart.backbones.drawing import draw

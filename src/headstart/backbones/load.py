@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ def load(
     Raises `ModelError` with what to do where the source can't be loaded.
     """
     if isinstance(source, nn.Module):
+        # a copy: the classifier comes off, and the user's own network stays as it is
         from headstart.backbones.module import load_module
 
-        return load_module(source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live)
+        return load_module(
+            copy.deepcopy(source), pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live
+        )
     if live:
         raise ConfigurationError(f"{', '.join(live)}: only for a live nn.Module, not for {source!s}.")
     name = str(source)

@@ -93,7 +93,7 @@ def _reading(source: str, read: Callable[[], Any]) -> Any:
             f"can't get {source!r}: it is no folder here, and the hub can't be reached or does not have it ({first}). "
             "Where there is a network, run\n"
             f"  hf download {source} --local-dir {source.rpartition('/')[2] or 'model'}\n"
-            "copy the folder here and give its path instead of the name. `headstart models` lists what is built in."
+            "copy the folder here and give its path instead of the name."
         ) from error
 
 
