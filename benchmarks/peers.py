@@ -67,7 +67,16 @@ def shared() -> Path:
     return place
 
 
-def predictions(run: dict[str, Any]) -> Any:
+def kept(folder: Path, model: str, data: Any, seed: int) -> tuple[dict[str, Any], Any]:
+    """Facts and test predictions of the Trainer with this seed, run unless an earlier call left them in the folder."""
+    import json
+
+    from headstart.core.files import write_json
     from headstart.evaluate.predictions import Predictions
 
-    return Predictions(run["ids"], np.asarray(run["targets"]), run["scores"])
+    facts, scores = folder / f"seed{seed}.json", folder / f"seed{seed}.safetensors"
+    if not facts.exists():
+        run = trainer(model, data, seed)
+        Predictions(run["ids"], np.asarray(run["targets"]), run["scores"]).write(scores)
+        write_json(facts, {key: run[key] for key in ("seed", "seconds", "accuracy")})
+    return json.loads(facts.read_text()), Predictions.read(scores)

