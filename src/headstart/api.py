@@ -94,7 +94,7 @@ def compare(
     workers = options.get("workers", 0)
     examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
     backbone = _backbone(model, examples, _only(options, LOAD))
-    check(examples, backbone, methods, options.get("metric"), seeds, trials)
+    check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
     open_run(folder, configuration, {"data": examples.record.fingerprint, "model": backbone.fingerprint}, resume)
     if opened:
         opened(str(folder))
@@ -180,6 +180,7 @@ def find_rate(
     from headstart.engine.feed import Feed
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
+    from headstart.evaluate.bench import same_modality
     from headstart.methods.method import METHODS
     from headstart.methods.plan import Model
 
@@ -187,10 +188,12 @@ def find_rate(
     chosen = configured(METHODS[method], settings or {}, method)
     if chosen.solved:
         raise ConfigurationError(f"{method} has no learning rate to find.")
-    trained = configured(Options, {n: v for n, v in options.items() if n in _names(Options)}, "training")
+    trained = configured(Options, _only(options, sorted(_names(Options))), "training")
+    _in_range(trained)
     computing = compute(options.get("device"), options.get("precision"))
     examples = read(data, **_only(options, READ))
     backbone = _backbone(model, examples, _only(options, LOAD))
+    same_modality(examples, backbone)
     backbone.module.to(computing.device)
     head = adapt.new_head(backbone, examples.task, chosen, 0).to(computing.device)
     network = Model(backbone.module, head)

@@ -284,3 +284,27 @@ def test_the_record_of_an_artifact_says_what_it_is(pristine: tuple[Path, Backbon
     assert artifact.configuration["targets"] == ["auto"]
     assert artifact.base.fingerprint == pristine[1].fingerprint
     assert artifact.task.labels == ("no", "perhaps", "yes")
+
+
+def test_a_base_named_by_a_relative_path_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.save("bert", tmp_path / "project" / "base")
+    monkeypatch.chdir(tmp_path / "project")
+    trained(Path("model"), load("./base"))
+    monkeypatch.chdir(tmp_path)
+    Predictor("project/model").close()
+    (tmp_path / "project").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    Predictor("model").close()
+
+
+def test_an_export_leaves_the_backbone_as_it_was(tmp_path: Path) -> None:
+    from headstart.artifacts.exporting import export_run
+
+    backbone = load(make.save("bert", tmp_path / "base"))
+    before = [name for name, _ in backbone.module.named_modules()]
+    trained(tmp_path / "model", backbone)
+    export_run(tmp_path / "model", tmp_path / "out", backbone=backbone)
+    assert fingerprint(backbone.module) == backbone.fingerprint
+    assert [name for name, _ in backbone.module.named_modules()] == before

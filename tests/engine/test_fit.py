@@ -402,3 +402,18 @@ def test_word_dropout_leaves_words_out_and_never_all() -> None:
     assert kept == [w for w in words if w in set(kept)]
     assert 70 < len(kept) < 130
     assert all(augment.text("one", view, 0) == "one" for view in range(20))
+
+
+# ---------------------------------------------------------------------------------------------------------- regression
+@pytest.mark.parametrize(("family", "name"), [("mlp", "full"), ("bert", "lpft"), ("gpt2", "lora")])
+def test_the_unit_of_a_regressions_targets_does_not_matter(family: str, name: str) -> None:
+    """In euros or in cents, and for heads with biases from whatever zero, the same model comes out."""
+    settings = [setting_of(tiny(family), "regression") for _ in range(2)]
+    shift = 5e4 if settings[0].backbone.head_bias else 0.0
+    for feed in (settings[1].train, settings[1].validation):
+        feed.targets.mul_(1000.0).add_(shift)
+    found = []
+    for setting in settings:
+        with adapted(setting, method_of(name, **({"penalty": 1.0} if name == "lpft" else {})), 0) as done:
+            found.append(torch.from_numpy(done.job.predict(setting.validation)))
+    torch.testing.assert_close((found[1] - shift) / 1000, found[0], rtol=1e-2, atol=2e-2)

@@ -81,10 +81,12 @@ def test_interrupted_equals_uninterrupted(
     seen: list[int] = []
     found, trace = _trained(family, method, _Watched(path, seen), **options)
     assert seen == [after], "the second run did not begin where the first one stopped"
+    assert trace.earlier > 0, "what came before the interruption is part of the cost"
     assert trace.steps == whole.steps == STEPS_AN_EPOCH * EPOCHS
     assert trace.losses == whole.losses
     assert trace.best_epoch == whole.best_epoch
     assert [p.validation_loss for p in trace.curve] == [p.validation_loss for p in whole.curve]
+    assert [p.train_loss for p in trace.curve] == [p.train_loss for p in whole.curve]
     different = [n for n in expected if not torch.equal(found[n], expected[n])]
     assert not different
 

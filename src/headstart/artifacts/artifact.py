@@ -96,7 +96,9 @@ def save(
         method=method,
         configuration=configuration,
         task=task,
-        base=Base(backbone.source, backbone.loader, backbone.fingerprint, backbone.reload, dict(backbone.options)),
+        base=Base(
+            backbone.source, backbone.loader, backbone.fingerprint, _lasting(backbone.reload), dict(backbone.options)
+        ),
         preparation=backbone.preparation.to_json(),
         head_bias=model.head.bias is not None,
         tensors=tuple(tensors),
@@ -108,6 +110,11 @@ def save(
         write_tensors(temporary / "weights.safetensors", tensors)
         write_json(temporary / "artifact.json", artifact.to_json())
     return artifact
+
+
+def _lasting(place: str | None) -> str | None:
+    """A folder's absolute path: predictions may be made from elsewhere."""
+    return str(Path(place).resolve()) if place is not None and Path(place).is_dir() else place
 
 
 @contextlib.contextmanager

@@ -26,6 +26,13 @@ def export_run(
     if place.exists() and (place.is_file() or any(place.iterdir())):
         raise ConfigurationError(f"{place} exists and is not empty; choose a new folder. Nothing was changed there.")
     predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32", trust_remote_code=trust_remote_code)
+    try:
+        return _exported(predictor, place)
+    finally:
+        predictor.close()  # a backbone that the caller gave is as it was
+
+
+def _exported(predictor: Predictor, place: Path) -> str:
     task, base = predictor.artifact.task, predictor.backbone
     if predictor.plan.reads != "top":
         raise ModelError(

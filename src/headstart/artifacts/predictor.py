@@ -49,7 +49,10 @@ class Predictor:
                     f"this artifact's base is a module that was built in Python ({base.source}); "
                     "give the same module: headstart.predict(run, inputs, model=module)."
                 )
-            backbone = load(base.reload, **base.options, trust_remote_code=trust_remote_code)
+            # a project that was moved with its model still finds it by the relative path that the user named
+            moved = Path(base.reload).is_absolute() and not Path(base.reload).exists()
+            place = base.source if moved else base.reload
+            backbone = load(place, **base.options, trust_remote_code=trust_remote_code)
         self.backbone = backbone
         self.compute = compute(device, precision or self.artifact.precision)
         backbone.module.to(self.compute.device)

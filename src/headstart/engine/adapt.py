@@ -48,7 +48,7 @@ class Adapted:
     job: Adaptation
     trace: Trace
     seconds: float
-    "of the training, with the share of the cache that other runs had filled for it"
+    "of the training, before an interruption too, with the share of the cache that other runs had filled for it"
     peak_memory_bytes: int | None
 
     @property
@@ -107,7 +107,8 @@ def adapted(
         setting.cache.begin()
         with meter(compute.device) as reading:
             trace = _train(job, setting, checkpoint, progress)
-        yield Adapted(job, trace, reading.seconds + setting.cache.charge(), reading.peak_memory_bytes)
+        seconds = trace.earlier + reading.seconds + setting.cache.charge()
+        yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
     found = fingerprint(backbone.module)
     assert found == expected, f"{type(method).__name__} left the base changed: {found}, not {expected}"
 
@@ -126,7 +127,10 @@ def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, pro
             return _evaluated(job)
     assert job.options.epochs is not None
     budget = Budget(job.options.epochs, job.options.patience, job.options.clip)
-    return fit(job, budget, checkpoint=checkpoint, progress=progress)
+    job.standardise(solved=plan.head_start == "convex")
+    trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
+    job.settle()
+    return trace
 
 
 def _evaluated(job: Adaptation) -> Trace:

@@ -43,11 +43,41 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         self.options = self.options.sized(len(self.train))
+        self.centre, self.spread = 0.0, 1.0
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(self.plan, edits=())
         text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed))
         text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def standardise(self, solved: bool) -> None:
+        """From here on, until `settle`, a regression's head predicts `(y - centre) / spread` of the training targets.
+
+        Steps of AdamW have the size of the learning rate: in the units of prices or years they would never arrive.
+        solved: whether the head gives the targets already and goes on doing so, in these units.
+        """
+        head, targets = self.module.head, self.train.targets
+        assert isinstance(head, nn.Linear)
+        if self.task.kind != "regression" or len(targets) < 2:
+            return
+        # a head without biases can't put a centre back
+        self.centre = float(targets.double().mean()) if head.bias is not None else 0.0
+        self.spread = float((targets.double() - self.centre).square().mean().sqrt()) or 1.0
+        if solved:
+            with torch.no_grad():
+                head.weight.div_(self.spread)
+                if head.bias is not None:
+                    head.bias.sub_(self.centre).div_(self.spread)
+
+    def settle(self) -> None:
+        """Puts centre and spread into the head, which then gives the targets themselves."""
+        head = self.module.head
+        assert isinstance(head, nn.Linear)
+        with torch.no_grad():
+            head.weight.mul_(self.spread)
+            if head.bias is not None:
+                head.bias.mul_(self.spread).add_(self.centre)
+        self.centre, self.spread = 0.0, 1.0
 
     @property
     def batch_size(self) -> int:
@@ -83,6 +113,8 @@ class Adaptation:
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
         with FastDropout():
             scores = self._scores(self.train, micro.positions, batch, fraction)
+        if self.task.kind == "regression":
+            targets = (targets - self.centre) / self.spread
         return task_loss(self.task, scores, targets) / micro.step
 
     def _scores(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
@@ -108,7 +140,7 @@ class Adaptation:
             for (micro,) in feed.micros([b] for b in batches):
                 batch = moved(micro.batch, self.compute.device)
                 out[torch.from_numpy(micro.positions)] = self._scores(feed, micro.positions, batch, fraction).cpu()
-        return out
+        return out * self.spread + self.centre
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         if not len(self.validation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from dataclasses import dataclass, field
 
@@ -41,6 +42,8 @@ class Trace:
     "`ok` or `diverged: …`, with the weights of the last good state"
     steps: int = 0
     seconds: float = 0.0
+    earlier: float = 0.0
+    "of the seconds, those before the checkpoint from which this training went on"
     best_epoch: float | None = None
     best_value: float | None = None
     best_loss: float | None = None
@@ -77,12 +80,12 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         step = facts["step"]
         trace = Trace(**{**facts["trace"], "curve": [Point.from_json(p) for p in facts["trace"]["curve"]]})
     progress.advance(step)
-    elapsed, start = trace.seconds, time.perf_counter()
+    trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
 
     def keep(at: int) -> None:
         if checkpoint:
-            trace.seconds = elapsed + time.perf_counter() - start
+            trace.seconds = trace.earlier + time.perf_counter() - start
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
             states = {"model": _weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
             checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
@@ -90,7 +93,6 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     try:
         while step < total and not (step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)):
             epoch = step // per_epoch
-            since, count = 0.0, 0
             for micros in job.steps(epoch, step - epoch * per_epoch):
                 fraction = step / total
                 active = job.plan.active(fraction)
@@ -116,7 +118,6 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
-                since, count = since + loss, count + 1
                 trace.losses.append(loss)
                 trace.rates.append(rate)
                 progress.advance(1, note=f"loss {loss:.3f}")
@@ -131,8 +132,11 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 break
             evaluation = job.evaluate((step - 1) / total)
             phase = None  # evaluation changed the modes
+            if evaluation and not math.isfinite(evaluation.loss):  # statistics of norms may break where no loss does
+                raise Diverged(f"diverged: the validation loss was {evaluation.loss:g} after step {step} of {total}")
             value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
-            trace.curve.append(Point(step / per_epoch, step, since / max(count, 1), held_out, value, rate))
+            mean = statistics.fmean(trace.losses[-per_epoch:])
+            trace.curve.append(Point(step / per_epoch, step, mean, held_out, value, rate))
             if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
                 best = _weights(job.module, names)
                 trace.best_epoch, trace.best_value, trace.best_loss = step / per_epoch, value, held_out
@@ -149,7 +153,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         if trace.best_epoch is not None and budget.steps is None:
             _load(job.module, best)
     trace.steps = step
-    trace.seconds = elapsed + time.perf_counter() - start
+    trace.seconds = trace.earlier + time.perf_counter() - start
     return trace
 
 

@@ -160,9 +160,11 @@ class Bench:
         return replace(method, learning_rate=rate(self.backbone)) if rate else method  # type: ignore[call-arg]
 
     def _axes(self, method: Method) -> list[Any]:
-        """What is tuned: not a learning rate that the user has set."""
-        fixed = getattr(method, "learning_rate", None) is not None
-        return [axis for axis in method.axes(self.backbone) if not (fixed and axis.name == "learning_rate")]
+        """What is tuned: nothing that the user has set."""
+        default = type(method)()
+        return [
+            axis for axis in method.axes(self.backbone) if getattr(method, axis.name) == getattr(default, axis.name)
+        ]
 
     def _trial(self, settled: Method, candidate: Method, run: Run, chosen: bool) -> Trial:
         tuned = [axis.name for axis in candidate.axes(self.backbone)]

@@ -32,14 +32,27 @@ from headstart.methods.method import METHODS, Method
 
 
 def check(
-    data: Data, backbone: Backbone, methods: Mapping[str, Method], metric_name: str | None, seeds: int, trials: int
-) -> None:
+    data: Data, backbone: Backbone, methods: Mapping[str, Method], metric_name: str | None, seeds: int, trials: int,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> None:  # fmt: skip
     """Raises a subclass of `HeadstartError` for what can be refused before anything is written."""
     if seeds < 1 or trials < 1:
         raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     same_modality(data, backbone)
     metric(data.task.kind, metric_name)
+    _check_augmentation(data, options)
     check_methods(methods, backbone)
+
+
+def _check_augmentation(data: Data, options: Options) -> None:
+    """An augmentation that would do nothing is a mistake, not a setting."""
+    task = data.task
+    if options.augment != "none" and task.modality != "image":
+        raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
+    if options.augment in ("mixup", "cutmix") and task.kind != "single_label":
+        raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
+    if options.word_dropout and task.modality == "image":
+        raise ConfigurationError("word_dropout is for texts; for images there is augment.")
 
 
 def compare(
