@@ -161,9 +161,11 @@ def _as_trained(model: Any, run: str | Path) -> Backbone:
     artifact = Artifact.open(run)
     if artifact.task.modality != "image":
         raise ConfigurationError("a module for texts needs its tokenizer: model=headstart.load(module, tokenizer=…).")
-    told = artifact.preparation
+    told, options = artifact.preparation, artifact.base.options
+    if "features" in options:
+        raise ConfigurationError("this module was given with features=…: model=headstart.load(module, features=…).")
     kept = {name: tuple(told[key]) for name, key in (("image_size", "size"), ("mean", "mean"), ("std", "std"))}
-    return load(model, **kept)
+    return load(model, **{**options, **kept})
 
 
 def find_rate(

@@ -255,3 +255,29 @@ def test_a_data_set_in_memory(bert: Path, here: Path) -> None:
     found = headstart.compare(datasets.Dataset.from_list(rows), bert, out="run", **FAST)
     assert found.row("probe").status == "ok"
     assert json.loads((here / "run" / "configuration.json").read_text())["data"] == "Dataset"
+
+
+def test_a_method_whose_training_breaks_is_told_in_its_row(
+    bert: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.evaluate import bench
+
+    plain = bench.adapted
+
+    def broken(setting: Any, method: Any, *arguments: Any, **options: Any) -> Any:
+        if type(method).__name__ == "Lora":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore follows.")
+        return plain(setting, method, *arguments, **options)
+
+    monkeypatch.setattr(bench, "adapted", broken)
+    found = headstart.compare("reviews.csv", bert, out="run", **FAST)
+    assert found.row("lora").status == "failed: CUDA out of memory. Tried to allocate 2 GiB."
+    assert found.row("probe").status == "ok"
+    assert found.verdict.method == "probe"
+
+
+def test_a_setting_of_the_user_is_not_tuned(bert: Path, here: Path) -> None:
+    options = {**FAST, "methods": ["probe"], "trials": 3}
+    found = headstart.compare("reviews.csv", bert, out="run", settings={"penalty": 7}, **options)
+    assert found.row("probe").configuration["penalty"] == 7
+    assert len(found.row("probe").trials) == 1

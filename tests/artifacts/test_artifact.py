@@ -308,3 +308,14 @@ def test_an_export_leaves_the_backbone_as_it_was(tmp_path: Path) -> None:
     export_run(tmp_path / "model", tmp_path / "out", backbone=backbone)
     assert fingerprint(backbone.module) == backbone.fingerprint
     assert [name for name, _ in backbone.module.named_modules()] == before
+
+
+def test_a_live_base_with_another_pooling_is_refused(tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    base = make.save("bert", tmp_path / "base")
+    module, tokenizer = AutoModel.from_pretrained(base), AutoTokenizer.from_pretrained(base)
+    trained(tmp_path / "model", load(module, tokenizer=tokenizer, pooling="cls"))
+    with pytest.raises(ArtifactError, match="pooling=cls"):
+        Predictor(tmp_path / "model", backbone=load(module, tokenizer=tokenizer))
+    Predictor(tmp_path / "model", backbone=load(module, tokenizer=tokenizer, pooling="cls")).close()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.pooling import pool
 from headstart.backbones.preparation import ImagePreparation, TextPreparation
+from headstart.backbones.sites import is_norm
 from headstart.backbones.structure import find_ladder
 from headstart.core.errors import ModelError
 
@@ -44,6 +45,8 @@ def load_module(
 
     Raises `ModelError` where no features come out.
     """
+    given = {"pooling": pooling, "max_length": max_length, "blocks": blocks, "features": features and "given"}
+    options = {name: value for name, value in given.items() if value is not None}
     config = getattr(module, "config", None)
     if features is None and config is not None and hasattr(module, "get_input_embeddings"):
         from headstart.backbones.transformers import wrap
@@ -58,6 +61,7 @@ def load_module(
             blocks=blocks,
         )
         backbone.loader = loader
+        backbone.options.update(options)
         return backbone
     module.eval()
     preparing: Any
@@ -98,6 +102,7 @@ def load_module(
         modality="image" if tokenizer is None else "text",
         dimension=found.shape[1],
         pooling=pooling or "own",
+        options=options,
     )
 
 
@@ -158,7 +163,10 @@ def _take_off_classifier(module: nn.Module, run: Callable[[], Tensor]) -> None:
 
 
 def reset(module: nn.Module, seed: int) -> None:
-    """Fresh random values in place: every layer's own `reset_parameters`, N(0, 0.02²) for parameters outside layers."""
+    """Fresh random values in place: every layer's own `reset_parameters`, N(0, 0.02²) for parameters outside layers.
+
+    Norms without one begin as norms do, at scale 1 and shift 0: a `scratch` whose signal dies would be a weak control.
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for m in module.modules():
@@ -167,5 +175,8 @@ def reset(module: nn.Module, seed: int) -> None:
                     getattr(m, restart)()
                     break
             else:
-                for p in m.parameters(recurse=False):
-                    p.normal_(0.0, 0.02)
+                for name, p in m.named_parameters(recurse=False):
+                    if is_norm(m):
+                        p.fill_(1.0 if name == "weight" else 0.0)
+                    else:
+                        p.normal_(0.0, 0.02)

@@ -260,8 +260,12 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
             rungs.append(Rung(name, on_stream, parameters))
     assert sorted(n for r in rungs for n in r.parameters) == sorted(n for n, _ in root.named_parameters())
     blocks = {renumbered[i] for i, (name, _) in enumerate(groups) if name in chain and i in renumbered}
+    # A pooler whose output nobody reads is no place for a method: what it put there would change nothing.
+    idle = tuple(f"{u.path}." for _, units in groups for u in units if u.path and _is_idle(u, seen))
 
     def site_rung(path: str) -> int | None:
+        if f"{path}.".startswith(idle):
+            return None
         rung = _rung_of(place, f"{path}.")
         return None if rung is None else renumbered.get(rung)
 
@@ -286,6 +290,11 @@ def _unrun(unit: Unit, seen: Observation | None, index: int, count: int) -> int:
     if seen is None or unit.path in seen.first or not _size(unit.module):
         return index
     return 0 if seen.influences(unit.module) else count - 1
+
+
+def _is_idle(unit: Unit, seen: Observation | None) -> bool:
+    """Whether the unit has no part in the features, though it may run."""
+    return seen is not None and bool(_size(unit.module)) and not seen.influences(unit.module)
 
 
 def _on_stream(unit: Unit, seen: Observation | None) -> bool:

@@ -12,6 +12,7 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, p
 
     Examples are shuffled, sorted by length within pools of `pool * batch_size`, cut into batches of exactly
     `batch_size` (the last may be smaller), and the batches are shuffled. The same (seed, epoch) gives the same list.
+    One example left over takes a companion from the batch before it: a batch norm has no statistics of one value.
 
     lengths: [n] tokens of each example. pool: batches a pool; 1 gives plain random batches.
     Raises `ValueError` for a batch size or pool below 1.
@@ -24,7 +25,10 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, p
     width = pool * batch_size
     pools = [order[at : at + width] for at in range(0, len(order), width)]
     order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools]) if pools else order
-    batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+    edges = list(range(0, len(order), batch_size))
+    if len(edges) > 1 and batch_size > 2 and len(order) - edges[-1] == 1:
+        edges[-1] -= 1
+    batches = [order[at:end] for at, end in zip(edges, [*edges[1:], len(order)])]
     return [batches[at] for at in rng.permutation(len(batches))]
 
 

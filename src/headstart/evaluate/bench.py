@@ -118,6 +118,9 @@ class Bench:
             runs = [self.train_once(name, chosen, seed) for seed in seeds]
         except MethodError as error:
             return Row(name, f"not applicable: {error}", self.metric.name, control=method.control), []
+        except (RuntimeError, ValueError) as error:  # the model's own code, or a GPU without room: others may still run
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            return Row(name, f"failed: {reason}", self.metric.name, fields_of(method), control=method.control), []
         record = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in trials]
         if any(run.status != "ok" for run in runs):
             status = next(run.status for run in runs if run.status != "ok")
