@@ -72,16 +72,20 @@ class Predictor:
         self._stack.close()
 
     def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
-        """Scores before softmax, [n, outputs]."""
-        out = []
+        """Scores before softmax, [n, outputs], in the order of the inputs; texts of like length go together."""
+        order = list(range(len(inputs)))
+        if self.backbone.modality == "text":
+            order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
+        out = torch.empty(len(inputs), self.artifact.task.outputs)
         with torch.no_grad():
             for start in range(0, len(inputs), batch_size):
-                batch = prepared(self.backbone, inputs[start : start + batch_size])
+                places = order[start : start + batch_size]
+                batch = prepared(self.backbone, [inputs[i] for i in places])
                 batch = {name: value.to(self.compute.device) for name, value in batch.items()}
                 with self.compute.autocast():
                     features = self.backbone.features(batch, self.plan.reads)
-                out.append(self.model.head(features.float()).cpu())
-        return torch.cat(out) if out else torch.empty(0, self.artifact.task.outputs)
+                out[places] = self.model.head(features.float()).cpu()
+        return out
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """Probabilities or values, [n, outputs]."""
