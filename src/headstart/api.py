@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart import __version__
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ConfigurationError, HeadstartError, unknown
 from headstart.core.fields import configured, converted
@@ -95,7 +96,11 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
     backbone = _backbone(model, examples, _only(options, LOAD))
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
-    open_run(folder, configuration, {"data": examples.record.fingerprint, "model": backbone.fingerprint}, resume)
+    inputs = {
+        "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
+        "device": str(computing.device), "precision": computing.precision, "headstart": __version__,
+    }  # fmt: skip
+    open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
     try:

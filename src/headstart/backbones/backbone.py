@@ -102,6 +102,11 @@ class Backbone:
     def __repr__(self) -> str:
         return f"Backbone({self.source!r}, {self.kind}, {self.parameters:,} parameters, {len(self.ladder)} rungs)"
 
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(str(self))}</pre>"
+
     def __str__(self) -> str:
         from headstart.backbones.drawing import draw
 

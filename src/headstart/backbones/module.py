@@ -98,7 +98,7 @@ def load_module(
         reinitialise=reinitialise or reset,
         source=source,
         loader=loader,
-        kind="recurrent" if ladder.sites_of("recurrent") else "module",
+        kind="recurrent" if ladder.sites_of("recurrent") else "vit" if ladder.sites_of("attention") else "module",
         modality="image" if tokenizer is None else "text",
         dimension=found.shape[1],
         pooling=pooling or "own",

@@ -101,10 +101,17 @@ class Adaptation:
             for path in rung.modules:
                 self.module.backbone.get_submodule(path).eval()
         for child in self.module.modules():
-            if isinstance(child, nn.modules.batchnorm._BatchNorm) and not any(
-                p.requires_grad for p in child.parameters()
-            ):
-                child.eval()  # a norm that does not train keeps the statistics it was trained with
+            if isinstance(child, nn.modules.batchnorm._BatchNorm) and self._keeps_statistics(child):
+                child.eval()
+
+    def _keeps_statistics(self, norm: nn.Module) -> bool:
+        """A norm that does not train keeps the statistics it was trained with; so does every one under a solved head,
+
+        which was solved for the features that these statistics give.
+        """
+        parameters = list(norm.parameters())
+        solved_for = self.plan.head_start == "convex"
+        return solved_for or bool(parameters and not any(p.requires_grad for p in parameters))
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         batch, targets = moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)

@@ -86,6 +86,11 @@ class Cache:
     def begin(self) -> None:
         """A run begins that will be charged for what it finds here."""
         self._found.clear()
+        self.notes.clear()  # of this run
+
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def charge(self) -> float:
         """Seconds that earlier runs spent on states which this run has used: alone, it would have spent them itself."""
@@ -98,11 +103,10 @@ class Cache:
         if cut == len(self.backbone.ladder):
             return True
         if cut not in self._reasons:
-            reason = self._cut(cut).check(_samples(feed, self.compute))
-            self._reasons[cut] = reason
-            if reason:
-                self.notes.append(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
-        return self._reasons[cut] is None
+            self._reasons[cut] = self._cut(cut).check(_samples(feed, self.compute))
+        if reason := self._reasons[cut]:
+            self._say(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
+        return reason is None
 
     def features(
         self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int, reads: Reads = "top"
@@ -136,6 +140,8 @@ class Cache:
         store = self._stores.get(key)
         self._found.setdefault(key, store.seconds if store else 0.0)
         if key in self._stores:
+            if store is None:
+                self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return store
         start = time.perf_counter()
         batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
@@ -175,11 +181,11 @@ class Cache:
         dtype = torch.float32 if state.dim() == 2 else self.compute.dtype
         total = int(offsets[-1]) * size
         if self._bytes + total * dtype.itemsize > self.limit_bytes:
-            self.notes.append(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
+            self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return None
         file = self._path / f"{number}.states"
         if not _reserved(file, total * dtype.itemsize):
-            self.notes.append(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
+            self._say(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
             return None
         self._bytes += total * dtype.itemsize
         values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)

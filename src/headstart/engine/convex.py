@@ -20,7 +20,7 @@ def solve(features: Tensor, targets: Tensor, task: Task, penalty: float, head: n
     x = features.double()  # [n, D]
     mean = x.mean(0) if head.bias is not None else torch.zeros_like(x[0])
     std = (x - mean).square().mean(0).sqrt()
-    std = torch.where(std > 1e-8, std, torch.ones_like(std))
+    std = torch.where(std > 1e-6 * std.median(), std, torch.ones_like(std))  # a constant feature says nothing
     z = ((x - mean) / std).float()  # features come from bf16 or fp32 passes: single precision keeps all they hold
     n, outputs = len(z), task.outputs
     y = targets if task.kind == "single_label" else targets.double()

@@ -90,7 +90,22 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             states = {"model": _weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
             checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
 
+    def judge(at: int, mean: float | None, rate: float) -> None:
+        """A point of the curve; the weights are kept where they are the best so far."""
+        nonlocal best
+        evaluation = job.evaluate(max(0, at - 1) / total)
+        if evaluation and not math.isfinite(evaluation.loss):  # statistics of norms may break where no loss does
+            raise Diverged(f"diverged: the validation loss was {evaluation.loss:g} after step {at} of {total}")
+        value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
+        trace.curve.append(Point(at / per_epoch, at, mean, held_out, value, rate))
+        if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
+            best = _weights(job.module, names)
+            trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
+            trace.best_score = evaluation.score if evaluation else 0.0
+
     try:
+        if step == 0 and job.plan.head_start == "convex":
+            judge(0, None, 0.0)  # the solved head is a candidate itself
         while step < total and not (step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)):
             epoch = step // per_epoch
             for micros in job.steps(epoch, step - epoch * per_epoch):
@@ -130,17 +145,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             trace.steps = step
             if step % per_epoch:  # stopped inside an epoch
                 break
-            evaluation = job.evaluate((step - 1) / total)
+            judge(step, statistics.fmean(trace.losses[-per_epoch:]), rate)
             phase = None  # evaluation changed the modes
-            if evaluation and not math.isfinite(evaluation.loss):  # statistics of norms may break where no loss does
-                raise Diverged(f"diverged: the validation loss was {evaluation.loss:g} after step {step} of {total}")
-            value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
-            mean = statistics.fmean(trace.losses[-per_epoch:])
-            trace.curve.append(Point(step / per_epoch, step, mean, held_out, value, rate))
-            if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
-                best = _weights(job.module, names)
-                trace.best_epoch, trace.best_value, trace.best_loss = step / per_epoch, value, held_out
-                trace.best_score = evaluation.score if evaluation else 0.0
             if checkpoint and checkpoint.due:
                 keep(step)
             if budget.steps is not None and step >= budget.steps:

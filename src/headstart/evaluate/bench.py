@@ -58,6 +58,7 @@ class Run(Record):
     best_epoch: float | None
     curve: tuple[Point, ...] = ()
     artifact_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -155,6 +156,7 @@ class Bench:
                 for run, found in zip(runs, predictions)
             ),
             trials=tuple(record),
+            notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
         )
         self.progress.say(f"{name:<15} {time.perf_counter() - begun:6.1f} s")
         return row, predictions
@@ -230,6 +232,7 @@ class Bench:
             trained_share=done.trained_share,
             best_epoch=trace.best_epoch,
             curve=tuple(trace.curve),
+            notes=tuple(self.cache.notes),
         )
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:

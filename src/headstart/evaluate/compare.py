@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,6 @@ def compare(
         pending = [Row(n, "not run", bench.metric.name, control=m.control)
                    for n, m in methods.items() if n not in {r.method for r in rows}]  # fmt: skip
         full = rows_with_differences([*rows, *pending], predictions, bench.metric, labels=task.labels)
-        full = tuple(replace(r, notes=tuple(bench.cache.notes)) if r.status == "ok" and not r.control else r
-                     for r in full)  # fmt: skip
         done = any(row.status == "ok" for row in rows)
         finding = verdict(full, bench.metric, test_size=len(data.test)) if done else Verdict(
             None, "No method has finished, so there is no verdict.")  # fmt: skip

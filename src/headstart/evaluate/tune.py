@@ -24,33 +24,32 @@ class Outcome:
 def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Method], Outcome]) -> Method:
     """The best of at most `trials` configurations, by coordinate search from the method's own values.
 
-    Along each axis it steps up, or else down, as long as validation improves; when no axis helps any more, steps are
-    halved (in logarithm), twice at most. The same configuration is never run twice.
+    It steps up along each axis as long as validation improves, then down along those where that did not help, so that
+    few trials look at every axis; when none helps any more, steps are halved (in logarithm), twice at most. The same
+    configuration is never run twice.
     """
     seen = {method: run(method)}
     best = method
 
-    def better(axis: Axis, up: bool, finer: int) -> bool:
+    def climb(axis: Axis, up: bool, finer: int) -> bool:
+        """Steps in one direction for as long as it helps; whether it did at all."""
         nonlocal best
-        moved = axis.neighbours(getattr(best, axis.name), finer)[0 if up else 1]
-        candidate = replace(best, **{axis.name: moved})
-        if candidate in seen or len(seen) >= trials:
-            return False
-        seen[candidate] = run(candidate)
-        if seen[candidate].order <= seen[best].order:
-            return False
-        best = candidate
-        return True
+        start = best
+        while len(seen) < trials:
+            moved = axis.neighbours(getattr(best, axis.name), finer)[0 if up else 1]
+            candidate = replace(best, **{axis.name: moved})
+            if candidate in seen:
+                break
+            seen[candidate] = run(candidate)
+            if seen[candidate].order <= seen[best].order:
+                break
+            best = candidate
+        return best is not start
 
     for finer in range(3):
         gained = True
         while gained and len(seen) < trials:
-            gained = False
-            for axis in axes:
-                for up in (True, False):
-                    climbed = False
-                    while better(axis, up, finer):
-                        climbed = gained = True
-                    if climbed:
-                        break
+            stuck = [axis for axis in axes if not climb(axis, True, finer)]
+            fell = [climb(axis, False, finer) for axis in stuck]
+            gained = len(stuck) < len(axes) or any(fell)
     return best
