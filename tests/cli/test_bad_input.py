@@ -287,7 +287,7 @@ class TestPredict:
     def test_a_base_that_has_gone_or_changed(self, run: Path) -> None:
         place = run / "model" / "artifact.json"
         told = json.loads(place.read_text())
-        place.write_text(json.dumps({**told, "base": {**told["base"], "reload": str(run / "gone")}}))
+        place.write_text(json.dumps({**told, "base": {**told["base"], "reload": str(run / "gone"), "source": "gone"}}))
         call("predict", run, "a").refused("gone")
         place.write_text(json.dumps({**told, "base": {**told["base"], "fingerprint": "0" * 32}}))
         call("predict", run, "a").refused("is not the one this artifact was trained on")

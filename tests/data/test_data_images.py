@@ -58,7 +58,7 @@ def test_every_mode_gives_rgb(mode: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", bytes(1_000), image(0)[:600], b"<svg/>"])
 def test_broken_images_are_named_errors(data: bytes) -> None:
-    with pytest.raises(DataError, match="can't be decoded"):
+    with pytest.raises(DataError, match="can't be decoded|is no image"):
         decode(data)
 
 

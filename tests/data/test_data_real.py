@@ -36,7 +36,7 @@ def test_sst2(shared: Path) -> None:
 def test_cifar10(shared: Path) -> None:
     data = read(shared / "image" / "cifar10" / "test.parquet", workers=2)
     assert data.task.modality == "image"
-    assert [s.size for s in data.record.splits] == [6_500, 1_500, 2_000]
+    assert [s.size for s in data.record.splits] == [7_500, 500, 2_000]
     assert set(data.record.splits[2].class_counts.values()) == {200}
     assert decode(data.train.inputs([5])[0]).size == (32, 32)  # type: ignore[arg-type]
 
