@@ -29,7 +29,7 @@ def table(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"| {row['method']}{' (control)' if row['control'] else ''} "
             f"| {100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] | {difference} "
-            f"| {100 * row['trained_share']:.2g} % | {row['train_seconds']:.1f} | {rate} |"
+            f"| {100 * row['trained_share']:.3g} % | {row['train_seconds']:.1f} | {rate} |"
         )
     peer = result.get("peer")
     if peer:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.fresh import refill
 from headstart.backbones.image_preparation import INTERPOLATIONS, ImagePreparation
 from headstart.backbones.structure import find_ladder
 from headstart.core.errors import ModelError, suggestion, unknown
@@ -215,13 +216,7 @@ def _preparation(module: nn.Module, image_size: int | None) -> ImagePreparation:
 
 def reinitialise(module: nn.Module, seed: int) -> None:
     """Fresh random values in place: each layer's own initialisation, then the architecture's."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = _like(module)
-    state = fresh.state_dict()
-    with torch.no_grad():
-        for name, value in module.state_dict().items():
-            value.copy_(state[name])
+    refill(module, lambda: _like(module), seed)
 
 
 def _like(module: nn.Module) -> nn.Module:

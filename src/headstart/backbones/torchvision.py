@@ -15,6 +15,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.fresh import refill
 from headstart.backbones.module import load_module
 from headstart.backbones.preparation import ImagePreparation
 from headstart.core.errors import ModelError, suggestion
@@ -126,9 +127,4 @@ def _preparation(name: str, written: dict[str, Any] | None, image_size: int | No
 
 def _reinitialise(name: str, arguments: dict[str, Any], module: nn.Module, seed: int) -> None:
     """Fresh random values in place, from a new model of the same architecture."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = _build(name, **arguments).state_dict()
-    with torch.no_grad():
-        for key, value in module.state_dict().items():
-            value.copy_(fresh[key])
+    refill(module, lambda: _build(name, **arguments), seed)

@@ -8,16 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from headstart.backbones.fresh import refill
+
 
 def reinitialise(module: nn.Module, seed: int) -> None:
     """Fresh random values in place, as the architecture prescribes, by building it anew from its configuration."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = _like(module)
-    state = fresh.state_dict()
-    with torch.no_grad():
-        for name, value in module.state_dict().items():
-            value.copy_(state[name])
+    refill(module, lambda: _like(module), seed)
 
 
 def _like(module: nn.Module) -> nn.Module:
