@@ -15,8 +15,9 @@ from headstart.core.files import replacing_folder
 
 
 def export_run(
-    run: str | Path, out: str | Path, *, backbone: Backbone | None = None, trust_remote_code: bool = False
-) -> str:
+    run: str | Path, out: str | Path, *, backbone: Backbone | None = None, source: str | None = None,
+    trust_remote_code: bool = False,
+) -> str:  # fmt: skip
     """Writes the folder `out`, which must not exist or be empty; returns a line that says how to load it.
 
     Raises `ModelError` where the library has no class for this model, `ArtifactError` where the checkpoint, read
@@ -25,7 +26,9 @@ def export_run(
     place = Path(out)
     if place.exists() and (place.is_file() or any(place.iterdir())):
         raise ConfigurationError(f"{place} exists and is not empty; choose a new folder. Nothing was changed there.")
-    predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32", trust_remote_code=trust_remote_code)
+    predictor = Predictor(
+        run, backbone=backbone, source=source, device="cpu", precision="fp32", trust_remote_code=trust_remote_code
+    )
     try:
         return _exported(predictor, place)
     finally:

@@ -32,17 +32,20 @@ class Prediction:
 class Predictor:
     """Loads the base once and keeps the artifact's changes on it until it is closed.
 
+    source: where the base lies now, a folder or a hub name, if not where it was in training.
     Raises `ArtifactError` where the folder is no artifact, its weights do not fit, or the base is another one.
     """
 
     def __init__(
-        self, folder: str | Path, *, backbone: Backbone | None = None, device: str | None = None,
-        precision: str | None = None, trust_remote_code: bool = False,
+        self, folder: str | Path, *, backbone: Backbone | None = None, source: str | None = None,
+        device: str | None = None, precision: str | None = None, trust_remote_code: bool = False,
     ) -> None:  # fmt: skip
         from headstart.backbones.load import load
 
         self.artifact = Artifact.open(folder)
         base = self.artifact.base
+        if backbone is None and source is not None:
+            backbone = load(source, **base.options, trust_remote_code=trust_remote_code)
         if backbone is None:
             if base.reload is None:
                 raise ArtifactError(

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", metavar="FILE", help="A .csv or .jsonl file [default: standard output]")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: found]")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV")
+@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
 def command(
-    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, device: str | None,
-    trust_remote_code: bool,
+    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, model: str | None,
+    device: str | None, trust_remote_code: bool,
 ) -> None:  # fmt: skip
     """Label INPUTS with the model of RUN: texts, image files, folders of images, or CSV, TSV, JSONL, Parquet files.
 
@@ -41,7 +42,7 @@ def command(
     if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
         raise ConfigurationError(f"--out {out}: give a file that ends in .csv or .jsonl.")
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
-        predictor = Predictor(run, device=device, trust_remote_code=trust_remote_code)
+        predictor = Predictor(run, source=model, device=device, trust_remote_code=trust_remote_code)
         task = predictor.artifact.task
         rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
         try:
