@@ -261,4 +261,7 @@ def _workers(data: Any, workers: int) -> dict[str, int]:
 
 
 def _name(data: Any) -> str:
-    return Path(data).stem if isinstance(data, (str, Path)) else "digits" if data is None else "data"
+    if data is None:
+        return "digits"
+    source = data.record.source if hasattr(data, "record") else data
+    return (Path(source).stem if isinstance(source, (str, Path)) else "") or "data"

@@ -162,3 +162,14 @@ def test_every_verdict_is_a_row_that_ran_and_is_not_worse(drawn, shuffle: random
         shuffle.shuffle(table)
         again = decide(*table)
         assert (again.method, again.reference) == (got.method, got.reference)
+
+
+def test_of_nearly_equal_times_the_smaller_method_and_never_a_time_instead_of_itself():
+    lora = row("lora", 0.96, 1.1, 0.0, 1.0, trained_parameters=330_000)
+    probe = row("probe", 0.97, 1.15, trained_parameters=5_400)
+    full = row("full", 0.96, 9.0, 0.0, 1.0, trained_parameters=100)
+    got = decide(probe, lora, full)
+    assert got.method == "probe"
+    other = decide(row("probe", 0.9, 1.12, 0.0, 1.0, trained_parameters=5_400), row("lora", 0.97, 1.1))
+    assert other.method == "probe"
+    assert "instead of" not in other.sentence

@@ -24,7 +24,7 @@ def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, An
     out: the folder that the user named; None for the next free `runs/NAME`. Raises `ConfigurationError` where it
     holds another run already, and `resume` is False or the configurations differ; nothing is overwritten.
     """
-    folder = Path(out) if out is not None else _free(Path("runs"), name, resume)
+    folder = Path(out) if out is not None else _free(Path("runs"), name, configuration if resume else None)
     try:
         return _checked(folder, configuration, resume)
     except OSError as error:
@@ -115,13 +115,15 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
     return value
 
 
-def _free(parent: Path, name: str, resume: bool) -> Path:
-    """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last that is not."""
+def _free(parent: Path, name: str, resumed: Mapping[str, Any] | None) -> Path:
+    """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last with this configuration."""
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-")[:80] or "run"
-    taken = None
-    number = 1
+    settled = json.loads(json.dumps(resumed))
+    taken, matching, number = None, None, 1
     while True:
         folder = parent / (stem if number == 1 else f"{stem}-{number}")
         if not os.path.lexists(folder):
-            return taken if resume and taken else folder
+            return (matching or taken or folder) if resumed is not None else folder
+        if resumed is not None and (folder / CONFIGURATION).is_file():
+            matching = folder if read_configuration(folder / CONFIGURATION) == settled else matching
         taken, number = folder, number + 1

@@ -23,7 +23,8 @@ def verdict(
 
     The best on validation among the methods that are not controls is the reference. A row is significantly worse
     where `p_adjusted` <= alpha and its `difference` lies in the worse direction; rows never tested against the
-    reference are left out. Of the others, controls included, the one with the least `train_seconds` is chosen, unless
+    reference are left out. Of the others, controls included, the one with the least `train_seconds` is chosen (of
+    nearly equal times, the one with fewer trained parameters), unless
     a trivial one is among them: then nothing was learned that this test can show.
 
     test_size: number of test examples, for the sentence.
@@ -38,7 +39,7 @@ def verdict(
     ok = [row for row in rows if _usable(row)]
     candidates = [row for row in ok if row is best or (_tested(row) and not worse(row, metric, alpha))]
     blind = [row for row in candidates if row.control and row.method in trivial]
-    chosen = min(blind or candidates, key=lambda row: _cost(row, best))
+    chosen = _cheapest(blind or candidates, best)
 
     if chosen is best:
         why = _why_best(best, [row for row in ok if not (row.control and row.method in trivial)], metric)
@@ -82,6 +83,17 @@ def _significant(row: Row, alpha: float) -> bool:
 def _gain(row: Row, metric: Metric) -> float:
     """The difference from the reference, positive where this row is better."""
     return (row.difference or 0.0) * (1 if metric.higher_is_better else -1)
+
+
+def _cheapest(rows: Sequence[Row], best: Row) -> Row:
+    """The least training time; of times that a busy machine could swap (a quarter, or a second), the fewest weights."""
+    least = min(_cost(row, best)[0] for row in rows)
+    near = [row for row in rows if _cost(row, best)[0] <= max(1.25 * least, least + 1.0)]
+    return min(near, key=lambda row: (_weights(row), _cost(row, best)))
+
+
+def _weights(row: Row) -> float:
+    return math.inf if row.trained_parameters is None else row.trained_parameters
 
 
 def _cost(row: Row, best: Row) -> tuple[float, bool]:
@@ -193,4 +205,5 @@ def _seconds_of(row: Row) -> str:
 def _instead(chosen: Row, best: Row) -> str:
     if chosen.train_seconds is None or best.train_seconds is None:
         return ""
-    return f" instead of {_seconds(best.train_seconds)}"
+    other = _seconds(best.train_seconds)
+    return "" if other == _seconds(chosen.train_seconds) else f" instead of {other}"

@@ -104,6 +104,8 @@ def _explanation(comparison: Comparison) -> list[str]:
         parts.append("> use this.")
     if any(row.control for row in comparison.rows):
         parts.append("~ control.")
+    if len(comparison.seeds) == 1 and len(comparison.rows) > 1:
+        parts.append("One seed: this tells two trained models apart, not two methods.")
     return _wrap(" ".join(parts))
 
 
