@@ -198,16 +198,6 @@ class Cut:
         return None
 
 
-def record(backbone: Backbone, rung: int, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Features and state of one batch; see `Cut.record`."""
-    return Cut(backbone, rung).record(batch)
-
-
-def resume(backbone: Backbone, rung: int, batch: Batch, state: Tensor) -> Tensor:
-    """Features from a state; see `Cut.resume`. It runs the whole forward once to learn shapes: keep a `Cut` instead."""
-    return Cut(backbone, rung).resume(batch, state)
-
-
 def check(backbone: Backbone, rung: int, batches: Sequence[Batch] | None = None) -> str | None:
     """None where the cut is exact, else the reason; see `Cut.check`."""
     return Cut(backbone, rung).check(batches)

@@ -91,10 +91,8 @@ class Bench:
         self.setting = Setting(
             backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
         )
-        self._frozen = Setting(
-            backbone, data.task, Feed("train:plain", data.train, backbone, workers=self.workers)
-            if self.train.fresh else self.train, self.validation, self.options, self.compute, self._score, self.cache,
-        )  # fmt: skip
+        plain = Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
+        self._frozen = replace(self.setting, train=plain)
 
     def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))
