@@ -91,7 +91,6 @@ def save(
 ) -> Artifact:  # fmt: skip
     """Writes the artifact's folder in one rename; raises `ResourceError` where it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
-    assert isinstance(model.head, nn.Linear)
     artifact = Artifact(
         method=method,
         configuration=configuration,
@@ -100,7 +99,7 @@ def save(
             backbone.source, backbone.loader, backbone.fingerprint, _lasting(backbone.reload), dict(backbone.options)
         ),
         preparation=backbone.preparation.to_json(),
-        head_bias=model.head.bias is not None,
+        head_bias=any(name.endswith("bias") for name, _ in model.head.named_parameters()),
         tensors=tuple(tensors),
         columns=columns,
         precision=precision,
@@ -132,14 +131,25 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
             f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
     method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
-    head = nn.Linear(backbone.width(method.head_reads), artifact.task.outputs, bias=artifact.head_bias)
+    weights = _weights(folder)
+    head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
+    _sized(head, weights)
     head.to(next(backbone.module.parameters()).device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
     with plan.applied(model, lambda module: None):
-        _fill(model, _weights(folder), {*artifact.tensors, *kept_tensors(model, plan, backbone)})
+        _fill(model, weights, {*artifact.tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
         yield artifact, model, plan
+
+
+def _sized(head: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Gives the head's buffers the sizes they had: one that keeps examples is as large as these are many."""
+    for name, buffer in list(head.named_buffers()):
+        value = weights.get(f"head.{name}")
+        if value is not None and value.dim() == buffer.dim():
+            owner, _, last = name.rpartition(".")
+            setattr(head.get_submodule(owner), last, torch.zeros_like(value))
 
 
 def _weights(folder: str | Path) -> dict[str, Tensor]:

@@ -39,11 +39,15 @@ def _exported(predictor: Predictor, place: Path) -> str:
     task, base = predictor.artifact.task, predictor.backbone
     if predictor.plan.reads != "top":
         raise ModelError(
-            "this probe's head reads the features of every rung, and no library's own classifier does. To export a "
+            "this head reads the features of every rung, and no library's own classifier does. To export a "
             "probe, train it on the top rung: headstart fit … --method probe --set reads=top. Nothing was written."
         )
     merge(predictor.model.backbone)
-    assert isinstance(predictor.model.head, nn.Linear)
+    if not isinstance(predictor.model.head, nn.Linear):
+        raise ModelError(
+            f"{predictor.artifact.method} has a head of its own ({type(predictor.model.head).__name__}), which no "
+            "library's classifier can hold; serve it with headstart. Nothing was written."
+        )
     with replacing_folder(place) as temporary:
         export(base, predictor.model.head, task.labels, task.kind, temporary)
     if base.loader == "transformers":

@@ -63,17 +63,19 @@ class Backbone:
 
     def width(self, reads: Reads) -> int:
         """How many features a head gets."""
-        return self.dimension if reads == "top" else self._all_levels
+        return self.dimension if reads == "top" else sum(self.level_widths)
 
     @cached_property
-    def _all_levels(self) -> int:
+    def level_widths(self) -> tuple[int, ...]:
+        """Sizes of the pooled features of each level, in the order of `features(batch, "all")`."""
         from headstart.backbones.cutting import probes
+        from headstart.backbones.levels import pooled_levels
 
         modes = {m: m.training for m in self.module.modules()}
         self.module.eval()  # in training mode a look would move the statistics of batch norms
         try:
             with torch.no_grad():
-                return self.features(probes(self)[0], "all").shape[1]
+                return tuple(level.shape[1] for level in pooled_levels(self, probes(self)[0]))
         finally:
             for m, mode in modes.items():
                 m.training = mode

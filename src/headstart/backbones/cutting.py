@@ -83,7 +83,8 @@ class Cut:
                 if stop:
                     raise _Reached
 
-        hook = self._module.get_submodule(self._entry or "").register_forward_pre_hook(keep, with_kwargs=True)
+        entry = self._module.get_submodule(self._entry or "")
+        hook = entry.register_forward_pre_hook(keep, with_kwargs=True, prepend=True)
         try:
             yield kept
         finally:
@@ -156,7 +157,9 @@ class Cut:
             restore()  # from here on a layer shared with the lower rungs runs for real
             return _with_first(args, kwargs, state)
 
-        hook = self._module.get_submodule(self._entry or "").register_forward_pre_hook(enter, with_kwargs=True)
+        # before whatever a method put beside the entry: what is kept is the base's own state
+        entry = self._module.get_submodule(self._entry or "")
+        hook = entry.register_forward_pre_hook(enter, with_kwargs=True, prepend=True)
         try:
             for path in self._lower:
                 module = self._module.get_submodule(path)

@@ -18,7 +18,12 @@ from headstart.backbones.pooling import pool
 
 
 def levels(backbone: Backbone, batch: Batch) -> Tensor:
-    """[B, sum of D_k]: the state entering each rung above the first, pooled, and the backbone's own pooled features.
+    """[B, sum of D_k]: the levels side by side."""
+    return torch.cat(pooled_levels(backbone, batch), dim=1)
+
+
+def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
+    """[B, D_k] each: the state entering each rung above the first, pooled, and the backbone's own pooled features.
 
     States [B, T, D] are averaged over real tokens, pictures [B, C, H, W] (or [B, H, W, C]) over their area, [B, D]
     are taken as they are. Rungs that are not called with a tensor are left out.
@@ -44,7 +49,7 @@ def levels(backbone: Backbone, batch: Batch) -> Tensor:
     finally:
         for hook in hooks:
             hook.remove()
-    return torch.cat([*(kept[name] for name, _ in entries if name in kept), top.float()], dim=1)
+    return [*(kept[name] for name, _ in entries if name in kept), top.float()]
 
 
 def _pooled(state: Tensor, mask: Tensor | None) -> Tensor:

@@ -17,7 +17,6 @@ from headstart.cli.options import LOAD, pairs
 @LOAD
 def command(model: str, method: str | None, settings: tuple[str, ...], random: bool, **options: Any) -> None:
     """Draw the ladder of MODEL: rungs, sizes, and with --method what trains and where it is cut."""
-    from torch import nn
 
     from headstart import api
     from headstart.backbones.drawing import draw
@@ -26,5 +25,5 @@ def command(model: str, method: str | None, settings: tuple[str, ...], random: b
 
     chosen = configured(METHODS[method], pairs(settings), method) if method else None
     backbone = api.load(model, weights=not random, **{k: v for k, v in options.items() if v is not None})
-    plan = chosen.attach(backbone, nn.Linear(backbone.width(chosen.head_reads), 2)) if chosen else None
+    plan = chosen.attach(backbone, chosen.head(backbone, 2, bias=True)) if chosen else None
     click.echo(draw(backbone, plan))

@@ -15,7 +15,7 @@ from headstart.core.progress import Progress
 from headstart.core.seeds import derive
 from headstart.data.task import Task
 from headstart.engine import convex
-from headstart.engine.adaptation import Adaptation, Score
+from headstart.engine.adaptation import Adaptation, Score, linear_of
 from headstart.engine.cache import Cache, all_features
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
@@ -70,11 +70,11 @@ class Adapted:
         return self.trained_parameters / sum(p.numel() for p in self.model.parameters())
 
 
-def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Linear:
-    """A linear head with PyTorch's default initialisation under this seed."""
+def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Module:
+    """The method's head, initialised under this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "head"))
-        return nn.Linear(backbone.width(method.head_reads), task.outputs, bias=backbone.head_bias or method.needs_bias)
+        return method.head(backbone, task.outputs, bias=backbone.head_bias or method.needs_bias)
 
 
 @contextlib.contextmanager
@@ -115,8 +115,12 @@ def adapted(
 
 def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None) -> Trace:
     plan, head = job.plan, job.module.head
-    assert isinstance(head, nn.Linear)
     targets = setting.train.targets.to(setting.compute.device)
+    if plan.solver == "head":
+        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
+        head.solve(features, targets, setting.task.kind)  # type: ignore[operator]
+        return _evaluated(job)
+    head = linear_of(head)
     if plan.solver == "prior":
         convex.prior(targets, setting.task, head)
         return _evaluated(job)

@@ -56,8 +56,7 @@ class Adaptation:
         Steps of AdamW have the size of the learning rate: in the units of prices or years they would never arrive.
         solved: whether the head gives the targets already and goes on doing so, in these units.
         """
-        head, targets = self.module.head, self.train.targets
-        assert isinstance(head, nn.Linear)
+        head, targets = linear_of(self.module.head), self.train.targets
         if self.task.kind != "regression" or len(targets) < 2:
             return
         # a head without biases can't put a centre back
@@ -71,8 +70,7 @@ class Adaptation:
 
     def settle(self) -> None:
         """Puts centre and spread into the head, which then gives the targets themselves."""
-        head = self.module.head
-        assert isinstance(head, nn.Linear)
+        head = linear_of(self.module.head)
         with torch.no_grad():
             head.weight.mul_(self.spread)
             if head.bias is not None:
@@ -156,3 +154,10 @@ class Adaptation:
         loss = float(task_loss(self.task, scores, self.validation.targets)) / len(self.validation)
         value, score = self.score(probabilities(self.task, scores).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score)
+
+
+def linear_of(head: nn.Module) -> nn.Linear:
+    """The head's last layer: the head itself, or its `linear`."""
+    linear = getattr(head, "linear", head)
+    assert isinstance(linear, nn.Linear)
+    return linear

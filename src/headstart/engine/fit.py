@@ -199,7 +199,7 @@ def _check_applied(job: Job, active: tuple[Group, ...]) -> None:
     idle = [
         edit.path
         for edit in job.plan.edits
-        if any(n.startswith(f"{edit.path}.") and parameters[n].grad is None for n in trained)
+        if any(n.startswith(f"{edit.place}.") and parameters[n].grad is None for n in trained)
     ]
     if idle:
         raise MethodError(

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from torch import nn
-
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, MethodError, unknown
 from headstart.core.fields import configured
@@ -53,7 +51,7 @@ def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
     reasons = {}
     for name, method in methods.items():
         try:
-            method.attach(backbone, nn.Linear(backbone.width(method.head_reads), 2))
+            method.attach(backbone, method.head(backbone, 2, bias=True))
         except MethodError as error:
             if method != METHODS[name]():
                 raise

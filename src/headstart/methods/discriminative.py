@@ -27,6 +27,6 @@ class Discriminative(GradientMethod):
     factor: float = 2.6
     "by how much the learning rate falls from one rung to the next below"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone, factor=self.factor), head_group(backbone, head))
         return self.plan(backbone, groups)

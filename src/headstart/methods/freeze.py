@@ -38,7 +38,7 @@ class Freeze(GradientMethod):
             )
         return depth
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone, lowest=self.depth(backbone)), head_group(backbone, head))
         return self.plan(backbone, groups)
 

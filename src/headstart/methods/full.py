@@ -19,6 +19,6 @@ class Full(GradientMethod):
 
     summary: ClassVar[str] = "every weight trains"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
         return self.plan(backbone, groups)

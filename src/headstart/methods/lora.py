@@ -46,7 +46,7 @@ class Lora(GradientMethod):
     """where: auto (linear or conv, whichever holds more weights), linear, attention, feedforward, conv, all, or
     patterns of module paths such as *.query,*.value"""
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.rank < 1:
             raise MethodError(f"lora: rank is {self.rank}, but has to be at least 1.")
         if not 0 <= self.dropout < 1:

@@ -25,6 +25,6 @@ class LpFt(GradientMethod):
     penalty: float = 30.0
     "strength of the L2 penalty with which the head is solved first"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
         return self.plan(backbone, groups, head_start="convex", penalty=self.penalty)

@@ -21,5 +21,5 @@ class Majority(Method):
     needs_bias: ClassVar[bool] = True
     summary: ClassVar[str] = "control: the most frequent class, whatever the input"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         return Plan(groups=(head_group(backbone, head),), solver="prior")

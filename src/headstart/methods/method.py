@@ -50,7 +50,11 @@ class Method:
         """What the head gets; its size follows from this."""
         return "top"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
+        """A new head on what it reads of the backbone: linear, unless the method brings its own."""
+        return nn.Linear(backbone.width(self.head_reads), outputs, bias=bias)
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         """The plan. Raises `MethodError` where the backbone lacks what the method needs."""
         raise MethodError(f"{type(self).__name__} does not say how it attaches")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -23,12 +23,53 @@ class Model(nn.Module):
         self.head = head
 
 
+class Beside(nn.Module):
+    """What an edit adds to a module that stays in its place: it may change what goes in and what comes out."""
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with which the module is called."""
+        return args, kwargs
+
+    def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        """What the call returns; `args` and `kwargs` are those that the module got."""
+        return output
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.before(args, kwargs)
+
+    def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        return self.after(args, kwargs, output)
+
+
 @dataclass(frozen=True)
 class Edit:
-    """Puts `build(module at path)` in the place of the module at `path`."""
+    """Puts `build(module at path)` in the place of the module at `path`; with a `name`, beside it.
+
+    With a name the module stays, keeps its type, its attributes and the names of its parameters, and gets what was
+    built, a `Beside`, as a child of this name. Several edits at one path act in the order of the plan.
+    """
 
     path: str
     build: Callable[[nn.Module], nn.Module]
+    name: str = ""
+
+    @property
+    def place(self) -> str:
+        """The path of what was built."""
+        return f"{self.path}.{self.name}" if self.name else self.path
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A term of the loss that holds the model near its base.
+
+    weights: `strength/2 ||w - w_0||^2 + head/2 ||v||^2` over trained weights w of the backbone and v of the head.
+    features: `strength/2 mean_d (f_d(x) - f0_d(x))^2`, averaged over the examples: pooled features against the base's.
+    """
+
+    kind: Literal["weights", "features"]
+    strength: float
+    head: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,12 +113,19 @@ class Schedule:
 class Plan:
     """What trains, how and when. Making a plan changes nothing; `applied` does, for as long as its context lasts.
 
+    edits: what is put into the model or beside its modules.
     reads: what the head gets, the pooled features at the top or those of all rungs.
     solver: `gradient` for the training loop, `convex` for a head solved to convergence on frozen features,
-        `prior` for the majority class.
+        `prior` for the majority class, `head` for a head that solves itself: `head.solve(features, targets, kind)`,
+        `soup` for an average of what other trainings of the comparison have reached.
+    loss: `task`, or `contrastive` for pairs within a batch, after which the head is solved on what was learned.
     head_start: where the head begins: at random, or solved like the probe's (LP-FT).
     fresh: the backbone begins with random weights (the control `scratch`).
     penalty: strength of the L2 penalty of the convex head, on standardised features.
+    penalties: what holds the model near its base.
+    interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
+    stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
+    batch_size: examples a step where the method needs other than the run's.
     """
 
     groups: tuple[Group, ...]
@@ -87,10 +135,15 @@ class Plan:
     timeline: tuple[Phase, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     reads: Reads = "top"
-    solver: Literal["gradient", "convex", "prior"] = "gradient"
+    solver: Literal["gradient", "convex", "prior", "head", "soup"] = "gradient"
+    loss: Literal["task", "contrastive"] = "task"
     head_start: Literal["random", "convex"] = "random"
     penalty: float = 1.0
+    penalties: tuple[Penalty, ...] = ()
+    interpolation: tuple[float, ...] = ()
     fresh: bool = False
+    stretch: float = 1.0
+    batch_size: int | None = None
 
     def active(self, fraction: float) -> tuple[Group, ...]:
         """The groups that train at this fraction of the steps."""
@@ -118,7 +171,7 @@ class Plan:
         """
         flags = {name: p.requires_grad for name, p in model.named_parameters()}
         modes = {name: m.training for name, m in model.named_modules()}
-        originals: dict[str, nn.Module] = {}
+        placed: list[tuple[Edit, nn.Module]] = []
         trained = set(self.trained())
         kept = {
             name: value.detach().clone()
@@ -131,8 +184,13 @@ class Plan:
                     raise MethodError("this backbone's loader can't give it random weights, so `scratch` can't run")
                 reinitialise(model.backbone)
             for edit in self.edits:
-                originals[edit.path] = model.get_submodule(edit.path)
-                _place(model, edit.path, edit.build(originals[edit.path]))
+                module = model.get_submodule(edit.path)
+                built = edit.build(module)
+                placed.append((edit, module))
+                if edit.name:
+                    put_beside(module, edit.name, built)
+                else:
+                    _place(model, edit.path, built)
             parameters = dict(model.named_parameters())
             if missing := sorted(trained - set(parameters)):
                 raise MethodError(f"the plan trains parameters that do not exist: {', '.join(missing[:5])}")
@@ -140,8 +198,11 @@ class Plan:
                 parameter.requires_grad_(name in trained)
             yield model
         finally:
-            for path in reversed(originals):
-                _place(model, path, originals[path])
+            for edit, module in reversed(placed):
+                if edit.name:
+                    take_off(module, edit.name)
+                else:
+                    _place(model, edit.path, module)
             with torch.no_grad():
                 for name, value in [*model.named_parameters(), *model.named_buffers()]:
                     if name in kept:
@@ -151,6 +212,32 @@ class Plan:
                 parameter.grad = None
             for name, module in model.named_modules():
                 module.training = modes[name]
+
+
+def put_beside(module: nn.Module, name: str, built: nn.Module) -> None:
+    """Makes `built` a child of the module and calls it around the module's own forward."""
+    assert isinstance(built, Beside), f"{type(built).__name__} stands beside a module and has to be a Beside"
+    assert not hasattr(module, name), f"{type(module).__name__} has a {name!r} already"
+    module.add_module(name, built)
+    built.train(module.training)
+    if type(built).before is not Beside.before:
+        module.register_forward_pre_hook(built._enter, with_kwargs=True)
+    if type(built).after is not Beside.after:
+        module.register_forward_hook(built._leave, with_kwargs=True)
+
+
+def take_off(module: nn.Module, name: str) -> None:
+    """The inverse of `put_beside`; also on a deep copy, whose hooks belong to the copied child."""
+    built = module.get_submodule(name)
+    delattr(module, name)
+    hooks: tuple[Any, ...] = (
+        module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs,
+        module._forward_hooks, module._forward_hooks_with_kwargs,
+    )  # fmt: skip
+    ours = {i for h in (hooks[0], hooks[2]) for i, hook in h.items() if getattr(hook, "__self__", None) is built}
+    for kept in hooks:
+        for i in ours & set(kept):
+            del kept[i]
 
 
 def _place(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -33,7 +33,7 @@ class Probe(Method):
     def head_reads(self) -> Reads:
         return self.reads
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         return Plan(groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:

@@ -22,6 +22,6 @@ class Scratch(GradientMethod):
     base_rate: ClassVar[float] = 3e-4
     conv_rate: ClassVar[float] = 3e-3
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
         return self.plan(backbone, groups, fresh=True)

@@ -27,6 +27,6 @@ class Unfreeze(GradientMethod):
     stages: int = 4
     "number of phases, from the head alone to the whole network"
 
-    def attach(self, backbone: Backbone, head: nn.Linear) -> Plan:
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
         return self.plan(backbone, groups, timeline=gradual(groups, self.share, self.stages))

@@ -1,0 +1,28 @@
+"""What the contract expects of particular methods and pairs; whatever is not named here keeps the whole contract."""
+
+from __future__ import annotations
+
+BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+
+NOT_APPLICABLE = {
+    ("lora", "lstm"): "no linear or convolutional layer",
+}
+"pairs that can't be, with what their error has to name"
+
+BEGINS_ELSEWHERE: set[str] = set()
+"methods with edits whose model at step 0 is not the base"
+
+UNMERGEABLE: set[str] = set()
+"methods whose edits no ordinary layer can hold: merging says so"
+
+KEPT = ("freeze", "unfreeze", "ulmfit", "probe")
+"methods with a frozen part whose output is kept"
+
+SETTINGS: dict[str, dict[str, object]] = {"unfreeze": {"stages": 3}, "ulmfit": {"stages": 3}, "freeze": {"share": 0.7}}
+"settings with which a method runs here, where its defaults would hide something on few rungs and steps"
+
+UNGRADED: dict[str, str] = {}
+"prefix of declared parameters that the steps of a method do not train: they are solved afterwards"
+
+WHOLE = {("t5", name) for name in ("unfreeze", "ulmfit")}
+"the first block computes the position bias of all: nothing can be kept between blocks"
