@@ -197,7 +197,7 @@ class Bench:
             run = self._run(done, method, seed)
             if run.status == "ok":
                 save(
-                    place / "model", done.model, done.plan, self.backbone, method=name, configuration=fields_of(method),
+                    place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0], configuration=fields_of(method),
                     task=self.data.task, columns=self.data.record.columns,
                     precision=self.compute.precision, libraries=libraries(),
                 )  # fmt: skip

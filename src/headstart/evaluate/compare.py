@@ -27,7 +27,7 @@ from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.selection import check_methods
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.verdict import verdict
-from headstart.methods.method import METHODS, Method
+from headstart.methods.method import Method, method_class
 
 
 def check(
@@ -134,7 +134,7 @@ def _keep_best(bench: Bench, result: Comparison) -> None:
     """
     assert result.verdict.method is not None
     row = result.row(result.verdict.method)
-    method = configured(METHODS[row.method], row.configuration, row.method)
+    method = configured(method_class(row.method), row.configuration, row.method)
     sign = 1 if bench.metric.higher_is_better else -1
     best = max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0))
     chosen = bench.place(row.method, method, best.seed) / "model"

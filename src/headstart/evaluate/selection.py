@@ -9,7 +9,7 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, MethodError, unknown
 from headstart.core.fields import configured
-from headstart.methods.method import METHODS, Method
+from headstart.methods.method import METHODS, Method, method_class
 
 DEFAULT_METHODS = (
     "probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora", "scratch", "majority",
@@ -17,9 +17,15 @@ DEFAULT_METHODS = (
 
 
 def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
-    """Method objects with settings such as `{"lora.rank": 16}`, or `{"rank": 16}` for all methods that have it."""
+    """Method objects with settings such as `{"lora.rank": 16}`, or `{"rank": 16}` for all methods that have it.
+
+    A name may carry a label of the user's, so that one method takes part several times: `lora`, `lora@wide` with
+    `{"lora@wide.rank": 64}`. The one name `all` stands for every method there is.
+    """
     if not names:
         raise ConfigurationError(f"no method was named. Allowed: {', '.join(METHODS.names())}.")
+    if list(names) == ["all"]:
+        names = METHODS.names()
     if repeated := sorted({n for n in names if list(names).count(n) > 1}):
         raise ConfigurationError(f"method {repeated[0]!r} is named twice.")
     own: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -27,20 +33,20 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
         method, _, setting = key.rpartition(".")
         if method:
             if method not in own:
-                METHODS[method]  # an unknown name is told as such
+                method_class(method)  # an unknown name is told as such
                 raise ConfigurationError(
                     f"setting {key!r} is for a method that does not run; it runs {', '.join(names)}."
                 )
             own[method][setting] = value
             continue
-        having = [n for n in names if setting in {f.name for f in fields(METHODS[n])}]
+        having = [n for n in names if setting in {f.name for f in fields(method_class(n))}]
         if not having:
             raise unknown(
-                f"setting of {', '.join(names)}:", setting, {f.name for n in names for f in fields(METHODS[n])}
+                f"setting of {', '.join(names)}:", setting, {f.name for n in names for f in fields(method_class(n))}
             )
         for name in having:
             own[name].setdefault(setting, value)
-    return {name: configured(METHODS[name], own[name], name) for name in names}
+    return {name: configured(method_class(name), own[name], name) for name in names}
 
 
 def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
@@ -53,7 +59,7 @@ def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
         try:
             method.attach(backbone, method.head(backbone, 2, bias=True))
         except MethodError as error:
-            if method != METHODS[name]():
+            if method != method_class(name)():
                 raise
             reasons[name] = str(error)
     if len(reasons) == len(methods):

@@ -16,7 +16,7 @@ def verdict(
     test_size: int,
     alpha: float = 0.05,
     margin: float | None = None,
-    frozen: Collection[str] = ("probe",),
+    frozen: Collection[str] = ("probe", "centroid", "mahalanobis", "mix"),
     trivial: Collection[str] = ("majority",),
 ) -> Verdict:
     """The cheapest method that is not significantly worse than the best.
@@ -30,7 +30,7 @@ def verdict(
     test_size: number of test examples, for the sentence.
     margin: how large a possible difference is worth a warning; 0.03 for metrics in percent, else a tenth of the
         reference's value.
-    frozen: methods that leave the base as it is and train a linear head.
+    frozen: methods that leave the base as it is and fit a linear head on its features.
     trivial: controls that do not look at the input. Any other control does without the pretrained weights.
     """
     best = reference(rows, metric)
@@ -113,7 +113,7 @@ def _opening(row: Row, metric: Metric, frozen: Collection[str], blind: bool) -> 
         return f"Nothing was learned: {row.method} does not look at the input and reaches {value}"
     if row.control:
         return f"The pretrained model brings no measurable gain: {row.method} does without it and reaches {value}"
-    if row.method in frozen:
+    if row.method.partition("@")[0] in frozen:
         return f"The frozen base with a linear head is enough: use {row.method}, {value}"
     return f"Use {row.method}: {value}"
 

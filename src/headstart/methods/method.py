@@ -16,6 +16,11 @@ from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
 METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
 
 
+def method_class(name: str) -> type[Method]:
+    """The method of a row: `lora`, or `lora@wide` for one of several configurations of it side by side."""
+    return METHODS[name.partition("@")[0]]
+
+
 @dataclass(frozen=True)
 class Axis:
     """A field that is tuned on validation: the search steps from the default by `factor`, or through `values`."""
