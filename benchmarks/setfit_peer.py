@@ -30,7 +30,9 @@ def draw(targets: np.ndarray, each: int, number: int) -> np.ndarray:
     return np.sort(np.concatenate(places))
 
 
-def setfit(model: str, data: Any, places: np.ndarray, seed: int, iterations: int, longest: int | None) -> dict[str, Any]:
+def setfit(
+    model: str, data: Any, places: np.ndarray, seed: int, iterations: int, longest: int | None
+) -> dict[str, Any]:
     """One SetFit training at its defaults (batch 16, rate 2e-5, logistic head) but `iterations` pairs a sentence."""
     import torch
     from datasets import Dataset

