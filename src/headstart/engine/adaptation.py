@@ -42,10 +42,16 @@ class Adaptation:
     cache: Cache | None = None
 
     def __post_init__(self) -> None:
-        self.options = self.options.sized(len(self.train))
+        plan, asked = self.plan, self.options
+        options = replace(asked, batch_size=plan.batch_size or asked.batch_size).sized(len(self.train))
+        assert options.epochs is not None
+        assert options.patience is not None
+        self.options = replace(
+            options, epochs=round(options.epochs * plan.stretch), patience=round(options.patience * plan.stretch)
+        )
         self.centre, self.spread = 0.0, 1.0
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
-        plan = replace(self.plan, edits=())
+        plan = replace(plan, edits=())
         text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed))
         text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -190,15 +190,15 @@ class Bench:
             return Run.read(place / "run.json")
         # a head that is solved sees the plain examples: augmented views have no end to solve for
         setting = self._frozen if method.solved else self.setting
-        steps = -(-len(self.train) // (self.options.batch_size or 1)) * (self.options.epochs or 0)
-        self.progress.stage(f"{name} seed {seed}", None if method.solved else steps)
+        title = f"{name} seed {seed}"
+        self.progress.stage(title)
         checkpoint = Checkpoint(place / "checkpoint.safetensors")
-        with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress) as done:
+        with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title) as done:
             run = self._run(done, method, seed)
             if run.status == "ok":
                 save(
-                    place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0], configuration=fields_of(method),
-                    task=self.data.task, columns=self.data.record.columns,
+                    place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
+                    configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
                     precision=self.compute.precision, libraries=libraries(),
                 )  # fmt: skip
                 run = replace(run, artifact_bytes=sum(f.stat().st_size for f in (place / "model").iterdir()))
