@@ -1,0 +1,67 @@
+"""Projections by structure, against what each tiny model's configuration says."""
+
+from __future__ import annotations
+
+import pytest
+
+from backbones.tiny import tiny
+from headstart.backbones.attention import output_projection, projections
+
+SEPARATE = {
+    "bert": ("query", "key", "value", "attention.output.dense", "output.dense"),
+    "electra": ("query", "key", "value", "attention.output.dense", "output.dense"),
+    "distilbert": ("q_lin", "k_lin", "v_lin", "out_lin", "ffn.lin2"),
+    "deberta_v2": ("query_proj", "key_proj", "value_proj", "attention.output.dense", "output.dense"),
+    "albert": ("query", "key", "value", "attention.dense", "ffn_output"),
+    "llama": ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj"),
+    "gemma2": ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj"),
+    "t5": ("q", "k", "v", "o", "DenseReluDense.wo"),
+    "vit": ("q_proj", "k_proj", "v_proj", "o_proj", "fc2"),
+    "clip_vision": ("q_proj", "k_proj", "v_proj", "out_proj", "fc2"),
+}
+FUSED = {
+    "gpt2": ("c_attn", "attn.c_proj", "mlp.c_proj"),
+    "modernbert": ("Wqkv", "attn.Wo", "mlp.Wo"),
+    "timm_vit": ("qkv", "attn.proj", "mlp.fc2"),
+}
+
+
+@pytest.mark.parametrize("family", [*SEPARATE, *FUSED])
+def test_every_site_has_its_projections(family: str) -> None:
+    backbone = tiny(family)
+    sites = backbone.ladder.sites_of("attention")
+    assert sites
+    for site in sites:
+        found = projections(backbone.module, site)
+        assert found is not None
+        parts = (found.query, found.key, found.value)
+        ends = [part.path.removeprefix(f"{site.path}.") for part in parts]
+        grouped = family in ("llama", "gemma2")  # four heads of 8 share two key-value heads
+        assert (found.heads, found.key_value_heads, found.head_size) == (4, 2 if grouped else 4, 8)
+        if family in SEPARATE:
+            assert ends == list(SEPARATE[family][:3])
+            assert [(p.start, p.stop) for p in parts] == [(0, 32), (0, 16 if grouped else 32), (0, 16 if grouped else 32)]
+        else:
+            assert ends == 3 * [FUSED[family][0]]
+            assert [(p.start, p.stop) for p in parts] == [(0, 32), (32, 64), (64, 96)]
+        wanted = (SEPARATE.get(family) or FUSED[family])[-2:]
+        for part, end in zip(("attention", "feedforward"), wanted):
+            out = output_projection(backbone.module, backbone.ladder, site.rung, part)
+            assert out is not None
+            assert out.path.endswith(f".{end}")
+            assert out.outputs == 32
+
+
+def test_windows_have_heads_of_their_stage() -> None:
+    backbone = tiny("timm_swin")
+    found = [projections(backbone.module, site) for site in backbone.ladder.sites_of("attention")]
+    assert [(p.heads, p.head_size) for p in found if p] == [(2, 8), (2, 16), (2, 16)]
+
+
+def test_torch_s_own_attention_fuses_its_projections() -> None:
+    backbone = tiny("torchvision_vit")
+    site = backbone.ladder.sites_of("attention")[0]
+    assert projections(backbone.module, site) is None
+    out = output_projection(backbone.module, backbone.ladder, site.rung, "attention")
+    assert out is not None
+    assert out.path == site.path
