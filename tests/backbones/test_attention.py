@@ -40,7 +40,11 @@ def test_every_site_has_its_projections(family: str) -> None:
         assert (found.heads, found.key_value_heads, found.head_size) == (4, 2 if grouped else 4, 8)
         if family in SEPARATE:
             assert ends == list(SEPARATE[family][:3])
-            assert [(p.start, p.stop) for p in parts] == [(0, 32), (0, 16 if grouped else 32), (0, 16 if grouped else 32)]
+            assert [(p.start, p.stop) for p in parts] == [
+                (0, 32),
+                (0, 16 if grouped else 32),
+                (0, 16 if grouped else 32),
+            ]
         else:
             assert ends == 3 * [FUSED[family][0]]
             assert [(p.start, p.stop) for p in parts] == [(0, 32), (32, 64), (64, 96)]

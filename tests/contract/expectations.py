@@ -6,13 +6,27 @@ BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vit", "timm_resnet", "timm_
 
 NOT_APPLICABLE = {
     ("lora", "lstm"): "no linear or convolutional layer",
+    ("bitfit", "t5"): "no biases",
+    ("bitfit", "llama"): "no biases",
+    ("norms", "lstm"): "no norm",
+    ("norms", "mlp"): "no norm",
+    ("ia3", "lstm"): "no attention, convolution or linear layer",
+    **{
+        (method, backbone): "no attention blocks"
+        for method in ("houlsby", "pfeiffer", "parallel")
+        for backbone in ("lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
+    },
+    **{
+        ("conv_adapter", backbone): "no convolutional network"
+        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vit", "mlp")
+    },
 }
 "pairs that can't be, with what their error has to name"
 
 BEGINS_ELSEWHERE: set[str] = set()
 "methods with edits whose model at step 0 is not the base"
 
-UNMERGEABLE: set[str] = set()
+UNMERGEABLE = {"houlsby", "pfeiffer", "parallel", "conv_adapter"}
 "methods whose edits no ordinary layer can hold: merging says so"
 
 KEPT = ("freeze", "unfreeze", "ulmfit", "probe")

@@ -113,7 +113,7 @@ class Adaptation:
 
         which was solved for the features that these statistics give.
         """
-        parameters = list(norm.parameters())
+        parameters = list(norm.parameters(recurse=False))  # not those of what stands beside it
         solved_for = self.plan.head_start == "convex"
         return solved_for or bool(parameters and not any(p.requires_grad for p in parameters))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -114,17 +115,20 @@ def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group
     return Group("head", names, rung=len(backbone.ladder), scale=scale)
 
 
-def rung_groups(backbone: Backbone, lowest: int = 0, factor: float = 1.0) -> tuple[Group, ...]:
+def rung_groups(
+    backbone: Backbone, lowest: int = 0, factor: float = 1.0, only: Collection[str] | None = None
+) -> tuple[Group, ...]:
     """One group a rung from `lowest` up; the rate falls by `factor` with each rung below the head.
 
     `lr_l = lr_head / factor^(n - l)` for rung l of n (ULMFiT, Howard & Ruder 2018, section 3.2: factor 2.6).
+    only: names of the backbone's parameters that train, left out: all.
     """
-    n = len(backbone.ladder)
-    return tuple(
-        Group(rung.name, tuple(f"backbone.{p}" for p in rung.parameters), rung=index, scale=factor ** (index - n))
-        for index, rung in enumerate(backbone.ladder.rungs)
-        if index >= lowest and rung.parameters
-    )
+    n, groups = len(backbone.ladder), []
+    for index, rung in enumerate(backbone.ladder.rungs):
+        names = tuple(f"backbone.{p}" for p in rung.parameters if only is None or p in only)
+        if index >= lowest and names:
+            groups.append(Group(rung.name, names, rung=index, scale=factor ** (index - n)))
+    return tuple(groups)
 
 
 def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase, ...]:

@@ -1,0 +1,37 @@
+"""BitFit: only the biases train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import MethodError
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("bitfit")
+@dataclass(frozen=True)
+class BitFit(GradientMethod):
+    """Every parameter called `bias` with one dimension, of linear layers, convolutions and norms, and the head.
+
+    Source: Ben Zaken et al. 2022, "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
+    Language-models", section 3.
+    """
+
+    summary: ClassVar[str] = "only the biases train"
+    base_rate: ClassVar[float] = 3e-3
+    conv_rate: ClassVar[float] = 1e-2
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        parameters = dict(backbone.module.named_parameters())
+        biases = {n for n, p in parameters.items() if p.dim() == 1 and n.rpartition(".")[2].startswith("bias")}
+        if not biases:
+            raise MethodError(
+                "bitfit: this backbone has no biases, as most decoders of today; train norms, ia3 or lora instead."
+            )
+        groups = rung_groups(backbone, only=biases)
+        return self.plan(backbone, (*groups, head_group(backbone, head)))
