@@ -16,6 +16,15 @@ NOT_APPLICABLE = {
         for method in ("houlsby", "pfeiffer", "parallel")
         for backbone in ("lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
     },
+    **{("prefix", backbone): "no attention" for backbone in ("lstm", "timm_resnet", "timm_convnext", "plain", "mlp")},
+    **{
+        ("prompt", backbone): "does not take embeddings"
+        for backbone in ("lstm", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+    },
+    **{
+        ("vpt", backbone): "no vision transformer"
+        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
+    },
     **{
         ("conv_adapter", backbone): "no convolutional network"
         for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vit", "mlp")
@@ -23,17 +32,26 @@ NOT_APPLICABLE = {
 }
 "pairs that can't be, with what their error has to name"
 
-BEGINS_ELSEWHERE: set[str] = set()
+BEGINS_ELSEWHERE = {"prefix", "prompt", "vpt"}
 "methods with edits whose model at step 0 is not the base"
 
-UNMERGEABLE = {"houlsby", "pfeiffer", "parallel", "conv_adapter"}
+UNMERGEABLE = {"houlsby", "pfeiffer", "parallel", "conv_adapter", "prefix", "prompt", "vpt"}
 "methods whose edits no ordinary layer can hold: merging says so"
 
 KEPT = ("freeze", "unfreeze", "ulmfit", "probe")
 "methods with a frozen part whose output is kept"
 
-SETTINGS: dict[str, dict[str, object]] = {"unfreeze": {"stages": 3}, "ulmfit": {"stages": 3}, "freeze": {"share": 0.7}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "unfreeze": {"stages": 3},
+    "ulmfit": {"stages": 3},
+    "freeze": {"share": 0.7},
+    "prefix": {"tokens": 2},
+    "prompt": {"tokens": 2},
+}
 "settings with which a method runs here, where its defaults would hide something on few rungs and steps"
+
+LOADED: dict[str, dict[str, object]] = {"gpt2": {"max_length": 48}}
+"options with which a tiny backbone is loaded: room for virtual tokens among its 64 positions"
 
 UNGRADED: dict[str, str] = {}
 "prefix of declared parameters that the steps of a method do not train: they are solved afterwards"

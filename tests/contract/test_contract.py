@@ -29,6 +29,7 @@ from .expectations import (
     BACKBONES,
     BEGINS_ELSEWHERE,
     KEPT,
+    LOADED,
     NOT_APPLICABLE,
     SETTINGS,
     UNGRADED,
@@ -105,7 +106,7 @@ def unusual(backbone: Backbone) -> None:
 @pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
 def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Observed:
     name, family = request.param
-    backbone = tiny(family)
+    backbone = tiny(family, **LOADED.get(family, {}))
     setting, method = setting_of(backbone, score=rising()), method_of(name, **SETTINGS.get(name, {}))
     unusual(backbone)
     before = condition(backbone)
@@ -227,7 +228,7 @@ def test_additive_methods_begin_as_the_base_and_end_elsewhere(observed: Observed
 @pytest.mark.parametrize("name", KEPT)
 def test_cached_equals_uncached(name: str, family: str) -> None:
     """Predictions and trained weights, after steps in which dropout and the upper rungs were at work."""
-    backbone = tiny(family)
+    backbone = tiny(family, **LOADED.get(family, {}))
     found = {}
     settings = SETTINGS.get(name, {}) | ({} if name == "probe" else {"learning_rate": 1e-3})
     for cache in (True, False):
@@ -251,7 +252,7 @@ def test_cached_equals_uncached(name: str, family: str) -> None:
 
 @pytest.mark.parametrize(("name", "family"), NOT_APPLICABLE)
 def test_what_does_not_apply_says_what_it_needs(name: str, family: str) -> None:
-    backbone = tiny(family)
+    backbone = tiny(family, **LOADED.get(family, {}))
     setting: Setting = setting_of(backbone)
     before = condition(backbone)
     with pytest.raises(MethodError, match=NOT_APPLICABLE[name, family]), adapted(setting, method_of(name), 0):

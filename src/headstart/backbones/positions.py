@@ -1,0 +1,36 @@
+"""Positions: from which number a text model counts them, and how many it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from headstart.core.errors import MethodError
+
+
+@dataclass(frozen=True)
+class Positions:
+    """first: number of the first token's position; limit: how many there are, None where there is no end."""
+
+    first: int
+    limit: int | None
+
+    def check(self, method: str, virtual: int, tokens: int) -> None:
+        """Raises `MethodError` where so many virtual tokens and a text of so many do not fit."""
+        if self.limit is not None and self.first + virtual + tokens > self.limit:
+            raise MethodError(
+                f"{method}: a text of {tokens} tokens with {virtual} virtual ones before it is more than the "
+                f"{self.limit - self.first} that this model can read; choose --max-length "
+                f"{self.limit - self.first - virtual} or fewer virtual tokens."
+            )
+
+
+def positions(module: nn.Module) -> Positions:
+    """Models that keep the first rows of their table for padding (RoBERTa) count from the row after these."""
+    limit: Any = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    for name, child in module.named_modules():
+        if "position" in name.rpartition(".")[2] and isinstance(child, nn.Embedding):
+            return Positions(0 if child.padding_idx is None else child.padding_idx + 1, limit)
+    return Positions(0, limit)

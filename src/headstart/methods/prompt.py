@@ -1,0 +1,99 @@
+"""Prompt tuning: learned virtual tokens before the text."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.positions import positions
+from headstart.core.errors import MethodError
+from headstart.methods.method import METHODS, GradientMethod, head_group
+from headstart.methods.plan import Beside, Edit, Group, Plan
+
+
+@METHODS.register("prompt")
+@dataclass(frozen=True)
+class Prompt(GradientMethod):
+    """The model reads `[P; E(x)]` with p learned rows P in front of the embeddings; the head reads x's places alone.
+
+    The virtual tokens are attended to by all others, take the first p positions, and take no part in the pooling.
+    Source: Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", section 2.
+    """
+
+    summary: ClassVar[str] = "learned virtual tokens before the text"
+    base_rate: ClassVar[float] = 3e-2
+
+    tokens: int = 16
+    "number p of virtual tokens"
+    start: Literal["vocabulary", "text", "random"] = "vocabulary"
+    "the first virtual tokens: frequent words of the vocabulary drawn at random, those of `text`, or noise"
+    text: str = ""
+    "what the virtual tokens begin as, such as an instruction or the names of the classes; for start=text"
+    stretch: float = 3.0
+    "times as many epochs as the other methods of the run: few parameters far from the output learn slowly"
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        if self.tokens < 1:
+            raise MethodError(f"prompt: tokens is {self.tokens}, but has to be at least 1.")
+        if self.start == "text" and not self.text.strip():
+            raise MethodError("prompt: start=text needs the text: --set prompt.text='…'.")
+        module: Any = backbone.module
+        takes = inspect.signature(module.forward).parameters
+        if backbone.modality != "text" or "inputs_embeds" not in takes or not hasattr(module, "get_input_embeddings"):
+            raise MethodError(
+                "prompt: this backbone does not take embeddings in place of its input, as the text models of "
+                "transformers do; train vpt on images, lora on the others."
+            )
+        ids = self._ids(backbone) if self.start == "text" else None
+        edits = (Edit("backbone", partial(VirtualTokens, self.tokens, self.start, ids), "prompt"),)
+        group = Group("prompt", ("backbone.prompt.embeddings",), rung=0)
+        return self.plan(backbone, (group, head_group(backbone, head)), edits=edits, stretch=self.stretch)
+
+    def _ids(self, backbone: Backbone) -> list[int]:
+        """The text's tokens, repeated or cut to the number of virtual ones."""
+        preparation: Any = backbone.preparation
+        ids = list(preparation.tokenizer(self.text, add_special_tokens=False)["input_ids"])
+        if not ids:
+            raise MethodError(f"prompt: {self.text!r} has no token in this model's vocabulary.")
+        return (ids * -(-self.tokens // len(ids)))[: self.tokens]
+
+
+class VirtualTokens(Beside):
+    """embeddings: [p, D], put before those of the text, and taken off the model's output again."""
+
+    def __init__(self, tokens: int, start: str, ids: list[int] | None, module: nn.Module) -> None:
+        super().__init__()
+        table: Any = module.get_input_embeddings()  # type: ignore[operator]
+        self.positions = positions(module)
+        self.table = [table]  # in a list: it is the model's, not a part of this
+        weight: Tensor = table.weight.detach()
+        if start == "random":
+            rows = weight.std() * torch.randn(tokens, weight.shape[1], dtype=weight.dtype).to(weight.device)
+        else:
+            # vocabularies are ordered by frequency or nearly so; the paper draws from the 5,000 most frequent
+            drawn = torch.randint(min(5000, len(weight)), (tokens,)) if ids is None else torch.tensor(ids)
+            rows = weight[drawn.to(weight.device)].clone()
+        self.embeddings = nn.Parameter(rows)
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        kwargs = dict(kwargs)
+        real = self.table[0](kwargs.pop("input_ids"))  # [B, T, D]
+        p = len(self.embeddings)
+        self.positions.check("prompt", p, real.shape[1])
+        virtual = self.embeddings.to(real.dtype).expand(len(real), -1, -1)  # [B, p, D]
+        kwargs["inputs_embeds"] = torch.cat([virtual, real], dim=1)  # [B, p + T, D]
+        for name, fill in (("attention_mask", 1), ("token_type_ids", 0)):
+            if kwargs.get(name) is not None:
+                front = kwargs[name].new_full((len(real), p), fill)
+                kwargs[name] = torch.cat([front, kwargs[name]], dim=1)  # [B, p + T]
+        return args, kwargs
+
+    def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        output["last_hidden_state"] = output["last_hidden_state"][:, len(self.embeddings) :]  # [B, T, D]
+        return output
