@@ -104,6 +104,8 @@ def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
                 placed = [module.get_submodule(s.site.path) for s in sites]
                 found = backbone.features(batch)
                 missed = [s.site.path for s, m in zip(sites, placed) if not m.reached]
+    except Exception as error:  # the model's own code refuses: scores that are capped, say
+        return f"it fails with {type(error).__name__}: {str(error)[:120]}"
     finally:
         for m, mode in modes.items():
             m.training = mode
