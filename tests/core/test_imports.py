@@ -85,7 +85,7 @@ def test_the_engine_knows_no_method_and_no_objective() -> None:
 
 
 def test_methods_know_backbones_and_plans_but_no_sibling() -> None:
-    shared = ("headstart.methods.plan", "headstart.methods.method")
+    shared = ("headstart.methods.plan", "headstart.methods.method", "headstart.methods.lora_layer")
     assert not forbidden(of("methods"), "headstart.methods", allowed=shared)
     assert not forbidden(of("methods"), *rooms_but("core", "backbones", "methods"))
     assert not forbidden(["methods/plan.py"], "headstart.methods.method")

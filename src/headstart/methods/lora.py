@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder import Site
 from headstart.core.errors import MethodError
+from headstart.methods.lora_layer import LoraLayer, Start, weight_of
 from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Edit, Group, Plan
 
@@ -27,7 +25,8 @@ class Lora(GradientMethod):
 
     `s = alpha / r`, or `alpha / sqrt(r)` when rank-stabilised. A convolution gets a convolution of the same kernel,
     stride and padding to r channels, followed by a 1x1 convolution. Sources: Hu et al. 2021, "LoRA", section 4.1;
-    Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA".
+    Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"; Liu et al. 2024, "DoRA:
+    Weight-Decomposed Low-Rank Adaptation"; Meng et al. 2024, "PiSSA".
     """
 
     summary: ClassVar[str] = "low-rank updates beside frozen weights"
@@ -45,22 +44,53 @@ class Lora(GradientMethod):
     targets: tuple[str, ...] = ("auto",)
     """where: auto (linear or conv, whichever holds more weights), linear, attention, feedforward, conv, all, or
     patterns of module paths such as *.query,*.value"""
+    ranks: tuple[str, ...] = ()
+    """other ranks for rungs or layers, such as encoder.layer.5=16,encoder.layer.0=0: names of rungs, or patterns of
+    paths; the last that fits counts, and 0 leaves a layer out"""
+    dora: bool = False
+    "weight-decomposed: the size of each row of a weight trains apart from its direction"
+    start: Start = "zero"
+    "zero: the update begins as nothing; pissa: as the leading singular vectors of the weight, taken off it first"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.rank < 1:
             raise MethodError(f"lora: rank is {self.rank}, but has to be at least 1.")
         if not 0 <= self.dropout < 1:
             raise MethodError(f"lora: dropout is {self.dropout}, but has to lie in [0, 1).")
-        sites = self.sites(backbone)
-        scale = self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
-        groups = []
-        for rung in sorted({site.rung for site in sites}):
-            here = [site.path for site in sites if site.rung == rung]
-            names = tuple(f"backbone.{path}.{factor}.weight" for path in here for factor in ("lora_a", "lora_b"))
+        sites = self._ranked(backbone)
+        groups, factors = [], ["lora_a.weight", "lora_b.weight", *(["magnitude"] if self.dora else [])]
+        for rung in sorted({site.rung for site, _ in sites}):
+            here = [site.path for site, _ in sites if site.rung == rung]
+            names = tuple(f"backbone.{path}.{factor}" for path in here for factor in factors)
             groups.append(Group(f"lora:{backbone.ladder.rungs[rung].name}", names, rung=rung))
-        build = partial(LoraLayer, rank=self.rank, scale=scale, dropout=self.dropout)
-        edits = tuple(Edit(f"backbone.{site.path}", build) for site in sites)
+        edits = tuple(Edit(f"backbone.{site.path}", self._builder(rank)) for site, rank in sites)
         return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits)
+
+    def _builder(self, rank: int) -> partial[LoraLayer]:
+        scale = self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
+        return partial(LoraLayer, rank=rank, scale=scale, dropout=self.dropout, dora=self.dora, start=self.start)
+
+    def _ranked(self, backbone: Backbone) -> list[tuple[Site, int]]:
+        """The sites with the rank of each. Raises `MethodError` where an entry of `ranks` fits none."""
+        sites = self.sites(backbone)
+        found = {site.path: self.rank for site in sites}
+        for entry in self.ranks:
+            pattern, equals, number = entry.rpartition("=")
+            if not equals or not number.strip().isdigit():
+                raise MethodError(f"lora: ranks takes PATTERN=RANK, such as encoder.layer.5=16; {entry!r} is not so.")
+            fitting = [
+                site.path
+                for site in sites
+                if pattern == backbone.ladder.rungs[site.rung].name or fnmatch(site.path, pattern)
+            ]
+            if not fitting:
+                names = ", ".join(dict.fromkeys(backbone.ladder.rungs[site.rung].name for site in sites))
+                raise MethodError(f"lora: no layer fits {pattern!r} of ranks; rungs with an update: {names}.")
+            found.update(dict.fromkeys(fitting, int(number)))
+        ranked = [(site, found[site.path]) for site in sites if found[site.path]]
+        if not ranked:
+            raise MethodError("lora: ranks leave out every layer; give one of them a rank of 1 or more.")
+        return ranked
 
     def sites(self, backbone: Backbone) -> tuple[Site, ...]:
         """The sites that the update is put on. Raises `MethodError` where a target matches none."""
@@ -85,7 +115,7 @@ def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) 
     if target == "auto":
         weight = {"linear": 0, "conv": 0}
         for other in possible:
-            weight[other.kind] += _weight(backbone.module.get_submodule(other.path)).numel()
+            weight[other.kind] += weight_of(backbone.module.get_submodule(other.path)).numel()
         target = max(weight, key=lambda kind: weight[kind])
     if target == "all":
         return True
@@ -96,67 +126,5 @@ def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) 
     return fnmatch(site.path, target) or site.path.endswith(f".{target}")
 
 
-def _weight(module: Any) -> Tensor:
-    return module.weight
-
-
 def _ungrouped(module: nn.Module) -> bool:
     return getattr(module, "groups", 1) == 1
-
-
-class LoraLayer(nn.Module):
-    """A frozen layer with its low-rank update; linear layers, convolutions, and transformers' transposed Conv1D."""
-
-    def __init__(self, base: nn.Module, rank: int, scale: float, dropout: float) -> None:
-        super().__init__()
-        self.base, self.scale, self.dropout = base, scale, dropout
-        weight = _weight(base)
-        self.lora_a: nn.Module
-        self.lora_b: nn.Module
-        if weight.dim() > 2:
-            conv: Any = type(base)
-            options: dict[str, Any] = {k: getattr(base, k) for k in ("stride", "padding", "dilation", "padding_mode")}
-            kernel = weight.shape[2:]
-            self.lora_a = conv(weight.shape[1], rank, tuple(kernel), bias=False, **options)
-            self.lora_b = conv(rank, weight.shape[0], (1,) * len(kernel), bias=False)
-        else:
-            inputs, outputs = weight.shape if self.transposed else weight.shape[::-1]
-            self.lora_a = nn.Linear(inputs, rank, bias=False)
-            self.lora_b = nn.Linear(rank, outputs, bias=False)
-        nn.init.kaiming_uniform_(_weight(self.lora_a), a=math.sqrt(5))
-        nn.init.zeros_(_weight(self.lora_b))
-        self.to(device=weight.device)
-        self.lora_a.to(weight.dtype)
-        self.lora_b.to(weight.dtype)
-
-    @property
-    def transposed(self) -> bool:
-        """Whether the base keeps its weight as [in, out] (transformers' Conv1D, told by `nf`)."""
-        return hasattr(self.base, "nf")
-
-    @property
-    def weight(self) -> Tensor:
-        """The base's weight: models that others wrote look at its type and device."""
-        return _weight(self.base)
-
-    @property
-    def bias(self) -> Tensor | None:
-        bias: Any = self.base.bias
-        return bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        low = F.dropout(x, self.dropout, self.training) if self.dropout else x
-        return self.base(x) + self.scale * self.lora_b(self.lora_a(low))
-
-    def delta(self) -> Tensor:
-        """`s B A` in the shape of the base's weight."""
-        a, b = _weight(self.lora_a), _weight(self.lora_b)
-        update = (b.flatten(1) @ a.flatten(1)).reshape(b.shape[0], *a.shape[1:])  # [out, in, *kernel]
-        return self.scale * (update.T if self.transposed else update)
-
-    def merged(self) -> nn.Module:
-        """An ordinary layer with `W + s B A`."""
-        layer = copy.deepcopy(self.base)
-        with torch.no_grad():
-            _weight(layer).add_(self.delta())
-        return layer

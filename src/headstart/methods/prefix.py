@@ -43,7 +43,7 @@ class Prefix(GradientMethod):
     "whether the prefix comes from a smaller embedding through an MLP"
     hidden: int = 128
     "hidden units of that MLP"
-    spread: float = 0.1
+    spread: float = 1.0
     "standard deviation of the first keys and values"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:

@@ -35,8 +35,6 @@ class Prompt(GradientMethod):
     "the first virtual tokens: frequent words of the vocabulary drawn at random, those of `text`, or noise"
     text: str = ""
     "what the virtual tokens begin as, such as an instruction or the names of the classes; for start=text"
-    stretch: float = 3.0
-    "times as many epochs as the other methods of the run: few parameters far from the output learn slowly"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.tokens < 1:
@@ -53,7 +51,7 @@ class Prompt(GradientMethod):
         ids = self._ids(backbone) if self.start == "text" else None
         edits = (Edit("backbone", partial(VirtualTokens, self.tokens, self.start, ids), "prompt"),)
         group = Group("prompt", ("backbone.prompt.embeddings",), rung=0)
-        return self.plan(backbone, (group, head_group(backbone, head)), edits=edits, stretch=self.stretch)
+        return self.plan(backbone, (group, head_group(backbone, head)), edits=edits)
 
     def _ids(self, backbone: Backbone) -> list[int]:
         """The text's tokens, repeated or cut to the number of virtual ones."""
