@@ -15,7 +15,8 @@ from headstart.artifacts.merge import merge
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted
-from headstart.methods.lora import Lora, LoraLayer
+from headstart.methods.lora import Lora
+from headstart.methods.lora_layer import LoraLayer
 from headstart.methods.plan import Model
 
 CASES = [
@@ -25,6 +26,9 @@ CASES = [
     ("llama", ("q_proj", "down_proj"), {}),
     ("timm_resnet", ("0.conv1", "conv2"), {}),
     ("plain", ("conv1", "conv2", "fc1"), {"rank_stabilised": True}),
+    ("bert", ("query", "dense"), {"dora": True}),
+    ("gpt2", ("c_attn", "c_fc"), {"dora": True}),
+    ("timm_resnet", ("0.conv1", "conv2"), {"dora": True}),
 ]
 
 
@@ -33,7 +37,7 @@ def _theirs(backbone: Backbone, targets: tuple[str, ...], settings: dict[str, An
 
     config = LoraConfig(
         r=4, lora_alpha=6.0, target_modules=list(targets), lora_dropout=0.0, bias="none",
-        use_rslora=settings.get("rank_stabilised", False),
+        use_rslora=settings.get("rank_stabilised", False), use_dora=settings.get("dora", False),
     )  # fmt: skip
     return get_peft_model(copy.deepcopy(backbone.module), config)
 
@@ -67,6 +71,11 @@ def test_equal_to_peft_with_its_weights(family: str, targets: tuple[str, ...], s
             for path, layer in ours.items():
                 layer.lora_a.weight.copy_(their_layers[path].lora_A["default"].weight)
                 layer.lora_b.weight.copy_(their_layers[path].lora_B["default"].weight)
+                if layer.magnitude is not None:  # both begin as the norms of the base's rows
+                    theirs_m = their_layers[path].lora_magnitude_vector["default"].weight
+                    torch.testing.assert_close(layer.magnitude, theirs_m.flatten())
+                    theirs_m.mul_(1.3)
+                    layer.magnitude.mul_(1.3)
 
         def features(module: nn.Module) -> torch.Tensor:
             return backbone.run(module, batch)
@@ -77,8 +86,8 @@ def test_equal_to_peft_with_its_weights(family: str, targets: tuple[str, ...], s
 
         steps = []
         for module, parts in ((model.backbone, ours), (theirs.base_model.model, their_layers)):
-            weights = [p for n, p in module.named_parameters() if "lora_" in n]
-            assert len(weights) == 2 * len(parts)
+            weights = [p for n, p in module.named_parameters() if "lora_" in n or n.endswith(".magnitude")]
+            assert len(weights) == 2 * len(parts) or settings.get("dora")
             optimizer = torch.optim.SGD(weights, lr=0.1)
             features(module).square().mean().backward()
             optimizer.step()
@@ -95,6 +104,74 @@ def test_equal_to_peft_with_its_weights(family: str, targets: tuple[str, ...], s
         for (name, mine), (their_name, their) in zip(plain.named_parameters(), merged.named_parameters(), strict=True):
             assert name == their_name
             torch.testing.assert_close(mine, their, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "timm_resnet"])
+def test_pissa_takes_the_leading_singular_vectors(family: str) -> None:
+    """Step 0 is the base, s B A the best approximation of its rank, and the base's own weights stay."""
+    torch.manual_seed(0)
+    backbone = tiny(family)
+    batch, head = batch_of(backbone), nn.Linear(backbone.dimension, 2)
+    plan = Lora(rank=3, alpha=6.0, start="pissa").attach(backbone, head)
+    backbone.module.eval()
+    with torch.no_grad():
+        plain = backbone.features(batch)
+    with plan.applied(Model(backbone.module, head)) as model:
+        layers = [m for m in model.modules() if isinstance(m, LoraLayer)]
+        assert layers
+        with torch.no_grad():
+            torch.testing.assert_close(backbone.features(batch), plain, rtol=1e-4, atol=1e-5)
+            for layer in layers:
+                rows = (layer.weight.T if layer.transposed else layer.weight).flatten(1)
+                low = 2.0 * layer.lora_b.weight.flatten(1) @ layer.lora_a.weight.flatten(1)
+                u, s, v = torch.linalg.svd(rows, full_matrices=False)
+                torch.testing.assert_close(low, u[:, :3] * s[:3] @ v[:3], rtol=1e-3, atol=1e-4)
+                assert float(layer.delta().abs().max()) < 1e-6
+                layer.lora_b.weight.mul_(1.1)
+            moved = backbone.features(batch)
+            assert not torch.allclose(moved, plain, atol=1e-3)
+            twin = copy.deepcopy(model.backbone)
+            merge(twin)
+            torch.testing.assert_close(backbone.run(twin, batch), moved, rtol=1e-4, atol=1e-4)
+
+
+def test_pissa_is_peft_s() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    backbone = tiny("bert")
+    config = LoraConfig(r=4, lora_alpha=8.0, target_modules=["query"], init_lora_weights="pissa")
+    theirs = get_peft_model(copy.deepcopy(backbone.module), config)
+    plan = Lora(rank=4, alpha=8.0, start="pissa", targets=("query",)).attach(backbone, nn.Linear(32, 2))
+    with plan.applied(Model(backbone.module, nn.Linear(32, 2))):
+        ours = {n: m for n, m in backbone.module.named_modules() if isinstance(m, LoraLayer)}
+        for path, layer in _layers(theirs, "lora_A").items():
+            product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+            torch.testing.assert_close(
+                ours[path].lora_b.weight @ ours[path].lora_a.weight, product, rtol=1e-3, atol=1e-4
+            )
+
+
+def test_ranks_by_rung_and_by_pattern() -> None:
+    backbone = tiny("bert")
+    ranks = ("encoder.layer.0=0", "encoder.layer.2=6", "*.layer.2.*.query=2")
+    plan = Lora(rank=4, alpha=8.0, ranks=ranks, targets=("query", "value")).attach(backbone, nn.Linear(32, 2))
+    with plan.applied(Model(backbone.module, nn.Linear(32, 2))) as model:
+        found = {n: (m.lora_a.out_features, m.scale) for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+    self = "backbone.encoder.layer.{}.attention.self.{}"
+    assert found == {
+        self.format(1, "query"): (4, 2.0), self.format(1, "value"): (4, 2.0),
+        self.format(2, "query"): (2, 4.0), self.format(2, "value"): (6, 8 / 6),
+    }  # fmt: skip
+    assert plan.cut(0.0) == 2, "a rung that is left out is kept"
+
+
+@pytest.mark.parametrize(
+    ("ranks", "says"),
+    [(("encoder.layer.9=4",), "no layer fits"), (("encoder.layer.1",), "PATTERN=RANK"), (("*=0",), "every layer")],
+)
+def test_ranks_that_fit_nothing_are_told(ranks: tuple[str, ...], says: str) -> None:
+    with pytest.raises(MethodError, match=says):
+        Lora(ranks=ranks).attach(tiny("bert"), nn.Linear(32, 2))
 
 
 def test_one_number_by_hand() -> None:

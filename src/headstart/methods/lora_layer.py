@@ -24,6 +24,9 @@ class LoraLayer(nn.Module):
     A and B begin as the leading singular vectors of W, and B_0 A_0 as what they begin as.
     """
 
+    first_a: Tensor | None
+    first_b: Tensor | None
+
     def __init__(
         self, base: nn.Module, rank: int, scale: float, dropout: float = 0.0, dora: bool = False, start: Start = "zero"
     ) -> None:
@@ -47,12 +50,11 @@ class LoraLayer(nn.Module):
         self.to(device=weight.device)
         self.lora_a.to(weight.dtype)
         self.lora_b.to(weight.dtype)
-        self.first_a: Tensor | None = None
-        self.first_b: Tensor | None = None
         if start == "pissa":
             self._leading(rank)
-            self.register_buffer("first_a", weight_of(self.lora_a).detach().clone())
-            self.register_buffer("first_b", weight_of(self.lora_b).detach().clone())
+        for name, factor in (("first_a", self.lora_a), ("first_b", self.lora_b)):
+            first = weight_of(factor).detach().clone() if start == "pissa" else None
+            self.register_buffer(name, first)
         self.magnitude = nn.Parameter(self._norms(self._rows(weight.detach())).clone()) if dora else None
 
     def _leading(self, rank: int) -> None:
