@@ -53,7 +53,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 LOADED: dict[str, dict[str, object]] = {"gpt2": {"max_length": 48}}
 "options with which a tiny backbone is loaded: room for virtual tokens among its 64 positions"
 
-UNGRADED: dict[str, str] = {}
+UNGRADED = {"contrastive": "head."}
 "prefix of declared parameters that the steps of a method do not train: they are solved afterwards"
 
 WHOLE = {("t5", name) for name in ("unfreeze", "ulmfit")}

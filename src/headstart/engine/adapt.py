@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.core.errors import ModelError
+from headstart.core.errors import MethodError, ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
 from headstart.data.task import Task
@@ -118,6 +118,8 @@ def _train(
     job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
 ) -> Trace:
     plan, head = job.plan, job.module.head
+    if plan.loss == "contrastive" and setting.task.kind != "single_label":
+        raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
     targets = setting.train.targets.to(setting.compute.device)
     if plan.solver == "head":
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
@@ -139,6 +141,8 @@ def _train(
     job.standardise(solved=plan.head_start == "convex")
     trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
     job.settle()
+    if plan.loss == "contrastive":
+        job.solve_head()
     return trace
 
 

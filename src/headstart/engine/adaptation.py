@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from headstart.backbones.backbone import Backbone
 from headstart.data.batching import epoch_batches, sorted_batches, split_by_tokens
 from headstart.data.task import Task
+from headstart.engine import convex
 from headstart.engine.cache import Cache
+from headstart.engine.contrastive import contrastive_loss
 from headstart.engine.dropout import FastDropout
 from headstart.engine.feed import Feed, Micro, moved
 from headstart.engine.job import Evaluation, Options
@@ -123,39 +125,62 @@ class Adaptation:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
         with FastDropout():
-            scores = self._scores(self.train, micro.positions, batch, fraction)
+            features = self._features(self.train, micro.positions, batch, fraction)
+        if self.plan.loss == "contrastive":
+            return contrastive_loss(features, targets) * (len(targets) / micro.step)
+        scores: Tensor = self.module.head(features)
         if self.task.kind == "regression":
             targets = (targets - self.centre) / self.spread
         return task_loss(self.task, scores, targets) / micro.step
 
-    def _scores(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
-        """Logits [B, outputs]; what lies below the cut is taken from the cache where there is one."""
+    def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
+        """[B, width]; what lies below the cut is taken from the cache where there is one."""
         with self.compute.autocast():
             if self.cache is None:
                 features = self.backbone.features(batch, self.plan.reads)
             else:
                 cut = self.plan.cut(fraction)
                 features = self.cache.features(feed, positions, batch, cut, self.options.batch_tokens, self.plan.reads)
-        scores: Tensor = self.module.head(features.float())
-        return scores
+        return features.float()
 
     def predict(self, feed: Feed, fraction: float = 1.0) -> np.ndarray:
         """Probabilities or values [n, outputs] of a feed, in its order, with the model in eval mode."""
         return probabilities(self.task, self.logits(feed, fraction)).numpy()
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
-        self.module.eval()
         out = torch.empty(len(feed), self.task.outputs)
-        with torch.no_grad():
-            batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
-            for (micro,) in feed.micros([b] for b in batches):
-                batch = moved(micro.batch, self.compute.device)
-                out[torch.from_numpy(micro.positions)] = self._scores(feed, micro.positions, batch, fraction).cpu()
+        for positions, features in self._passes(feed, fraction):
+            with torch.no_grad():
+                out[torch.from_numpy(positions)] = self.module.head(features).cpu()
         return out * self.spread + self.centre
+
+    def features(self, feed: Feed, fraction: float = 1.0) -> Tensor:
+        """[n, width] of the model as it stands, in eval mode."""
+        out = torch.empty(len(feed), self.backbone.width(self.plan.reads), device=self.compute.device)
+        for positions, features in self._passes(feed, fraction):
+            out[torch.from_numpy(positions)] = features
+        return out
+
+    def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Places and features of a whole feed, in batches of like length."""
+        self.module.eval()
+        batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
+        for (micro,) in feed.micros([b] for b in batches):
+            batch = moved(micro.batch, self.compute.device)
+            with torch.no_grad():
+                yield micro.positions, self._features(feed, micro.positions, batch, fraction)
+
+    def solve_head(self, fraction: float = 1.0) -> None:
+        """The convex head on the training examples' features as they are now."""
+        targets = self.train.targets.to(self.compute.device)
+        features = self.features(self.train, fraction)
+        convex.solve(features, targets, self.task, self.plan.penalty, linear_of(self.module.head))
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         if not len(self.validation):
             return None
+        if self.plan.loss == "contrastive":
+            self.solve_head(fraction)
         scores = self.logits(self.validation, fraction)
         loss = float(task_loss(self.task, scores, self.validation.targets)) / len(self.validation)
         value, score = self.score(probabilities(self.task, scores).numpy(), self.validation.examples.targets)

@@ -176,7 +176,7 @@ class Plan:
         kept = {
             name: value.detach().clone()
             for name, value in [*model.named_parameters(), *model.named_buffers()]
-            if self.fresh or name in trained or name not in flags
+            if name.startswith("backbone.") and (self.fresh or name in trained or name not in flags)
         }
         try:
             if self.fresh:

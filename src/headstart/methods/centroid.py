@@ -1,0 +1,59 @@
+"""Nearest centroid: each class is the mean of its few examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Reads
+from headstart.core.errors import MethodError
+from headstart.methods.method import METHODS, Method, head_group
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("centroid")
+@dataclass(frozen=True)
+class Centroid(Method):
+    """`logit_c = (2 mu_c x - |mu_c|^2) / (2 sigma^2)`: the posterior of equally likely round Gaussians.
+
+    sigma^2 is the variance within the classes, averaged over the features; with one example a class it is taken
+    between the examples instead. Source: Snell et al. 2017, "Prototypical Networks for Few-shot Learning", section 2.3.
+    """
+
+    summary: ClassVar[str] = "the class whose mean is nearest, on frozen features"
+    needs_bias: ClassVar[bool] = True
+
+    reads: Reads = "top"
+    "top: the features at the top; all: those of every rung side by side"
+
+    @property
+    def head_reads(self) -> Reads:
+        return self.reads
+
+    def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
+        return CentroidHead(backbone.width(self.reads), outputs)
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.reads)
+
+
+class CentroidHead(nn.Linear):
+    """A linear layer that is solved by counting."""
+
+    def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
+        if kind != "single_label":
+            raise MethodError(f"centroid: classes have means, a {kind} task has none; use probe.")
+        x = features.double()
+        means = torch.stack([x[targets == c].mean(0) if (targets == c).any() else x.mean(0)
+                             for c in range(self.out_features)])  # [C, D]  # fmt: skip
+        within = x - means[targets]
+        freedom = max(1, len(x) - self.out_features)
+        variance = float(within.square().sum() / (freedom * x.shape[1]))
+        if variance <= 0:  # one example a class
+            variance = max(float((x - x.mean(0)).square().mean()), 1e-12)
+        with torch.no_grad():
+            self.weight.copy_(means / variance)
+            self.bias.copy_(-means.square().sum(1) / (2 * variance))

@@ -1,0 +1,77 @@
+"""Mahalanobis head: class means under one shared covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Reads
+from headstart.core.errors import MethodError
+from headstart.methods.method import METHODS, Method, head_group
+from headstart.methods.plan import Plan
+
+
+@METHODS.register("mahalanobis")
+@dataclass(frozen=True)
+class Mahalanobis(Method):
+    """`logit_c = mu_c S^-1 x - mu_c S^-1 mu_c / 2 + log pi_c` with S the shrunk covariance within the classes.
+
+    `S = (1 - a) S_0 + a tr(S_0)/D I`, a after Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional
+    covariance matrices": few examples of many features. This is linear discriminant analysis.
+    Source: Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution Samples", section 2.1.
+    """
+
+    summary: ClassVar[str] = "class means under one shared covariance, on frozen features"
+    needs_bias: ClassVar[bool] = True
+
+    reads: Reads = "top"
+    "top: the features at the top; all: those of every rung side by side"
+
+    @property
+    def head_reads(self) -> Reads:
+        return self.reads
+
+    def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
+        return MahalanobisHead(backbone.width(self.reads), outputs)
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.reads)
+
+
+class MahalanobisHead(nn.Linear):
+    """A linear layer that is solved by linear discriminant analysis."""
+
+    def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
+        if kind != "single_label":
+            raise MethodError(f"mahalanobis: classes have means, a {kind} task has none; use probe.")
+        x = features.double()
+        counts = torch.bincount(targets, minlength=self.out_features)
+        means = torch.stack([x[targets == c].mean(0) if counts[c] else x.mean(0) for c in range(len(counts))])  # [C, D]
+        within = x - means[targets]
+        if len(x) <= len(counts):  # one example a class: the spread between them is all there is
+            within = x - x.mean(0)
+        weight = torch.linalg.solve(shrunk_covariance(within), means.T).T  # [C, D]
+        prior = (counts.double().clamp(min=0.5) / counts.sum()).log()
+        with torch.no_grad():
+            self.weight.copy_(weight)
+            self.bias.copy_(prior - 0.5 * (weight * means).sum(1))
+
+
+def shrunk_covariance(centred: Tensor) -> Tensor:
+    """Ledoit and Wolf's estimate from centred rows [n, D]: `(1 - a) X'X/n + a m I`, m the mean variance.
+
+    `a = min(b, d) / d` with `d = |X'X/n - m I|^2 / D` and `b = sum_i |x_i x_i' - X'X/n|^2 / (n^2 D)`.
+    """
+    n, size = centred.shape
+    empirical = centred.T @ centred / n  # [D, D]
+    mean = empirical.diagonal().mean()
+    unit = torch.eye(size, dtype=centred.dtype, device=centred.device)
+    d = (empirical - mean * unit).square().sum() / size
+    # sum_i |x_i x_i'|^2 = sum_i |x_i|^4
+    b = (centred.square().sum(1).square().sum() / n - empirical.square().sum()) / (n * size)
+    share = float((b.clamp(min=0) / d).clamp(max=1)) if float(d) > 0 else 1.0
+    floor = max(float(mean), 1e-12)
+    return (1 - share) * empirical + max(share, 1e-6) * floor * unit
