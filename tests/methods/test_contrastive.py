@@ -1,0 +1,73 @@
+"""Contrastive few-shot tuning: the loss pair by pair, and what it does to the features."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional as F
+
+from backbones.tiny import tiny
+from contract.settings import method_of, setting_of
+from headstart.core.errors import MethodError
+from headstart.engine.adapt import adapted
+from headstart.engine.contrastive import contrastive_loss
+
+
+def test_the_loss_pair_by_pair() -> None:
+    torch.manual_seed(0)
+    features, y = torch.randn(7, 5), torch.tensor([0, 1, 0, 2, 1, 0, 2])
+    near, far = [], []
+    for i in range(7):
+        for j in range(i + 1, 7):
+            cosine = float(F.cosine_similarity(features[i], features[j], dim=0))
+            (near if y[i] == y[j] else far).append((1 - cosine) ** 2 if y[i] == y[j] else cosine**2)
+    assert float(contrastive_loss(features, y)) == pytest.approx(0.5 * (np.mean(near) + np.mean(far)), rel=1e-5)
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0], [0, 1, 2], [0]])
+def test_a_batch_without_one_side_has_a_gradient(y: list[int]) -> None:
+    features = torch.randn(len(y), 4, requires_grad=True)
+    contrastive_loss(features, torch.tensor(y)).backward()
+    assert torch.isfinite(features.grad).all()
+
+
+def test_same_classes_move_together_and_the_head_is_solved_on_the_result() -> None:
+    backbone = tiny("bert")
+    setting = setting_of(backbone, count=18, epochs=40, batch_size=18)
+    method = method_of("contrastive", learning_rate=3e-3, stretch=1.0)
+    y = setting.train.targets
+
+    def gap(features: torch.Tensor) -> float:
+        cosine = F.normalize(features, dim=1) @ F.normalize(features, dim=1).T
+        same = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool)
+        return float(cosine[same].mean() - cosine[y[:, None] != y].mean())
+
+    with torch.no_grad():
+        before = gap(backbone.features(setting.train.batch(np.arange(18))))
+    with adapted(setting, method, 0) as done:
+        features = done.job.features(setting.train)
+        assert gap(features) > before + 0.1
+        z = (features - features.mean(0)) / features.std(0, unbiased=False)
+        theirs = LogisticRegression(C=1.0, max_iter=5000, tol=1e-8).fit(z.numpy(), y.numpy())
+        ours = done.job.module.head(features).softmax(-1).detach().numpy()
+        np.testing.assert_allclose(ours, theirs.predict_proba(z.numpy()), atol=2e-3)
+
+
+def test_without_validation_the_last_weights_are_kept() -> None:
+    backbone = tiny("bert")
+    setting = setting_of(backbone, count=12)
+    setting = dataclasses.replace(setting, validation=setting.validation.none())
+    with adapted(setting, method_of("contrastive"), 0) as done:
+        assert done.trace.best_value is None
+        assert done.trace.steps > 0
+        assert float(done.model.head.weight.abs().sum()) > 0
+
+
+def test_only_classes_make_pairs() -> None:
+    setting = setting_of(tiny("bert"), "regression")
+    with pytest.raises(MethodError, match="regression"), adapted(setting, method_of("contrastive"), 0):
+        pass
