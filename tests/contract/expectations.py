@@ -25,6 +25,7 @@ NOT_APPLICABLE = {
         ("vpt", backbone): "no vision transformer"
         for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
     },
+    **{("soup", backbone): "no ingredients" for backbone in BACKBONES},
     **{
         ("conv_adapter", backbone): "no convolutional network"
         for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vit", "mlp")

@@ -125,6 +125,16 @@ class Trial(Record):
 
 
 @dataclass(frozen=True)
+class Share(Record):
+    """A model between its start and its tuned weights, on validation."""
+
+    share: float
+    "of the tuned weights"
+    validation_value: float | None = None
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True)
 class SeedRun(Record):
     seed: int
     validation_value: float | None
@@ -133,6 +143,8 @@ class SeedRun(Record):
     train_seconds: float | None
     best_epoch: float | None = None
     curve: tuple[Point, ...] = ()
+    interpolation: tuple[Share, ...] = ()
+    "of a method that interpolates between start and tuned weights: every share that was tried"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,10 +17,11 @@ from headstart.core.seeds import derive
 from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.adaptation import Adaptation, Score, linear_of
+from headstart.engine.averaging import Ingredient, greedy_soup, interpolate
 from headstart.engine.cache import Cache, all_features
-from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.checkpoint import Checkpoint, State
 from headstart.engine.feed import Feed
-from headstart.engine.fit import Budget, Trace, fit
+from headstart.engine.fit import Budget, Trace, fit, put_weights, weights
 from headstart.engine.job import Options
 from headstart.engine.meter import meter
 from headstart.engine.precision import Compute
@@ -39,6 +41,8 @@ class Setting:
     compute: Compute
     score: Score
     cache: Cache
+    ingredients: tuple[Ingredient, ...] = ()
+    "for a soup: what the other methods' trainings have reached"
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def _train(
         head.solve(features, targets, setting.task.kind)  # type: ignore[operator]
         return _evaluated(job)
     head = linear_of(head)
+    if plan.solver == "soup":
+        return _soup(job, setting.ingredients)
     if plan.solver == "prior":
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
@@ -139,10 +145,43 @@ def _train(
     if progress:
         progress.stage(name, job.steps_an_epoch() * job.options.epochs)
     job.standardise(solved=plan.head_start == "convex")
+    if plan.penalties:
+        job.hold(all_features(setting.cache, setting.train, job.options.batch_tokens))
+    start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
+    if plan.interpolation and trace.status == "ok":
+        _interpolate(job, start, trace)
     job.settle()
     if plan.loss == "contrastive":
         job.solve_head()
+    return trace
+
+
+def _interpolate(job: Adaptation, start: State, trace: Trace) -> None:
+    tuned = weights(job.module, list(job.plan.trained()))
+    put = partial(put_weights, job.module)
+    trace.interpolation, best = interpolate(start, tuned, job.plan.interpolation, put, partial(job.evaluate, 1.0))
+    if best:
+        trace.best_value, trace.best_loss, trace.best_score = best.value, best.loss, best.score
+
+
+def _soup(job: Adaptation, ingredients: tuple[Ingredient, ...]) -> Trace:
+    if not ingredients:
+        raise MethodError(
+            "soup: there are no ingredients, which are the trainings of the comparison's other methods that change "
+            "weights alone; compare it along with full, lpft or freeze."
+        )
+    base = weights(job.module, list(job.plan.trained()))
+
+    def whole(one: Ingredient) -> State:
+        """What the training did not change is the base's."""
+        return {**base, **{n if n in base else f"buffer:{n}": v for n, v in one.load().items()}}
+
+    full = [replace(one, load=partial(whole, one)) for one in ingredients]
+    names, best = greedy_soup(full, partial(put_weights, job.module), partial(job.evaluate, 1.0))
+    trace = Trace(notes=(f"a soup of {len(names)} of {len(ingredients)}: {', '.join(names)}",))
+    if best:
+        trace.best_value, trace.best_loss, trace.best_score = best.value, best.loss, best.score
     return trace
 
 

@@ -20,8 +20,9 @@ from headstart.engine.dropout import FastDropout
 from headstart.engine.feed import Feed, Micro, moved
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
+from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
-from headstart.methods.plan import Model, Plan
+from headstart.methods.plan import Model, Penalty, Plan
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 "probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
@@ -52,6 +53,8 @@ class Adaptation:
             options, epochs=round(options.epochs * plan.stretch), patience=round(options.patience * plan.stretch)
         )
         self.centre, self.spread = 0.0, 1.0
+        self._base: dict[str, Tensor] = {}
+        self._anchors, self._variance = torch.empty(0), 1.0
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
         text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed))
@@ -75,6 +78,26 @@ class Adaptation:
                 head.weight.div_(self.spread)
                 if head.bias is not None:
                     head.bias.sub_(self.centre).div_(self.spread)
+
+    def hold(self, anchors: Tensor) -> None:
+        """What the plan's penalties hold the model near: its weights as they are, and these features of the base."""
+        trained = set(self.plan.trained())
+        self._base = {
+            name: p.detach().clone()
+            for name, p in self.module.named_parameters()
+            if name in trained and name.startswith("backbone.")
+        }
+        self._anchors = anchors
+        self._variance = float(anchors.var(dim=0, unbiased=False).mean()) or 1.0
+
+    def _penalty(self, penalty: Penalty, micro: Micro, features: Tensor) -> Tensor:
+        """A penalty's part for the examples of a micro-batch, as a sum over them."""
+        if penalty.kind == "features":
+            anchors = self._anchors[torch.from_numpy(micro.positions).to(self._anchors.device)]
+            return feature_penalty(penalty, features, anchors, self._variance)
+        parameters = dict(self.module.named_parameters())
+        now = {name: parameters[name] for name in self.plan.trained()}
+        return len(features) * weight_penalty(penalty, now, self._base)
 
     def settle(self) -> None:
         """Puts centre and spread into the head, which then gives the targets themselves."""
@@ -131,7 +154,10 @@ class Adaptation:
         scores: Tensor = self.module.head(features)
         if self.task.kind == "regression":
             targets = (targets - self.centre) / self.spread
-        return task_loss(self.task, scores, targets) / micro.step
+        loss = task_loss(self.task, scores, targets)
+        for penalty in self.plan.penalties:
+            loss = loss + self._penalty(penalty, micro, features)
+        return loss / micro.step
 
     def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
         """[B, width]; what lies below the cut is taken from the cache where there is one."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from headstart.core.comparison import Point
+from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
@@ -52,6 +52,8 @@ class Trace:
     losses: list[float] = field(default_factory=list)
     "of each step"
     rates: list[float] = field(default_factory=list)
+    interpolation: tuple[Share, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Diverged(Exception):
@@ -70,11 +72,11 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     per_epoch = job.steps_an_epoch()
     total = max(1, per_epoch * budget.epochs)
     names, optimizer = _optimizer(job)
-    trace, best = Trace(), _weights(job.module, names)
+    trace, best = Trace(), weights(job.module, names)
     step = 0
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
-        _load(job.module, states["model"])
+        put_weights(job.module, states["model"])
         best = states["best"]
         restore_optimizer(optimizer, states.get("optimizer", {}))
         step = facts["step"]
@@ -87,7 +89,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         if checkpoint:
             trace.seconds = trace.earlier + time.perf_counter() - start
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
-            states = {"model": _weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
+            states = {"model": weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
             checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
 
     def judge(at: int, mean: float | None, rate: float) -> None:
@@ -99,7 +101,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
         trace.curve.append(Point(at / per_epoch, at, mean, held_out, value, rate))
         if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
-            best = _weights(job.module, names)
+            best = weights(job.module, names)
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
             trace.best_score = evaluation.score if evaluation else 0.0
 
@@ -154,10 +156,10 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     except Diverged as event:
         trace.status = str(event)
         optimizer.zero_grad(set_to_none=True)
-        _load(job.module, best)
+        put_weights(job.module, best)
     else:
         if trace.best_epoch is not None and budget.steps is None:
-            _load(job.module, best)
+            put_weights(job.module, best)
     trace.steps = step
     trace.seconds = trace.earlier + time.perf_counter() - start
     return trace
@@ -176,7 +178,7 @@ def _optimizer(job: Job) -> tuple[list[str], torch.optim.Optimizer]:
     return list(job.plan.trained()), torch.optim.AdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
 
 
-def _weights(module: nn.Module, names: list[str]) -> State:
+def weights(module: nn.Module, names: list[str]) -> State:
     """Copies of everything that training changes: the trained parameters and all buffers."""
     wanted = set(names)
     kept: State = {n: p.detach().clone() for n, p in module.named_parameters() if n in wanted}
@@ -184,7 +186,7 @@ def _weights(module: nn.Module, names: list[str]) -> State:
     return kept
 
 
-def _load(module: nn.Module, state: State) -> None:
+def put_weights(module: nn.Module, state: State) -> None:
     targets: dict[str, Tensor] = dict(module.named_parameters())
     targets.update({f"buffer:{n}": b for n, b in module.named_buffers()})
     with torch.no_grad():

@@ -7,16 +7,19 @@ import json
 import shutil
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from headstart.artifacts.artifact import fields_of, reloaded, save
 from headstart.backbones.backbone import Backbone
-from headstart.core.comparison import Point, Row, SeedRun, Trial
+from headstart.core.comparison import Point, Row, SeedRun, Share, Trial
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError, ConfigurationError, MethodError
 from headstart.core.progress import Progress, Silent
@@ -25,6 +28,7 @@ from headstart.data.examples import Data
 from headstart.engine.adapt import Adapted, Setting, adapted
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
+from headstart.engine.averaging import Ingredient
 from headstart.engine.cache import Cache
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
@@ -57,6 +61,7 @@ class Run(Record):
     trained_share: float
     best_epoch: float | None
     curve: tuple[Point, ...] = ()
+    interpolation: tuple[Share, ...] = ()
     artifact_bytes: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -93,6 +98,8 @@ class Bench:
         )
         plain = Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
         self._frozen = replace(self.setting, train=plain)
+        self.keeps_trials = False  # while a method is still to come that is made of them
+        self._ingredients: dict[Path, Ingredient] = {}
 
     def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))
@@ -131,7 +138,10 @@ class Bench:
             found, seconds = self.test_once(name, chosen, run)
             predictions.append(found)
             latencies.append(seconds)
-        self._drop_others(name, {self.key(chosen, run.seed) for run in runs})
+        if self.keeps_trials:
+            self._gather(name, [*trials, *((chosen, run) for run in runs)])
+        else:
+            self._drop_others(name, {self.key(chosen, run.seed) for run in runs})
         best = max(runs, key=lambda run: (run.score or 0.0, -(run.validation_loss or 0.0)))
         rate = getattr(chosen, "learning_rate", None)
         row = Row(
@@ -150,7 +160,15 @@ class Bench:
             artifact_bytes=best.artifact_bytes,
             control=method.control,
             seeds=tuple(
-                SeedRun(run.seed, run.validation_value, self.metric.of(found), run.seconds, run.best_epoch, run.curve)
+                SeedRun(
+                    run.seed,
+                    run.validation_value,
+                    self.metric.of(found),
+                    run.seconds,
+                    run.best_epoch,
+                    run.curve,
+                    run.interpolation,
+                )
                 for run, found in zip(runs, predictions)
             ),
             trials=tuple(record),
@@ -190,6 +208,8 @@ class Bench:
             return Run.read(place / "run.json")
         # a head that is solved sees the plain examples: augmented views have no end to solve for
         setting = self._frozen if method.solved else self.setting
+        if method.combines:
+            setting = replace(setting, ingredients=tuple(self._ingredients.values()))
         title = f"{name} seed {seed}"
         self.progress.stage(title)
         checkpoint = Checkpoint(place / "checkpoint.safetensors")
@@ -230,7 +250,8 @@ class Bench:
             trained_share=done.trained_share,
             best_epoch=trace.best_epoch,
             curve=tuple(trace.curve),
-            notes=tuple(self.cache.notes),
+            interpolation=trace.interpolation,
+            notes=(*self.cache.notes, *trace.notes),
         )
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
@@ -262,6 +283,19 @@ class Bench:
             seconds = latency(one)
         found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
         return found, seconds
+
+    def _gather(self, name: str, trained: Sequence[tuple[Method, Run]]) -> None:
+        """Trainings that changed weights alone, of a head that reads the top: these can be averaged."""
+        for method, run in trained:
+            plan = method.attach(self.backbone, method.head(self.backbone, self.data.task.outputs, bias=True))
+            place = self.place(name, method, run.seed)
+            if run.status != "ok" or method.control or plan.edits or plan.reads != "top" or plan.solver == "soup":
+                continue
+            told = f"{name} seed {run.seed}"
+            if plan.learning_rate:
+                told += f" rate {plan.learning_rate:.2g}"
+            load = partial(load_file, place / "model" / "weights.safetensors")
+            self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, load)
 
     def _drop_others(self, name: str, keep: set[str]) -> None:
         """Trials that were not chosen have their results in the record; their weights go."""

@@ -79,6 +79,7 @@ def compare(
         data, backbone, options, compute, folder, metric(task.kind, metric_name), tuple(range(seeds)), trials,
         workers, progress or Silent(),
     )  # fmt: skip
+    bench.keeps_trials = any(method.combines for method in methods.values())
     started = environment(str(compute.device), compute.precision)
     rows: list[Row] = []
     predictions: dict[str, list[Predictions]] = {}
@@ -104,7 +105,7 @@ def compare(
         )  # fmt: skip
 
     try:
-        for name, method in methods.items():
+        for name, method in sorted(methods.items(), key=lambda item: item[1].combines):
             row, found = bench.row(name, method)
             rows.append(row)
             if found:

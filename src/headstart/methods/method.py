@@ -48,6 +48,8 @@ class Method:
     summary: ClassVar[str] = ""
     solved: ClassVar[bool] = True
     "whether the head is solved on frozen features, which no seed changes, rather than trained by steps"
+    combines: ClassVar[bool] = False
+    "whether it is made of what the comparison's other methods have trained, and so comes last"
     needs_bias: ClassVar[bool] = False
     "whether the head needs biases even where the library's own classifier for the architecture has none"
 
