@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from headstart.artifacts.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.cutting import probes
 from headstart.backbones.export import export
-from headstart.core.errors import ConfigurationError, ModelError
+from headstart.core.errors import ArtifactError, ConfigurationError, ModelError, unknown
 from headstart.core.files import replacing_folder
+
+FORMS = ("checkpoint", "peft", "vllm")
+AGREEMENT = 1e-4
+"largest difference allowed between logits of the run and of the adapter read again, relative to the largest above 1"
 
 
 def export_run(
     run: str | Path, out: str | Path, *, backbone: Backbone | None = None, source: str | None = None,
-    trust_remote_code: bool = False,
+    trust_remote_code: bool = False, form: str = "checkpoint",
 ) -> str:  # fmt: skip
     """Writes the folder `out`, which must not exist or be empty; returns a line that says how to load it.
 
+    form: `checkpoint`, merged for the model's own library; `peft`, the adapter alone; `vllm`, LoRA by vLLM's rules.
     Raises `ModelError` where the library has no class for this model, `ArtifactError` where the checkpoint, read
     again, differs from the model; then `out` is as it was.
     """
+    if form not in FORMS:
+        raise unknown("format", form, FORMS)
     place = Path(out)
     if place.exists() and (place.is_file() or any(place.iterdir())):
         raise ConfigurationError(f"{place} exists and is not empty; choose a new folder. Nothing was changed there.")
@@ -30,7 +40,7 @@ def export_run(
         run, backbone=backbone, source=source, device="cpu", precision="fp32", trust_remote_code=trust_remote_code
     )
     try:
-        return _exported(predictor, place)
+        return _exported(predictor, place) if form == "checkpoint" else _adapter(predictor, place, form)
     finally:
         predictor.close()  # a backbone that the caller gave is as it was
 
@@ -58,3 +68,32 @@ def _exported(predictor: Predictor, place: Path) -> str:
     else:
         how = f'headstart.load("{place}")'
     return f"{place} written and checked. Load it with {how}"
+
+
+def _adapter(predictor: Predictor, place: Path, form: str) -> str:
+    """Written as PEFT writes it, read again onto the bare base, and compared, before it takes its place."""
+    from headstart.artifacts.peft_read import from_peft
+    from headstart.artifacts.peft_write import write_peft
+
+    backbone, batch = predictor.backbone, probes(predictor.backbone)[0]
+
+    def logits(one: Predictor) -> Tensor:
+        with torch.no_grad():
+            scores: Tensor = one.model.head(backbone.features(batch, one.plan.reads).float())
+        return scores
+
+    expected = logits(predictor)
+    with replacing_folder(place) as temporary:
+        write_peft(predictor, temporary, vllm=form == "vllm")
+        predictor.close()
+        with tempfile.TemporaryDirectory() as again:
+            from_peft(temporary, backbone, Path(again) / "model", labels=predictor.artifact.task.labels)
+            reader = Predictor(Path(again) / "model", backbone=backbone, device="cpu", precision="fp32")
+            found = logits(reader)
+            reader.close()
+        gap = float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+        if not gap <= AGREEMENT:
+            raise ArtifactError(
+                f"the adapter, read again, differs from the run by {gap:g} in logits. Nothing was written."
+            )
+    return f"{place} written and checked. {place / 'README.md'} says how to load it."

@@ -1,0 +1,209 @@
+"""Writing a run's adapter as PEFT does: `adapter_config.json` and `adapter_model.safetensors`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.artifacts.predictor import Predictor
+from headstart.core.errors import ModelError
+from headstart.core.files import write_json, write_text
+from headstart.engine.tensors import write_tensors
+from headstart.methods.lora_layer import LoraLayer, weight_of
+from headstart.methods.plan import Model
+from headstart.methods.prefix import PrefixedAttention
+from headstart.methods.prompt import VirtualTokens
+
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"the ranks that vLLM reserves room for"
+CONFIG, WEIGHTS, HEAD, HEAD_WEIGHTS = (
+    "adapter_config.json", "adapter_model.safetensors", "head.json", "head.safetensors",
+)  # fmt: skip
+
+
+def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> None:
+    """The adapter into `folder`, with the head where PEFT has a class for it, else beside it.
+
+    Decoders whose head reads the last token are `…ForSequenceClassification` with its `score`. No such class averages
+    tokens, so an encoder's head lies in head.safetensors and the adapter is for feature extraction; so does a prefix's,
+    since these classes take no past keys and values any more.
+    vllm: LoRA by vLLM's rules: one rank for all, scale in B, no DoRA, no modules beside the updates.
+    Raises `ModelError` for methods and backbones that PEFT has no form for.
+    """
+    model, backbone = predictor.model, predictor.backbone
+    if backbone.loader != "transformers":
+        raise ModelError(
+            f"PEFT finds its base by transformers, and this one was loaded with {backbone.loader}; export it as a "
+            "checkpoint: --format checkpoint. Nothing was written."
+        )
+    prefixes = [m for m in model.modules() if isinstance(m, PrefixedAttention)]
+    classifies = _classifies(predictor) and not vllm and not prefixes
+    inner = f"{getattr(backbone.module, 'base_model_prefix', '')}." if classifies or vllm else ""
+    config: dict[str, Any] = {
+        "base_model_name_or_path": predictor.artifact.base.source,
+        "inference_mode": True,
+        "task_type": "SEQ_CLS" if classifies else "CAUSAL_LM" if vllm else "FEATURE_EXTRACTION",
+    }
+    lora = {n.removeprefix("backbone."): m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+    virtual = [m for m in model.modules() if isinstance(m, VirtualTokens)]
+    if lora:
+        told, tensors = _lora(lora, inner, vllm)
+    elif vllm:
+        raise ModelError("vLLM serves LoRA alone; export this run with --format peft. Nothing was written.")
+    elif prefixes:
+        told, tensors = _prefix(prefixes)
+    elif virtual:
+        told, tensors = _prompt(virtual[0], backbone.module)
+    else:
+        raise ModelError(
+            f"PEFT's format has lora, prefix and prompt; this run is {predictor.artifact.method}. Export it as a "
+            "checkpoint, or serve it with headstart. Nothing was written."
+        )
+    config |= told
+    if classifies:
+        config["modules_to_save"] = ["score"]
+        tensors["base_model.model.score.weight" if lora else "base_model.score.weight"] = _head(model).weight
+    else:
+        _write_head(predictor, folder)
+    write_tensors(folder / WEIGHTS, {name: value.detach().contiguous() for name, value in tensors.items()})
+    write_json(folder / CONFIG, config)
+    write_text(folder / "README.md", _readme(predictor, classifies, bool(lora)))
+
+
+def _head(model: Model) -> nn.Linear:
+    if not isinstance(model.head, nn.Linear):
+        raise ModelError("this run's head is not linear, and no format holds it. Nothing was written.")
+    return model.head
+
+
+def _classifies(predictor: Predictor) -> bool:
+    """Whether transformers' own sequence classifier computes what the run does: the last token, no bias."""
+    backbone = predictor.backbone
+    return backbone.kind == "decoder" and backbone.pooling == "last" and _head(predictor.model).bias is None
+
+
+def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    factors = {path: _factors(layer) for path, layer in layers.items()}
+    ranks = {path: len(a) for path, (a, _) in factors.items()}
+    scales = {path: layer.scale for path, layer in layers.items()}
+    first = next(iter(layers.values()))
+    dora = first.magnitude is not None
+    config: dict[str, Any] = {
+        "peft_type": "LORA", "bias": "none", "lora_dropout": first.dropout, "init_lora_weights": True,
+        "fan_in_fan_out": first.transposed, "use_dora": dora, "use_rslora": False,
+    }  # fmt: skip
+    if vllm:
+        if dora:
+            raise ModelError("vLLM has no DoRA; train lora without it, or export a checkpoint. Nothing was written.")
+        if any(weight_of(layer).dim() > 2 for layer in layers.values()):
+            raise ModelError("vLLM's LoRA is for linear layers, not for convolutions. Nothing was written.")
+        widest = max(ranks.values())
+        rank = next((allowed for allowed in VLLM_RANKS if allowed >= widest), None)
+        if rank is None:
+            raise ModelError(f"vLLM takes ranks up to {VLLM_RANKS[-1]}, not {widest}. Nothing was written.")
+        factors = {path: _padded(a, b * scales[path], rank) for path, (a, b) in factors.items()}
+        config |= {"r": rank, "lora_alpha": rank}
+        config["target_modules"] = sorted({path.rpartition(".")[2] for path in layers})
+    else:
+        rank = Counter(ranks.values()).most_common(1)[0][0]
+        alpha = {path: scales[path] * ranks[path] for path in layers}
+        usual = Counter(alpha.values()).most_common(1)[0][0]
+        config |= {
+            "r": rank, "lora_alpha": usual,
+            "target_modules": [f"{inner}{path}" for path in layers],
+            "rank_pattern": {f"{inner}{path}": r for path, r in ranks.items() if r != rank},
+            "alpha_pattern": {f"{inner}{path}": a for path, a in alpha.items() if a != usual},
+        }  # fmt: skip
+    tensors = {}
+    for path, (a, b) in factors.items():
+        place = f"base_model.model.{inner}{path}"
+        tensors[f"{place}.lora_A.weight"], tensors[f"{place}.lora_B.weight"] = a, b
+        magnitude = layers[path].magnitude
+        if magnitude is not None:
+            shape = (1, -1, *(1,) * (b.dim() - 2)) if b.dim() > 2 else (-1,)
+            tensors[f"{place}.lora_magnitude_vector"] = magnitude.reshape(shape)
+    return config, tensors
+
+
+def _factors(layer: LoraLayer) -> tuple[Tensor, Tensor]:
+    """A [r, in, …] and B [out, r, …]; PiSSA's update takes twice the rank: [A; A0] and [B, -B0]."""
+    a, b = weight_of(layer.lora_a), weight_of(layer.lora_b)
+    if layer.first_a is None or layer.first_b is None:
+        return a, b
+    return torch.cat([a, layer.first_a]), torch.cat([b, -layer.first_b], dim=1)
+
+
+def _padded(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    more = rank - len(a)
+    return torch.cat([a, a.new_zeros(more, a.shape[1])]), torch.cat([b, b.new_zeros(len(b), more)], dim=1)
+
+
+def _prefix(sites: list[PrefixedAttention]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    pairs = [(site.keys, site.values) if site.rows is None else site.rows() for site in sites]
+    sizes = {pair[0].shape[1] for pair in pairs}
+    if len(sizes) > 1:
+        raise ModelError("PEFT's prefix has one size for all layers; this model's layers differ. Nothing was written.")
+    config = {
+        "peft_type": "PREFIX_TUNING", "num_virtual_tokens": len(pairs[0][0]), "num_layers": len(sites),
+        "num_attention_heads": sites[0].heads, "token_dim": sizes.pop(), "prefix_projection": False,
+        "num_transformer_submodules": 1,
+    }  # fmt: skip
+    config["encoder_hidden_size"] = config["token_dim"]
+    return config, {"prompt_embeddings": torch.cat([rows for pair in pairs for rows in pair], dim=1)}
+
+
+def _prompt(virtual: VirtualTokens, module: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    told: Any = module.config
+    config = {
+        "peft_type": "PROMPT_TUNING", "num_virtual_tokens": len(virtual.embeddings), "prompt_tuning_init": "RANDOM",
+        "token_dim": virtual.embeddings.shape[1], "num_layers": getattr(told, "num_hidden_layers", 1),
+        "num_attention_heads": getattr(told, "num_attention_heads", 1), "num_transformer_submodules": 1,
+    }  # fmt: skip
+    return config, {"prompt_embeddings": virtual.embeddings}
+
+
+def _write_head(predictor: Predictor, folder: Path) -> None:
+    head, task = _head(predictor.model), predictor.artifact.task
+    tensors = {"weight": head.weight} | ({} if head.bias is None else {"bias": head.bias})
+    write_tensors(folder / HEAD_WEIGHTS, {name: value.detach().contiguous() for name, value in tensors.items()})
+    write_json(folder / HEAD, {"labels": list(task.labels), "kind": task.kind, "pooling": predictor.backbone.pooling})
+
+
+def _readme(predictor: Predictor, classifies: bool, lora: bool) -> str:
+    artifact = predictor.artifact
+    lines = [
+        f"# {artifact.method} on {artifact.base.source}, written by Headstart", "", "```python",
+        "from peft import PeftModel", "",
+    ]  # fmt: skip
+    if classifies:
+        lines += [
+            "from transformers import AutoModelForSequenceClassification, AutoTokenizer", "",
+            f"base = AutoModelForSequenceClassification.from_pretrained(BASE, num_labels={artifact.task.outputs})",
+            "model = PeftModel.from_pretrained(base, HERE).eval()", "```", "",
+            f"Classes in order: {', '.join(artifact.task.labels)}.",
+        ]  # fmt: skip
+        if not lora:
+            lines.append("Without input ids transformers reads the last position: give texts of one length at a time.")
+    else:
+        skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # without the virtual tokens' places
+        pooled = {
+            "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
+            "cls": "hidden[:, 0]",
+            "last": "hidden[range(len(mask)), mask.sum(1) - 1]",
+        }[predictor.backbone.pooling]
+        lines += [
+            "from safetensors.torch import load_file", "from transformers import AutoModel, AutoTokenizer", "",
+            "model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), HERE).eval()",
+            "head = load_file(HERE + '/head.safetensors')",
+            f"hidden = model(**tokens).last_hidden_state{skipped}",
+            "mask = tokens['attention_mask']",
+            f"features = {pooled}  # pooling: {predictor.backbone.pooling}",
+            "scores = features @ head['weight'].T + head.get('bias', 0)", "```", "",
+            "The head reads pooled features, which no class of transformers does: it lies in head.safetensors, its",
+            "labels in head.json.",
+        ]  # fmt: skip
+    return "\n".join([*lines, ""])

@@ -1,0 +1,30 @@
+"""`headstart adopt`: an adapter that PEFT wrote becomes a run."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("adopt")
+@click.argument("adapter", type=click.Path(exists=True, file_okay=False))
+@click.option("--model", required=True, metavar="NAME|DIR", help="The base that the adapter was trained on")
+@click.option("-o", "--out", required=True, metavar="DIR", help="A new run folder, for predict and export")
+@click.option("--labels", metavar="A,B,…", help="Names of the classes in order [default: the adapter's, or numbers]")
+@click.option("--pooling", type=click.Choice(["mean", "cls", "last"]), help="[default: the model's own]")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+def command(
+    adapter: str, model: str, out: str, labels: str | None, pooling: str | None, trust_remote_code: bool
+) -> None:
+    """Read the folder ADAPTER, written by PEFT (LoRA, prefix or prompt tuning), as a run of Headstart."""
+    from pathlib import Path
+
+    from headstart.artifacts.peft_read import from_peft
+    from headstart.backbones.load import load
+    from headstart.core.errors import ConfigurationError
+
+    if Path(out).exists():
+        raise ConfigurationError(f"{out} exists; choose a new folder. Nothing was changed there.")
+    backbone = load(model, pooling=pooling, trust_remote_code=trust_remote_code)
+    names = [label.strip() for label in labels.split(",")] if labels else []
+    made = from_peft(adapter, backbone, Path(out) / "model", labels=names)
+    click.echo(f"{out}: {made.method} on {model}, {len(made.task.labels)} classes. Try: headstart predict {out} …")
