@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from headstart.api import load as load
     from headstart.api import predict as predict
     from headstart.api import read as read
+    from headstart.artifacts.adapters import Adapters as Adapters
 
 __version__ = "0.1.0"
-__all__ = ["compare", "fit", "load", "predict", "read"]
+__all__ = ["Adapters", "compare", "fit", "load", "predict", "read"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Adapters":
+        from headstart.artifacts.adapters import Adapters
+
+        return Adapters
     if name in __all__:
         from headstart import api
 

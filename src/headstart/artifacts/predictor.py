@@ -14,6 +14,7 @@ import torch
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ArtifactError, DataError
+from headstart.data.task import Task
 from headstart.engine.precision import compute
 
 if TYPE_CHECKING:
@@ -97,16 +98,17 @@ class Predictor:
         return probabilities(self.artifact.task, self.logits(inputs)).numpy()
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
-        return [self._prediction(row) for row in self.scores(list(inputs))]
+        return [prediction(self.artifact.task, row) for row in self.scores(list(inputs))]
 
-    def _prediction(self, row: np.ndarray) -> Prediction:
-        task = self.artifact.task
-        if task.kind == "regression":
-            return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
-        chances = {label: float(p) for label, p in zip(task.labels, row)}
-        if task.kind == "multi_label":
-            return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances)
-        return Prediction(task.labels[int(row.argmax())], chances)
+
+def prediction(task: Task, row: np.ndarray) -> Prediction:
+    """One row of probabilities or values [outputs] as a label."""
+    if task.kind == "regression":
+        return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
+    chances = {label: float(p) for label, p in zip(task.labels, row)}
+    if task.kind == "multi_label":
+        return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances)
+    return Prediction(task.labels[int(row.argmax())], chances)
 
 
 def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:

@@ -191,6 +191,7 @@ class ConvAdapter(Bottleneck):
 class Adapter(Beside):
     """What is added to a module's output [B, …, D] or [B, C, H, W]: a bottleneck on the same or on another tensor."""
 
+    row_wise: ClassVar[bool] = True
     NAMES = ("down.weight", "down.bias", "up.weight", "up.bias")
 
     def __init__(self, place: Place, width: int, activation: str, scale: float) -> None:
@@ -214,6 +215,8 @@ class Adapter(Beside):
 
 class Ear(Beside):
     """Keeps what its module is called with for the adapter that reads it."""
+
+    row_wise: ClassVar[bool] = True
 
     def __init__(self, heard: list[Tensor]) -> None:
         super().__init__()

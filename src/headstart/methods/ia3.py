@@ -83,6 +83,8 @@ def _scales(settings: dict[str, Any], module: nn.Module) -> Scales:
 class Scales(Beside):
     """Multiplies the features `start` to `stop` of a layer's outputs, or of its inputs, by learned numbers."""
 
+    row_wise: ClassVar[bool] = True
+
     def __init__(self, start: int, stop: int, inputs: bool = False, channels_first: bool = False) -> None:
         super().__init__()
         self.start, self.stop, self.inputs = start, stop, inputs

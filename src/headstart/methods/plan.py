@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -25,6 +25,9 @@ class Model(nn.Module):
 
 class Beside(nn.Module):
     """What an edit adds to a module that stays in its place: it may change what goes in and what comes out."""
+
+    row_wise: ClassVar[bool] = False
+    "whether it does to each row of a batch what it would do to that row alone, and keeps its shape"
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with which the module is called."""

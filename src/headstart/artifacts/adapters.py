@@ -1,0 +1,205 @@
+"""Adapters: several saved models, by name, on one backbone."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from headstart.artifacts.artifact import Artifact, _fill, _sized, _weights, kept_tensors
+from headstart.artifacts.combine import Kind, combined
+from headstart.artifacts.entry import Entry
+from headstart.artifacts.merge import merge
+from headstart.artifacts.mixed import Flattened, mixable, mixed_features
+from headstart.artifacts.predictor import Prediction, prediction, prepared
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.core.errors import ArtifactError, ConfigurationError, unknown
+from headstart.core.fields import configured
+from headstart.engine.losses import probabilities
+from headstart.methods.method import METHODS
+from headstart.methods.plan import Model, Plan
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Input
+
+
+class Adapters:
+    """Runs of any method on the one backbone that they were trained on; at most one is in use at a time.
+
+    >>> bank = Adapters(headstart.load("./my-bert"))
+    >>> bank.add("film", "runs/film")
+    >>> bank.use("film")              # and bank.use(None): the base, to the last bit
+    >>> bank.predict(["what a film", "port 80 is closed"], ["film", "network"])
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        self._entries: dict[str, Entry] = {}
+        self._stack = contextlib.ExitStack()
+        self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
+        self.active: str | None = None
+        assert backbone.fingerprint  # asked for before anything is put on it
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._entries)
+
+    # ------------------------------------------------------------------------------------------- coming and going
+    def add(self, name: str, run: str | Path) -> None:
+        """A run's folder, or its model's, under a new name; its tensors are read once and kept in memory.
+
+        Raises `ArtifactError` where it belongs to another base or its weights do not fit, `ConfigurationError` where
+        the name is taken.
+        """
+        artifact = Artifact.open(run)
+        if artifact.base.fingerprint != self.backbone.fingerprint:
+            raise ArtifactError(
+                f"{run} was trained on {artifact.base.source!r}, another base than {self.backbone.source!r} (their "
+                "fingerprints differ)."
+            )
+        method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
+        self._put(name, Entry(artifact.task, method, artifact.head_bias, _weights(run), artifact.tensors))
+
+    def remove(self, name: str) -> None:
+        self._entry(name)
+        if self.active == name:
+            self.use(None)
+        del self._entries[name]
+
+    def combine(
+        self, name: str, shares: Mapping[str, float], *, kind: Kind = "auto", rank: int | None = None,
+        head: str | None = None,
+    ) -> None:  # fmt: skip
+        """A new adapter from others by weights: `sum_i share_i delta_i`.
+
+        kind: `cat` for LoRA, exact, the ranks add up; `svd` for LoRA, the best of rank `rank`; `linear` for adapters of
+        equal shapes: added parameters are averaged, and of weights of the base the differences are added up (task
+        arithmetic, Ilharco et al. 2023). `auto`: cat for LoRA, linear for the others.
+        head: whose head it gets; left out, the heads' average, for which their labels have to be equal.
+        Raises `ConfigurationError` for what can't be combined.
+        """
+        self._bare("combine")
+        parts = {each: self._entry(each) for each in shares}
+        self._put(name, combined(self.backbone, parts, shares, kind, rank, head))
+
+    def _put(self, name: str, entry: Entry) -> None:
+        if name in self._entries:
+            raise ConfigurationError(f"there is an adapter {name!r} already; choose another name or remove it first.")
+        self._bare("add an adapter")
+        with self._applied(entry):  # keys and shapes are checked now, not at the first use
+            pass
+        self._entries[name] = entry
+
+    def _entry(self, name: str) -> Entry:
+        if name not in self._entries:
+            raise unknown("adapter", name, self._entries)
+        return self._entries[name]
+
+    def _bare(self, what: str) -> None:
+        if self._base is not None:
+            raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it to {what}.")
+        if self.active is not None:
+            self.use(None)
+
+    # ----------------------------------------------------------------------------------------------------- in use
+    @contextlib.contextmanager
+    def _applied(self, entry: Entry) -> Iterator[tuple[Model, Plan]]:
+        backbone = self.backbone
+        head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias)
+        _sized(head, entry.weights)
+        model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
+        plan = entry.method.attach(backbone, head)
+        with plan.applied(model, lambda module: None):
+            _fill(model, entry.weights, {*entry.tensors, *kept_tensors(model, plan, backbone)})
+            model.eval()
+            yield model, plan
+
+    def use(self, name: str | None) -> None:
+        """Puts the adapter on the backbone until another is used; None takes it off, and the base is as it was."""
+        if self._base is not None:
+            raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it first.")
+        entry = None if name is None else self._entry(name)
+        self._stack.close()
+        self.active = None
+        if entry is not None:
+            self._now = self._stack.enter_context(self._applied(entry))
+            self.active = name
+
+    @contextlib.contextmanager
+    def using(self, name: str | None) -> Iterator[None]:
+        """`use` for as long as the context lasts."""
+        before = self.active
+        self.use(name)
+        try:
+            yield
+        finally:
+            self.use(before)
+
+    def merge(self, name: str) -> None:
+        """Folds the adapter into the backbone's weights: no extra work at each call. `unmerge` brings the base back."""
+        with self.using(name):
+            twin = copy.deepcopy(self._now[0].backbone)
+            head = copy.deepcopy(self._now[0].head)
+        merge(twin)
+        module, state = self.backbone.module, twin.state_dict()
+        kept = {n: v.detach().clone() for n, v in module.state_dict().items()}
+        if state.keys() != kept.keys():
+            raise ConfigurationError(f"{name!r} can't be merged: it adds layers that the base does not have.")
+        self.use(None)
+        module.load_state_dict(state)
+        self._base, self._head, self.active = kept, head, name
+
+    def unmerge(self) -> None:
+        """The base's own weights again, from the copy that was kept: to the last bit."""
+        if self._base is None:
+            raise ConfigurationError("nothing is merged.")
+        self.backbone.module.load_state_dict(self._base)
+        self._base, self.active = None, None
+
+    # ------------------------------------------------------------------------------------------------ predictions
+    def mixable(self, name: str) -> bool:
+        """Whether its rows can share a batch with those of others: LoRA, bottleneck adapters and (IA)3."""
+        return mixable(self.backbone, self._entry(name))
+
+    def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str]) -> list[Prediction]:
+        """One adapter for all inputs, or one for each; every row has its own adapter's labels."""
+        names = [adapter] * len(inputs) if isinstance(adapter, str) else list(adapter)
+        if len(names) != len(inputs):
+            raise ConfigurationError(f"{len(inputs)} inputs came with {len(names)} adapters; give one for each.")
+        device = next(self.backbone.module.parameters()).device
+        batch = {key: value.to(device) for key, value in prepared(self.backbone, inputs).items()}
+        found = []
+        for name, scores in zip(names, self.logits(batch, names)):
+            task = self._entries[name].task
+            found.append(prediction(task, probabilities(task, scores[None])[0].cpu().numpy()))
+        return found
+
+    def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
+        """[outputs] for each row by its own adapter, in one pass where all that are named can share one.
+
+        Otherwise rows are run apart, by adapter, with the same result.
+        """
+        entries = {name: self._entry(name) for name in dict.fromkeys(names)}
+        if self._base is not None and set(entries) == {self.active}:
+            with torch.no_grad():
+                return list(self._head(self.backbone.features(batch).float()))
+        self._bare("use others")
+        rows = {name: [i for i, each in enumerate(names) if each == name] for name in entries}
+        out: list[Tensor] = [torch.empty(0)] * len(names)
+        if len(entries) > 1 and all(mixable(self.backbone, entry) for entry in entries.values()):
+            with contextlib.suppress(Flattened):  # a module that folds rows into another dimension
+                for name, scores in mixed_features(self.backbone, entries, batch, rows).items():
+                    for i, row in zip(rows[name], scores):
+                        out[i] = row
+                return out
+        for name, places in rows.items():
+            part = {key: value[places] for key, value in batch.items()}
+            with self._applied(entries[name]) as (model, plan), torch.no_grad():
+                for i, row in zip(places, model.head(self.backbone.features(part, plan.reads).float())):
+                    out[i] = row
+        return out

@@ -1,0 +1,156 @@
+"""Mixed batches: rows of one batch under different adapters, the base's layers run once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.artifacts.entry import Entry
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.methods.lora_layer import LoraLayer
+from headstart.methods.plan import Beside, Edit, Model, Plan
+
+
+class Flattened(Exception):
+    """A tensor whose first dimension is not the batch: its rows can't be told apart."""
+
+
+@dataclass
+class Rows:
+    """Which rows of the present batch are whose; rows of one adapter lie together."""
+
+    count: int = 0
+    slices: dict[str, slice] = field(default_factory=dict)
+
+    def check(self, x: Tensor) -> None:
+        if x.shape[0] != self.count:
+            raise Flattened
+
+
+def plan_of(backbone: Backbone, entry: Entry) -> Plan:
+    return entry.method.attach(backbone, entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias))
+
+
+def mixable(backbone: Backbone, entry: Entry) -> bool:
+    """Whether all that the adapter changes lies in edits that act row by row, and its head reads the top."""
+    plan = plan_of(backbone, entry)
+    places = tuple(f"{edit.place}." for edit in plan.edits) + ("head.",)
+    own = backbone.module.state_dict()
+    changed = [  # statistics of norms are kept even where they stayed the base's
+        name
+        for name, value in entry.weights.items()
+        if not name.startswith(places) and not torch.equal(value, own[name.removeprefix("backbone.")].cpu())
+    ]
+    if plan.reads != "top" or not plan.edits or changed:
+        return False
+    built = [edit.build(_module(backbone, edit)) for edit in plan.edits]
+    return all(isinstance(one, LoraLayer) or (isinstance(one, Beside) and one.row_wise) for one in built)
+
+
+def _module(backbone: Backbone, edit: Edit) -> nn.Module:
+    return backbone.module.get_submodule(edit.path.partition(".")[2])
+
+
+def mixed_features(
+    backbone: Backbone, entries: Mapping[str, Entry], batch: Batch, rows: Mapping[str, Sequence[int]]
+) -> dict[str, Tensor]:
+    """Logits [rows, outputs] of each adapter on its rows of the batch, in the order in which these are given."""
+    order = torch.tensor([i for name in entries for i in rows[name]])
+    sorted_batch = {key: value[order.to(value.device)] for key, value in batch.items()}
+    shared, start = Rows(len(order)), 0
+    for name in entries:
+        shared.slices[name] = slice(start, start + len(rows[name]))
+        start += len(rows[name])
+    with _mixed_plan(backbone, entries, shared).applied(Model(backbone.module, nn.Identity())) as model:
+        model.eval()
+        with torch.no_grad():
+            features = backbone.features(sorted_batch).float()  # [B, D]
+    return {name: _head(backbone, entry)(features[shared.slices[name]]) for name, entry in entries.items()}
+
+
+def _head(backbone: Backbone, entry: Entry) -> nn.Module:
+    head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias).requires_grad_(False)
+    own = {name.removeprefix("head."): v for name, v in entry.weights.items() if name.startswith("head.")}
+    head.load_state_dict(own)
+    return head.to(next(backbone.module.parameters()).device)
+
+
+def _mixed_plan(backbone: Backbone, entries: Mapping[str, Entry], rows: Rows) -> Plan:
+    """One edit at each place that any of the adapters edits."""
+    found: dict[tuple[str, str], dict[str, nn.Module]] = {}
+    for name, entry in entries.items():
+        for edit in plan_of(backbone, entry).edits:
+            part = edit.build(_module(backbone, edit))
+            prefix = f"{edit.place}."
+            own = {k.removeprefix(prefix): v for k, v in entry.weights.items() if k.startswith(prefix)}
+            part.load_state_dict(own, strict=False)  # keys were checked when the adapter came; the base's stay
+            found.setdefault((edit.path, edit.name), {})[name] = part.requires_grad_(False)
+    edits = []
+    for (path, name), parts in found.items():
+        if name:
+            edits.append(Edit(path, partial(_beside, parts, rows), f"mixed_{name}"))
+        else:
+            edits.append(Edit(path, partial(MixedLora, parts=parts, rows=rows)))
+    return Plan((), edits=tuple(edits))
+
+
+class MixedLora(nn.Module):
+    """The base's layer once for all rows, and each adapter's update on its own."""
+
+    def __init__(self, base: nn.Module, parts: dict[str, Any], rows: Rows) -> None:
+        super().__init__()
+        self.base, self.parts, self.rows = base, parts, rows
+
+    @property
+    def weight(self) -> Any:
+        return self.base.weight
+
+    @property
+    def bias(self) -> Any:
+        return self.base.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows.check(x)
+        y: Tensor = self.base(x)
+        for name, part in self.parts.items():
+            own = self.rows.slices[name]
+            if part.magnitude is None:
+                y[own] += part._update(x[own])
+            else:
+                y[own] = part(x[own])  # DoRA scales the base's part too
+        return y
+
+
+def _beside(parts: dict[str, Any], rows: Rows, module: nn.Module) -> MixedBeside:
+    return MixedBeside(parts, rows)
+
+
+class MixedBeside(Beside):
+    """What stands beside a module, each adapter's for its own rows."""
+
+    def __init__(self, parts: dict[str, Any], rows: Rows) -> None:
+        super().__init__()
+        self.parts, self.rows = parts, rows
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self.rows.check(args[0])
+        changing = {n: part for n, part in self.parts.items() if type(part).before is not Beside.before}
+        x = args[0].clone() if changing else args[0]
+        for name, part in changing.items():
+            own = self.rows.slices[name]
+            x[own] = part.before((args[0][own],), {})[0][0]
+        return (x, *args[1:]), kwargs
+
+    def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        first: Tensor = output[0] if isinstance(output, tuple) else output
+        self.rows.check(first)
+        out = first.clone()
+        for name, part in self.parts.items():
+            own = self.rows.slices[name]
+            out[own] = part.after((), {}, first[own])
+        return (out, *output[1:]) if isinstance(output, tuple) else out
