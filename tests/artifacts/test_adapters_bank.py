@@ -12,6 +12,7 @@ from backbones.tiny import batch_of, tiny
 from contract.settings import method_of, save_adapted, setting_of, state_of
 from headstart import Adapters
 from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.backbones.observation import tensors
 from headstart.core.errors import ArtifactError, ConfigurationError
 from headstart.engine.adapt import adapted
 
@@ -132,13 +133,14 @@ def test_a_mixed_batch_is_the_rows_apart(
     batch, names = batch_of(backbone, 6), ["a", "b", "b", "a", "b", "a"]
     passes = 0
 
-    def count(*_: object) -> None:
+    def count(module: object, args: object, output: Any) -> None:
         nonlocal passes
-        passes += 1
+        first = next(tensors(output))
+        passes += int(len(first) == 6)  # attaching some methods takes a look of its own, at fewer rows
 
     handle = backbone.module.register_forward_hook(count)
     found = bank.logits(batch, names)
-    assert passes == 1 if shared else passes >= 2
+    assert passes == int(shared)
     handle.remove()
     for i, name in enumerate(names):
         with bank.using(name):
