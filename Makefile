@@ -12,7 +12,7 @@ test: $(VENV)/installed check chromium
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/installed chromium
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest -m slow --timeout 1800 -n 0
 
 check: $(VENV)/installed
 	$(BIN)/ruff check src tests benchmarks examples

@@ -22,6 +22,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
@@ -45,7 +47,6 @@ def cost(name: str) -> dict[str, Any]:
     """Share, memory, seconds a step, size and latencies of one method with MiniLM on 640 questions of TREC."""
     import numpy as np
     import peers
-    import torch
 
     import headstart
     from headstart.artifacts.artifact import fields_of, save
@@ -100,21 +101,29 @@ def cost(name: str) -> dict[str, Any]:
     return found
 
 
-def kinds(name: str) -> dict[str, str]:
-    """Kind of backbone to `yes`, or to what the method says where it can't be."""
+def kinds(names: str) -> dict[str, dict[str, str]]:
+    """Method to kind of backbone to `yes`, or to what the method says where it can't be."""
     from backbones.tiny import tiny
     from contract.settings import method_of, setting_of
     from headstart.core.errors import HeadstartError
     from headstart.engine.adapt import adapted
+    from headstart.engine.averaging import Ingredient
 
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for kind, family in KINDS.items():
-        setting = setting_of(tiny(family), epochs=1)
-        try:
-            with adapted(setting, method_of(name.partition("@")[0], **VARIANTS.get(name, {})), 0) as done:
-                found[kind] = "yes" if done.trace.status == "ok" else done.trace.status
-        except HeadstartError as error:
-            found[kind] = str(error)
+        backbone = tiny(family, **({"max_length": 40} if kind == "decoder" else {}))
+        for name in names.split(","):
+            setting = setting_of(backbone, epochs=1)
+            if name == "soup":  # of one: the base itself under a head of zeros
+                head = {"head.weight": torch.zeros(3, backbone.dimension)}
+                head |= {"head.bias": torch.zeros(3)} if backbone.head_bias else {}
+                setting = dataclasses.replace(setting, ingredients=(Ingredient("base", 0.0, 0.0, lambda h=head: h),))
+            try:
+                with adapted(setting, method_of(name.partition("@")[0], **VARIANTS.get(name, {})), 0) as done:
+                    said = "yes" if done.trace.status == "ok" else done.trace.status
+            except HeadstartError as error:
+                said = str(error)
+            found.setdefault(name, {})[kind] = said
     return found
 
 
@@ -147,8 +156,6 @@ def main() -> None:
         print(json.dumps({"cost": cost, "kinds": kinds}[what](name)))
         return
 
-    import torch
-
     from headstart.core.environment import environment
     from headstart.core.measured import Facts, MeasuredMethods, Quality
     from headstart.engine.precision import compute
@@ -167,6 +174,7 @@ def main() -> None:
                 if row["value"] is not None:
                     quality = Quality(row["value"], row["low"], row["high"], len(row["seeds"]))
                     qualities.setdefault(row["method"], {})[task] = quality
+    works = {} if arguments.skip_kinds else in_process("kinds", ",".join(names))
     facts, base = {}, before.base_latency_seconds if before else 0.0
     for name in [*METHODS.names(), *VARIANTS]:
         old = (before and before.of(name)) or Facts(name)
@@ -174,8 +182,8 @@ def main() -> None:
         if name in names and not arguments.skip_cost:
             new = in_process("cost", name, arguments.repeats)
             base = new.pop("base_latency_seconds", base)
-        if name in names and not arguments.skip_kinds:
-            new["kinds"] = in_process("kinds", name)
+        if name in works:
+            new["kinds"] = works[name]
         facts[name] = dataclasses.replace(old, **new, quality=qualities.get(name, {}))
         print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
     told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}

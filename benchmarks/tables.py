@@ -32,14 +32,22 @@ def table(result: dict[str, Any]) -> list[str]:
             f"| {100 * row['trained_share']:.3g} % | {row['train_seconds']:.1f} | {rate} |"
         )
     peer = result.get("peer")
-    if peer:
+    for name, one in (peer or {}).get("methods", {}).items():
+        seconds = sorted(run["seconds"] for run in one["runs"])[len(one["runs"]) // 2]
+        lines.append(
+            f"| *peer:* PEFT's {name} | {100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}] "
+            f"| ours {100 * one['difference']['difference']:+.1f} [{100 * one['difference']['low']:+.1f}, "
+            f"{100 * one['difference']['high']:+.1f}], p = {one['difference']['p_value']:.3f} | | {seconds:.1f} "
+            f"| {one['rate']:.0e} |"
+        )
+    if peer and "value" in peer:
         seconds = sorted(run["seconds"] for run in peer["runs"])[len(peer["runs"]) // 2]
         lines.append(
             f"| *peer:* {peer['name']} | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] "
             f"| | 100 % | {seconds:.1f} | 5e-05 |"
         )
     lines += ["", f"> {comparison['verdict']['sentence']}", ""]
-    if peer:
+    if peer and "value" in peer:
         worst = {name: d for name, d in peer["differences"].items() if name in ("full", "lora", "lpft", "probe")}
         told = "; ".join(
             f"{name} {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "

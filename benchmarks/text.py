@@ -39,6 +39,30 @@ def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -
     return dataclasses.replace(first, rows=tuple(rows), verdict=finding, seconds=seconds)
 
 
+def peft(ours: dict[str, list[Any]], data: str, metric: Any) -> dict[str, Any]:
+    """What `benchmarks/peft_peers.py` left of PEFT's methods, each paired with ours of the same name."""
+    from headstart.evaluate.intervals import interval
+    from headstart.evaluate.paired import compare
+    from headstart.evaluate.predictions import Predictions
+
+    found: dict[str, Any] = {}
+    for name in ("lora", "prefix", "prompt"):
+        runs = [json.loads(p.read_text()) for p in sorted(Path("runs/peft", data).glob(f"{name}-*.json"))]
+        if not runs or name not in ours:
+            continue
+        first = [run for run in runs if run["seed"] == 0]
+        rate = max(first, key=lambda run: (run["validation"], -run["loss"]))["rate"]
+        chosen = [run for run in runs if run["rate"] == rate]
+        places = [Path("runs/peft", data, f"{name}-{rate:g}-seed{run['seed']}.safetensors") for run in chosen]
+        theirs = [Predictions.read(place) for place in places]
+        value, low, high = interval(theirs, metric)
+        found[name] = {
+            "value": value, "low": low, "high": high, "runs": runs, "rate": rate,
+            "difference": vars(compare(ours[name], theirs, metric)),
+        }  # fmt: skip
+    return found
+
+
 def main() -> None:
     import headstart
     from headstart.cli.progress import Lines

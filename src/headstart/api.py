@@ -214,6 +214,8 @@ def find_rate(
             network, backbone, plan, examples.task, feed, feed, dataclasses.replace(trained, cache=False), computing,
             lambda scores, targets: (0.0, 0.0), 0,
         )  # fmt: skip
+        if plan.penalties:
+            job.hold()
         return finder.find_rate(job, steps=steps, progress=progress)
 
 

@@ -135,6 +135,12 @@ def test_pissa_takes_the_leading_singular_vectors(family: str) -> None:
             torch.testing.assert_close(backbone.run(twin, batch), moved, rtol=1e-4, atol=1e-4)
 
 
+def test_pissa_of_a_rank_above_the_layer_s_own() -> None:
+    layer = LoraLayer(nn.Linear(5, 3), rank=4, scale=2.0, start="pissa")
+    torch.testing.assert_close(2.0 * layer.lora_b.weight @ layer.lora_a.weight, layer.weight)
+    assert float(layer.delta().detach().abs().max()) == 0.0
+
+
 def test_pissa_is_peft_s() -> None:
     from peft import LoraConfig, get_peft_model
 

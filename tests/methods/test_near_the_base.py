@@ -31,7 +31,7 @@ def moved(job: Adaptation) -> dict[str, torch.Tensor]:
     """Holds the job to the present weights, then moves them; gives the difference by name."""
     with torch.no_grad():
         job.module.eval()
-        job.hold(job.backbone.features(job.train.batch(np.arange(len(job.train)))))
+        job.hold()
         torch.manual_seed(1)
         steps = {n: 0.01 * torch.randn_like(p) for n, p in job.module.named_parameters()}
         for name, p in job.module.named_parameters():

@@ -146,7 +146,7 @@ def _train(
         progress.stage(name, job.steps_an_epoch() * job.options.epochs)
     job.standardise(solved=plan.head_start == "convex")
     if plan.penalties:
-        job.hold(all_features(setting.cache, setting.train, job.options.batch_tokens))
+        job.hold()
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
     if plan.interpolation and trace.status == "ok":

@@ -79,16 +79,17 @@ class Adaptation:
                 if head.bias is not None:
                     head.bias.sub_(self.centre).div_(self.spread)
 
-    def hold(self, anchors: Tensor) -> None:
-        """What the plan's penalties hold the model near: its weights as they are, and these features of the base."""
+    def hold(self) -> None:
+        """What the plan's penalties hold the model near: its weights and features as they are, those of the base."""
         trained = set(self.plan.trained())
         self._base = {
             name: p.detach().clone()
             for name, p in self.module.named_parameters()
             if name in trained and name.startswith("backbone.")
         }
-        self._anchors = anchors
-        self._variance = float(anchors.var(dim=0, unbiased=False).mean()) or 1.0
+        if any(penalty.kind == "features" for penalty in self.plan.penalties):
+            self._anchors = self.features(self.train)
+            self._variance = float(self._anchors.var(dim=0, unbiased=False).mean()) or 1.0
 
     def _penalty(self, penalty: Penalty, micro: Micro, features: Tensor) -> Tensor:
         """A penalty's part for the examples of a micro-batch, as a sum over them."""

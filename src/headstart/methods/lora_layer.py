@@ -62,10 +62,13 @@ class LoraLayer(nn.Module):
         a, b = weight_of(self.lora_a), weight_of(self.lora_b)
         rows = self._rows(weight_of(self.base).detach())
         u, values, v = torch.linalg.svd(rows.flatten(1).float(), full_matrices=False)
-        root = (values[:rank] / self.scale).sqrt()
+        k = min(rank, len(values))  # a layer of few outputs has fewer
+        root = (values[:k] / self.scale).sqrt()
         with torch.no_grad():
-            a.copy_((root[:, None] * v[:rank]).reshape(a.shape))
-            b.copy_((u[:, :rank] * root).reshape(b.shape))
+            a.zero_()
+            b.zero_()
+            a[:k] = (root[:, None] * v[:k]).reshape(a[:k].shape)
+            b[:, :k] = (u[:, :k] * root).reshape(b[:, :k].shape)
 
     @property
     def transposed(self) -> bool:
