@@ -87,6 +87,8 @@ def main() -> None:
         "",
     ]
     for path in sorted((HERE / "results").glob("*.json")):
+        if "comparison" not in json.loads(path.read_text(encoding="utf-8")):
+            continue
         lines += section(path)
     (HERE.parent / "docs" / "results.md").write_text("\n".join(lines), encoding="utf-8")
 

@@ -1,0 +1,116 @@
+"""Few examples a class: the contrastive method and heads on frozen features, against SetFit on the same draws.
+
+    python benchmarks/fewshot.py --data trec --each 8 [--draws 10] [--methods A,B] [--iterations 20] [--longest N]
+
+The peer's trainings are those of `benchmarks/setfit_peer.py`, run here where they are missing. There is no validation
+split: few-shot users have none, so nothing is tuned. Adds its part to benchmarks/results/fewshot.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import peers
+import setfit_peer
+import torch
+
+RESULT = Path(__file__).parent / "results" / "fewshot.json"
+
+
+def ours(data: Any, backbone: Any, name: str, places: np.ndarray, seed: int) -> tuple[Any, float]:
+    """Test predictions of one training on these examples, and its seconds (without the test)."""
+    from headstart.engine.adapt import Setting, adapted
+    from headstart.engine.cache import Cache
+    from headstart.engine.feed import Feed
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.predictions import Predictions
+    from headstart.methods.method import METHODS
+
+    computing, cut = compute("cpu"), data.train.take(places)
+    start = time.perf_counter()
+    train, test = Feed("train", cut, backbone), Feed("test", data.test, backbone)
+    cache = Cache(backbone, computing)
+    setting = Setting(
+        backbone, data.task, train, test.none(), Options(), computing, lambda scores, targets: (0.0, 0.0), cache
+    )
+    with adapted(setting, METHODS[name](), seed) as done:
+        seconds = time.perf_counter() - start
+        scores = done.job.predict(test)
+    cache.close()
+    return Predictions(data.test.ids, data.test.targets, scores), seconds
+
+
+def main() -> None:
+    import headstart
+    from headstart.core.environment import environment
+    from headstart.core.files import write_json
+    from headstart.engine.precision import compute
+    from headstart.evaluate.intervals import interval
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.paired import compare
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="trec")
+    parser.add_argument("--each", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--methods", default="contrastive,probe,centroid,mahalanobis,knn")
+    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--longest", type=int, default=None, help="tokens at which texts are cut, on both sides")
+    parser.add_argument("--peer-runs", type=Path, default=Path("runs/setfit"))
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+
+    data = headstart.read(peers.shared() / "text" / arguments.data)
+    backbone = headstart.load(peers.minilm(), **({"max_length": arguments.longest} if arguments.longest else {}))
+    accuracy = metric("single_label")
+    folder = arguments.peer_runs / f"{arguments.data}-{arguments.each}-{arguments.iterations}"
+    facts, theirs = zip(
+        *(
+            setfit_peer.kept(
+                folder, peers.minilm(), data, arguments.each, number, arguments.iterations, arguments.longest
+            )
+            for number in range(arguments.draws)
+        )
+    )
+    rows: dict[str, Any] = {}
+    for name in arguments.methods.split(","):
+        found = [
+            ours(data, backbone, name, setfit_peer.draw(data.train.targets, arguments.each, number), number)
+            for number in range(arguments.draws)
+        ]
+        runs, seconds = [one for one, _ in found], [each for _, each in found]
+        value, low, high = interval(runs, accuracy)
+        rows[name] = {
+            "value": value, "low": low, "high": high, "each": [accuracy.of(one) for one in runs], "seconds": seconds,
+            "against_peer": vars(compare(runs, list(theirs), accuracy)),
+        }  # fmt: skip
+        print(name, round(value, 4), f"{statistics.median(seconds):.1f} s", rows[name]["against_peer"], flush=True)
+    value, low, high = interval(list(theirs), accuracy)
+    part = {
+        "data": f"shared/data/text/{arguments.data}", "each": arguments.each, "draws": arguments.draws,
+        "longest": arguments.longest, "methods": rows, "note": arguments.note, "threads": torch.get_num_threads(),
+        "peer": {
+            "name": f"SetFit, {arguments.iterations} pairs a sentence, one epoch", "value": value, "low": low,
+            "high": high, "runs": list(facts), "seconds": [run["seconds"] for run in facts],
+        },
+        "environment": environment("cpu", compute("cpu").precision).to_json(),
+    }  # fmt: skip
+    whole = json.loads(RESULT.read_text()) if RESULT.exists() else {"schema": "headstart.fewshot/1", "status": "ok"}
+    parts = [p for p in whole.get("parts", []) if (p["data"], p["each"]) != (part["data"], part["each"])]
+    write_json(RESULT, whole | {"parts": [*parts, part]})
+
+
+if __name__ == "__main__":
+    main()
