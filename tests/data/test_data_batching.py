@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.data import epoch_batches, sorted_batches, split_by_tokens
+from headstart.data.batching import balanced_batches
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200).map(lambda found: np.array(found, dtype=np.int64))
 
@@ -60,3 +61,28 @@ def test_impossible_sizes_are_refused() -> None:
         epoch_batches(np.array([1]), 0, 0, 0)
     with pytest.raises(ValueError, match="batch_tokens"):
         sorted_batches(np.array([1]), 0, 1)
+
+
+def test_balanced_batches_hold_every_example_once_and_all_classes_as_evenly_as_they_can():
+    classes = np.repeat([0, 1, 2, 3], [8, 8, 8, 4])
+    batches = balanced_batches(classes, 12, seed=3, epoch=0)
+    assert sorted(np.concatenate(batches)) == list(range(28))
+    assert [len(batch) for batch in batches] == [12, 12, 4]
+    for batch in batches[:1]:
+        assert np.bincount(classes[batch]).tolist() == [3, 3, 3, 3]
+    counts = np.bincount(classes[batches[1]], minlength=4)
+    assert counts[3] == 1, "the small class has one left"
+    assert counts[:3].max() - counts[:3].min() <= 1
+
+
+def test_balanced_batches_bring_other_partners_together_in_every_epoch():
+    classes = np.repeat([0, 1, 2, 3], 8)
+    again = balanced_batches(classes, 8, seed=0, epoch=1)
+    assert all(np.array_equal(a, b) for a, b in zip(again, balanced_batches(classes, 8, seed=0, epoch=1)))
+    met = np.eye(32, dtype=bool)
+    for epoch in range(40):
+        for batch in balanced_batches(classes, 8, seed=0, epoch=epoch):
+            met[np.ix_(batch, batch)] = True
+    assert met.mean() > 0.99, "40 epochs of 7 partners each: nearly every pair has met"
+    with pytest.raises(ValueError, match="batch_size"):
+        balanced_batches(classes, 0, seed=0, epoch=0)

@@ -71,3 +71,20 @@ def test_only_classes_make_pairs() -> None:
     setting = setting_of(tiny("bert"), "regression")
     with pytest.raises(MethodError, match="regression"), adapted(setting, method_of("contrastive"), 0):
         pass
+
+
+def test_batches_are_balanced_and_the_lowest_rung_stays() -> None:
+    backbone = tiny("bert")
+    setting = setting_of(backbone, count=18, epochs=2, batch_size=6)
+    before = {name: value.clone() for name, value in backbone.module.state_dict().items()}
+    with adapted(setting, method_of("contrastive", batch=6), 0) as done:
+        classes = [
+            np.bincount(np.concatenate([micro.targets.numpy() for micro in step])).tolist()
+            for step in done.job.steps(0, 0)
+        ]
+        assert classes == [[2, 2, 2]] * 3
+        changed = {name for name, value in done.model.backbone.state_dict().items() if not value.equal(before[name])}
+        assert changed
+        assert not any(name.startswith("embeddings") for name in changed)
+    with pytest.raises(MethodError, match="frozen is 9"), adapted(setting, method_of("contrastive", frozen=9), 0):
+        pass

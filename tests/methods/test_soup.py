@@ -25,7 +25,7 @@ def judged(now: dict[str, torch.Tensor]) -> Evaluation:
 
 def ingredient(name: str, *values: float) -> Ingredient:
     state = {"w": torch.tensor(values)}
-    return Ingredient(name, judged(state).score, 0.0, partial(dict, state))
+    return Ingredient(name, judged(state).score, 0.0, 1.0, partial(dict, state))
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
@@ -58,17 +58,19 @@ def data():
 def test_over_a_comparison(data, tmp_path: Path) -> None:
     """Named first, it comes last; its artifact is the average of the ingredients' weights that its note names."""
     result = headstart.compare(
-        data, methods=["soup", "full", "freeze", "lora"], seeds=2, trials=1, epochs=2, out=tmp_path / "run",
+        data, methods=["soup", "full", "freeze", "lora", "knn", "mix", "centroid"], seeds=2, trials=1, epochs=2, out=tmp_path / "run",
         settings={"full.learning_rate": 1e-3, "freeze.rungs": 3, "freeze.learning_rate": 1e-3},
     )  # fmt: skip
     row = result.row("soup")
     assert row.status == "ok"
     (note,) = [note for note in row.notes if note.startswith("a soup of")]
-    assert "of 4:" in note, "two seeds each of full and freeze; lora changes no weights of the base"
+    assert "of 4:" in note, "two seeds each of full and freeze; lora changes no weights of the base, the others have heads of their own"
     assert row.validation_value >= max(
         run.validation_value for name in ("full", "freeze") for run in result.row(name).seeds
     )
     assert len(row.seeds) == 1
+    trained = sum(run.train_seconds for name in ("full", "freeze") for run in result.row(name).seeds)
+    assert row.train_seconds > trained, "it costs what its ingredients did"
     assert not (tmp_path / "run" / "progress").exists()
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
 import pytest
 import report_example
 
+from headstart.core.comparison import Row, SeedRun, Share
 from headstart.report.axis import linear, linear_steps, log_steps, logarithmic, time_steps
-from headstart.report.curves import loss_curves, validation_curves
+from headstart.report.curves import interpolation_curves, loss_curves, validation_curves
+from headstart.report.page import page
 from headstart.report.placement import Box, place
 from headstart.report.plots import learning_rate_curve, quality_against_cost
 from headstart.report.scatter import COSTS, scatter
@@ -64,6 +67,23 @@ def test_labels_keep_apart():
     labels = place([f"method_{i}" for i in range(8)], points, [], Box(0, 0, 500, 300))
     for a, b in itertools.combinations(labels, 2):
         assert abs(a.y - b.y) > 8 or abs(a.x - b.x) > 40
+
+
+def test_the_curve_between_start_and_tuned_rings_the_share_kept():
+    shares = (Share(0.0, 0.5), Share(0.5, 0.8), Share(1.0, 0.7))
+    row = Row("wiseft", "ok", "accuracy", seeds=(SeedRun(3, 0.8, 0.75, 1.0, interpolation=shares),))
+    chart = interpolation_curves(row, "accuracy")
+    assert chart is not None
+    (line,) = chart.lines
+    assert line.best == line.dots[1]
+    assert line.dots[1][1] < line.dots[2][1] < line.dots[0][1], "better is up"
+    assert line.dots[1][0] == pytest.approx((line.dots[0][0] + line.dots[2][0]) / 2)
+    tied = dataclasses.replace(row.seeds[0], interpolation=(Share(0.4, 0.8, 0.3), Share(0.6, 0.8, 0.2)))
+    chart = interpolation_curves(dataclasses.replace(row, seeds=(tied,)), "accuracy")
+    assert chart.lines[0].best == chart.lines[0].dots[1], "of equals the one with the lower loss was kept"
+    whole = report_example.comparison()
+    assert "share of the tuned weights" in page(dataclasses.replace(whole, rows=(*whole.rows, row)))
+    assert interpolation_curves(report_example.comparison().row("lora"), "accuracy") is None
 
 
 def test_curves():

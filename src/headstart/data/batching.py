@@ -32,6 +32,27 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, p
     return [batches[at] for at in rng.permutation(len(batches))]
 
 
+def balanced_batches(classes: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """One epoch: every example once, dealt class by class, so that each batch holds the classes as evenly as it can.
+
+    Each class is shuffled; round r takes the r-th example of every class that has one, in random order. The same
+    (seed, epoch) gives the same list, and another epoch brings other examples together.
+
+    classes: [n] the class of each example. Raises `ValueError` for a batch size below 1.
+    """
+    classes = np.asarray(classes)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    rng = np.random.default_rng(derive(seed, "balanced", epoch))
+    shuffled = rng.permutation(len(classes))
+    rounds = np.empty(len(classes), dtype=np.int64)
+    for label in np.unique(classes):
+        of = shuffled[classes[shuffled] == label]
+        rounds[of] = np.arange(len(of))
+    order = shuffled[np.argsort(rounds[shuffled], kind="stable")]
+    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+
+
 def split_by_tokens(batch: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     """Cuts one batch into micro-batches whose padded size, longest length x count, is at most `batch_tokens`.
 

@@ -52,7 +52,8 @@ class Adapted:
     job: Adaptation
     trace: Trace
     seconds: float
-    "of the training, before an interruption too, with the share of the cache that other runs had filled for it"
+    """of the training, before an interruption too, with the share of the cache that other runs had filled for it; of
+    a soup, with the trainings of all that might have gone in"""
     peak_memory_bytes: int | None
 
     @property
@@ -113,6 +114,8 @@ def adapted(
         with meter(compute.device) as reading:
             trace = _train(job, setting, checkpoint, progress, name)
         seconds = trace.earlier + reading.seconds + setting.cache.charge()
+        if plan.solver == "soup":
+            seconds += sum(one.seconds for one in setting.ingredients)
         yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
     found = fingerprint(backbone.module)
     assert found == expected, f"{type(method).__name__} left the base changed: {found}, not {expected}"
@@ -171,7 +174,9 @@ def _soup(job: Adaptation, ingredients: tuple[Ingredient, ...]) -> Trace:
             "soup: there are no ingredients, which are the trainings of the comparison's other methods that change "
             "weights alone; compare it along with full, lpft or freeze."
         )
-    base = weights(job.module, list(job.plan.trained()))
+    if not len(job.validation):
+        raise MethodError("soup: what joins is chosen on validation examples, and there are none.")
+    base = {name: value.cpu() for name, value in weights(job.module, list(job.plan.trained())).items()}
 
     def whole(one: Ingredient) -> State:
         """What the training did not change is the base's."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.data.batching import epoch_batches, sorted_batches, split_by_tokens
+from headstart.data.batching import balanced_batches, epoch_batches, sorted_batches, split_by_tokens
 from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.cache import Cache
@@ -119,8 +119,13 @@ class Adaptation:
 
     def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
         costs = self.train.costs
-        batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)[start:]
-        return self.train.micros((split_by_tokens(b, costs, self.options.batch_tokens) for b in batches), view=epoch)
+        if self.plan.loss == "contrastive":
+            # sorted by length, few examples would meet the same partners in every epoch
+            batches = balanced_batches(self.train.examples.targets, self.batch_size, self.seed, epoch)
+        else:
+            batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
+        parts = (split_by_tokens(b, costs, self.options.batch_tokens) for b in batches[start:])
+        return self.train.micros(parts, view=epoch)
 
     def enter(self, fraction: float) -> None:
         active = {name for group in self.plan.active(fraction) for name in group.parameters}

@@ -19,6 +19,8 @@ class Ingredient:
     name: str
     score: float
     loss: float
+    seconds: float
+    "that its training took"
     load: Callable[[], State]
     "its weights, by names of the model's"
 
@@ -62,7 +64,7 @@ def greedy_soup(
     """Puts the greedy average into the model; gives the names that went in.
 
     From the best on, each ingredient joins where the average with it does not score lower on validation. Sums are in
-    float64, so that the order of equals changes no result that is seen.
+    float64, so that the order of equals changes no result that is seen. `judge` has to have validation examples.
     """
     ranked = sorted(ingredients, key=lambda one: (-one.score, one.loss, one.name))
     total: State = {}
@@ -75,7 +77,8 @@ def greedy_soup(
         average = {n: (v / (len(names) + 1)).to(weights[n].dtype) for n, v in tried.items()}
         put(average)
         found = judge()
-        if best is None or (found is not None and found.score >= best.score):
+        assert found is not None
+        if best is None or found.score >= best.score:
             total, best, kept = tried, found, average
             names.append(one.name)
     put(kept)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from headstart.artifacts.artifact import fields_of, reloaded, save
 from headstart.backbones.backbone import Backbone
@@ -43,6 +44,8 @@ from headstart.methods.method import Method
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
 of them where that is above 1: a regression's outputs are in the unit of its targets"""
+LEARNT = ("gradient", "convex")
+"solvers whose heads are weights that can be averaged"
 
 
 @dataclass(frozen=True)
@@ -285,17 +288,21 @@ class Bench:
         return found, seconds
 
     def _gather(self, name: str, trained: Sequence[tuple[Method, Run]]) -> None:
-        """Trainings that changed weights alone, of a head that reads the top: these can be averaged."""
+        """Trainings that changed weights alone, of a linear head that reads the top: these can be averaged."""
         for method, run in trained:
-            plan = method.attach(self.backbone, method.head(self.backbone, self.data.task.outputs, bias=True))
+            head = method.head(self.backbone, self.data.task.outputs, bias=True)
+            plan = method.attach(self.backbone, head)
             place = self.place(name, method, run.seed)
-            if run.status != "ok" or method.control or plan.edits or plan.reads != "top" or plan.solver == "soup":
+            alike = type(head) is nn.Linear and plan.reads == "top" and not plan.edits and plan.solver in LEARNT
+            if run.status != "ok" or method.control or not alike:
                 continue
             told = f"{name} seed {run.seed}"
             if plan.learning_rate:
                 told += f" rate {plan.learning_rate:.2g}"
             load = partial(load_file, place / "model" / "weights.safetensors")
-            self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, load)
+            self._ingredients[place] = Ingredient(
+                told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load
+            )
 
     def _drop_others(self, name: str, keep: set[str]) -> None:
         """Trials that were not chosen have their results in the record; their weights go."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Phase, Plan
 
@@ -31,11 +32,18 @@ class Contrastive(GradientMethod):
     "examples a step, among which all pairs are formed"
     stretch: float = 0.5
     "times as many epochs as the other methods of the run"
+    frozen: int = 1
+    "how many of the lowest rungs stay as they are, so that a step is cheaper; 1: the embeddings or the stem"
     penalty: float = 1.0
     "strength of the L2 penalty of the head that is solved at the end"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        rungs = rung_groups(backbone)
+        if not 0 <= self.frozen < len(backbone.ladder):
+            raise MethodError(
+                f"contrastive: frozen is {self.frozen}, but of this ladder's {len(backbone.ladder)} rungs at least one "
+                f"has to learn from the pairs; choose 0 to {len(backbone.ladder) - 1}."
+            )
+        rungs = rung_groups(backbone, lowest=self.frozen)
         only = (Phase(0.0, tuple(group.name for group in rungs)),)
         return self.plan(
             backbone, (*rungs, head_group(backbone, head)), timeline=only, loss="contrastive", penalty=self.penalty,

@@ -17,9 +17,10 @@ from headstart.methods.plan import Plan
 class Soup(Method):
     """Weights of the best training on validation, averaged with those of each other one that does not lower its score.
 
-    Ingredients are all trainings of the comparison, tuning included, that change weights alone and read the top. It
-    costs no training of its own, and no time in use. Source: Wortsman et al. 2022, "Model soups: averaging weights of
-    multiple fine-tuned models improves accuracy without increasing inference time", algorithm 1 (greedy).
+    Ingredients are all trainings of the comparison, tuning included, that change weights alone and read the top; its
+    training costs as much as theirs together, and its use as much as one of them. Source: Wortsman et al. 2022, "Model
+    soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time",
+    algorithm 1 (greedy).
     """
 
     combines: ClassVar[bool] = True

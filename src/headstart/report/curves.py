@@ -1,32 +1,33 @@
-"""Training curves of one method: the geometry of two small line charts."""
+"""Curves of one method: the geometry of small line charts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from headstart.core.comparison import Point, Row, SeedRun
+from headstart.core.comparison import Row
 from headstart.report import format as fmt
-from headstart.report.axis import Axis, Tick, linear
+from headstart.report.axis import Tick, linear
 from headstart.report.placement import Box
 
-Reading = Callable[[Point], float | None]
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Line:
     path: str
-    dots: list[tuple[float, float]]
+    dots: list[Pair]
     style: str
     "`s0` … `s5`: one a seed; `train` or `validation` for the losses"
     tooltip: str
-    best: tuple[float, float] | None = None
-    "the epoch that was kept"
+    best: Pair | None = None
+    "the reading that was kept"
 
 
 @dataclass(frozen=True)
 class Lines:
     title: str
+    x_title: str
     width: float
     height: float
     frame: Box
@@ -37,62 +38,75 @@ class Lines:
     "style, words"
 
 
+@dataclass(frozen=True)
+class Series:
+    points: list[Pair]
+    style: str
+    words: str
+    seed: int
+    kept: float | None = None
+    "where on the x-axis the reading is that was kept"
+
+
 def validation_curves(row: Row, metric: str) -> Lines | None:
     """Validation value by epoch, a line a seed, with a ring on the epoch kept; None without two readings."""
     series = [
-        (run, lambda point: point.validation_value, f"s{i % 6}", f"seed {run.seed}") for i, run in enumerate(row.seeds)
-    ]
-    return _chart(f"{fmt.metric_heading(metric)}, validation", series, lambda v: _tick(metric, v), ring=True)
+        Series(_finite((point.epoch, point.validation_value) for point in run.curve), f"s{i % 6}", f"seed {run.seed}",
+               run.seed, run.best_epoch)
+        for i, run in enumerate(row.seeds)
+    ]  # fmt: skip
+    return _chart(f"{fmt.metric_heading(metric)}, validation", "epoch", series, lambda v: _tick(metric, v))
 
 
 def loss_curves(row: Row) -> Lines | None:
     """Training and validation loss by epoch, a line each a seed."""
-    series: list[tuple[SeedRun, Reading, str, str]] = []
+    series = []
     for run in row.seeds:
-        series.append((run, lambda point: point.train_loss, "train", "training"))
-        series.append((run, lambda point: point.validation_loss, "validation", "validation"))
-    return _chart("Loss", series, lambda v: f"{v:.4g}", ring=False)
+        train = _finite((point.epoch, point.train_loss) for point in run.curve)
+        validation = _finite((point.epoch, point.validation_loss) for point in run.curve)
+        series.append(Series(train, "train", "training", run.seed))
+        series.append(Series(validation, "validation", "validation", run.seed))
+    return _chart("Loss", "epoch", series, lambda v: f"{v:.4g}")
 
 
-def _chart(
-    title: str, series: list[tuple[SeedRun, Reading, str, str]], label: Callable[[float], str], ring: bool
-) -> Lines | None:
+def interpolation_curves(row: Row, metric: str) -> Lines | None:
+    """Validation value between the start and the tuned weights, a line a seed, with a ring on the share kept."""
+    series = []
+    for i, run in enumerate(row.seeds):
+        points = _finite((share.share, share.validation_value) for share in run.interpolation)
+        best = [share for share in run.interpolation if share.validation_value == run.validation_value]
+        kept = min(best, key=lambda share: (share.validation_loss or 0.0, share.share)).share if best else None
+        series.append(Series(points, f"s{i % 6}", f"seed {run.seed}", run.seed, kept))
+    title = f"{fmt.metric_heading(metric)} between start (0) and tuned weights (1), validation"
+    return _chart(title, "share of the tuned weights", series, lambda v: _tick(metric, v))
+
+
+def _finite(pairs: Iterable[tuple[float, float | None]]) -> list[Pair]:
+    """Missing readings are left out, so that a line bridges them: train and validation are read at different steps."""
+    return [(x, number) for x, y in pairs if (number := fmt.finite(y)) is not None]
+
+
+def _chart(title: str, x_title: str, series: list[Series], label: Callable[[float], str]) -> Lines | None:
     width, height = 440.0, 240.0
     frame = Box(44, 10, width - 10, height - 38)
-    readings = [
-        [(point.epoch, number) for point in run.curve if (number := fmt.finite(read(point))) is not None]
-        for run, read, _, _ in series
-    ]
-    every = [pair for found in readings for pair in found]
+    every = [pair for each in series for pair in each.points]
     if len(every) < 2:
         return None
-    x = linear((epoch for epoch, _ in every), frame.left, frame.right, 0.03)
+    x = linear((at for at, _ in every), frame.left, frame.right, 0.03)
     y = linear((number for _, number in every), frame.bottom, frame.top)
     lines, legend = [], dict[str, str]()
-    for (run, read, style, words), found in zip(series, readings):
-        if not found:
+    for each in series:
+        if not each.points:
             continue
-        legend[style] = words
-        last = found[-1]
-        tooltip = f"seed {run.seed}, {words}: {label(last[1])} at epoch {last[0]:g}" if words[:4] != "seed" else (
-            f"{words}: {label(last[1])} at epoch {last[0]:g}"
-        )  # fmt: skip
-        best = next(((x(e), y(v)) for e, v in found if ring and e == run.best_epoch), None)
-        lines.append(Line(_path(run, read, x, y), [(x(e), y(v)) for e, v in found], style, tooltip, best))
-    return Lines(title, width, height, frame, x.ticks(lambda v: f"{v:g}", 8), y.ticks(label, 5), lines,
+        legend[each.style] = each.words
+        dots = [(x(at), y(number)) for at, number in each.points]
+        path = "M" + "L".join(f"{across:.1f} {up:.1f}" for across, up in dots)
+        at, last = each.points[-1]
+        words = each.words if each.words.startswith("seed") else f"seed {each.seed}, {each.words}"
+        best = next((dot for dot, (at_, _) in zip(dots, each.points) if at_ == each.kept), None)
+        lines.append(Line(path, dots, each.style, f"{words}: {label(last)} at {x_title} {at:g}", best))
+    return Lines(title, x_title, width, height, frame, x.ticks(lambda v: f"{v:g}", 8), y.ticks(label, 5), lines,
                  list(legend.items()))  # fmt: skip
-
-
-def _path(run: SeedRun, read: Reading, x: Axis, y: Axis) -> str:
-    """A missing reading is bridged: train and validation are often not read at the same steps."""
-    kept = [(point.epoch, fmt.finite(read(point))) for point in run.curve]
-    path, pen = "", "M"
-    for epoch, number in kept:
-        if number is None:
-            continue
-        path += f"{pen}{x(epoch):.1f} {y(number):.1f}"
-        pen = "L"
-    return path
 
 
 def _tick(metric: str, number: float) -> str:

@@ -22,7 +22,7 @@ from headstart.report import dataset, ranking
 from headstart.report import format as fmt
 from headstart.report.command import command
 from headstart.report.confusion import confusion
-from headstart.report.curves import loss_curves, validation_curves
+from headstart.report.curves import interpolation_curves, loss_curves, validation_curves
 from headstart.report.scatter import COSTS, Scatter, scatter
 from headstart.report.summary import summary
 
@@ -76,7 +76,8 @@ def _chart(comparison: Comparison, field: str) -> tuple[Scatter, Scatter] | None
 
 
 def _panel(comparison: Comparison, row: Row, number: int) -> dict[str, Any]:
-    charts = [validation_curves(row, comparison.task.metric), loss_curves(row)]
+    metric = comparison.task.metric
+    charts = [validation_curves(row, metric), loss_curves(row), interpolation_curves(row, metric)]
     tried = list(dict.fromkeys(key for trial in row.trials for key in trial.configuration))
     return {
         "number": number,
