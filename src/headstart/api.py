@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import __version__
 from headstart.core.comparison import Comparison
+from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError, HeadstartError, unknown
 from headstart.core.fields import configured, converted
 from headstart.core.files import write_text
@@ -25,7 +26,7 @@ READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_w
 "options that concern how the data are read"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
 "options that concern how the model is loaded"
-OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings")
+OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget")
 EMBEDDED_MODEL = "builtin/glance"
 
 
@@ -60,8 +61,8 @@ def compare(
     """Every method side by side on these data; returns the record and leaves a run folder.
 
     data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
-    options: methods (names), seeds, trials, metric, device, precision, workers, settings
-        (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
+    options: methods (names), seeds, trials, race (stop what is clearly behind early), budget (`"10m"`: a race into the
+        given time), metric, device, precision, workers, settings (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
         `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made.
     Raises subclasses of `HeadstartError` for what the user can mend.
@@ -82,6 +83,7 @@ def compare(
     named = options.get("methods", DEFAULT_METHODS)
     named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
     methods = methods_named(named, options.get("settings", {}))
+    budget = seconds_of(options["budget"]) if "budget" in options else None
     computing = compute(options.get("device"), options.get("precision"))
     configuration = {
         "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
@@ -114,6 +116,8 @@ def compare(
             seeds=seeds,
             trials=trials,
             metric_name=options.get("metric"),
+            race=converted(options.get("race", False), bool, "race"),
+            budget=budget,
             workers=workers,
             configuration=configuration,
             progress=progress,

@@ -180,3 +180,22 @@ def test_a_checkpoint_that_was_cut_short_says_so(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"checkpoint\.safetensors can't be read .*delete it to start anew"):
         Checkpoint(path).read("s")
     assert Checkpoint(tmp_path / "none").read("s") is None
+
+
+@pytest.mark.parametrize("share", [0.12, 1 / 3, 0.5])
+def test_a_training_that_paused_goes_on_to_the_same_bits(share: float, tmp_path: Path) -> None:
+    """A heat of a race: inside an epoch, at the end of one, and from a new process."""
+    method = method_of("lora", dropout=0.3)
+    whole, _ = _trained("bert", method)
+    path = tmp_path / "state.safetensors"
+    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
+        assert done.trace.paused
+        assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1)
+        begun = done.trace.seconds
+    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
+        assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1), "nothing more is done for the same share"
+    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path)) as done:
+        assert not done.trace.paused
+        assert done.trace.earlier > begun / 2
+        for name, value in _observed(done).items():
+            assert torch.equal(value, whole[name]), name

@@ -46,6 +46,8 @@ LOAD = _all(
 TRAIN = _all(
     click.option("--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3]"),
     click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3]"),
+    click.option("--race", is_flag=True, default=None, help="Stop trainings early that are clearly behind"),
+    click.option("--budget", metavar="TIME", help="A race that fits into 10m, 90s, 1.5h"),
     click.option("--metric", help="What ranks the methods [default: accuracy, micro_f1 or rmse]"),
     click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
     click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),

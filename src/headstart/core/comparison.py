@@ -111,6 +111,22 @@ class Point(Record):
 
 
 @dataclass(frozen=True)
+class Stop(Record):
+    """Where a race ended a training before its time."""
+
+    share: float
+    "of its steps that were done"
+    reason: str
+    """`behind`: clearly worse than the leader; `time`: it did not fit the budget; `other`: another configuration of
+    the method was ahead; `diverged`"""
+    leader: str = ""
+    difference: float | None = None
+    "its value on validation less the leader's, at the same share"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Trial(Record):
     """One configuration tried on validation."""
 
@@ -120,8 +136,9 @@ class Trial(Record):
     validation_loss: float | None = None
     seconds: float | None = None
     status: str = "ok"
-    "`ok`, `diverged` or `failed: …`"
+    "`ok`, `diverged`, `stopped` or `failed: …`"
     chosen: bool = False
+    stopped: Stop | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +179,7 @@ class Row(Record):
 
     method: str
     status: str
-    "`ok`, `diverged`, `not applicable: …`, `failed: …` or `not run`"
+    "`ok`, `diverged`, `not applicable: …`, `failed: …`, `stopped: …` in a race, or `not run`"
     metric: str
     configuration: dict[str, Any] = field(default_factory=dict)
     "every field of the method as it was run"
@@ -196,6 +213,8 @@ class Row(Record):
     confusion: tuple[tuple[int, ...], ...] = ()
     "rows: true class, columns: predicted class; summed over seeds"
     notes: tuple[str, ...] = ()
+    stopped: Stop | None = None
+    "of a method whose training a race ended"
 
 
 @dataclass(frozen=True)

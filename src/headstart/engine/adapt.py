@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -91,8 +92,12 @@ def adapted(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     name: str = "training",
+    until: float = 1.0,
 ) -> Iterator[Adapted]:
-    """Attaches the method, trains, yields the trained model; on exit the base is as it was, and that is checked."""
+    """Attaches the method, trains, yields the trained model; on exit the base is as it was, and that is checked.
+
+    until: share of the steps after which training pauses; with the same checkpoint it goes on from there.
+    """
     backbone, compute = setting.backbone, setting.compute
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
@@ -110,9 +115,9 @@ def adapted(
             model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, compute,
             setting.score, seed, cache,
         )  # fmt: skip
-        setting.cache.begin()
+        setting.cache.begin(str(checkpoint.path) if checkpoint else "")
         with meter(compute.device) as reading:
-            trace = _train(job, setting, checkpoint, progress, name)
+            trace = _train(job, setting, checkpoint, progress, name, until)
         seconds = trace.earlier + reading.seconds + setting.cache.charge()
         if plan.solver == "soup":
             seconds += sum(one.seconds for one in setting.ingredients)
@@ -122,7 +127,7 @@ def adapted(
 
 
 def _train(
-    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
+    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str, until: float
 ) -> Trace:
     plan, head = job.plan, job.module.head
     if plan.loss == "contrastive" and setting.task.kind != "single_label":
@@ -144,15 +149,17 @@ def _train(
         if plan.solver == "convex":
             return _evaluated(job)
     assert job.options.epochs is not None
-    budget = Budget(job.options.epochs, job.options.patience, job.options.clip)
+    total = job.steps_an_epoch() * job.options.epochs
+    steps = math.ceil(until * total) if until < 1 else None
+    budget = Budget(job.options.epochs, job.options.patience, job.options.clip, steps)
     if progress:
-        progress.stage(name, job.steps_an_epoch() * job.options.epochs)
+        progress.stage(name, steps or total)
     job.standardise(solved=plan.head_start == "convex")
     if plan.penalties:
         job.hold()
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
-    if plan.interpolation and trace.status == "ok":
+    if plan.interpolation and trace.status == "ok" and not trace.paused:
         _interpolate(job, start, trace)
     job.settle()
     if plan.loss == "contrastive":

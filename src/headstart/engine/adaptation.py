@@ -213,9 +213,12 @@ class Adaptation:
             return None
         if self.plan.loss == "contrastive":
             self.solve_head(fraction)
-        scores = self.logits(self.validation, fraction)
-        loss = float(task_loss(self.task, scores, self.validation.targets)) / len(self.validation)
-        value, score = self.score(probabilities(self.task, scores).numpy(), self.validation.examples.targets)
+        return self.evaluation(self.logits(self.validation, fraction))
+
+    def evaluation(self, logits: Tensor) -> Evaluation:
+        """Of logits for the validation examples."""
+        loss = float(task_loss(self.task, logits, self.validation.targets)) / len(self.validation)
+        value, score = self.score(probabilities(self.task, logits).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score)
 
 

@@ -37,6 +37,8 @@ class Store:
     ragged: bool
     seconds: float = 0.0
     "spent on computing what lies here"
+    owner: str = ""
+    "the training that spent them"
 
     def get(self, positions: np.ndarray, width: int) -> Tensor:
         """The states of these examples, padded with zeros to `width` rows."""
@@ -76,6 +78,7 @@ class Cache:
         self._cuts: dict[int, Cut] = {}
         self._reasons: dict[int, str | None] = {}
         self._found: dict[Key, float] = {}
+        self._owner = ""
         self._bytes = 0
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
 
@@ -83,9 +86,10 @@ class Cache:
         self._stores.clear()
         self._finalizer()
 
-    def begin(self) -> None:
-        """A run begins that will be charged for what it finds here."""
+    def begin(self, owner: str = "") -> None:
+        """A run begins that will be charged for what it finds here; one that paused, not for what it left itself."""
         self._found.clear()
+        self._owner = owner
         self.notes.clear()  # of this run
 
     def _say(self, note: str) -> None:
@@ -138,7 +142,8 @@ class Cache:
             return None
         key = (self.backbone.fingerprint, feed.name, cut, reads, str(self.compute.dtype))
         store = self._stores.get(key)
-        self._found.setdefault(key, store.seconds if store else 0.0)
+        own = store is not None and self._owner != "" and store.owner == self._owner
+        self._found.setdefault(key, 0.0 if store is None or own else store.seconds)
         if key in self._stores:
             if store is None:
                 self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
@@ -167,7 +172,7 @@ class Cache:
             for m, mode in modes.items():
                 m.training = mode
         if store is not None:
-            store.seconds = time.perf_counter() - start
+            store.seconds, store.owner = time.perf_counter() - start, self._owner
         return store
 
     def _new(self, feed: Feed, state: Tensor, width: int, number: int) -> Store | None:

@@ -29,7 +29,7 @@ class Budget:
     "epochs without a better validation score after which it stops"
     clip: float = 1.0
     steps: int | None = None
-    "stop after so many steps, before the schedule's end (the learning-rate finder; tests of interruption)"
+    "pause after so many steps, before the schedule's end: a heat of a race, the learning-rate finder"
     stop_factor: float | None = None
     "stop once the smoothed loss is so many times its minimum (the learning-rate finder)"
 
@@ -54,6 +54,8 @@ class Trace:
     rates: list[float] = field(default_factory=list)
     interpolation: tuple[Share, ...] = ()
     notes: tuple[str, ...] = ()
+    paused: bool = False
+    "whether the budget's steps ended it before its time: the model has its latest weights, not its best"
 
 
 class Diverged(Exception):
@@ -65,7 +67,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
 
     AdamW with the plan's groups and schedule; gradients of a step are summed over its parts, clipped, and applied.
     Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
-    reaches the same weights. A loss that is not finite ends the training with the last good weights.
+    reaches the same weights; so does one that was paused by `budget.steps`. A loss that is not finite ends the training
+    with the last good weights.
     Raises `MethodError` where something that the plan put into the model gets no gradient: it is not applied.
     """
     progress = progress or Silent()
@@ -80,7 +83,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         best = states["best"]
         restore_optimizer(optimizer, states.get("optimizer", {}))
         step = facts["step"]
-        trace = Trace(**{**facts["trace"], "curve": [Point.from_json(p) for p in facts["trace"]["curve"]]})
+        curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
+        trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
@@ -105,10 +109,14 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
             trace.best_score = evaluation.score if evaluation else 0.0
 
+    def tired() -> bool:
+        return step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)
+
+    end = total if budget.steps is None else min(total, budget.steps)
     try:
         if step == 0 and job.plan.head_start == "convex":
             judge(0, None, 0.0)  # the solved head is a candidate itself
-        while step < total and not (step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)):
+        while step < end and not tired():
             epoch = step // per_epoch
             for micros in job.steps(epoch, step - epoch * per_epoch):
                 fraction = step / total
@@ -140,7 +148,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 progress.advance(1, note=f"loss {loss:.3f}")
                 if checkpoint and checkpoint.due and step % per_epoch:
                     keep(step)
-                if budget.steps is not None and step >= budget.steps:
+                if step >= end:
                     break
                 if budget.stop_factor and _rising(trace.losses, budget.stop_factor):
                     break
@@ -151,14 +159,15 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             phase = None  # evaluation changed the modes
             if checkpoint and checkpoint.due:
                 keep(step)
-            if budget.steps is not None and step >= budget.steps:
-                break
     except Diverged as event:
         trace.status = str(event)
         optimizer.zero_grad(set_to_none=True)
         put_weights(job.module, best)
     else:
-        if trace.best_epoch is not None and budget.steps is None:
+        trace.paused = end <= step < total and not tired()
+        if trace.paused:
+            keep(step)
+        elif trace.best_epoch is not None:
             put_weights(job.module, best)
     trace.steps = step
     trace.seconds = trace.earlier + time.perf_counter() - start

@@ -23,6 +23,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Point, Row, SeedRun, Share, Trial
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError, ConfigurationError, MethodError
+from headstart.core.files import write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record
 from headstart.data.examples import Data
@@ -34,12 +35,14 @@ from headstart.engine.cache import Cache
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
 from headstart.engine.job import Options
+from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
 from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.race import Standing
 from headstart.evaluate.tune import Outcome, tune
-from headstart.methods.method import Method
+from headstart.methods.method import Axis, Method
 
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
@@ -108,11 +111,17 @@ class Bench:
         value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))
         return value, value if self.metric.higher_is_better else -value
 
-    def row(self, name: str, method: Method) -> tuple[Row, list[Predictions]]:
-        """Tunes the method, trains it with every seed, and predicts the test split from the saved artifacts."""
+    def row(
+        self, name: str, method: Method, raced: tuple[Method, Sequence[Trial]] | None = None
+    ) -> tuple[Row, list[Predictions]]:
+        """Tunes the method, trains it with every seed, and predicts the test split from the saved artifacts.
+
+        raced: what a race has chosen already, and the trials that it has stopped.
+        """
         self.progress.stage(name, None)
         begun = time.perf_counter()
         trials: list[tuple[Method, Run]] = []
+        stopped: Sequence[Trial] = ()
 
         def attempt(candidate: Method) -> Outcome:
             run = self.train_once(name, candidate, self.seeds[0])
@@ -121,17 +130,19 @@ class Bench:
             return Outcome(float("nan") if failed else float(run.score or 0.0), run.validation_loss or 0.0)
 
         try:
-            settled = self._settled(method)
-            chosen = tune(settled, self._axes(method), self.trials, attempt)
-            tuning = sum(run.seconds for _, run in trials)
+            settled = self.settled(method)
+            if raced:
+                chosen, stopped = raced
+                attempt(chosen)
+            else:
+                chosen = tune(settled, self.axes(method), self.trials, attempt)
+            tuning = sum(run.seconds for _, run in trials) + sum(trial.seconds or 0.0 for trial in stopped)
             seeds = self.seeds[:1] if method.solved else self.seeds
             runs = [self.train_once(name, chosen, seed) for seed in seeds]
-        except MethodError as error:
-            return Row(name, f"not applicable: {error}", self.metric.name, control=method.control), []
-        except (RuntimeError, ValueError) as error:  # the model's own code, or a GPU without room: others may still run
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-            return Row(name, f"failed: {reason}", self.metric.name, fields_of(method), control=method.control), []
+        except (MethodError, RuntimeError, ValueError) as error:
+            return self.failed(name, method, error), []
         record = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in trials]
+        record += stopped
         if any(run.status != "ok" for run in runs):
             status = next(run.status for run in runs if run.status != "ok")
             return Row(name, status, self.metric.name, fields_of(chosen), control=method.control,
@@ -180,11 +191,19 @@ class Bench:
         self.progress.say(f"{name:<15} {time.perf_counter() - begun:6.1f} s")
         return row, predictions
 
-    def _settled(self, method: Method) -> Method:
+    def failed(self, name: str, method: Method, error: Exception) -> Row:
+        """Of a method that does not fit, or whose model's own code or GPU gave up: others may still run."""
+        if isinstance(error, MethodError):
+            return Row(name, f"not applicable: {error}", self.metric.name, control=method.control)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        return Row(name, f"failed: {reason}", self.metric.name, fields_of(method), control=method.control)
+
+    def settled(self, method: Method) -> Method:
+        """With the learning rate where tuning begins."""
         rate = getattr(method, "rate", None)
         return replace(method, learning_rate=rate(self.backbone)) if rate else method  # type: ignore[call-arg]
 
-    def _axes(self, method: Method) -> list[Any]:
+    def axes(self, method: Method) -> list[Axis]:
         """What is tuned: nothing that the user has set."""
         default = type(method)()
         return [
@@ -192,10 +211,14 @@ class Bench:
         ]
 
     def _trial(self, settled: Method, candidate: Method, run: Run, chosen: bool) -> Trial:
-        tuned = [axis.name for axis in candidate.axes(self.backbone)]
-        changed = {f.name: getattr(candidate, f.name) for f in fields(candidate)
-                   if f.name in tuned or getattr(candidate, f.name) != getattr(settled, f.name)}  # fmt: skip
+        changed = self.changed(settled, candidate)
         return Trial(changed, run.validation_value, run.validation_loss, run.seconds, run.status, chosen)
+
+    def changed(self, settled: Method, candidate: Method) -> dict[str, Any]:
+        """The fields by which a candidate is told from the others."""
+        tuned = [axis.name for axis in candidate.axes(self.backbone)]
+        return {f.name: getattr(candidate, f.name) for f in fields(candidate)
+                if f.name in tuned or getattr(candidate, f.name) != getattr(settled, f.name)}  # fmt: skip
 
     def key(self, method: Method, seed: int) -> str:
         text = json.dumps([fields_of(method), seed], sort_keys=True)
@@ -237,6 +260,31 @@ class Bench:
         run.write(place / "run.json")
         checkpoint.remove()
         return run
+
+    def heat(self, name: str, method: Method, share: float) -> Standing:
+        """Trains on to this share of the steps and pauses there; what an earlier, interrupted race found is taken up."""
+        place = self.place(name, method, self.seeds[0])
+        file = place / f"heat-{share:.3f}.safetensors"
+        facts = file.with_suffix(".json")
+        if not facts.is_file():
+            checkpoint, title = Checkpoint(place / "checkpoint.safetensors"), f"{name}, first {share:.0%}"
+            with adapted(
+                self.setting, method, self.seeds[0], checkpoint=checkpoint, progress=self.progress, name=title,
+                until=share,
+            ) as done:  # fmt: skip
+                logits = done.job.logits(self.validation)
+                found = done.job.evaluation(logits)
+                scores = probabilities(self.data.task, logits).numpy()
+                if done.trace.status != "ok":
+                    scores = np.full_like(scores, np.nan)
+                Predictions(self.data.validation.ids, self.data.validation.targets, scores).write(file)
+                write_json(facts, {"score": found.score, "loss": found.loss, "seconds": done.seconds})
+        told = json.loads(facts.read_text())
+        return Standing(Predictions.read(file), told["score"], told["loss"], told["seconds"], method.control)
+
+    def forget(self, name: str, method: Method) -> None:
+        """The state of a training that will not go on."""
+        Checkpoint(self.place(name, method, self.seeds[0]) / "checkpoint.safetensors").remove()
 
     def _run(self, done: Adapted, method: Method, seed: int) -> Run:
         trace = done.trace

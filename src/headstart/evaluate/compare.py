@@ -24,6 +24,7 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench, same_modality
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.racing import Race
 from headstart.evaluate.selection import check_methods
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.verdict import verdict
@@ -65,12 +66,16 @@ def compare(
     seeds: int = 3,
     trials: int = 3,
     metric_name: str | None = None,
+    race: bool = False,
+    budget: float | None = None,
     workers: int = 0,
     configuration: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
+    race: trainings that are clearly behind on validation stop early (`evaluate.race`). budget: seconds that all of it
+    may take, for a race.
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
     begun = time.perf_counter()
@@ -105,8 +110,15 @@ def compare(
         )  # fmt: skip
 
     try:
+        deadline = None if budget is None else begun + budget
+        raced = Race(bench, methods, deadline).run() if race or budget is not None else {}
         for name, method in sorted(methods.items(), key=lambda item: item[1].combines):
-            row, found = bench.row(name, method)
+            outcome = raced.get(name)
+            if outcome and outcome.row:
+                rows.append(outcome.row)
+                continue
+            chosen = (outcome.chosen, outcome.trials) if outcome and outcome.chosen else None
+            row, found = bench.row(name, method, chosen)
             rows.append(row)
             if found:
                 predictions[name] = found

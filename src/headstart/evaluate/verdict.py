@@ -147,7 +147,7 @@ def _undecided(chosen: Row, best: Row, metric: Metric, margin: float | None, tes
         margin = 0.03 if metric.percent else abs(best.value or 0.0) / 10
     if not ends or not max(ends) > margin:
         return ""
-    return f"; on {test_size} test examples a difference of up to {_amount(max(ends), metric)} can't be ruled out"
+    return f"; on {test_size} test examples a difference of up to {amount(max(ends), metric)} can't be ruled out"
 
 
 def _number(value: float, metric: Metric, sign: str = "") -> str:
@@ -156,7 +156,7 @@ def _number(value: float, metric: Metric, sign: str = "") -> str:
     return format(value, f"{sign}#.3g" if abs(value) < 100 else f"{sign},.0f")
 
 
-def _amount(value: float, metric: Metric) -> str:
+def amount(value: float, metric: Metric) -> str:
     return f"{_number(value, metric)} points" if metric.percent else f"{_number(value, metric)} in {_name(metric)}"
 
 
@@ -166,7 +166,7 @@ def _name(metric: Metric) -> str:
     )
 
 
-def _range(low: float | None, high: float | None, metric: Metric, sign: str = "") -> str:
+def bounds(low: float | None, high: float | None, metric: Metric, sign: str = "") -> str:
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     return f" [{_number(low, metric, sign)}, {_number(high, metric, sign)}]"
@@ -175,13 +175,13 @@ def _range(low: float | None, high: float | None, metric: Metric, sign: str = ""
 def _value(row: Row, metric: Metric) -> str:
     number = _number(row.value or 0.0, metric)
     reading = f"{number} % {_name(metric)}" if metric.percent else f"{_name(metric)} {number}"
-    return reading + _range(row.low, row.high, metric)
+    return reading + bounds(row.low, row.high, metric)
 
 
 def _difference(row: Row, metric: Metric) -> str:
     points = " points" if metric.percent else ""
     number = _number(row.difference or 0.0, metric, "+") + points
-    return number + _range(row.difference_low, row.difference_high, metric, "+") + f", {_p(row.p_adjusted)}"
+    return number + bounds(row.difference_low, row.difference_high, metric, "+") + f", {_p(row.p_adjusted)}"
 
 
 def _p(p: float | None) -> str:

@@ -34,6 +34,6 @@ def p_shown(row: Row) -> float | None:
 
 
 def status_kind(row: Row) -> str:
-    """The first word of the status, for a mark or a CSS class: `ok`, `diverged`, `failed`, `skipped`."""
+    """The first word of the status, for a mark or a CSS class: `ok`, `diverged`, `failed`, `stopped`, `skipped`."""
     head = row.status.partition(":")[0].strip().lower()
-    return {"ok": "ok", "diverged": "diverged", "failed": "failed"}.get(head, "skipped")
+    return head if head in ("ok", "diverged", "failed", "stopped") else "skipped"

@@ -1,0 +1,115 @@
+"""The race: every configuration starts, those that are clearly behind on validation stop early.
+
+All runners have the same schedule and pause at the same shares of it (`HEATS`). A paused training goes on from its
+checkpoint to the bits that it would have reached anyway, so racing changes which trainings end early and nothing else.
+At a heat, a runner is **behind** where the upper end of the 95 % interval of its difference from the leader, paired by
+validation example, is below `-SLACK * gain`. `gain` is how far the leader is above guessing, the slack how much of it
+a slow starter may make good later: `benchmarks/race.py` simulates races from learning curves measured here, and
+`docs/race.md` says how often they lost the eventual winner. After the last heat each method goes on with the
+configuration that is best by then.
+
+Under a time budget, what the remaining trainings cost is forecast from what the heats took; if they don't fit, first
+the further seeds go, then the methods that are last on validation, and the record says that it was for **time**.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from headstart.core.comparison import Stop
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.paired import compare
+from headstart.evaluate.predictions import Predictions
+
+HEATS = (1 / 9, 1 / 3)
+"shares of the steps after which the field is thinned"
+SLACK = (0.10, 0.03)
+"share of the leader's gain over guessing that a runner may be behind at each heat and stay"
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a runner is at a heat."""
+
+    predictions: Predictions
+    "on validation"
+    score: float
+    "a larger one is better"
+    loss: float
+    seconds: float = 0.0
+    "of its training so far"
+    control: bool = False
+
+    @property
+    def order(self) -> tuple[float, float]:
+        return (-math.inf if math.isnan(self.score) else self.score, -self.loss)
+
+
+def leader(field: Mapping[K, Standing]) -> K:
+    """The best of those that are not controls (of the controls where only these run); of equals the first."""
+    return max([key for key in field if not field[key].control] or list(field), key=lambda key: field[key].order)
+
+
+def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float) -> dict[K, Stop]:
+    """Those that are clearly behind the leader, and how far."""
+    first = leader(field)
+    best = field[first].predictions
+    sign = 1 if metric.higher_is_better else -1
+    allowed = slack * max(0.0, sign * (metric.of(best) - metric.of(guess(best))))
+    stopped = {}
+    for key, one in field.items():
+        if key == first:
+            continue
+        if not one.predictions.finite:
+            stopped[key] = Stop(share, "diverged")
+            continue
+        found = compared(field, key, metric, share, "behind")
+        nearest = found.high if metric.higher_is_better else -found.low  # type: ignore[operator]
+        if nearest < -allowed:
+            stopped[key] = found
+    return stopped
+
+
+def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:
+    """A runner's stop, with its difference from the leader."""
+    first = leader(field)
+    found = compare([field[key].predictions], [field[first].predictions], metric, permutations=1)
+    return Stop(share, reason, str(first), found.difference, found.low, found.high)
+
+
+def guess(like: Predictions) -> Predictions:
+    """What is predicted for these examples by one who knows their truths but can't tell them apart."""
+    targets = like.targets
+    if like.kind == "single_label":
+        prior = np.bincount(targets, minlength=like.scores.shape[1]) / len(targets)
+    else:
+        prior = np.asarray(targets, dtype=np.float64).mean(axis=0).reshape(-1)
+    scores = np.broadcast_to(prior.astype(np.float32), like.scores.shape)
+    return replace(like, scores=np.ascontiguousarray(scores))
+
+
+def affordable(costs: Sequence[float], left: float) -> list[bool]:
+    """Which runners, best first, go on with the time that is left: each that still fits, and the first in any case."""
+    going, spent = [], 0.0
+    for place, cost in enumerate(costs):
+        goes = place == 0 or spent + cost <= left
+        spent += cost if goes else 0.0
+        going.append(goes)
+    return going
+
+
+def best_of_each(field: Mapping[K, Standing], group: Callable[[K], str]) -> set[K]:
+    """Of each group the runner that is best."""
+    best: dict[str, K] = {}
+    for key, one in field.items():
+        held = best.get(group(key))
+        if held is None or one.order > field[held].order:
+            best[group(key)] = key
+    return set(best.values())

@@ -1,0 +1,166 @@
+"""A race on the bench: who starts, who goes on after each heat, and what is told of those who don't."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from headstart.artifacts.artifact import fields_of
+from headstart.core.comparison import Row, Stop, Trial
+from headstart.core.errors import MethodError
+from headstart.evaluate.bench import Bench
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.race import HEATS, SLACK, Standing, affordable, behind, best_of_each, compared, leader
+from headstart.evaluate.verdict import amount, bounds
+from headstart.methods.method import Axis, Method
+
+RESERVE = 0.1
+"share of the remaining time that is kept for saving, reloading and testing"
+
+
+class Runner(NamedTuple):
+    name: str
+    method: Method
+    "one configuration of it"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class Raced:
+    """What a race says of one method."""
+
+    chosen: Method | None = None
+    trials: list[Trial] = field(default_factory=list)
+    "those that were stopped"
+    row: Row | None = None
+    "of a method that does not go on"
+
+
+@dataclass(eq=False)
+class Race:
+    """Runs the heats of all methods that train by steps.
+
+    deadline: `time.perf_counter()` by which the whole comparison should be over; the bench's seeds are cut to what
+    fits.
+    """
+
+    bench: Bench
+    methods: Mapping[str, Method]
+    deadline: float | None = None
+
+    def run(self) -> dict[str, Raced]:
+        """What became of each of those methods; every one has a choice or a row."""
+        self.failed: dict[str, Row] = {}
+        self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
+        running = self._starters()
+        names = dict.fromkeys(runner.name for runner in running)
+        for number, share in enumerate(HEATS):
+            standings = self._heat(running, share)
+            if not standings:
+                running = []
+                break
+            stops = self._stops(standings, number)
+            self.stopped |= {runner: (standings[runner], stop) for runner, stop in stops.items()}
+            for runner in stops:
+                self.bench.forget(*runner)
+            running = [runner for runner in standings if runner not in stops]
+            first = leader(standings)
+            value = self.bench.metric.of(standings[first].predictions)
+            self.bench.progress.say(
+                f"after {share:.0%} of the steps {len(running)} of {len(standings)} trainings go on; {first} leads "
+                f"with {self.bench.metric.name} {value:.4g} on validation"
+            )
+        chosen = {runner.name: runner.method for runner in running}
+        return {name: self._raced(name, chosen.get(name)) for name in names}
+
+    def _starters(self) -> list[Runner]:
+        found = []
+        for name, method in self.methods.items():
+            if not method.solved:
+                axes = self.bench.axes(method)
+                found += [Runner(name, m) for m in candidates(self.bench.settled(method), axes, self.bench.trials)]
+        return found
+
+    def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
+        found: dict[Runner, Standing] = {}
+        for runner in running:
+            if runner.name in self.failed:
+                continue
+            try:
+                found[runner] = self.bench.heat(*runner, share)
+            except (MethodError, RuntimeError, ValueError) as error:
+                self.failed[runner.name] = self.bench.failed(runner.name, runner.method, error)
+        return {runner: standing for runner, standing in found.items() if runner.name not in self.failed}
+
+    def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
+        share, metric, last = HEATS[number], self.bench.metric, number == len(HEATS) - 1
+        stops = behind(standings, metric, share, SLACK[number])
+        left = {runner: one for runner, one in standings.items() if runner not in stops}
+        best = best_of_each(left, lambda runner: runner.name)
+        if last:
+            stops |= {r: compared(standings, r, metric, share, "other") for r in left if r not in best}
+            left = {runner: one for runner, one in left.items() if runner in best}
+        if self.deadline is not None:
+            time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
+            order = sorted(left, key=lambda runner: left[runner].order, reverse=True)
+            until = 1.0 if last else HEATS[number + 1]
+            whole = [left[runner].seconds / share for runner in order]
+            # the best of each method is to finish, its other configurations only run the next heat
+            costs = [each * ((1.0 if r in best else until) - share) for r, each in zip(order, whole)]
+            going = affordable(costs, time_left)
+            stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
+            if last:
+                spare = time_left - sum(cost for cost, goes in zip(costs, going) if goes)
+                again = sum(each for each, goes in zip(whole, going) if goes)
+                seeds = max(1, min(len(self.bench.seeds), 1 + int(spare / again)))
+                self.bench.seeds = self.bench.seeds[:seeds]
+        return stops
+
+    def _raced(self, name: str, chosen: Method | None) -> Raced:
+        """Trials in the order in which they were stopped; of a method that is out, the one that came furthest."""
+        settled = self.bench.settled(self.methods[name])
+        mine = {runner: found for runner, found in self.stopped.items() if runner.name == name}
+        trials = []
+        for runner, (one, stop) in mine.items():
+            value = self.bench.metric.of(one.predictions)
+            changed = self.bench.changed(settled, runner.method)
+            trials.append(Trial(changed, value, one.loss, one.seconds, "stopped", stopped=stop))
+        if chosen or name in self.failed:
+            return Raced(chosen, trials, self.failed.get(name))
+        furthest = max(mine, key=lambda r: (mine[r][1].share, mine[r][1].reason != "other", mine[r][0].order))
+        one, stop = mine[furthest]
+        metric = self.bench.metric
+        row = Row(
+            name, told(stop, metric), metric.name, fields_of(furthest.method),
+            validation_value=metric.of(one.predictions), learning_rate=getattr(furthest.method, "learning_rate", None),
+            tuning_seconds=sum(each.seconds for each, _ in mine.values()), control=furthest.method.control,
+            trials=tuple(trials), stopped=stop,
+        )  # fmt: skip
+        return Raced(None, trials, row)
+
+
+def candidates(settled: Method, axes: Sequence[Axis], trials: int) -> list[Method]:
+    """The method's own values, then a step up along each axis, then a step down; at most `trials`, none twice."""
+    found = [settled]
+    for direction in (0, 1):
+        for axis in axes:
+            value = axis.neighbours(getattr(settled, axis.name))[direction]
+            found.append(replace(settled, **{axis.name: value}))
+    return list(dict.fromkeys(found))[:trials]
+
+
+def told(stop: Stop, metric: Metric) -> str:
+    """The status of a method whose best training was stopped."""
+    when = f"after {stop.share:.0%} of its training"
+    if stop.reason == "diverged":
+        return f"diverged: {when}"
+    off = f"{amount(abs(stop.difference or 0.0), metric)}{bounds(stop.low, stop.high, metric, '+')}"
+    worse = (stop.difference or 0.0) * (1 if metric.higher_is_better else -1) <= 0
+    where = f"{off} {'behind' if worse else 'ahead of'} {stop.leader} on validation"
+    if stop.reason == "time":
+        return f"stopped: for time, {when}, where it was {where}; it was not shown to be worse"
+    return f"stopped: {when} it was {where}"

@@ -1,0 +1,175 @@
+"""The race: its rules by hand, and on the bench."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headstart
+from headstart.core.errors import ConfigurationError
+from headstart.evaluate.metrics import metric
+from headstart.evaluate.paired import compare
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, leader
+from headstart.evaluate.racing import candidates
+from headstart.methods.freeze import Freeze
+
+ACCURACY = metric("single_label")
+TRUTH = np.arange(400) % 4
+
+
+def answers(right: float, seed: int = 0, **more) -> Standing:
+    """A share of the 400 answers right, the others wrong."""
+    rng = np.random.default_rng(seed)
+    given = np.where(rng.permutation(400) < right * 400, TRUTH, (TRUTH + 1) % 4)
+    found = Predictions(np.arange(400), TRUTH, np.eye(4, dtype=np.float32)[given])
+    return Standing(found, ACCURACY.of(found), more.pop("loss", 1.0), **more)
+
+
+def test_the_leader_is_the_best_that_is_no_control() -> None:
+    field = {"a": answers(0.8), "b": answers(0.9, control=True), "c": answers(0.8, loss=0.5)}
+    assert leader(field) == "c", "of equals the one with the lower loss"
+    assert leader({"b": field["b"]}) == "b"
+
+
+def test_behind_by_the_interval_not_by_the_mean() -> None:
+    """400 examples: 8 points are beyond chance, 2 are not."""
+    field = {"first": answers(0.90, 1), "near": answers(0.88, 2), "far": answers(0.82, 3)}
+    stopped = behind(field, ACCURACY, 1 / 3, slack=0.0)
+    assert set(stopped) == {"far"}
+    expected = compare([field["far"].predictions], [field["first"].predictions], ACCURACY)
+    assert (stopped["far"].difference, stopped["far"].low, stopped["far"].high) == (
+        expected.difference, expected.low, expected.high,
+    )  # fmt: skip
+    assert stopped["far"].leader == "first"
+
+
+def test_the_slack_is_a_share_of_the_leaders_gain_over_guessing() -> None:
+    """Guessing one of four balanced classes: 25 %; the leader has gained 65 points, of which a tenth is 6.5."""
+    field = {"first": answers(0.90, 1), "far": answers(0.82, 3)}
+    high = compare([field["far"].predictions], [field["first"].predictions], ACCURACY).high
+    assert behind(field, ACCURACY, 1 / 9, slack=(-high - 0.001) / 0.65)
+    assert not behind(field, ACCURACY, 1 / 9, slack=(-high + 0.001) / 0.65)
+
+
+def test_where_less_is_better() -> None:
+    rng = np.random.default_rng(0)
+    truth, rmse = rng.normal(size=300), metric("regression", "rmse")
+
+    def fitted(noise: float) -> Standing:
+        found = Predictions(np.arange(300), truth, (truth + noise * rng.normal(size=300))[:, None])
+        return Standing(found, -rmse.of(found), 0.0)
+
+    field = {"good": fitted(0.3), "bad": fitted(0.9), "near": fitted(0.31)}
+    assert set(behind(field, rmse, 1 / 3, 0.03)) == {"bad"}
+    assert rmse.of(guess(field["good"].predictions)) == pytest.approx(truth.std(), rel=1e-4)
+
+
+def test_a_guess_takes_the_largest_class() -> None:
+    found = Predictions(np.arange(5), np.array([0, 1, 1, 1, 2]), np.zeros((5, 3), dtype=np.float32))
+    assert ACCURACY.of(guess(found)) == pytest.approx(0.6)
+
+
+def test_scores_that_are_not_finite_stop_a_runner() -> None:
+    broken = answers(0.9)
+    broken = dataclasses.replace(
+        broken, predictions=dataclasses.replace(broken.predictions, scores=np.full((400, 4), np.nan)), score=float("nan")
+    )
+    stopped = behind({"a": broken, "b": answers(0.3)}, ACCURACY, 1 / 9, SLACK[0])
+    assert {key: stop.reason for key, stop in stopped.items()} == {"a": "diverged"}
+
+
+def test_what_fits_into_the_time_goes_on_and_the_first_always() -> None:
+    assert affordable([5, 4, 3, 1], left=9) == [True, True, False, False]
+    assert affordable([5, 9, 3, 1], left=9) == [True, False, True, True]
+    assert affordable([5, 1], left=-2) == [True, False]
+
+
+def test_each_method_goes_on_with_its_best() -> None:
+    field = {("a", 1): answers(0.7), ("a", 2): answers(0.8), ("b", 1): answers(0.6)}
+    assert best_of_each(field, lambda key: key[0]) == {("a", 2), ("b", 1)}
+
+
+def test_candidates_look_up_along_every_axis_before_they_look_down() -> None:
+    backbone = headstart.load()
+    method = Freeze(learning_rate=1e-3, rungs=2)
+    axes = method.axes(backbone)
+    names = [axis.name for axis in axes]
+    assert names[0] == "learning_rate"
+    found = candidates(method, axes[:1], 3)
+    assert [m.learning_rate for m in found] == pytest.approx([1e-3, 3e-3, 1e-3 / 3])
+    assert candidates(method, axes, 1) == [method]
+    assert len(set(candidates(method, axes, 9))) == len(candidates(method, axes, 9))
+
+
+@pytest.fixture(scope="module")
+def data():
+    whole = headstart.read()
+    return dataclasses.replace(
+        whole, **{name: getattr(whole, name).take(np.arange(100)) for name in ("train", "validation", "test")}
+    )
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory, data):
+    """Two methods that do well and one that learns nothing, with and without a race."""
+    settings = {"full.learning_rate": 1e-3, "lora.learning_rate": 3e-3, "freeze.learning_rate": 1e-12}
+    found = {}
+    for race in (False, True):
+        folder = tmp_path_factory.mktemp("race") / "run"
+        found[race] = folder, headstart.compare(
+            data, methods=["probe", "full", "lora", "freeze"], settings=settings, seeds=2, trials=1, epochs=6, race=race,
+            out=folder,
+        )  # fmt: skip
+    return found
+
+
+def test_a_race_stops_what_is_hopeless_and_changes_nothing_else(settled) -> None:
+    (plain, _), (folder, result) = settled[False], settled[True]
+    stopped = result.row("freeze")
+    assert stopped.status.startswith("stopped: after 11% of its training it was")
+    assert "on validation" in stopped.status
+    assert stopped.stopped is not None
+    assert stopped.stopped.reason == "behind"
+    assert stopped.value is None, "the test split was not looked at"
+    for name in ("full", "lora", "probe"):
+        assert result.row(name).status == "ok"
+        for file in sorted((plain / "predictions").glob(f"{name}-*")):
+            assert np.array_equal(
+                Predictions.read(file).scores, Predictions.read(folder / "predictions" / file.name).scores
+            )
+    assert not (folder / "progress").exists()
+
+
+def test_the_record_and_the_report_tell_of_the_stop(settled) -> None:
+    folder, result = settled[True]
+    again = type(result).read(folder / "comparison.json")
+    assert again.row("freeze").stopped == result.row("freeze").stopped
+    page = (folder / "report.html").read_text()
+    assert result.row("freeze").status in page.replace("&#39;", "'")
+    assert "stopped" in str(result)
+
+
+def test_no_time_left_but_for_the_leader(data, tmp_path: Path) -> None:
+    started = time.perf_counter()
+    result = headstart.compare(
+        data, methods=["lora", "lora@wide"], seeds=3, trials=2, epochs=4, budget="1s", out=tmp_path / "run",
+        settings={"lora@wide.rank": 12},
+    )  # fmt: skip
+    rows = {row.method: row.status for row in result.rows}
+    assert sorted(status.partition(":")[0] for status in rows.values()) == ["ok", "stopped"]
+    (late,) = [status for status in rows.values() if status != "ok"]
+    assert "for time" in late
+    assert "not shown to be worse" in late
+    assert result.seeds == (0,)
+    assert time.perf_counter() - started < 120
+
+
+def test_a_budget_that_is_no_time(data, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="10m"):
+        headstart.compare(data, methods=["probe"], budget="soon", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
