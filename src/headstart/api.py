@@ -183,17 +183,16 @@ def find_rate(
 ) -> Found:  # fmt: skip
     """A learning rate for a method, by a short training in which the rate rises; the model is left as it was."""
     import dataclasses
+    from contextlib import closing
 
-    import torch
-
-    from headstart.engine import adapt, finder
-    from headstart.engine.adaptation import Adaptation
+    from headstart.engine.adapt import Setting, attached
+    from headstart.engine.cache import Cache
     from headstart.engine.feed import Feed
+    from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
     from headstart.evaluate.bench import same_modality
     from headstart.methods.method import METHODS
-    from headstart.methods.plan import Model
 
     _known(options, (*READ, *LOAD, *OTHER, *_names(Options)))
     chosen = configured(METHODS[method], settings or {}, method)
@@ -206,21 +205,16 @@ def find_rate(
     backbone = _backbone(model, examples, _only(options, LOAD))
     same_modality(examples, backbone)
     backbone.module.to(computing.device)
-    head = adapt.new_head(backbone, examples.task, chosen, 0).to(computing.device)
-    network = Model(backbone.module, head)
-    plan = chosen.attach(backbone, head)
     feed = Feed("train", examples.train, backbone)
+    trained = dataclasses.replace(trained, cache=False)
     if progress:
         progress.stage("find-rate", steps)
-    torch.manual_seed(0)
-    with plan.applied(network, lambda module: backbone.reinitialise(module, 0)):
-        job = Adaptation(
-            network, backbone, plan, examples.task, feed, feed, dataclasses.replace(trained, cache=False), computing,
-            lambda scores, targets: (0.0, 0.0), 0,
-        )  # fmt: skip
-        if plan.penalties:
-            job.hold()
-        return finder.find_rate(job, steps=steps, progress=progress)
+    with closing(Cache(backbone, computing)) as cache:
+        setting = Setting(backbone, examples.task, feed, feed, trained, computing, lambda *_: (0.0, 0.0), cache)
+        with attached(setting, chosen, seed=0) as job:
+            if job.plan.penalties:
+                job.hold()
+            return find(job, steps=steps, progress=progress)
 
 
 def _names(cls: Any) -> set[str]:

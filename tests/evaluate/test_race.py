@@ -11,12 +11,18 @@ import pytest
 
 import headstart
 from headstart.core.errors import ConfigurationError
+from headstart.backbones.backbone import fingerprint
+from headstart.engine.forecast import Cost, cost
+from headstart.engine.job import Options
+from headstart.engine.precision import compute
+from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, leader
-from headstart.evaluate.racing import candidates
+from headstart.evaluate.racing import Runner, candidates, forecast
 from headstart.methods.freeze import Freeze
+from headstart.methods.method import METHODS
 
 ACCURACY = metric("single_label")
 TRUTH = np.arange(400) % 4
@@ -173,3 +179,38 @@ def test_a_budget_that_is_no_time(data, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="10m"):
         headstart.compare(data, methods=["probe"], budget="soon", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_forecast_counts_the_heats_and_the_seeds() -> None:
+    """Two methods of 9 s and 18 s with two configurations each, three seeds.
+
+    Least: a ninth of all four (6 s), then the rest of the quicker one (8 s) and two more seeds of it (18 s). Most: a
+    third of all four (18 s), then for both the rest and two more seeds (27 s of 9, 8/3 of each).
+    """
+    costs = {"a": Cost(9.0, 100), "b": Cost(18.0, 300)}
+    running = [Runner(name, None) for name in "aabb"]
+    found = forecast(running, costs, seeds=3)
+    assert found.least_seconds == pytest.approx(6 + 8 + 18)
+    assert found.most_seconds == pytest.approx(18 + (9 + 18) * (3 - 1 / 3))
+    assert found.peak_memory_bytes == 300
+
+
+def test_a_forecast_is_near_what_a_training_takes(data, tmp_path: Path) -> None:
+    """Within a factor of three on a busy machine, and nothing has learned from it."""
+    backbone = headstart.load()
+    bench = Bench(data, backbone, Options(epochs=20), compute("cpu", "fp32"), tmp_path, ACCURACY, (0,), 1)
+    method = bench.settled(METHODS["full"]())
+    before = backbone.fingerprint
+    found = cost(bench.setting, method)
+    assert fingerprint(backbone.module) == before
+    run = bench.train_once("full", method, 0)
+    assert run.seconds / 3 < found.seconds < run.seconds * 3
+    assert found.peak_memory_bytes > backbone.record().parameters * 4
+    bench.cache.close()
+
+
+def test_the_record_tells_what_was_forecast(settled) -> None:
+    folder, result = settled[True]
+    assert result.forecast.least_seconds < result.forecast.most_seconds
+    assert type(result).read(folder / "comparison.json").forecast == result.forecast
+    assert settled[False][1].forecast is None

@@ -228,6 +228,17 @@ class Verdict(Record):
 
 
 @dataclass(frozen=True)
+class Forecast(Record):
+    """What a race was expected to take, before its first heat."""
+
+    least_seconds: float
+    "if only one method goes on after the first heat"
+    most_seconds: float
+    "if no method is stopped"
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Comparison(Record):
     task: TaskRecord
     model: ModelRecord
@@ -241,6 +252,7 @@ class Comparison(Record):
     status: str = "complete"
     "`complete`, or `partial` where the run was stopped"
     seconds: float | None = None
+    forecast: Forecast | None = None
     schema: str = SCHEMA
 
     def row(self, method: str) -> Row:

@@ -84,20 +84,8 @@ def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Mo
 
 
 @contextlib.contextmanager
-def adapted(
-    setting: Setting,
-    method: Method,
-    seed: int,
-    *,
-    checkpoint: Checkpoint | None = None,
-    progress: Progress | None = None,
-    name: str = "training",
-    until: float = 1.0,
-) -> Iterator[Adapted]:
-    """Attaches the method, trains, yields the trained model; on exit the base is as it was, and that is checked.
-
-    until: share of the steps after which training pauses; with the same checkpoint it goes on from there.
-    """
+def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation]:
+    """The method on the base, ready to train; on exit the base is as it was, and that is checked."""
     backbone, compute = setting.backbone, setting.compute
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
@@ -111,19 +99,37 @@ def adapted(
     torch.manual_seed(derive(seed, "attach"))
     with plan.applied(model, lambda module: backbone.reinitialise(module, derive(seed, "scratch"))):
         cache = setting.cache if setting.options.cache else None
-        job = Adaptation(
+        yield Adaptation(
             model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, compute,
             setting.score, seed, cache,
         )  # fmt: skip
-        setting.cache.begin(str(checkpoint.path) if checkpoint else "")
-        with meter(compute.device) as reading:
-            trace = _train(job, setting, checkpoint, progress, name, until)
-        seconds = trace.earlier + reading.seconds + setting.cache.charge()
-        if plan.solver == "soup":
-            seconds += sum(one.seconds for one in setting.ingredients)
-        yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
     found = fingerprint(backbone.module)
     assert found == expected, f"{type(method).__name__} left the base changed: {found}, not {expected}"
+
+
+@contextlib.contextmanager
+def adapted(
+    setting: Setting,
+    method: Method,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+    name: str = "training",
+    until: float = 1.0,
+) -> Iterator[Adapted]:
+    """Attaches the method, trains, yields the trained model; on exit the base is as it was.
+
+    until: share of the steps after which training pauses; with the same checkpoint it goes on from there.
+    """
+    with attached(setting, method, seed) as job:
+        setting.cache.begin(str(checkpoint.path) if checkpoint else "")
+        with meter(setting.compute.device) as reading:
+            trace = _train(job, setting, checkpoint, progress, name, until)
+        seconds = trace.earlier + reading.seconds + setting.cache.charge()
+        if job.plan.solver == "soup":
+            seconds += sum(one.seconds for one in setting.ingredients)
+        yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
 
 
 def _train(

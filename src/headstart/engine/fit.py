@@ -74,7 +74,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     progress = progress or Silent()
     per_epoch = job.steps_an_epoch()
     total = max(1, per_epoch * budget.epochs)
-    names, optimizer = _optimizer(job)
+    names, optimizer = list(job.plan.trained()), adamw(job)
     trace, best = Trace(), weights(job.module, names)
     step = 0
     if checkpoint and (saved := checkpoint.read(job.signature)):
@@ -174,8 +174,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     return trace
 
 
-def _optimizer(job: Job) -> tuple[list[str], torch.optim.Optimizer]:
-    """AdamW over the plan's groups; biases and norms (one dimension) do not decay."""
+def adamw(job: Job) -> torch.optim.Optimizer:
+    """AdamW over the plan's groups, at rate 0 yet; biases and norms (one dimension) do not decay."""
     parameters = dict(job.module.named_parameters())
     groups = []
     for group in job.plan.groups:
@@ -184,7 +184,7 @@ def _optimizer(job: Job) -> tuple[list[str], torch.optim.Optimizer]:
             if chosen:
                 decay = job.plan.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
-    return list(job.plan.trained()), torch.optim.AdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
+    return torch.optim.AdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
 
 
 def weights(module: nn.Module, names: list[str]) -> State:

@@ -24,7 +24,7 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench, same_modality
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.racing import Race
+from headstart.evaluate.racing import Race, Raced, said
 from headstart.evaluate.selection import check_methods
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.verdict import verdict
@@ -86,6 +86,8 @@ def compare(
     )  # fmt: skip
     bench.keeps_trials = any(method.combines for method in methods.values())
     started = environment(str(compute.device), compute.precision)
+    contest: Race | None = None
+    raced: dict[str, Raced] = {}
     rows: list[Row] = []
     predictions: dict[str, list[Predictions]] = {}
 
@@ -107,11 +109,13 @@ def compare(
             configuration=dict(configuration or {}),
             status=status,
             seconds=time.perf_counter() - begun,
+            forecast=contest.forecast if contest else None,
         )  # fmt: skip
 
     try:
-        deadline = None if budget is None else begun + budget
-        raced = Race(bench, methods, deadline).run() if race or budget is not None else {}
+        if race or budget is not None:
+            contest = Race(bench, methods, None if budget is None else begun + budget)
+            raced = contest.run()
         for name, method in sorted(methods.items(), key=lambda item: item[1].combines):
             outcome = raced.get(name)
             if outcome and outcome.row:
@@ -134,6 +138,9 @@ def compare(
         reasons = "; ".join(f"{row.method}: {row.status}" for row in result.rows)
         result.write(folder / "comparison.json")
         raise DataError(f"no method could be run ({reasons}).")
+    if result.forecast:
+        peak = max((row.peak_memory_bytes or 0 for row in result.rows), default=0)
+        bench.progress.say(f"took {said(result.forecast, result.seconds, peak)}")
     _keep_best(bench, result)
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)

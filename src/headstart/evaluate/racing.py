@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from headstart.artifacts.artifact import fields_of
-from headstart.core.comparison import Row, Stop, Trial
+from headstart.core.comparison import Forecast, Row, Stop, Trial
 from headstart.core.errors import MethodError
+from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, SLACK, Standing, affordable, behind, best_of_each, compared, leader
 from headstart.evaluate.verdict import amount, bounds
 from headstart.methods.method import Axis, Method
 
+ATTEMPT = (MethodError, RuntimeError, ValueError)
+"what ends the part of one method in a race, not the race"
 RESERVE = 0.1
 "share of the remaining time that is kept for saving, reloading and testing"
 
@@ -51,13 +55,18 @@ class Race:
     bench: Bench
     methods: Mapping[str, Method]
     deadline: float | None = None
+    forecast: Forecast | None = None
 
     def run(self) -> dict[str, Raced]:
         """What became of each of those methods; every one has a choice or a row."""
         self.failed: dict[str, Row] = {}
         self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
-        running = self._starters()
-        names = dict.fromkeys(runner.name for runner in running)
+        names = [name for name, method in self.methods.items() if not method.solved]
+        costs = self._costs(names)
+        running = self._starters(costs)
+        self.forecast = forecast(running, costs, len(self.bench.seeds))
+        if self.forecast:
+            self.bench.progress.say(f"{len(running)} trainings start; {said(self.forecast)}")
         for number, share in enumerate(HEATS):
             standings = self._heat(running, share)
             if not standings:
@@ -77,13 +86,31 @@ class Race:
         chosen = {runner.name: runner.method for runner in running}
         return {name: self._raced(name, chosen.get(name)) for name in names}
 
-    def _starters(self) -> list[Runner]:
-        found = []
-        for name, method in self.methods.items():
-            if not method.solved:
-                axes = self.bench.axes(method)
-                found += [Runner(name, m) for m in candidates(self.bench.settled(method), axes, self.bench.trials)]
+    def _costs(self, names: Sequence[str]) -> dict[str, Cost]:
+        found = {}
+        for name in names:
+            self.bench.progress.stage(f"forecast of {name}")
+            try:
+                found[name] = cost(self.bench.setting, self.bench.settled(self.methods[name]))
+            except ATTEMPT as error:
+                self.failed[name] = self.bench.failed(name, self.methods[name], error)
         return found
+
+    def _starters(self, costs: Mapping[str, Cost]) -> list[Runner]:
+        """Every method, and more configurations of each as long as the first heat takes a third of the time at most."""
+        rounds: list[list[Runner]] = [[] for _ in range(self.bench.trials)]
+        for name in costs:
+            method = self.methods[name]
+            tried = candidates(self.bench.settled(method), self.bench.axes(method), self.bench.trials)
+            for place, candidate in enumerate(tried):
+                rounds[place].append(Runner(name, candidate))
+        left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
+        starters: list[Runner] = []
+        for place, runner in enumerate(runner for each in rounds for runner in each):
+            heat = HEATS[0] * sum(costs[r.name].seconds for r in (*starters, runner))
+            if place < len(rounds[0]) or heat <= left / 3:
+                starters.append(runner)
+        return starters
 
     def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
         found: dict[Runner, Standing] = {}
@@ -92,7 +119,7 @@ class Race:
                 continue
             try:
                 found[runner] = self.bench.heat(*runner, share)
-            except (MethodError, RuntimeError, ValueError) as error:
+            except ATTEMPT as error:
                 self.failed[runner.name] = self.bench.failed(runner.name, runner.method, error)
         return {runner: standing for runner, standing in found.items() if runner.name not in self.failed}
 
@@ -151,6 +178,27 @@ def candidates(settled: Method, axes: Sequence[Axis], trials: int) -> list[Metho
             value = axis.neighbours(getattr(settled, axis.name))[direction]
             found.append(replace(settled, **{axis.name: value}))
     return list(dict.fromkeys(found))[:trials]
+
+
+def forecast(running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int) -> Forecast | None:
+    """From the first heat and one finalist with all seeds, to everything in full (but one configuration a method)."""
+    if not running:
+        return None
+    first = sum(costs[runner.name].seconds for runner in running) * HEATS[0]
+    second = sum(costs[runner.name].seconds for runner in running) * HEATS[-1]
+    each = [found.seconds for found in costs.values()]
+    least = first + min(each) * (seeds - HEATS[0])
+    most = second + sum(each) * (seeds - HEATS[-1])
+    return Forecast(least, most, max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None)
+
+
+def said(forecast: Forecast, seconds: float | None = None, peak: int | None = None) -> str:
+    """The forecast in words; beside what it came to, once that is known."""
+    span = f"{forecast.least_seconds:.0f} to {forecast.most_seconds:.0f} s"
+    memory = f"{(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
+    if seconds is None:
+        return f"forecast {span}, by how many go on, and {memory} of memory"
+    return f"{seconds:.0f} s (forecast {span}), {(peak or 0) / 1e9:.1f} GB of memory (forecast {memory})"
 
 
 def told(stop: Stop, metric: Metric) -> str:

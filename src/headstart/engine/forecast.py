@@ -1,0 +1,61 @@
+"""What a training will take: measured on two steps, before any is begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.data.batching import split_by_tokens
+from headstart.engine.adapt import Setting, attached
+from headstart.engine.adaptation import Adaptation
+from headstart.engine.feed import Micro
+from headstart.engine.fit import adamw
+from headstart.engine.meter import meter
+from headstart.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    "of one whole training, validation after each epoch included"
+    peak_memory_bytes: int | None
+
+
+def cost(setting: Setting, method: Method) -> Cost:
+    """Of a method that trains by steps. Nothing is learned: the optimizer runs at rate 0.
+
+    Where the plan unfreezes as it goes, the mean of its first and its last phase. What the steps need of the cache is
+    filled, as the training itself would, and not counted.
+    """
+    with attached(setting, method, seed=0) as job, meter(setting.compute.device) as reading:
+        if job.plan.penalties:
+            job.hold()
+        optimizer, seconds = adamw(job), []
+        longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
+        parts = [split_by_tokens(longest, job.train.costs, job.options.batch_tokens)]
+        for fraction in (0.0, 1.0) if job.plan.timeline else (0.0,):
+            job.enter(fraction)
+            _step(job, optimizer, next(iter(job.train.micros(parts, view=0))), fraction)  # the most memory, and warm-up
+            micros = next(iter(job.steps(0, 0)))
+            start = time.perf_counter()
+            _step(job, optimizer, micros, fraction)
+            seconds.append(time.perf_counter() - start)
+        steps = job.steps_an_epoch() + len(job.validation) / job.batch_size / 3  # forward is a third of a step
+        assert job.options.epochs is not None
+        whole = steps * job.options.epochs * sum(seconds) / len(seconds)
+    return Cost(whole, reading.peak_memory_bytes)
+
+
+def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: Sequence[Micro], fraction: float) -> None:
+    for micro in micros:
+        loss = job.loss(micro, fraction)
+        if loss.requires_grad:
+            loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if job.compute.device.type == "cuda":
+        torch.cuda.synchronize(job.compute.device)
