@@ -121,7 +121,9 @@ def kinds(names: str) -> dict[str, dict[str, str]]:
             if name == "soup":  # of one: the base itself under a head of zeros
                 head = {"head.weight": torch.zeros(3, backbone.dimension)}
                 head |= {"head.bias": torch.zeros(3)} if backbone.head_bias else {}
-                setting = dataclasses.replace(setting, ingredients=(Ingredient("base", 0.0, 0.0, 0.0, lambda h=head: h),))
+                setting = dataclasses.replace(
+                    setting, ingredients=(Ingredient("base", 0.0, 0.0, 0.0, lambda h=head: h),)
+                )
             try:
                 with adapted(setting, method_of(name.partition("@")[0], **VARIANTS.get(name, {})), 0) as done:
                     said = "yes" if done.trace.status == "ok" else done.trace.status

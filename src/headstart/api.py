@@ -61,9 +61,10 @@ def compare(
     """Every method side by side on these data; returns the record and leaves a run folder.
 
     data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
-    options: methods (names), seeds, trials, race (stop what is clearly behind early), budget (`"10m"`: a race into the
-        given time), metric, device, precision, workers, settings (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
-        `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
+    options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
+        the given time), metric, device, precision, workers, settings (`{"lora.rank": 16}`), those of `read` and
+        `load`, and those of training (`epochs`, `batch_size`, `batch_tokens`, `augment`, …;
+        `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """

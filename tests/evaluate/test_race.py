@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.core.errors import ConfigurationError
 from headstart.backbones.backbone import fingerprint
+from headstart.core.errors import ConfigurationError
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
@@ -83,7 +83,9 @@ def test_a_guess_takes_the_largest_class() -> None:
 def test_scores_that_are_not_finite_stop_a_runner() -> None:
     broken = answers(0.9)
     broken = dataclasses.replace(
-        broken, predictions=dataclasses.replace(broken.predictions, scores=np.full((400, 4), np.nan)), score=float("nan")
+        broken,
+        predictions=dataclasses.replace(broken.predictions, scores=np.full((400, 4), np.nan)),
+        score=float("nan"),
     )
     stopped = behind({"a": broken, "b": answers(0.3)}, ACCURACY, 1 / 9, SLACK[0])
     assert {key: stop.reason for key, stop in stopped.items()} == {"a": "diverged"}

@@ -64,7 +64,9 @@ def test_over_a_comparison(data, tmp_path: Path) -> None:
     row = result.row("soup")
     assert row.status == "ok"
     (note,) = [note for note in row.notes if note.startswith("a soup of")]
-    assert "of 4:" in note, "two seeds each of full and freeze; lora changes no weights of the base, the others have heads of their own"
+    assert "of 4:" in note, (
+        "two seeds each of full and freeze; lora changes no weights of the base, the others have heads of their own"
+    )
     assert row.validation_value >= max(
         run.validation_value for name in ("full", "freeze") for run in result.row(name).seeds
     )

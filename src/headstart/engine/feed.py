@@ -13,13 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.preparation import ImagePreparation, TextPreparation
+from headstart.backbones.preparation import Encoded, ImagePreparation, TextPreparation
 from headstart.data.examples import Examples
 from headstart.data.images import decode
 from headstart.engine.augment import Augment
+from headstart.engine.tokens import Tokens
 
 KEEP_BYTES = 1 << 30
 "decoded images are kept in memory up to this size"
+
+ENCODE = 8192
+"texts that are tokenized at once"
 
 IMAGE_TOKENS = 64
 "what a picture counts against `batch_tokens`"
@@ -50,14 +54,19 @@ class Feed:
         self._kept: dict[int, Tensor] = {}
         self._kept_bytes = 0
         if isinstance(self.preparation, TextPreparation):
-            texts: Any = examples.inputs()
-            self._encoded = self.preparation.encode(texts)
-            self.lengths = np.array([len(item["input_ids"]) for item in self._encoded], dtype=np.int64)
+            self._encoded = Tokens(self._encode_in_parts(self.preparation))
+            self.lengths = self._encoded.lengths
         else:
             self.lengths = np.ones(len(examples), dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def _encode_in_parts(self, preparation: TextPreparation) -> Iterator[list[Encoded]]:
+        """What a tokenizer returns takes twenty times the room of the ids in it."""
+        for start in range(0, len(self.examples), ENCODE):
+            texts: Any = self.examples.inputs(np.arange(start, min(start + ENCODE, len(self.examples))))
+            yield preparation.encode(texts)
 
     @property
     def costs(self) -> np.ndarray:

@@ -262,7 +262,7 @@ class Bench:
         return run
 
     def heat(self, name: str, method: Method, share: float) -> Standing:
-        """Trains on to this share of the steps and pauses there; what an earlier, interrupted race found is taken up."""
+        """Trains on to this share of the steps and pauses there; what an interrupted race has found is taken up."""
         place = self.place(name, method, self.seeds[0])
         file = place / f"heat-{share:.3f}.safetensors"
         facts = file.with_suffix(".json")
@@ -348,9 +348,7 @@ class Bench:
             if plan.learning_rate:
                 told += f" rate {plan.learning_rate:.2g}"
             load = partial(load_file, place / "model" / "weights.safetensors")
-            self._ingredients[place] = Ingredient(
-                told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load
-            )
+            self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load)
 
     def _drop_others(self, name: str, keep: set[str]) -> None:
         """Trials that were not chosen have their results in the record; their weights go."""

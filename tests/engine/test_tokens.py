@@ -1,0 +1,44 @@
+"""Ragged tokens give back what was put in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backbones.tiny import tiny
+from contract.settings import examples_of, texts
+from headstart.engine import feed as feeds
+from headstart.engine.feed import Feed
+from headstart.engine.tokens import Tokens
+
+
+def test_every_example_comes_back_with_its_types_where_it_has_them() -> None:
+    ids = [np.array(row, dtype=np.int32) for row in ([5, 6], [7], [8, 9, 10], [11])]
+    types = np.array([0, 1, 1], dtype=np.int8)
+    found = Tokens([[{"input_ids": ids[0]}, {"input_ids": ids[1]}], [], [{"input_ids": ids[2], "token_type_ids": types}],
+                    [{"input_ids": ids[3]}]])  # fmt: skip
+    assert found.lengths.tolist() == [2, 1, 3, 1]
+    for position, row in enumerate(ids):
+        assert np.array_equal(found[position]["input_ids"], row)
+    assert np.array_equal(found[2]["token_type_ids"], types)
+    assert [("token_type_ids" in found[i]) for i in range(4)] == [False, False, True, False]
+
+
+def test_a_feed_is_the_same_however_many_texts_are_tokenized_at_once(monkeypatch) -> None:
+    backbone, given = tiny("bert"), texts(11)
+    pairs = [(a, b) for a, b in zip(given, reversed(given))]
+    for inputs in (given, pairs):
+        examples = examples_of(given, np.zeros(11, dtype=np.int64))
+        monkeypatch.setattr(
+            type(examples), "inputs", lambda self, at=None, x=inputs: [x[i] for i in (range(11) if at is None else at)]
+        )
+        whole = Feed("whole", examples, backbone).batch(np.arange(11))
+        monkeypatch.setattr(feeds, "ENCODE", 3)
+        parts = Feed("parts", examples, backbone).batch(np.arange(11))
+        monkeypatch.undo()
+        assert set(whole) == set(parts)
+        assert all(whole[name].equal(parts[name]) for name in whole)
+        assert ("token_type_ids" in whole) == (inputs is pairs)
+
+
+def test_no_text_at_all() -> None:
+    assert len(Tokens([]).lengths) == 0
