@@ -58,15 +58,13 @@ def data():
 def test_over_a_comparison(data, tmp_path: Path) -> None:
     """Named first, it comes last; its artifact is the average of the ingredients' weights that its note names."""
     result = headstart.compare(
-        data, methods=["soup", "full", "freeze", "lora", "knn", "mix", "centroid"], seeds=2, trials=1, epochs=2, out=tmp_path / "run",
-        settings={"full.learning_rate": 1e-3, "freeze.rungs": 3, "freeze.learning_rate": 1e-3},
+        data, methods=["soup", "full", "freeze", "lora", "knn", "mix", "centroid"], seeds=2, trials=1, epochs=2,
+        out=tmp_path / "run", settings={"full.learning_rate": 1e-3, "freeze.rungs": 3, "freeze.learning_rate": 1e-3},
     )  # fmt: skip
     row = result.row("soup")
     assert row.status == "ok"
     (note,) = [note for note in row.notes if note.startswith("a soup of")]
-    assert "of 4:" in note, (
-        "two seeds each of full and freeze; lora changes no weights of the base, the others have heads of their own"
-    )
+    assert "of 4:" in note, "two seeds each of full and freeze; lora leaves the base alone, the others bring heads"
     assert row.validation_value >= max(
         run.validation_value for name in ("full", "freeze") for run in result.row(name).seeds
     )

@@ -71,7 +71,8 @@ def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: flo
             stopped[key] = Stop(share, "diverged")
             continue
         found = compared(field, key, metric, share, "behind")
-        nearest = found.high if metric.higher_is_better else -found.low  # type: ignore[operator]
+        end = found.high if metric.higher_is_better else found.low
+        nearest = math.inf if end is None else sign * end
         if nearest < -allowed:
             stopped[key] = found
     return stopped
