@@ -14,8 +14,8 @@ from headstart.engine.tokens import Tokens
 def test_every_example_comes_back_with_its_types_where_it_has_them() -> None:
     ids = [np.array(row, dtype=np.int32) for row in ([5, 6], [7], [8, 9, 10], [11])]
     types = np.array([0, 1, 1], dtype=np.int8)
-    found = Tokens([[{"input_ids": ids[0]}, {"input_ids": ids[1]}], [], [{"input_ids": ids[2], "token_type_ids": types}],
-                    [{"input_ids": ids[3]}]])  # fmt: skip
+    plain = [{"input_ids": row} for row in ids]
+    found = Tokens([plain[:2], [], [plain[2] | {"token_type_ids": types}], plain[3:]])
     assert found.lengths.tolist() == [2, 1, 3, 1]
     for position, row in enumerate(ids):
         assert np.array_equal(found[position]["input_ids"], row)
@@ -29,7 +29,6 @@ def test_a_feed_is_the_same_however_many_texts_are_tokenized_at_once(monkeypatch
     for inputs in (given, pairs):
         examples = examples_of(given, np.zeros(11, dtype=np.int64))
         monkeypatch.setattr(type(examples), "inputs", lambda self, at, x=inputs: [x[i] for i in at])
-        )
         whole = Feed("whole", examples, backbone).batch(np.arange(11))
         monkeypatch.setattr(feeds, "ENCODE", 3)
         parts = Feed("parts", examples, backbone).batch(np.arange(11))

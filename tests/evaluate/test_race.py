@@ -130,8 +130,8 @@ def settled(tmp_path_factory, data):
     for race in (False, True):
         folder = tmp_path_factory.mktemp("race") / "run"
         found[race] = folder, headstart.compare(
-            data, methods=["probe", "full", "lora", "freeze"], settings=settings, seeds=2, trials=1, epochs=6, race=race,
-            out=folder,
+            data, methods=["probe", "full", "lora", "freeze"], settings=settings, seeds=2, trials=1,
+            epochs=6, race=race, out=folder,
         )  # fmt: skip
     return found
 
