@@ -15,7 +15,7 @@ from headstart.artifacts.artifact import Artifact, _fill, _sized, _weights, kept
 from headstart.artifacts.combine import Kind, combined
 from headstart.artifacts.entry import Entry
 from headstart.artifacts.merge import merge
-from headstart.artifacts.mixed import Flattened, mixable, mixed_features
+from headstart.artifacts.mixed import Flattened, Mixed, mixable
 from headstart.artifacts.predictor import Prediction, prediction, prepared
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
@@ -40,6 +40,8 @@ class Adapters:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
         self._entries: dict[str, Entry] = {}
+        self._mixable: dict[str, bool] = {}
+        self._mixed: dict[frozenset[str], Mixed] = {}
         self._stack = contextlib.ExitStack()
         self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
         self.active: str | None = None
@@ -70,6 +72,8 @@ class Adapters:
         if self.active == name:
             self.use(None)
         del self._entries[name]
+        del self._mixable[name]
+        self._mixed = {names: mixed for names, mixed in self._mixed.items() if name not in names}
 
     def combine(
         self, name: str, shares: Mapping[str, float], *, kind: Kind = "auto", rank: int | None = None,
@@ -93,7 +97,7 @@ class Adapters:
         self._bare("add an adapter")
         with self._applied(entry):  # keys and shapes are checked now, not at the first use
             pass
-        self._entries[name] = entry
+        self._entries[name], self._mixable[name] = entry, mixable(self.backbone, entry)
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
@@ -164,7 +168,8 @@ class Adapters:
     # ------------------------------------------------------------------------------------------------ predictions
     def mixable(self, name: str) -> bool:
         """Whether its rows can share a batch with those of others: LoRA, bottleneck adapters and (IA)3."""
-        return mixable(self.backbone, self._entry(name))
+        self._entry(name)
+        return self._mixable[name]
 
     def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str]) -> list[Prediction]:
         """One adapter for all inputs, or one for each; every row has its own adapter's labels."""
@@ -189,14 +194,14 @@ class Adapters:
             with torch.no_grad():
                 return list(self._head(self.backbone.features(batch).float()))
         self._bare("use others")
+        if len(entries) > 1 and all(self.mixable(name) for name in entries):
+            key = frozenset(entries)
+            if key not in self._mixed:
+                self._mixed[key] = Mixed(self.backbone, entries)
+            with contextlib.suppress(Flattened):  # a module that folds rows into another dimension
+                return self._mixed[key].logits(batch, names)
         rows = {name: [i for i, each in enumerate(names) if each == name] for name in entries}
         out: list[Tensor] = [torch.empty(0)] * len(names)
-        if len(entries) > 1 and all(mixable(self.backbone, entry) for entry in entries.values()):
-            with contextlib.suppress(Flattened):  # a module that folds rows into another dimension
-                for name, scores in mixed_features(self.backbone, entries, batch, rows).items():
-                    for i, row in zip(rows[name], scores):
-                        out[i] = row
-                return out
         for name, places in rows.items():
             part = {key: value[places] for key, value in batch.items()}
             with self._applied(entries[name]) as (model, plan), torch.no_grad():

@@ -56,21 +56,34 @@ def _module(backbone: Backbone, edit: Edit) -> nn.Module:
     return backbone.module.get_submodule(edit.path.partition(".")[2])
 
 
-def mixed_features(
-    backbone: Backbone, entries: Mapping[str, Entry], batch: Batch, rows: Mapping[str, Sequence[int]]
-) -> dict[str, Tensor]:
-    """Logits [rows, outputs] of each adapter on its rows of the batch, in the order in which these are given."""
-    order = torch.tensor([i for name in entries for i in rows[name]])
-    sorted_batch = {key: value[order.to(value.device)] for key, value in batch.items()}
-    shared, start = Rows(len(order)), 0
-    for name in entries:
-        shared.slices[name] = slice(start, start + len(rows[name]))
-        start += len(rows[name])
-    with _mixed_plan(backbone, entries, shared).applied(Model(backbone.module, nn.Identity())) as model:
-        model.eval()
-        with torch.no_grad():
-            features = backbone.features(sorted_batch).float()  # [B, D]
-    return {name: _head(backbone, entry)(features[shared.slices[name]]) for name, entry in entries.items()}
+class Mixed:
+    """Several adapters that share batches; what they put into the model is built once."""
+
+    def __init__(self, backbone: Backbone, entries: Mapping[str, Entry]) -> None:
+        self.backbone, self._rows = backbone, Rows()
+        self._plan = _mixed_plan(backbone, entries, self._rows)
+        self._heads = {name: _head(backbone, entry) for name, entry in entries.items()}
+
+    def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
+        """[outputs] for each row, by the adapter that is named for it.
+
+        Raises `Flattened` where a module folds rows into another dimension.
+        """
+        order = sorted(range(len(names)), key=lambda i: names[i])
+        ends = [i + 1 for i, place in enumerate(order) if i + 1 == len(order) or names[order[i + 1]] != names[place]]
+        starts = [0, *ends[:-1]]
+        self._rows.count = len(order)
+        self._rows.slices = {names[order[s]]: slice(s, e) for s, e in zip(starts, ends)}
+        sorted_batch = {key: value[torch.tensor(order, device=value.device)] for key, value in batch.items()}
+        with self._plan.applied(Model(self.backbone.module, nn.Identity())) as model:
+            model.eval()
+            with torch.no_grad():
+                features = self.backbone.features(sorted_batch).float()  # [B, D]
+        out: list[Tensor] = [torch.empty(0)] * len(names)
+        for name, own in self._rows.slices.items():
+            for place, scores in zip(order[own], self._heads[name](features[own])):
+                out[place] = scores
+        return out
 
 
 def _head(backbone: Backbone, entry: Entry) -> nn.Module:
@@ -117,8 +130,10 @@ class MixedLora(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.rows.check(x)
         y: Tensor = self.base(x)
-        for name, part in self.parts.items():
-            own = self.rows.slices[name]
+        for name, own in self.rows.slices.items():
+            part = self.parts.get(name)
+            if part is None:  # it does not edit this layer
+                continue
             if part.magnitude is None:
                 y[own] += part._update(x[own])
             else:
@@ -139,7 +154,8 @@ class MixedBeside(Beside):
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self.rows.check(args[0])
-        changing = {n: part for n, part in self.parts.items() if type(part).before is not Beside.before}
+        here = {name: self.parts[name] for name in self.rows.slices if name in self.parts}
+        changing = {name: part for name, part in here.items() if type(part).before is not Beside.before}
         x = args[0].clone() if changing else args[0]
         for name, part in changing.items():
             own = self.rows.slices[name]
@@ -150,7 +166,7 @@ class MixedBeside(Beside):
         first: Tensor = output[0] if isinstance(output, tuple) else output
         self.rows.check(first)
         out = first.clone()
-        for name, part in self.parts.items():
-            own = self.rows.slices[name]
-            out[own] = part.after((), {}, first[own])
+        for name, own in self.rows.slices.items():
+            if name in self.parts:
+                out[own] = self.parts[name].after((), {}, first[own])
         return (out, *output[1:]) if isinstance(output, tuple) else out
