@@ -105,11 +105,15 @@ def _mixed_plan(backbone: Backbone, entries: Mapping[str, Entry], rows: Rows) ->
             found.setdefault((edit.path, edit.name), {})[name] = part.requires_grad_(False)
     edits = []
     for (path, name), parts in found.items():
-        if name:
-            edits.append(Edit(path, partial(_beside, parts, rows), f"mixed_{name}"))
-        else:
-            edits.append(Edit(path, partial(MixedLora, parts=parts, rows=rows)))
+        base = backbone.module.get_submodule(path.partition(".")[2])
+        built = MixedBeside(parts, rows) if name else MixedLora(base, parts, rows)
+        edits.append(Edit(path, partial(_built, built), f"mixed_{name}" if name else ""))
     return Plan((), edits=tuple(edits))
+
+
+def _built(part: nn.Module, module: nn.Module) -> nn.Module:
+    """The same at every call: it was made for this module."""
+    return part
 
 
 class MixedLora(nn.Module):
@@ -118,6 +122,7 @@ class MixedLora(nn.Module):
     def __init__(self, base: nn.Module, parts: dict[str, Any], rows: Rows) -> None:
         super().__init__()
         self.base, self.parts, self.rows = base, parts, rows
+        self.factors = {name: found for name, part in parts.items() if (found := part.factors()) is not None}
 
     @property
     def weight(self) -> Any:
@@ -130,19 +135,19 @@ class MixedLora(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.rows.check(x)
         y: Tensor = self.base(x)
+        if self.factors:
+            y = y.contiguous()
+            each = x.numel() // x.shape[-1] // len(x)  # places a row
+            flat, out = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])  # [B T, in], [B T, out]
         for name, own in self.rows.slices.items():
-            part = self.parts.get(name)
-            if part is None:  # it does not edit this layer
-                continue
-            if part.magnitude is None:
-                y[own] += part._update(x[own])
-            else:
-                y[own] = part(x[own])  # DoRA scales the base's part too
+            if name in self.factors:
+                down, up = self.factors[name]
+                here = slice(own.start * each, own.stop * each)
+                low = (down @ flat[here].T).T  # [places, r]; a tall thin product is slow the other way round
+                out[here].addmm_(low, up)
+            elif name in self.parts:  # DoRA scales the base's part too; a convolution's factors are convolutions
+                y[own] = self.parts[name](x[own])
         return y
-
-
-def _beside(parts: dict[str, Any], rows: Rows, module: nn.Module) -> MixedBeside:
-    return MixedBeside(parts, rows)
 
 
 class MixedBeside(Beside):

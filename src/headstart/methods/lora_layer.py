@@ -100,6 +100,15 @@ class LoraLayer(nn.Module):
             update = update - self._applied(self._applied(low, self.lora_a, self.first_a), self.lora_b, self.first_b)
         return self.scale * update
 
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None for DoRA and convolutions."""
+        a, b = weight_of(self.lora_a).detach(), weight_of(self.lora_b).detach()
+        if self.magnitude is not None or a.dim() > 2:
+            return None
+        if self.first_a is not None and self.first_b is not None:
+            a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
+        return a.contiguous(), (self.scale * b).T.contiguous()
+
     @staticmethod
     def _applied(x: Tensor, layer: Any, weight: Tensor) -> Tensor:
         """The layer's own operation with another weight."""
