@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,22 +80,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             network, bank = bank_of(backbone, targets, Path(folder))
 
-        def base() -> Any:
-            with torch.no_grad():
-                return backbone.features(batch)
-
-        def ours() -> Any:
-            return bank.logits(batch, names)
-
-        def theirs() -> Any:
-            with torch.no_grad():
-                return network(**batch, adapter_names=names).last_hidden_state
-
-        runs: dict[str, list[float]] = {"base": [], "ours": [], "peft": []}
+        calls = {
+            "base": partial(backbone.features, batch),
+            "ours": partial(bank.logits, batch, names),
+            "peft": partial(network, **batch, adapter_names=names),
+        }
+        runs: dict[str, list[float]] = {key: [] for key in calls}
         for _ in range(arguments.repeats + 2):  # two to warm up
-            for key, call in (("base", base), ("ours", ours), ("peft", theirs)):
+            for key, call in calls.items():
                 start = time.perf_counter()
-                call()
+                with torch.no_grad():
+                    call()
                 runs[key].append(time.perf_counter() - start)
         kept = {key: values[2:] for key, values in runs.items()}
         shares = {
