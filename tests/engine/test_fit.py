@@ -417,3 +417,36 @@ def test_the_unit_of_a_regressions_targets_does_not_matter(family: str, name: st
         with adapted(setting, method_of(name, **({"penalty": 1.0} if name == "lpft" else {})), 0) as done:
             found.append(torch.from_numpy(done.job.predict(setting.validation)))
     torch.testing.assert_close((found[1] - shift) / 1000, found[0], rtol=1e-2, atol=2e-2)
+
+
+def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch) -> None:
+    """Memory for three examples at a time: the gradients are those of the whole batch."""
+    method = method_of("full", learning_rate=1e-3)
+    states, notes = [], []
+    for room in (100, 3):
+        plain = Adaptation.loss
+
+        def loss(self, micro, fraction, room=room, plain=plain):
+            if len(micro.positions) > room:
+                raise torch.OutOfMemoryError("no room")
+            return plain(self, micro, fraction)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Adaptation, "loss", loss)
+            with adapted(setting_of(tiny("llama"), epochs=2), method, 0) as done:  # without dropout
+                states.append(state_of(done.model))
+                notes.append(done.trace.notes)
+    assert notes[0] == ()
+    assert "memory ran out" in notes[1][0]
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_what_does_not_fit_alone_is_an_error(monkeypatch) -> None:
+    def loss(self, micro, fraction):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(Adaptation, "loss", loss)
+    backbone = tiny("bert")
+    with pytest.raises(torch.OutOfMemoryError), adapted(setting_of(backbone), method_of("full"), 0):
+        pass

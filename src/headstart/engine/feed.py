@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,17 @@ class Micro:
     step: int
     source: int = 0
     "number of the source, where a job has several"
+
+    def split(self, parts: int) -> list[Micro]:
+        """The same examples in at most so many pieces of like size."""
+        if parts == 1:
+            return [self]
+        bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
+        return [
+            replace(self, positions=self.positions[a:b], targets=self.targets[a:b],
+                    batch={name: value[a:b] for name, value in self.batch.items()})
+            for a, b in zip(bounds, bounds[1:])
+        ]  # fmt: skip
 
 
 class Feed:

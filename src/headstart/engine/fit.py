@@ -15,6 +15,7 @@ from headstart.core.errors import MethodError
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
+from headstart.engine.feed import Micro
 from headstart.engine.job import Job
 from headstart.engine.schedules import factor
 from headstart.methods.plan import Group
@@ -112,6 +113,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     def tired() -> bool:
         return step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)
 
+    parts = 1
     end = total if budget.steps is None else min(total, budget.steps)
     try:
         if step == 0 and job.plan.head_start == "convex":
@@ -128,12 +130,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 rate = job.plan.learning_rate * factor(job.plan.schedule, (step + 0.5) / total)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["scale"]
-                torch.manual_seed(derive(job.seed, "step", step))
-                loss = 0.0
-                for micro in micros:
-                    part = job.loss(micro, fraction)
-                    part.backward()
-                    loss += float(part.detach())
+                loss, parts = _backward(job, micros, fraction, step, parts)
                 if begins:
                     _check_applied(job, active)
                 norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
@@ -171,7 +168,30 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             put_weights(job.module, best)
     trace.steps = step
     trace.seconds = trace.earlier + time.perf_counter() - start
+    if parts > 1:
+        trace.notes += (f"memory ran out: what goes through the model at once was cut into {parts} parts",)
     return trace
+
+
+def _backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[float, int]:
+    """Loss of a step, its gradients accumulated; what does not fit in memory is cut finer, and stays so."""
+    while True:
+        torch.manual_seed(derive(job.seed, "step", step))
+        try:
+            loss = 0.0
+            for micro in micros:
+                for piece in micro.split(parts):
+                    part = job.loss(piece, fraction)
+                    part.backward()
+                    loss += float(part.detach())
+            return loss, parts
+        except torch.OutOfMemoryError:
+            if parts >= max(len(micro.positions) for micro in micros):
+                raise
+        parts *= 2
+        job.module.zero_grad(set_to_none=True)
+        if job.compute.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def adamw(job: Job) -> torch.optim.Optimizer:
