@@ -78,6 +78,17 @@ def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: flo
     return stopped
 
 
+def heat(field: Mapping[K, Standing], metric: Metric, number: int, group: Callable[[K], str]) -> dict[K, Stop]:
+    """Who stops at heat `number`: those behind and, at the last one, all but the best of each group."""
+    share = HEATS[number]
+    stops = behind(field, metric, share, SLACK[number])
+    if number == len(HEATS) - 1:
+        left = {key: one for key, one in field.items() if key not in stops}
+        best = best_of_each(left, group)
+        stops |= {key: compared(field, key, metric, share, "other") for key in left if key not in best}
+    return stops
+
+
 def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:
     """A runner's stop, with its difference from the leader."""
     first = leader(field)

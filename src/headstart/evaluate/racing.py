@@ -14,7 +14,7 @@ from headstart.core.errors import MethodError
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import Metric
-from headstart.evaluate.race import HEATS, SLACK, Standing, affordable, behind, best_of_each, compared, leader
+from headstart.evaluate.race import HEATS, Standing, affordable, best_of_each, compared, heat, leader
 from headstart.evaluate.verdict import amount, bounds
 from headstart.methods.method import Axis, Method
 
@@ -125,13 +125,10 @@ class Race:
 
     def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
         share, metric, last = HEATS[number], self.bench.metric, number == len(HEATS) - 1
-        stops = behind(standings, metric, share, SLACK[number])
-        left = {runner: one for runner, one in standings.items() if runner not in stops}
-        best = best_of_each(left, lambda runner: runner.name)
-        if last:
-            stops |= {r: compared(standings, r, metric, share, "other") for r in left if r not in best}
-            left = {runner: one for runner, one in left.items() if runner in best}
+        stops = heat(standings, metric, number, lambda runner: runner.name)
         if self.deadline is not None:
+            left = {runner: one for runner, one in standings.items() if runner not in stops}
+            best = best_of_each(left, lambda runner: runner.name)
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: left[runner].order, reverse=True)
             until = 1.0 if last else HEATS[number + 1]
