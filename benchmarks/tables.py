@@ -1,4 +1,4 @@
-"""Writes docs/results.md from the JSON files in benchmarks/results: no figure in the docs is typed by hand.
+"""Writes docs/results.md and docs/benchmarks.md from benchmarks/results: no figure in the docs is typed by hand.
 
 python benchmarks/tables.py
 """
@@ -6,6 +6,7 @@ python benchmarks/tables.py
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,121 @@ def section(path: Path) -> list[str]:
     ]
 
 
+def read(name: str) -> dict[str, Any] | None:
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def small(name: str, note: str, environment: dict[str, Any], threads: int | None = None) -> list[str]:
+    """Where the figures are from."""
+    versions = ", ".join(f"{library} {version}" for library, version in environment["libraries"].items())
+    used = f", {threads} threads" if threads else ""
+    told = f"{environment['processor']}, {environment['cores']} cores{used}, {environment['started']}; {versions}"
+    return ["", f"<sub>`benchmarks/results/{name}.json`; {told}. {note}</sub>", ""]
+
+
+def engine() -> list[str]:
+    """Times faster than the peers, by work."""
+    found = read("engine")
+    if not found:
+        return []
+    lines = ["## The engine against Trainer", ""]
+    for part in found["parts"]:
+        sides = list(part["runs"][0])
+        lines += [
+            f"**{part['work']}**, {part['epochs']} epochs of {part['examples']} examples: "
+            + "; ".join(f"{side} {times:.2f} times" for side, times in part["times_faster"].items()),
+            "", "| side | seconds, median | peak memory, GB | accuracy % | precision |", "|---|---|---|---|---|",
+        ]  # fmt: skip
+        for side in sides:
+            runs = [run[side] for run in part["runs"]]
+            accuracy = [100 * run["accuracy"] for run in runs if "accuracy" in run]
+            memory = statistics.median(run["peak_memory_bytes"] for run in runs) / 1e9
+            lines.append(
+                f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} "
+                f"| {statistics.fmean(accuracy):.1f} | {runs[0]['precision']} |"
+                if accuracy
+                else f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} | | "
+                f"{runs[0]['precision']} |"
+            )
+        lines += small("engine", part["note"], part["environment"], part["threads"])
+    return lines
+
+
+def few() -> list[str]:
+    """The few-shot methods beside SetFit."""
+    found = read("fewshot")
+    if not found:
+        return []
+    lines = ["## Few examples a class, against SetFit", ""]
+    for part in found["parts"]:
+        cut = f", texts cut at {part['longest']} tokens" if part["longest"] else ""
+        peer = part["peer"]
+        lines += [
+            f"**{part['data']}, {part['each']} a class**, {part['draws']} draws{cut}; {peer['name']}", "",
+            "| method | accuracy % | less SetFit's, paired | seconds, median | of the processor |",
+            "|---|---|---|---|---|",
+        ]  # fmt: skip
+
+        def seconds(row: dict[str, Any]) -> str:
+            cpu = [value for value in row.get("cpu_seconds", []) if value is not None]
+            return f"{statistics.median(row['seconds']):.1f} | {f'{statistics.median(cpu):.1f}' if cpu else ''}"
+
+        for name, row in part["methods"].items():
+            d = row["against_peer"]
+            lines.append(
+                f"| {name} | {100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
+                f"| {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "
+                f"p = {d['p_value']:.3f} | {seconds(row)} |"
+            )
+        lines.append(
+            f"| *SetFit* | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] | "
+            f"| {seconds(peer)} |"
+        )
+        lines += small("fewshot", part["note"], part["environment"], part["threads"])
+    return lines
+
+
+def mixed() -> list[str]:
+    """Eight LoRAs in one batch."""
+    found = read("mixed")
+    if not found:
+        return []
+    lines = [
+        "## Eight LoRAs mixed in one batch", "",
+        f"{found['rows']} rows; share of the throughput of the base alone, median.", "",
+        "| LoRA on | Headstart | PEFT |", "|---|---|---|",
+    ]  # fmt: skip
+    for title, part in found["targets"].items():
+        share = part["share_of_the_base"]
+        lines.append(f"| {title} | {share['ours']:.2f} | {share['peft']:.2f} |")
+    return lines + small("mixed", found["note"], found["environment"], found["threads"])
+
+
+def rows() -> list[str]:
+    """Many rows."""
+    found = read("rows")
+    if not found:
+        return []
+    lines = [
+        "## A CSV of many rows: read, audit, split, tokenize", "",
+        "| rows | read, audit, split, s | tokenize, s | peak memory, GB |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for size in found["sizes"]:
+        lines.append(
+            f"| {size['rows']:,} | {size['read_seconds']:.1f} | {size['tokenize_seconds']:.1f} "
+            f"| {size['peak_memory_bytes'] / 1e9:.2f} |"
+        )
+    return lines + small("rows", found["note"], found["environment"])
+
+
 def main() -> None:
+    page = [
+        "# Benchmarks", "",
+        "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
+        *engine(), *few(), *mixed(), *rows(),
+    ]  # fmt: skip
+    (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     lines = [
         "# Results",
         "",
