@@ -40,3 +40,19 @@ def test_a_feed_is_the_same_however_many_texts_are_tokenized_at_once(monkeypatch
 
 def test_no_text_at_all() -> None:
     assert len(Tokens([]).lengths) == 0
+
+
+def test_a_batch_in_pieces_has_the_same_examples_and_less_padding() -> None:
+    backbone = tiny("bert")
+    feed = Feed("train", examples_of(texts(11), np.arange(11) % 3), backbone)
+    order = np.argsort(-feed.lengths, kind="stable")
+    ((micro,),) = feed.micros([[order]])
+    pieces = micro.split(4)
+    assert np.array_equal(np.concatenate([piece.positions for piece in pieces]), order)
+    for piece in pieces:
+        assert piece.batch["input_ids"].shape == (len(piece.positions), feed.lengths[piece.positions].max())
+        alone = feed.batch(piece.positions)
+        assert all(piece.batch[name].equal(alone[name]) for name in alone)
+        assert piece.step == micro.step
+    assert sum(piece.batch["input_ids"].numel() for piece in pieces) < micro.batch["input_ids"].numel()
+    assert len(micro.split(50)) == 11

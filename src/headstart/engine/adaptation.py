@@ -24,6 +24,8 @@ from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
 from headstart.methods.plan import Model, Penalty, Plan
 
+PIECES = 4
+"in which a batch of mixed lengths, longest first, goes through the model, so that little of it is padding"
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 "probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
 
@@ -153,10 +155,10 @@ class Adaptation:
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
+        if self.plan.loss == "contrastive":
+            return contrastive_loss(self._paired(micro, fraction), targets) * (len(targets) / micro.step)
         with FastDropout():
             features = self._features(self.train, micro.positions, batch, fraction)
-        if self.plan.loss == "contrastive":
-            return contrastive_loss(features, targets) * (len(targets) / micro.step)
         scores: Tensor = self.module.head(features)
         if self.task.kind == "regression":
             targets = (targets - self.centre) / self.spread
@@ -164,6 +166,15 @@ class Adaptation:
         for penalty in self.plan.penalties:
             loss = loss + self._penalty(penalty, micro, features)
         return loss / micro.step
+
+    def _paired(self, micro: Micro, fraction: float) -> Tensor:
+        """[B, width] of a batch whose members were not chosen for their like length: in pieces that are."""
+        pieces = micro.split(PIECES if "attention_mask" in micro.batch else 1)
+        with FastDropout():
+            return torch.cat([
+                self._features(self.train, piece.positions, moved(piece.batch, self.compute.device), fraction)
+                for piece in pieces
+            ])  # fmt: skip
 
     def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
         """[B, width]; what lies below the cut is taken from the cache where there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,15 +42,18 @@ class Micro:
     "number of the source, where a job has several"
 
     def split(self, parts: int) -> list[Micro]:
-        """The same examples in at most so many pieces of like size."""
+        """The same examples in at most so many pieces of like size, none padded further than its longest."""
         if parts == 1:
             return [self]
         bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
-        return [
-            replace(self, positions=self.positions[a:b], targets=self.targets[a:b],
-                    batch={name: value[a:b] for name, value in self.batch.items()})
-            for a, b in zip(bounds, bounds[1:])
-        ]  # fmt: skip
+        pieces = []
+        for a, b in itertools.pairwise(bounds):
+            batch = {name: value[a:b] for name, value in self.batch.items()}
+            if "attention_mask" in batch:
+                width = int(batch["attention_mask"].sum(1).max())
+                batch = {name: value[:, :width] for name, value in batch.items()}
+            pieces.append(replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch))
+        return pieces
 
 
 class Feed:
