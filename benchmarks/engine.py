@@ -98,7 +98,6 @@ def floor(data: Any) -> dict[str, Any]:
 
 
 def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
-    import torch
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -144,7 +143,7 @@ def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
         )
         run.train()
         seconds = time.perf_counter() - start
-        scores = torch.tensor(run.predict(rows(data.test)).predictions).numpy()
+        scores = peers.probabilities(run, rows(data.test))
     accuracy = float((scores.argmax(1) == data.test.targets).mean())
     return {"seconds": seconds, "accuracy": accuracy, "precision": "bf16" if bf16 else "fp32"}
 

@@ -120,7 +120,7 @@ def train(model: str, data: Any, name: str, rate: float, seed: int, epochs: int)
         seconds = time.perf_counter() - start
         network.load_state_dict(best.state, strict=False)
         held = run.evaluate()
-        scores = torch.tensor(run.predict(rows(data.test)).predictions).softmax(-1).numpy()
+        scores = peers.probabilities(run, rows(data.test))
     return {
         "method": name, "seed": seed, "rate": rate, "epochs": epochs, "seconds": seconds,
         "threads": torch.get_num_threads(), "validation": held["eval_accuracy"], "loss": held["eval_loss"],
