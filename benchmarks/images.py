@@ -1,8 +1,9 @@
 """The built-in backbone on images: the embedded digits, X-ray and other medical images, CIFAR-10 with few labels.
 
     python benchmarks/images.py [--data digits|medical|cifar10] [--seeds 3] [--trials 3]
+    python benchmarks/images.py --name methods --data cifar10 --each 30 --methods probe,lora,…
 
-Writes benchmarks/results/images-DATA.json. CIFAR-10's training images are among those the backbone was trained on:
+Writes benchmarks/results/NAME-DATA.json. CIFAR-10's training images are among those the backbone was trained on:
 that comparison shows that all works, not transfer to an unseen task.
 """
 
@@ -47,6 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits", choices=["digits", "medical", "cifar10"])
     parser.add_argument("--methods", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--name", default="images", help="the result's name")
+    parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--each", type=int, default=0, help="labels a class, 0 for all")
     parser.add_argument("--augment", default="none")
     parser.add_argument("--seeds", type=int, default=3)
@@ -61,13 +64,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         record = headstart.compare(
             data, out=Path(folder) / "run", methods=arguments.methods, seeds=arguments.seeds, trials=arguments.trials,
-            augment=arguments.augment, progress=Lines(),
+            epochs=arguments.epochs, augment=arguments.augment, progress=Lines(),
         )  # fmt: skip
     print(record)
     result = record.to_json()
     result["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{arguments.data}"
-    result["configuration"] = {"augment": arguments.augment, "each": arguments.each}
-    name = f"images-{arguments.data}.json"
+    result["configuration"] = {"augment": arguments.augment, "each": arguments.each, "epochs": arguments.epochs}
+    name = f"{arguments.name}-{arguments.data}.json"
     write_json(
         Path(__file__).parent / "results" / name,
         {"schema": "headstart.benchmark/1", "status": "ok", "note": arguments.note, "comparison": result, "peer": {}},
