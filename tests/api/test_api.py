@@ -190,6 +190,7 @@ def test_a_module_given_as_it_is(here: Path) -> None:
         ({"sedes": 3}, "unknown option 'sedes'.*Did you mean 'seeds'"),
         ({"method": ["probe"]}, "Did you mean 'methods'"),
         ({"methods": ["lroa"]}, "Did you mean 'lora'"),
+        ({"methods": ["scalar_mix"]}, "Did you mean 'mix'"),
         ({"methods": []}, "no method"),
         ({"seeds": 0}, "at least 1"),
         ({"seeds": "many"}, "seeds is 'many'"),

@@ -13,7 +13,7 @@ from headstart.cli.running import run
 @click.command("compare")
 @click.argument("data", required=False)
 @MODEL
-@click.option("--methods", metavar="A,B,…", help="[default: all; `headstart methods` lists them]")
+@click.option("--methods", metavar="A,B,…", help="As `headstart methods` lists them, or all [default: the usual ten]")
 @DATA
 @TRAIN
 @LOAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import click
 
@@ -33,5 +34,13 @@ def command(name: str | None, as_json: bool) -> None:
     click.echo(f"{name}: {method.summary}\n")
     texts = descriptions(method)
     for field in dataclasses.fields(method):
-        default = "auto" if field.default is None else field.default
-        click.echo(f"  {field.name}={default}\n      {texts.get(field.name, '')}")
+        click.echo(f"  {field.name}={as_typed(field.default)}\n      {texts.get(field.name, '')}")
+    if fields := dataclasses.fields(method):
+        click.echo(f"\nSet as in --set {name}.{fields[0].name}=VALUE; a list has commas.")
+
+
+def as_typed(value: Any) -> str:
+    """A setting's value as `--set` takes it."""
+    if value is None:
+        return "auto"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -37,8 +37,10 @@ class ResourceError(HeadstartError):
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """`" Did you mean 'lora'?"` for a near miss of an allowed name, else an empty string."""
-    near = difflib.get_close_matches(name.lower(), list(allowed), n=1, cutoff=0.5)
+    """`" Did you mean 'lora'?"` for a near miss of an allowed name, or one with a word too many; else nothing."""
+    names = list(allowed)
+    words = name.lower().replace("-", "_").split("_")
+    near = [each for each in names if each in words] or difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
