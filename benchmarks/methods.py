@@ -213,7 +213,7 @@ def page(record: Any) -> None:
     from headstart.methods.method import METHODS
     from headstart.report.methods import expectations, markdown, refusals
 
-    summaries = {name: METHODS[name].summary for name in METHODS.names()}
+    summaries = {name: METHODS[name].summary for name in sorted(METHODS)}
     told, alone = record.environment, record.base_latency_seconds
     base = f"the base alone: {1e3 * alone:.1f} ms" if alone else "not measured yet: dashes"
     lines = [

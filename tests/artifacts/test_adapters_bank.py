@@ -209,10 +209,49 @@ def test_linear_combination_by_hand(name: str, tmp_path: Path) -> None:
             zero = before.get(key, torch.zeros_like(value))
             if not value.is_floating_point():
                 continue
-            expected = zero + 0.5 * (states["a"][key] - zero) + 0.25 * (states["b"][key] - zero)
+            total = 1.0 if key in before else 0.75
+            expected = zero + (0.5 * (states["a"][key] - zero) + 0.25 * (states["b"][key] - zero)) / total
             moved += int(not torch.equal(value, zero))
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-6)
     assert moved
+
+
+def test_adapters_that_compute_differently_are_not_averaged(tmp_path: Path) -> None:
+    backbone = tiny("bert")
+    bank = bank_of(backbone, tmp_path, a=("lora", {"alpha": 16.0}), b=("lora", {"alpha": 32.0}), c=("ia3", {}))
+    with pytest.raises(ConfigurationError, match="alpha differ"):
+        bank.combine("both", {"a": 0.5, "b": 0.5}, kind="linear")
+    with pytest.raises(ConfigurationError, match="add up to more than"):
+        bank.combine("less", {"c": -1.0})
+
+
+def test_what_is_in_use_stays_in_use(tmp_path: Path) -> None:
+    backbone = tiny("bert")
+    batch = batch_of(backbone)
+    bank = bank_of(backbone, tmp_path, a=("lora", {}), b=("lora", {"rank": 2}))
+    bank.use("a")
+    expected = features(backbone, batch)
+    bank.logits(batch, ["a", "b", "b", "a"])
+    bank.combine("c", {"a": 0.5, "b": 0.5}, head="a")
+    assert bank.active == "a"
+    assert torch.equal(features(backbone, batch), expected)
+
+
+def test_a_head_that_reads_all_rungs_works_merged_too(tmp_path: Path) -> None:
+    """A base that is in training mode does not predict with dropout either."""
+    backbone = tiny("bert")
+    batch = batch_of(backbone)
+    bank = bank_of(backbone, tmp_path, a=("mix", {}))
+    expected = torch.stack(bank.logits(batch, ["a"] * 4))
+    bank.merge("a")
+    backbone.module.train()
+    torch.testing.assert_close(torch.stack(bank.logits(batch, ["a"] * 4)), expected)
+
+
+def test_a_base_that_reads_its_features_in_another_way_is_refused(tmp_path: Path) -> None:
+    run = trained(tiny("bert"), tmp_path, "lora")
+    with pytest.raises(ArtifactError, match="pooling"):
+        Adapters(tiny("bert", pooling="cls")).add("a", run)
 
 
 def test_predictions_carry_each_adapter_s_labels(tmp_path: Path) -> None:

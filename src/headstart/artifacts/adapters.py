@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headstart.artifacts.artifact import Artifact, _fill, _sized, _weights, kept_tensors
+from headstart.artifacts.artifact import Artifact, fill, kept_tensors, read_tensors, size_head
 from headstart.artifacts.combine import Kind, combined
 from headstart.artifacts.entry import Entry
 from headstart.artifacts.merge import merge
@@ -64,8 +64,9 @@ class Adapters:
                 f"{run} was trained on {artifact.base.source!r}, another base than {self.backbone.source!r} (their "
                 "fingerprints differ)."
             )
+        artifact.check_inputs(self.backbone)
         method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
-        self._put(name, Entry(artifact.task, method, artifact.head_bias, _weights(run), artifact.tensors))
+        self._put(name, Entry(artifact.task, method, artifact.head_bias, read_tensors(run), artifact.tensors))
 
     def remove(self, name: str) -> None:
         self._entry(name)
@@ -82,44 +83,45 @@ class Adapters:
         """A new adapter from others by weights: `sum_i share_i delta_i`.
 
         kind: `cat` for LoRA, exact, the ranks add up; `svd` for LoRA, the best of rank `rank`; `linear` for adapters of
-        equal shapes: added parameters are averaged, and of weights of the base the differences are added up (task
+        equal settings: added parameters are averaged by their shares, and of weights of the base the differences are added up (task
         arithmetic, Ilharco et al. 2023). `auto`: cat for LoRA, linear for the others.
         head: whose head it gets; left out, the heads' average, for which their labels have to be equal.
         Raises `ConfigurationError` for what can't be combined.
         """
-        self._bare("combine")
         parts = {each: self._entry(each) for each in shares}
-        self._put(name, combined(self.backbone, parts, shares, kind, rank, head))
+        with self._bare("combine"):
+            entry = combined(self.backbone, parts, shares, kind, rank, head)
+        self._put(name, entry)
 
     def _put(self, name: str, entry: Entry) -> None:
         if name in self._entries:
             raise ConfigurationError(f"there is an adapter {name!r} already; choose another name or remove it first.")
-        self._bare("add an adapter")
-        with self._applied(entry):  # keys and shapes are checked now, not at the first use
-            pass
-        self._entries[name], self._mixable[name] = entry, mixable(self.backbone, entry)
+        with self._bare("add an adapter"):
+            with self._applied(entry):  # keys and shapes are checked now, not at the first use
+                pass
+            self._entries[name], self._mixable[name] = entry, mixable(self.backbone, entry)
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
             raise unknown("adapter", name, self._entries)
         return self._entries[name]
 
-    def _bare(self, what: str) -> None:
+    def _bare(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """The base alone for as long as the context lasts; what was in use comes back."""
         if self._base is not None:
             raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it to {what}.")
-        if self.active is not None:
-            self.use(None)
+        return self.using(None)
 
     # ----------------------------------------------------------------------------------------------------- in use
     @contextlib.contextmanager
     def _applied(self, entry: Entry) -> Iterator[tuple[Model, Plan]]:
         backbone = self.backbone
         head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias)
-        _sized(head, entry.weights)
+        size_head(head, entry.weights)
         model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
         plan = entry.method.attach(backbone, head)
         with plan.applied(model, lambda module: None):
-            _fill(model, entry.weights, {*entry.tensors, *kept_tensors(model, plan, backbone)})
+            fill(model, entry.weights, {*entry.tensors, *kept_tensors(model, plan, backbone)})
             model.eval()
             yield model, plan
 
@@ -148,7 +150,7 @@ class Adapters:
         """Folds the adapter into the backbone's weights: no extra work at each call. `unmerge` brings the base back."""
         with self.using(name):
             twin = copy.deepcopy(self._now[0].backbone)
-            head = copy.deepcopy(self._now[0].head)
+            head, reads = copy.deepcopy(self._now[0].head), self._now[1].reads
         merge(twin)
         module, state = self.backbone.module, twin.state_dict()
         kept = {n: v.detach().clone() for n, v in module.state_dict().items()}
@@ -156,7 +158,7 @@ class Adapters:
             raise ConfigurationError(f"{name!r} can't be merged: it adds layers that the base does not have.")
         self.use(None)
         module.load_state_dict(state)
-        self._base, self._head, self.active = kept, head, name
+        self._base, self._merged, self.active = kept, (head, reads), name
 
     def unmerge(self) -> None:
         """The base's own weights again, from the copy that was kept: to the last bit."""
@@ -191,9 +193,14 @@ class Adapters:
         """
         entries = {name: self._entry(name) for name in dict.fromkeys(names)}
         if self._base is not None and set(entries) == {self.active}:
+            head, reads = self._merged
+            self.backbone.module.eval()
             with torch.no_grad():
-                return list(self._head(self.backbone.features(batch).float()))
-        self._bare("use others")
+                return list(head(self.backbone.features(batch, reads).float()))
+        with self._bare("use others"):
+            return self._logits(batch, names, entries)
+
+    def _logits(self, batch: Batch, names: Sequence[str], entries: Mapping[str, Entry]) -> list[Tensor]:
         if len(entries) > 1 and all(self.mixable(name) for name in entries):
             key = frozenset(entries)
             if key not in self._mixed:

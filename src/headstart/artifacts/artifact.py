@@ -71,6 +71,15 @@ class Artifact(Record):
                 return artifact
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
 
+    def check_inputs(self, backbone: Backbone) -> None:
+        """Raises `ArtifactError` where the backbone prepares inputs or reads features in another way than in training."""
+        if backbone.preparation.to_json() != self.preparation:
+            raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
+        for option in ("pooling", "blocks", "features"):
+            was, now = self.base.options.get(option), backbone.options.get(option)
+            if was != now:
+                raise ArtifactError(f"the base was trained with {option}={was}, and is given with {option}={now}.")
+
 
 def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tensor]:
     """Everything by which the model differs from its base: trained parameters, head, buffers above the cut."""
@@ -130,20 +139,21 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
             f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
             f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
+    artifact.check_inputs(backbone)
     method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
-    weights = _weights(folder)
+    weights = read_tensors(folder)
     head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
-    _sized(head, weights)
+    size_head(head, weights)
     head.to(next(backbone.module.parameters()).device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
     with plan.applied(model, lambda module: None):
-        _fill(model, weights, {*artifact.tensors, *kept_tensors(model, plan, backbone)})
+        fill(model, weights, {*artifact.tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
         yield artifact, model, plan
 
 
-def _sized(head: nn.Module, weights: dict[str, Tensor]) -> None:
+def size_head(head: nn.Module, weights: dict[str, Tensor]) -> None:
     """Gives the head's buffers the sizes they had: one that keeps examples is as large as these are many."""
     for name, buffer in list(head.named_buffers()):
         value = weights.get(f"head.{name}")
@@ -152,7 +162,7 @@ def _sized(head: nn.Module, weights: dict[str, Tensor]) -> None:
             setattr(head.get_submodule(owner), last, torch.zeros_like(value))
 
 
-def _weights(folder: str | Path) -> dict[str, Tensor]:
+def read_tensors(folder: str | Path) -> dict[str, Tensor]:
     place = Path(folder)
     file = next(
         (p for p in (place / "weights.safetensors", place / "model" / "weights.safetensors") if p.exists()), None
@@ -165,7 +175,7 @@ def _weights(folder: str | Path) -> dict[str, Tensor]:
         raise ArtifactError(f"{file} can't be read ({error}); it was cut short or changed.") from error
 
 
-def _fill(model: Model, weights: dict[str, Tensor], wanted: set[str]) -> None:
+def fill(model: Model, weights: dict[str, Tensor], wanted: set[str]) -> None:
     """Every key that the artifact names or the plan changes, and no other: no head may come back random."""
     state = model.state_dict()
     missing = sorted(wanted - set(weights))

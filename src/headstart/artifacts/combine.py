@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Literal
 
 import torch
@@ -13,7 +14,10 @@ from headstart.artifacts.mixed import plan_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.methods.lora import Lora
+from headstart.methods.method import GradientMethod
 
+TRAINING = {f.name for f in fields(GradientMethod)} | {"dropout"}
+"settings that count in training alone"
 Kind = Literal["auto", "cat", "svd", "linear"]
 
 
@@ -68,21 +72,30 @@ def _heads(parts: Mapping[str, Entry], shares: Mapping[str, float], head: str | 
 
 
 def _linear(backbone: Backbone, parts: Mapping[str, Entry], shares: Mapping[str, float]) -> dict[str, Tensor]:
-    """`w_0 + sum share (w - w_0)` for weights of the base, `sum share w` for what was added."""
+    """`w_0 + sum share (w - w_0)` for weights of the base, the average by shares for what was added."""
     bodies = [{n: v for n, v in e.weights.items() if not n.startswith("head.")} for e in parts.values()]
     shapes = [{n: tuple(v.shape) for n, v in body.items()} for body in bodies]
-    if any(type(entry.method) is not type(next(iter(parts.values())).method) for entry in parts.values()):
+    methods = [entry.method for entry in parts.values()]
+    if any(type(method) is not type(methods[0]) for method in methods):
         raise ConfigurationError("adapters of different methods can't be averaged; combine those of one method.")
+    differ = [f.name for f in fields(methods[0]) if f.name not in TRAINING
+              and len({getattr(method, f.name) for method in methods}) > 1]  # fmt: skip
+    if differ and plan_of(backbone, next(iter(parts.values()))).edits:
+        raise ConfigurationError(f"the adapters' {', '.join(differ)} differ; only those of equal settings can be averaged.")
     if any(shape != shapes[0] for shape in shapes):
         raise ConfigurationError("the adapters change different tensors; only equal names and shapes can be averaged.")
+    total = sum(shares.values())
     base = {f"backbone.{n}": v for n, v in backbone.module.state_dict().items()}
     out: dict[str, Tensor] = {}
     for name, value in bodies[0].items():
         if not value.is_floating_point():
             out[name] = value
             continue
-        zero = base[name].cpu() if name in base else torch.zeros_like(value)
-        out[name] = zero + sum((share * (b[name] - zero) for share, b in zip(shares.values(), bodies)), torch.zeros(()))
+        if name not in base and total <= 0:
+            raise ConfigurationError(f"the weights of adapters that are averaged have to add up to more than {total:g}.")
+        zero, scale = (base[name].cpu(), 1.0) if name in base else (torch.zeros_like(value), 1 / total)
+        parted = (scale * share * (b[name] - zero) for share, b in zip(shares.values(), bodies))
+        out[name] = zero + sum(parted, torch.zeros(()))
     return out
 
 

@@ -62,14 +62,6 @@ class Predictor:
         backbone.module.to(self.compute.device)
         self._stack = contextlib.ExitStack()
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
-        if self.backbone.preparation.to_json() != self.artifact.preparation:
-            self.close()
-            raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
-        for option in ("pooling", "blocks", "features"):
-            was, now = base.options.get(option), backbone.options.get(option)
-            if was != now:
-                self.close()
-                raise ArtifactError(f"the base was trained with {option}={was}, and is given with {option}={now}.")
 
     def close(self) -> None:
         """Takes the artifact's changes off the base again."""

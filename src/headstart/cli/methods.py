@@ -23,7 +23,7 @@ def command(name: str | None, as_json: bool) -> None:
         click.echo(json.dumps(measured().to_json(), indent=2))
         return
     if name is None:
-        summaries = {each: METHODS[each].summary for each in METHODS}
+        summaries = {each: METHODS[each].summary for each in sorted(METHODS)}
         width = max(len(each) for each in summaries) + 2
         for each, summary in summaries.items():
             click.echo(f"{each:<{width}}{summary}")

@@ -15,8 +15,10 @@ from headstart.core.files import replacing
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """A safetensors file, written beside its place and renamed; `ResourceError` where the disk does not take it."""
     with replacing(path) as temporary:
+        mode = temporary.stat().st_mode
         try:
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
         except SafetensorError as error:
             message = f"can't write {path}: {error}. Nothing was changed there; free space or give another --out."
             raise ResourceError(message) from error
+        temporary.chmod(mode)  # safetensors makes its files readable by their owner alone
