@@ -190,6 +190,14 @@ def test_lora_combined_is_the_weighted_sum_of_updates(tmp_path: Path) -> None:
     torch.testing.assert_close(bank.logits(batch, ["same"] * 4), bank.logits(batch, ["a"] * 4), rtol=1e-4, atol=1e-5)
 
 
+def test_lora_combined_where_norms_keep_statistics(tmp_path: Path) -> None:
+    backbone = tiny("timm_resnet")
+    bank = bank_of(backbone, tmp_path, a=("lora", {}), b=("lora", {}))
+    batch = batch_of(backbone)
+    bank.combine("same", {"a": 1.0, "b": 0.0}, head="a")
+    torch.testing.assert_close(bank.logits(batch, ["same"] * 4), bank.logits(batch, ["a"] * 4), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["full", "bitfit", "pfeiffer", "ia3"])
 def test_linear_combination_by_hand(name: str, tmp_path: Path) -> None:
     """Task arithmetic on weights of the base, an average of what was added."""
@@ -229,12 +237,20 @@ def test_what_is_in_use_stays_in_use(tmp_path: Path) -> None:
     backbone = tiny("bert")
     batch = batch_of(backbone)
     bank = bank_of(backbone, tmp_path, a=("lora", {}), b=("lora", {"rank": 2}))
+    bank.use("b")
+    bank.merge("a")  # of the bare base, whatever was in use
+    bank.unmerge()
     bank.use("a")
     expected = features(backbone, batch)
     bank.logits(batch, ["a", "b", "b", "a"])
     bank.combine("c", {"a": 0.5, "b": 0.5}, head="a")
     assert bank.active == "a"
     assert torch.equal(features(backbone, batch), expected)
+    texts = ["bad", "a good film, and the story is great", "awful"]
+    assert bank.predict(texts) == bank.predict(texts, "a")
+    assert bank.predict([]) == []
+    assert "a: Lora" in repr(bank)
+    assert "(in use)" in repr(bank)
 
 
 def test_a_head_that_reads_all_rungs_works_merged_too(tmp_path: Path) -> None:

@@ -250,6 +250,10 @@ BROKEN = {
     "cut short": (_cut, "cut short"),
     "a pickle": (_pickled, "can run code"),
     "no head": (lambda p: (p / "head.safetensors").unlink(), "no linear head"),
+    "a head without weight": (lambda p: save_file({"w": torch.ones(2)}, p / "head.safetensors"), "no linear head"),
+    "no rank": (lambda p: _edit(p, r=None), "does not tell r"),
+    "a broken head.json": (lambda p: (p / "head.json").write_text("{"), "head.json can't be read"),
+    "a head of other features": (lambda p: (p / "head.json").write_text('{"pooling": "cls"}'), "--pooling cls"),
 }
 
 
@@ -275,7 +279,7 @@ def test_what_can_not_be_read_is_told_and_nothing_is_written(what: str, exported
 
 
 def test_a_base_of_other_sizes_is_told(exported: Any, tmp_path: Path) -> None:
-    _, other = base_of("llama", tmp_path)
+    other = load(str(save("llama", tmp_path / "base")), pooling="mean")
     with pytest.raises(ArtifactError, match="has no layer for it"):
         from_peft(exported[0], other, tmp_path / "run")
 
@@ -286,3 +290,66 @@ def test_labels_have_to_fit(exported: Any, tmp_path: Path) -> None:
     made = from_peft(exported[0], exported[1], tmp_path / "run", labels=["a", "b", "c"])
     assert made.task.labels == ("a", "b", "c")
     assert made.base.fingerprint == exported[1].fingerprint
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_text_classifier_that_reads_a_pooler_is_refused(tmp_path: Path) -> None:
+    """BERT's classifier has the right shape and reads tanh(pooler): silently wrong, if it were taken."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    folder, backbone = base_of("bert", tmp_path)
+    config = LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"])
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+    get_peft_model(model, config).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(ArtifactError, match="reads a pooler"):
+        from_peft(tmp_path / "adapter", backbone, tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_vision_model_s_classifier_is_read(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageClassification
+
+    folder, backbone = base_of("vit", tmp_path)
+    torch.manual_seed(0)
+    model = AutoModelForImageClassification.from_pretrained(folder, num_labels=3)
+    config = LoraConfig(r=2, target_modules=r".*(q_proj|v_proj)", modules_to_save=["classifier"])
+    model = get_peft_model(model, config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+        expected = model(**batch_of(backbone)).logits
+    model.save_pretrained(tmp_path / "adapter")
+    from_peft(tmp_path / "adapter", backbone, tmp_path / "run" / "model")
+    _, logits = ours(tmp_path / "run", backbone, batch_of(backbone))
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_the_export_s_readme_runs_as_it_stands(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, backbone = base_of(family, tmp_path)
+    run = run_of(backbone, "lora", tmp_path)
+    export_run(run, tmp_path / "adapter", backbone=backbone, form="peft")
+    code = (tmp_path / "adapter" / "README.md").read_text().split("```python")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path / "adapter")
+    exec(code, {})
+    predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32")
+    expected = [predictor(["a text"])[0].label]
+    predictor.close()
+    assert capsys.readouterr().out.strip().endswith(str(expected))
+
+
+def test_labels_and_kind_come_back(tmp_path: Path) -> None:
+    """Also of decoders, whose head is transformers' own."""
+    _, backbone = base_of("gpt2", tmp_path)
+    setting, method = setting_of(backbone, kind="regression"), method_of("lora", rank=2)
+    with adapted(setting, method, 0) as done:
+        save_adapted(tmp_path / "run" / "model", done, "lora", method, setting)
+    export_run(tmp_path / "run", tmp_path / "adapter", backbone=backbone, form="peft")
+    assert from_peft(tmp_path / "adapter", backbone, tmp_path / "again").task.kind == "regression"
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_mode & 0o044, "others may read it"

@@ -16,7 +16,7 @@ from headstart.artifacts.combine import Kind, combined
 from headstart.artifacts.entry import Entry
 from headstart.artifacts.merge import merge
 from headstart.artifacts.mixed import Flattened, Mixed, mixable
-from headstart.artifacts.predictor import Prediction, prediction, prepared
+from headstart.artifacts.predictor import Prediction, batches, prediction
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
 from headstart.core.fields import configured
@@ -46,6 +46,14 @@ class Adapters:
         self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
         self.active: str | None = None
         assert backbone.fingerprint  # asked for before anything is put on it
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{name}: {type(entry.method).__name__}, {', '.join(entry.task.labels) or 'a number'}"
+            + (f" ({'merged' if self._base else 'in use'})" if name == self.active else "")
+            for name, entry in self._entries.items()
+        ]
+        return "\n".join([f"adapters on {self.backbone.source}:", *(lines or ["none"])])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,8 +91,8 @@ class Adapters:
         """A new adapter from others by weights: `sum_i share_i delta_i`.
 
         kind: `cat` for LoRA, exact, the ranks add up; `svd` for LoRA, the best of rank `rank`; `linear` for adapters of
-        equal settings: added parameters are averaged by their shares, and of weights of the base the differences are added up (task
-        arithmetic, Ilharco et al. 2023). `auto`: cat for LoRA, linear for the others.
+        equal settings: added parameters are averaged by their shares, and of weights of the base the differences are
+        added up (task arithmetic, Ilharco et al. 2023). `auto`: cat for LoRA, linear for the others.
         head: whose head it gets; left out, the heads' average, for which their labels have to be equal.
         Raises `ConfigurationError` for what can't be combined.
         """
@@ -148,6 +156,7 @@ class Adapters:
 
     def merge(self, name: str) -> None:
         """Folds the adapter into the backbone's weights: no extra work at each call. `unmerge` brings the base back."""
+        self.use(None)
         with self.using(name):
             twin = copy.deepcopy(self._now[0].backbone)
             head, reads = copy.deepcopy(self._now[0].head), self._now[1].reads
@@ -156,7 +165,6 @@ class Adapters:
         kept = {n: v.detach().clone() for n, v in module.state_dict().items()}
         if state.keys() != kept.keys():
             raise ConfigurationError(f"{name!r} can't be merged: it adds layers that the base does not have.")
-        self.use(None)
         module.load_state_dict(state)
         self._base, self._merged, self.active = kept, (head, reads), name
 
@@ -173,18 +181,20 @@ class Adapters:
         self._entry(name)
         return self._mixable[name]
 
-    def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str]) -> list[Prediction]:
-        """One adapter for all inputs, or one for each; every row has its own adapter's labels."""
+    def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str] | None = None) -> list[Prediction]:
+        """One adapter for all inputs, or one for each; left out, the one in use. Every row has its adapter's labels."""
+        adapter = adapter if adapter is not None else self.active
+        if adapter is None:
+            raise ConfigurationError("no adapter is in use; name one, or one for each input.")
         names = [adapter] * len(inputs) if isinstance(adapter, str) else list(adapter)
         if len(names) != len(inputs):
             raise ConfigurationError(f"{len(inputs)} inputs came with {len(names)} adapters; give one for each.")
-        device = next(self.backbone.module.parameters()).device
-        batch = {key: value.to(device) for key, value in prepared(self.backbone, inputs).items()}
-        found = []
-        for name, scores in zip(names, self.logits(batch, names)):
-            task = self._entries[name].task
-            found.append(prediction(task, probabilities(task, scores[None])[0].cpu().numpy()))
-        return found
+        found: dict[int, Prediction] = {}
+        for places, batch in batches(self.backbone, inputs):
+            for place, scores in zip(places, self.logits(batch, [names[place] for place in places])):
+                task = self._entries[names[place]].task
+                found[place] = prediction(task, probabilities(task, scores[None])[0].cpu().numpy())
+        return [found[place] for place in range(len(inputs))]
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
         """[outputs] for each row by its own adapter, in one pass where all that are named can share one.

@@ -72,7 +72,7 @@ class Artifact(Record):
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
 
     def check_inputs(self, backbone: Backbone) -> None:
-        """Raises `ArtifactError` where the backbone prepares inputs or reads features in another way than in training."""
+        """Raises `ArtifactError` where the backbone prepares inputs or reads features otherwise than in training."""
         if backbone.preparation.to_json() != self.preparation:
             raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
         for option in ("pooling", "blocks", "features"):

@@ -81,20 +81,25 @@ def _linear(backbone: Backbone, parts: Mapping[str, Entry], shares: Mapping[str,
     differ = [f.name for f in fields(methods[0]) if f.name not in TRAINING
               and len({getattr(method, f.name) for method in methods}) > 1]  # fmt: skip
     if differ and plan_of(backbone, next(iter(parts.values()))).edits:
-        raise ConfigurationError(f"the adapters' {', '.join(differ)} differ; only those of equal settings can be averaged.")
+        raise ConfigurationError(f"the adapters' {', '.join(differ)} differ; only equal settings can be averaged.")
     if any(shape != shapes[0] for shape in shapes):
         raise ConfigurationError("the adapters change different tensors; only equal names and shapes can be averaged.")
-    total = sum(shares.values())
+    return _summed(backbone, bodies, list(shares.values()))
+
+
+def _summed(backbone: Backbone, bodies: list[dict[str, Tensor]], shares: list[float]) -> dict[str, Tensor]:
+    """The same, of tensors of equal shapes; what a body lacks is as in the base."""
     base = {f"backbone.{n}": v for n, v in backbone.module.state_dict().items()}
+    total = sum(shares)
     out: dict[str, Tensor] = {}
-    for name, value in bodies[0].items():
+    for name, value in {n: v for body in bodies for n, v in body.items()}.items():
         if not value.is_floating_point():
             out[name] = value
             continue
         if name not in base and total <= 0:
-            raise ConfigurationError(f"the weights of adapters that are averaged have to add up to more than {total:g}.")
+            raise ConfigurationError(f"shares of adapters that are averaged have to add up to more than {total:g}.")
         zero, scale = (base[name].cpu(), 1.0) if name in base else (torch.zeros_like(value), 1 / total)
-        parted = (scale * share * (b[name] - zero) for share, b in zip(shares.values(), bodies))
+        parted = (scale * share * (b.get(name, zero) - zero) for share, b in zip(shares, bodies))
         out[name] = zero + sum(parted, torch.zeros(()))
     return out
 
@@ -104,12 +109,14 @@ def _lora(
 ) -> tuple[dict[str, Tensor], Lora]:
     """A's and B's side by side, so that the update is exactly the weighted sum; or its best approximation of a rank."""
     pieces: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    own = ("head.", *(f"{edit.path}.lora_" for entry in parts.values() for edit in plan_of(backbone, entry).edits))
+    statistics = [{n: v for n, v in e.weights.items() if not n.startswith(own)} for e in parts.values()]  # of norms
     for name, entry in parts.items():
         for edit in plan_of(backbone, entry).edits:
             a, b = (entry.weights[f"{edit.path}.{factor}.weight"] for factor in ("lora_a", "lora_b"))
             scale = edit.build.keywords["scale"]  # type: ignore[attr-defined]
             pieces.setdefault(edit.path, []).append((a, shares[name] * scale * b))
-    ranks, out = {}, {}
+    ranks, out = {}, _summed(backbone, statistics, list(shares.values()))
     for path, factors in pieces.items():
         a, b = torch.cat([a for a, _ in factors]), torch.cat([b for _, b in factors], dim=1)
         if rank is not None:

@@ -87,10 +87,13 @@ def _adapter(predictor: Predictor, place: Path, form: str) -> str:
         write_peft(predictor, temporary, vllm=form == "vllm")
         predictor.close()
         with tempfile.TemporaryDirectory() as again:
-            from_peft(temporary, backbone, Path(again) / "model", labels=predictor.artifact.task.labels)
+            task = from_peft(temporary, backbone, Path(again) / "model").task
             reader = Predictor(Path(again) / "model", backbone=backbone, device="cpu", precision="fp32")
             found = logits(reader)
             reader.close()
+        told = predictor.artifact.task
+        if (task.kind, task.labels) != (told.kind, told.labels):
+            raise ArtifactError("the adapter, read again, has another task than the run. Nothing was written.")
         gap = float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
         if not gap <= AGREEMENT:
             raise ArtifactError(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from headstart.backbones.files import read_weights
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError, MethodError, ModelError
 from headstart.core.fields import configured
-from headstart.data.task import Task
+from headstart.data.task import Kind, Task
 from headstart.methods.lora_layer import LoraLayer, weight_of
 from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model
@@ -41,19 +41,25 @@ USED = {
     "PROMPT_TUNING": _PROMPT,
 }
 "fields that are read, by type"
+NEEDED = {
+    "LORA": ("r", "lora_alpha"),
+    "PREFIX_TUNING": ("num_virtual_tokens",),
+    "PROMPT_TUNING": ("num_virtual_tokens",),
+}
 
 
 def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels: Sequence[str] = ()) -> Artifact:
     """Writes the artifact `out` from a folder that PEFT (or an export of ours) wrote; `backbone` is its base.
 
-    The head is `score` or `classifier` among PEFT's saved modules where that is one linear layer, or the
-    head.safetensors of our export. labels: names of the classes; left out, those of head.json, or numbers.
+    The head is the head.safetensors of our export, or among PEFT's saved modules a decoder's `score` or a vision
+    model's `classifier`, one linear layer on the features that `backbone` gives. The `classifier` of text encoders is
+    not: it reads a pooler. labels: names of the classes; left out, those of head.json, or numbers.
     Raises `ArtifactError` for what is missing, unexpected, of another shape, or changes the computation in a way that
     Headstart has no method for; then nothing is written.
     """
     place = Path(folder)
     config, tensors = _config(place), _tensors(place)
-    weight, bias, told = _head(place, tensors)
+    weight, bias, told = _head(place, tensors, backbone)
     if weight.shape[1] != backbone.dimension:
         raise ArtifactError(f"the head reads {weight.shape[1]} features; {backbone.source} has {backbone.dimension}.")
     kind = told.get("kind", "single_label")
@@ -90,6 +96,9 @@ def _config(place: Path) -> dict[str, Any]:
     kind = config.get("peft_type") if isinstance(config, dict) else None
     if kind not in USED:
         raise ArtifactError(f"{place} is of PEFT's type {kind}; Headstart reads {', '.join(USED)}.")
+    missing = [name for name in NEEDED[kind] if not isinstance(config.get(name), (int, float))]
+    if missing:
+        raise ArtifactError(f"{place}: {CONFIG} does not tell {', '.join(missing)}.")
     strange = [
         f for f, v in config.items() if v not in (None, False, "", [], {}) and f not in TELLS_NOTHING | USED[kind]
     ]
@@ -124,22 +133,45 @@ def _tensors(place: Path) -> dict[str, Tensor]:
         raise ArtifactError(str(error)) from error
 
 
-def _head(place: Path, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, dict[str, Any]]:
+def _head(place: Path, tensors: dict[str, Tensor], backbone: Backbone) -> tuple[Tensor, Tensor | None, dict[str, Any]]:
     """Weight, bias and what head.json says of them; takes its tensors out of the adapter's."""
+    told = _told(place)
+    found = {n: n.rpartition(".") for n in tensors if re.fullmatch(r"base_model\.(model\.)?(score|classifier)\.\w+", n)}
+    parts = {part: tensors.pop(name) for name, (_, _, part) in found.items()}
+    pooling = told.get("pooling", backbone.pooling)
     if (place / HEAD_WEIGHTS).exists():
-        own = read_weights(place / HEAD_WEIGHTS)
-        told = json.loads((place / HEAD).read_text(encoding="utf-8"))
-        return own["weight"], own.get("bias"), told
-    found = {
-        n: n.rpartition(".")[2] for n in tensors if re.fullmatch(r"base_model\.(model\.)?(score|classifier)\.\w+", n)
-    }
-    parts = {part: tensors.pop(name) for name, part in found.items()}
+        parts = read_weights(place / HEAD_WEIGHTS)
+    elif any(layer.endswith("score") for layer, _, _ in found.values()):
+        pooling = "last"
+    elif parts and backbone.modality == "text":
+        raise ArtifactError(
+            f"{place}: the classifier of transformers' encoders reads a pooler of its own, which is no feature of the "
+            "backbone; train the head on the adapted model in PEFT as FEATURE_EXTRACTION, or the method in Headstart."
+        )
     if "weight" not in parts or not set(parts) <= {"weight", "bias"} or parts["weight"].dim() != 2:
         raise ArtifactError(
-            f"{place} holds no linear head (score or classifier), so that there is nothing to predict with; train one "
-            "on the adapted model, or export it from Headstart, which writes head.safetensors."
+            f"{place} holds no linear head that Headstart can compute, so that there is nothing to predict with; train "
+            "one on the adapted model, or export it from Headstart, which writes head.safetensors."
         )
-    return parts["weight"], parts.get("bias"), {}
+    if pooling != backbone.pooling:
+        raise ArtifactError(
+            f"{place}: the head reads {pooling} features; the base was loaded with pooling={backbone.pooling}. Load it "
+            f"with --pooling {pooling}."
+        )
+    return parts["weight"], parts.get("bias"), told
+
+
+def _told(place: Path) -> dict[str, Any]:
+    """head.json, where an export of ours wrote one."""
+    if not (place / HEAD).exists():
+        return {}
+    try:
+        told = json.loads((place / HEAD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{place / HEAD} can't be read ({error}).") from error
+    if not isinstance(told, dict) or told.get("kind", "single_label") not in get_args(Kind):
+        raise ArtifactError(f"{place / HEAD} is none that Headstart wrote: {told!r:.80}.")
+    return told
 
 
 def _method(

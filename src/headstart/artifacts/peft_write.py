@@ -68,7 +68,9 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
         config["modules_to_save"] = ["score"]
         tensors["base_model.model.score.weight" if lora else "base_model.score.weight"] = _head(model).weight
     else:
-        _write_head(predictor, folder)
+        write_tensors(folder / HEAD_WEIGHTS, dict(_head(model).named_parameters()))
+    task = predictor.artifact.task
+    write_json(folder / HEAD, {"labels": list(task.labels), "kind": task.kind, "pooling": backbone.pooling})
     write_tensors(folder / WEIGHTS, {name: value.detach().contiguous() for name, value in tensors.items()})
     write_json(folder / CONFIG, config)
     write_text(folder / "README.md", _readme(predictor, classifies, bool(lora)))
@@ -166,44 +168,45 @@ def _prompt(virtual: VirtualTokens, module: nn.Module) -> tuple[dict[str, Any], 
     return config, {"prompt_embeddings": virtual.embeddings}
 
 
-def _write_head(predictor: Predictor, folder: Path) -> None:
-    head, task = _head(predictor.model), predictor.artifact.task
-    tensors = {"weight": head.weight} | ({} if head.bias is None else {"bias": head.bias})
-    write_tensors(folder / HEAD_WEIGHTS, {name: value.detach().contiguous() for name, value in tensors.items()})
-    write_json(folder / HEAD, {"labels": list(task.labels), "kind": task.kind, "pooling": predictor.backbone.pooling})
-
-
 def _readme(predictor: Predictor, classifies: bool, lora: bool) -> str:
-    artifact = predictor.artifact
+    """How to load it: code that runs in the export's folder."""
+    artifact, backbone = predictor.artifact, predictor.backbone
+    auto = "AutoModelForSequenceClassification" if classifies else "AutoModel"
+    more = f", num_labels={artifact.task.outputs}" if classifies else ""
     lines = [
         f"# {artifact.method} on {artifact.base.source}, written by Headstart", "", "```python",
-        "from peft import PeftModel", "",
+        "import torch", "from peft import PeftModel",
+        *([] if classifies else ["from safetensors.torch import load_file"]),
+        f"from transformers import {auto}, AutoTokenizer", "",
+        f"base, here = {artifact.base.source!r}, '.'  # this folder",
+        "tokenizer = AutoTokenizer.from_pretrained(base)",
+        f"model = PeftModel.from_pretrained({auto}.from_pretrained(base{more}), here).eval()",
+        "tokens = tokenizer(['a text'], return_tensors='pt')",
+        "with torch.no_grad():",
     ]  # fmt: skip
     if classifies:
-        lines += [
-            "from transformers import AutoModelForSequenceClassification, AutoTokenizer", "",
-            f"base = AutoModelForSequenceClassification.from_pretrained(BASE, num_labels={artifact.task.outputs})",
-            "model = PeftModel.from_pretrained(base, HERE).eval()", "```", "",
-            f"Classes in order: {', '.join(artifact.task.labels)}.",
-        ]  # fmt: skip
-        if not lora:
-            lines.append("Without input ids transformers reads the last position: give texts of one length at a time.")
+        lines += ["    scores = model(**tokens).logits"]
     else:
         skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # without the virtual tokens' places
         pooled = {
             "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
             "cls": "hidden[:, 0]",
             "last": "hidden[range(len(mask)), mask.sum(1) - 1]",
-        }[predictor.backbone.pooling]
+        }[backbone.pooling]
         lines += [
-            "from safetensors.torch import load_file", "from transformers import AutoModel, AutoTokenizer", "",
-            "model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), HERE).eval()",
-            "head = load_file(HERE + '/head.safetensors')",
-            f"hidden = model(**tokens).last_hidden_state{skipped}",
-            "mask = tokens['attention_mask']",
-            f"features = {pooled}  # pooling: {predictor.backbone.pooling}",
-            "scores = features @ head['weight'].T + head.get('bias', 0)", "```", "",
+            f"    hidden = model(**tokens).last_hidden_state{skipped}",
+            "mask, head = tokens['attention_mask'], load_file(f'{here}/head.safetensors')",
+            f"features = {pooled}  # pooling: {backbone.pooling}",
+            "scores = features @ head['weight'].T + head.get('bias', 0)",
+        ]  # fmt: skip
+    if artifact.task.kind == "single_label":
+        lines += [f"labels = {list(artifact.task.labels)}", "print([labels[i] for i in scores.argmax(1)])"]
+    lines += ["```", ""]
+    if not classifies:
+        lines += [
             "The head reads pooled features, which no class of transformers does: it lies in head.safetensors, its",
             "labels in head.json.",
         ]  # fmt: skip
+    elif not lora:
+        lines.append("Without input ids transformers reads the last position: give texts of one length at a time.")
     return "\n".join([*lines, ""])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from headstart.artifacts.artifact import Artifact, reloaded
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, DataError
 from headstart.data.task import Task
 from headstart.engine.precision import compute
@@ -69,15 +69,9 @@ class Predictor:
 
     def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
         """Scores before softmax, [n, outputs], in the order of the inputs; texts of like length go together."""
-        order = list(range(len(inputs)))
-        if self.backbone.modality == "text":
-            order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
         out = torch.empty(len(inputs), self.artifact.task.outputs)
         with torch.no_grad():
-            for start in range(0, len(inputs), batch_size):
-                places = order[start : start + batch_size]
-                batch = prepared(self.backbone, [inputs[i] for i in places])
-                batch = {name: value.to(self.compute.device) for name, value in batch.items()}
+            for places, batch in batches(self.backbone, inputs, batch_size):
                 with self.compute.autocast():
                     features = self.backbone.features(batch, self.plan.reads)
                 out[places] = self.model.head(features.float()).cpu()
@@ -91,6 +85,17 @@ class Predictor:
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
         return [prediction(self.artifact.task, row) for row in self.scores(list(inputs))]
+
+
+def batches(backbone: Backbone, inputs: Sequence[Input], size: int = 64) -> Iterator[tuple[list[int], Batch]]:
+    """Prepared batches on the backbone's device, and the places of their rows; texts of like length go together."""
+    device, order = next(backbone.module.parameters()).device, list(range(len(inputs)))
+    if backbone.modality == "text":
+        order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
+    for start in range(0, len(inputs), size):
+        places = order[start : start + size]
+        batch = prepared(backbone, [inputs[i] for i in places])
+        yield places, {name: value.to(device) for name, value in batch.items()}
 
 
 def prediction(task: Task, row: np.ndarray) -> Prediction:

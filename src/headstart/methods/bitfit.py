@@ -16,7 +16,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("bitfit")
 @dataclass(frozen=True)
 class BitFit(GradientMethod):
-    """Every parameter called `bias` with one dimension, of linear layers, convolutions and norms, and the head.
+    """Every bias (a parameter of one dimension called `bias`, `q_bias`, `in_proj_bias`, …), and the head.
 
     Source: Ben Zaken et al. 2022, "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
     Language-models", section 3.
@@ -28,10 +28,14 @@ class BitFit(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         parameters = dict(backbone.module.named_parameters())
-        biases = {n for n, p in parameters.items() if p.dim() == 1 and n.rpartition(".")[2].startswith("bias")}
+        biases = {n for n, p in parameters.items() if p.dim() == 1 and _is_bias(n.rpartition(".")[2])}
         if not biases:
             raise MethodError(
                 "bitfit: this backbone has no biases, as most decoders of today; train norms, ia3 or lora instead."
             )
         groups = rung_groups(backbone, only=biases)
         return self.plan(backbone, (*groups, head_group(backbone, head)))
+
+
+def _is_bias(name: str) -> bool:
+    return name.startswith("bias") or name.endswith("bias")

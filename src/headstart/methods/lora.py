@@ -112,6 +112,8 @@ class Lora(GradientMethod):
 
 
 def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) -> bool:
+    if any(target == other.path for other in possible):
+        return site.path == target  # a whole path is that layer, whatever its name means or ends
     if target == "auto":
         weight = {"linear": 0, "conv": 0}
         for other in possible:
