@@ -54,6 +54,19 @@ def test_behind_by_the_interval_not_by_the_mean() -> None:
     assert stopped["far"].leader == "first"
 
 
+def test_one_that_diverged_never_leads_and_stops() -> None:
+    """Its score may be that of the weights that were put back, the highest of all."""
+    lost = answers(0.95)
+    lost = dataclasses.replace(
+        lost, predictions=dataclasses.replace(lost.predictions, scores=np.full((400, 4), np.nan, dtype=np.float32))
+    )
+    field = {"lost": lost, "a": answers(0.9), "control": answers(0.8, control=True)}
+    assert leader(field) == "a"
+    assert behind(field, ACCURACY, 1 / 9, slack=0.1)["lost"].reason == "diverged"
+    assert leader({"lost": lost, "control": field["control"]}) == "control"
+    assert {s.reason for s in behind({"lost": lost, "b": lost}, ACCURACY, 1 / 9, slack=0.1).values()} == {"diverged"}
+
+
 def test_the_slack_is_a_share_of_the_leaders_gain_over_guessing() -> None:
     """Guessing one of four balanced classes: 25 %; the leader has gained 65 points, of which a tenth is 6.5."""
     field = {"first": answers(0.90, 1), "far": answers(0.82, 3)}
@@ -139,7 +152,7 @@ def settled(tmp_path_factory, data):
 def test_a_race_stops_what_is_hopeless_and_changes_nothing_else(settled) -> None:
     (plain, _), (folder, result) = settled[False], settled[True]
     stopped = result.row("freeze")
-    assert stopped.status.startswith("stopped: after 11% of its training it was")
+    assert stopped.status.startswith("stopped: after 11% of its training, -")
     assert "on validation" in stopped.status
     assert stopped.stopped is not None
     assert stopped.stopped.reason == "behind"

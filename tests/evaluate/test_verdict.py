@@ -4,7 +4,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.core.comparison import Row
+from headstart.core.comparison import Row, Stop
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.verdict import reference, verdict, worse
 
@@ -40,9 +40,33 @@ def test_the_cheapest_that_is_not_significantly_worse():
 
 
 def test_alpha_is_included_and_decides():
-    at = row("lora", 0.96, 38.0, -0.02, 0.05)
+    at = row("lora", 0.96, 38.0, -0.02, 0.05, 0.021)
     assert decide(FULL, at).method == "full"
     assert decide(FULL, at, alpha=0.049).method == "lora"
+
+
+def test_many_methods_do_not_excuse_a_worse_one():
+    """Holm's correction raises p; an interval that lies wholly below the reference is worse all the same."""
+    knn = row("knn", 0.9, 0.04, -0.1, 0.073, 0.09)
+    assert decide(FULL, knn).method == "full"
+    better = row("knn", 0.9, 0.04, 0.1, 0.073, 0.09)
+    assert decide(FULL, better).method == "knn"
+
+
+def test_of_equal_times_the_smallest_artifact():
+    """A head that keeps its examples has no trained parameters and is not small."""
+    knn = row("knn", 0.9, 0.04, 0.0, 1.0, trained_parameters=0, artifact_bytes=400_000)
+    probe = row("probe", 0.9, 0.05, 0.0, 1.0, trained_parameters=500, artifact_bytes=2_000)
+    assert decide(FULL, knn, probe).method == "probe"
+
+
+def test_those_that_a_race_has_stopped_are_named():
+    behind = Row("lora", "stopped: …", "accuracy", stopped=Stop(1 / 9, "behind", "full", -0.2, -0.3, -0.1))
+    late = Row("mix", "stopped: …", "accuracy", stopped=Stop(1 / 3, "time", "full", -0.01, -0.03, 0.01))
+    assert decide(FULL, behind, late).sentence.endswith(
+        "the only method that ran to the end, for 74 s of training. The race stopped lora behind on validation. "
+        "For mix time ran out; they were not shown to be worse."
+    )
 
 
 def test_the_reference_itself():

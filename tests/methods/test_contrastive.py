@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.core.errors import MethodError
-from headstart.engine.adapt import adapted
+from headstart.engine.adapt import adapted, attached
 from headstart.engine.contrastive import contrastive_loss
 
 
@@ -88,3 +88,37 @@ def test_batches_are_balanced_and_the_lowest_rung_stays() -> None:
         assert not any(name.startswith("embeddings") for name in changed)
     with pytest.raises(MethodError, match="frozen is 9"), adapted(setting, method_of("contrastive", frozen=9), 0):
         pass
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_pairs_are_those_of_the_whole_batch_whatever_the_memory(parts: int) -> None:
+    """Gradients under a small token budget, or after memory ran out, equal those of the batch in one piece."""
+    found = []
+    for tokens, cut in ((8192, 1), (48, parts)):
+        backbone = tiny("bert")
+        for module in backbone.module.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        setting = setting_of(backbone, count=18, batch_tokens=tokens)
+        with attached(setting, method_of("contrastive", batch=9), 0) as job:
+            (micro,) = next(iter(job.steps(0, 0)))
+            job.enter(0.0)
+            losses = [job.loss(piece, 0.0) for piece in micro.split(cut)]
+            sum(losses, torch.zeros(())).backward()
+            found.append(
+                (
+                    float(sum(losses)),
+                    {n: p.grad.clone() for n, p in job.module.named_parameters() if p.grad is not None},
+                )
+            )
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert found[1][1].keys() == found[0][1].keys()
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_one_epoch_trains_one_epoch() -> None:
+    """Half of one epoch is none."""
+    with adapted(setting_of(tiny("bert"), epochs=1), method_of("contrastive"), 0) as done:
+        assert done.job.options.epochs == 1
+        assert done.trace.best_value is not None

@@ -90,6 +90,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
+    if plan.loss == "contrastive" and setting.task.kind != "single_label":
+        raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
     expected = backbone.fingerprint
     if fingerprint(backbone.module) != expected:
         raise ModelError(
@@ -136,8 +138,6 @@ def _train(
     job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str, until: float
 ) -> Trace:
     plan, head = job.plan, job.module.head
-    if plan.loss == "contrastive" and setting.task.kind != "single_label":
-        raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
     targets = setting.train.targets.to(setting.compute.device)
     if plan.solver == "head":
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)

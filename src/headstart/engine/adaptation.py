@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
 from headstart.data.batching import balanced_batches, epoch_batches, sorted_batches, split_by_tokens
@@ -51,9 +52,8 @@ class Adaptation:
         options = replace(asked, batch_size=plan.batch_size or asked.batch_size).sized(len(self.train))
         assert options.epochs is not None
         assert options.patience is not None
-        self.options = replace(
-            options, epochs=round(options.epochs * plan.stretch), patience=round(options.patience * plan.stretch)
-        )
+        epochs, patience = (max(1, round(n * plan.stretch)) for n in (options.epochs, options.patience))
+        self.options = replace(options, epochs=epochs, patience=patience)
         self.centre, self.spread = 0.0, 1.0
         self._base: dict[str, Tensor] = {}
         self._anchors, self._variance = torch.empty(0), 1.0
@@ -124,8 +124,9 @@ class Adaptation:
         if self.plan.loss == "contrastive":
             # sorted by length, few examples would meet the same partners in every epoch
             batches = balanced_batches(self.train.examples.targets, self.batch_size, self.seed, epoch)
-        else:
-            batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
+            ordered = ([b[np.argsort(-costs[b], kind="stable")]] for b in batches[start:])
+            return ([replace(one, whole=True)] for (one,) in self.train.micros(ordered, view=epoch))
+        batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
         parts = (split_by_tokens(b, costs, self.options.batch_tokens) for b in batches[start:])
         return self.train.micros(parts, view=epoch)
 
@@ -151,12 +152,12 @@ class Adaptation:
         return solved_for or bool(parameters and not any(p.requires_grad for p in parameters))
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
+        if self.plan.loss == "contrastive":
+            return contrastive_loss(self._paired(micro, fraction), micro.targets.to(self.compute.device))
         batch, targets = moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
-        if self.plan.loss == "contrastive":
-            return contrastive_loss(self._paired(micro, fraction), targets) * (len(targets) / micro.step)
         with FastDropout():
             features = self._features(self.train, micro.positions, batch, fraction)
         scores: Tensor = self.module.head(features)
@@ -168,13 +169,21 @@ class Adaptation:
         return loss / micro.step
 
     def _paired(self, micro: Micro, fraction: float) -> Tensor:
-        """[B, width] of a batch whose members were not chosen for their like length: in pieces that are."""
-        pieces = micro.split(PIECES if "attention_mask" in micro.batch else 1)
-        with FastDropout():
-            return torch.cat([
-                self._features(self.train, piece.positions, moved(piece.batch, self.compute.device), fraction)
-                for piece in pieces
-            ])  # fmt: skip
+        """[B, width] of a batch whose members were not chosen for their like length: in pieces that are.
+
+        Where the batch is more than goes through the model at once, a piece's activations are not kept but computed
+        again for its gradient: the loss is of all pairs whatever the memory.
+        """
+        cost = int(self.train.costs[micro.positions].max()) * len(micro.positions)
+        pieces = micro.pieces * -(-cost // self.options.batch_tokens)
+        keep = pieces == 1
+
+        def of(piece: Micro) -> Tensor:
+            with FastDropout():
+                return self._features(self.train, piece.positions, moved(piece.batch, self.compute.device), fraction)
+
+        parts = micro.cut(max(pieces, PIECES) if "attention_mask" in micro.batch else pieces)
+        return torch.cat([of(part) if keep else checkpoint(of, part, use_reentrant=False) for part in parts])
 
     def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
         """[B, width]; what lies below the cut is taken from the cache where there is one."""

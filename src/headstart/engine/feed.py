@@ -40,9 +40,18 @@ class Micro:
     step: int
     source: int = 0
     "number of the source, where a job has several"
+    whole: bool = False
+    "the loss is of all examples together: they are not parted into steps of their own"
+    pieces: int = 1
+    "in how many pieces such a batch goes through the model"
 
     def split(self, parts: int) -> list[Micro]:
         """The same examples in at most so many pieces of like size, none padded further than its longest."""
+        if self.whole:
+            return [replace(self, pieces=self.pieces * parts)]
+        return self.cut(parts)
+
+    def cut(self, parts: int) -> list[Micro]:
         if parts == 1:
             return [self]
         bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)

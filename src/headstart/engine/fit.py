@@ -77,13 +77,13 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     total = max(1, per_epoch * budget.epochs)
     names, optimizer = list(job.plan.trained()), adamw(job)
     trace, best = Trace(), weights(job.module, names)
-    step = 0
+    step, parts = 0, 1
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
         put_weights(job.module, states["model"])
         best = states["best"]
         restore_optimizer(optimizer, states.get("optimizer", {}))
-        step = facts["step"]
+        step, parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
         trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
     progress.advance(step)
@@ -95,7 +95,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             trace.seconds = trace.earlier + time.perf_counter() - start
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
             states = {"model": weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
-            checkpoint.write(states, {"signature": job.signature, "step": at, "trace": facts})
+            checkpoint.write(states, {"signature": job.signature, "step": at, "parts": parts, "trace": facts})
 
     def judge(at: int, mean: float | None, rate: float) -> None:
         """A point of the curve; the weights are kept where they are the best so far."""
@@ -113,7 +113,6 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     def tired() -> bool:
         return step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)
 
-    parts = 1
     end = total if budget.steps is None else min(total, budget.steps)
     try:
         if step == 0 and job.plan.head_start == "convex":
@@ -130,7 +129,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 rate = job.plan.learning_rate * factor(job.plan.schedule, (step + 0.5) / total)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["scale"]
-                loss, parts = _backward(job, micros, fraction, step, parts)
+                loss, parts = backward(job, micros, fraction, step, parts)
                 if begins:
                     _check_applied(job, active)
                 norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
@@ -173,7 +172,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     return trace
 
 
-def _backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[float, int]:
+def backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[float, int]:
     """Loss of a step, its gradients accumulated; what does not fit in memory is cut finer, and stays so."""
     while True:
         torch.manual_seed(derive(job.seed, "step", step))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
-from headstart.engine.fit import adamw
+from headstart.engine.fit import adamw, backward
 from headstart.engine.meter import meter
 from headstart.methods.method import Method
 
@@ -34,28 +33,29 @@ def cost(setting: Setting, method: Method) -> Cost:
     with attached(setting, method, seed=0) as job, meter(setting.compute.device) as reading:
         if job.plan.penalties:
             job.hold()
-        optimizer, seconds = adamw(job), []
+        optimizer, seconds, parts = adamw(job), [], 1
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
-        parts = [split_by_tokens(longest, job.train.costs, job.options.batch_tokens)]
+        cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
+        most = next(iter(job.train.micros([cut], view=0)))
         for fraction in (0.0, 1.0) if job.plan.timeline else (0.0,):
             job.enter(fraction)
-            _step(job, optimizer, next(iter(job.train.micros(parts, view=0))), fraction)  # the most memory, and warm-up
+            parts = _step(job, optimizer, most, fraction, parts)  # the most memory, and warm-up
             micros = next(iter(job.steps(0, 0)))
             start = time.perf_counter()
-            _step(job, optimizer, micros, fraction)
+            parts = _step(job, optimizer, micros, fraction, parts)
             seconds.append(time.perf_counter() - start)
-        steps = job.steps_an_epoch() + len(job.validation) / job.batch_size / 3  # forward is a third of a step
+        again = job.plan.loss == "contrastive"  # whose head is solved for each evaluation
+        looked_at = len(job.validation) + (len(job.train) if again else 0)
+        steps = job.steps_an_epoch() + looked_at / job.batch_size / 3  # forward is a third of a step
         assert job.options.epochs is not None
         whole = steps * job.options.epochs * sum(seconds) / len(seconds)
     return Cost(whole, reading.peak_memory_bytes)
 
 
-def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: Sequence[Micro], fraction: float) -> None:
-    for micro in micros:
-        loss = job.loss(micro, fraction)
-        if loss.requires_grad:
-            loss.backward()
+def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, parts: int) -> int:
+    _, parts = backward(job, micros, fraction, 0, parts)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if job.compute.device.type == "cuda":
         torch.cuda.synchronize(job.compute.device)
+    return parts

@@ -158,12 +158,13 @@ class Bench:
             self._drop_others(name, {self.key(chosen, run.seed) for run in runs})
         best = max(runs, key=lambda run: (run.score or 0.0, -(run.validation_loss or 0.0)))
         rate = getattr(chosen, "learning_rate", None)
+        values = [run.validation_value for run in runs]
         row = Row(
             method=name,
             status="ok",
             metric=self.metric.name,
             configuration=fields_of(chosen),
-            validation_value=statistics.fmean(run.validation_value or 0.0 for run in runs),
+            validation_value=None if None in values else statistics.fmean(value or 0.0 for value in values),
             learning_rate=rate,
             trained_parameters=best.trained_parameters,
             trained_share=best.trained_share,
@@ -278,9 +279,15 @@ class Bench:
                 if done.trace.status != "ok":
                     scores = np.full_like(scores, np.nan)
                 Predictions(self.data.validation.ids, self.data.validation.targets, scores).write(file)
-                write_json(facts, {"score": found.score, "loss": found.loss, "seconds": done.seconds})
+                told = {
+                    "score": found.score,
+                    "loss": found.loss,
+                    "seconds": done.seconds,
+                    "step_seconds": done.trace.seconds,
+                }
+                write_json(facts, told)
         told = json.loads(facts.read_text())
-        return Standing(Predictions.read(file), told["score"], told["loss"], told["seconds"], method.control)
+        return Standing(Predictions.read(file), **told, control=method.control)
 
     def forget(self, name: str, method: Method) -> None:
         """The state of a training that will not go on."""

@@ -4,9 +4,9 @@ All runners have the same schedule and pause at the same shares of it (`HEATS`).
 checkpoint to the bits that it would have reached anyway, so racing changes which trainings end early and nothing else.
 At a heat, a runner is **behind** where the upper end of the 95 % interval of its difference from the leader, paired by
 validation example, is below `-SLACK * gain`. `gain` is how far the leader is above guessing, the slack how much of it
-a slow starter may make good later: `benchmarks/race.py` simulates races from learning curves measured here, and
-`docs/race.md` says how often they lost the eventual winner. After the last heat each method goes on with the
-configuration that is best by then.
+a slow starter may make good later: `tests/evaluate/test_race_simulated.py` races learning curves measured by
+`benchmarks/race_curves.py`, and `docs/race.md` says how often they lost the eventual winner. After the last heat each
+method goes on with the configuration that is best by then.
 
 Under a time budget, what the remaining trainings cost is forecast from what the heats took; if they don't fit, first
 the further seeds go, then the methods that are last on validation, and the record says that it was for **time**.
@@ -46,21 +46,30 @@ class Standing:
     seconds: float = 0.0
     "of its training so far"
     control: bool = False
+    step_seconds: float = 0.0
+    "of these, what its steps took: not what is done once, such as filling the cache"
 
     @property
     def order(self) -> tuple[float, float]:
-        return (-math.inf if math.isnan(self.score) else self.score, -self.loss)
+        sound = self.predictions.finite and not math.isnan(self.score)
+        return (self.score if sound else -math.inf, -self.loss)
 
 
 def leader(field: Mapping[K, Standing]) -> K:
-    """The best of those that are not controls (of the controls where only these run); of equals the first."""
-    return max([key for key in field if not field[key].control] or list(field), key=lambda key: field[key].order)
+    """The best of those that are not controls (of the controls where only these run); of equals the first.
+
+    One that diverged leads only where all did.
+    """
+    sound = [key for key in field if field[key].predictions.finite] or list(field)
+    return max([key for key in sound if not field[key].control] or sound, key=lambda key: field[key].order)
 
 
 def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float) -> dict[K, Stop]:
     """Those that are clearly behind the leader, and how far."""
     first = leader(field)
     best = field[first].predictions
+    if not best.finite:
+        return {key: Stop(share, "diverged") for key in field}
     sign = 1 if metric.higher_is_better else -1
     allowed = slack * max(0.0, sign * (metric.of(best) - metric.of(guess(best))))
     stopped = {}

@@ -15,7 +15,7 @@ from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, Standing, affordable, best_of_each, compared, heat, leader
-from headstart.evaluate.verdict import amount, bounds
+from headstart.evaluate.verdict import bounds
 from headstart.methods.method import Axis, Method
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
@@ -67,6 +67,10 @@ class Race:
         self.forecast = forecast(running, costs, len(self.bench.seeds))
         if self.forecast:
             self.bench.progress.say(f"{len(running)} trainings start; {said(self.forecast)}")
+            if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
+                self.bench.progress.say(
+                    "that is more than the budget: each method's first heat and the leader's training run all the same"
+                )
         for number, share in enumerate(HEATS):
             standings = self._heat(running, share)
             if not standings:
@@ -77,6 +81,8 @@ class Race:
             for runner in stops:
                 self.bench.forget(*runner)
             running = [runner for runner in standings if runner not in stops]
+            if not running:
+                break
             first = leader(standings)
             value = self.bench.metric.of(standings[first].predictions)
             self.bench.progress.say(
@@ -97,19 +103,20 @@ class Race:
         return found
 
     def _starters(self, costs: Mapping[str, Cost]) -> list[Runner]:
-        """Every method, and more configurations of each as long as the first heat takes a third of the time at most."""
-        rounds: list[list[Runner]] = [[] for _ in range(self.bench.trials)]
+        """Every method, and one more configuration of all while the first heat takes a third of the time at most."""
+        runs: dict[str, list[Runner]] = {}
         for name in costs:
             method = self.methods[name]
             tried = candidates(self.bench.settled(method), self.bench.axes(method), self.bench.trials)
-            for place, candidate in enumerate(tried):
-                rounds[place].append(Runner(name, candidate))
+            runs[name] = [Runner(name, candidate) for candidate in tried]
         left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
-        starters: list[Runner] = []
-        for place, runner in enumerate(runner for each in rounds for runner in each):
-            heat = HEATS[0] * sum(costs[r.name].seconds for r in (*starters, runner))
-            if place < len(rounds[0]) or heat <= left / 3:
-                starters.append(runner)
+        starters = [each[0] for each in runs.values()]
+        for place in range(1, self.bench.trials):
+            more = [each[place] for each in runs.values() if place < len(each)]
+            if HEATS[0] * sum(costs[runner.name].seconds for runner in (*starters, *more)) > left / 3:
+                self.bench.trials = place  # the same for all, those that are solved included
+                break
+            starters += more
         return starters
 
     def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
@@ -132,7 +139,7 @@ class Race:
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: left[runner].order, reverse=True)
             until = 1.0 if last else HEATS[number + 1]
-            whole = [left[runner].seconds / share for runner in order]
+            whole = [left[runner].step_seconds / share for runner in order]
             # the best of each method is to finish, its other configurations only run the next heat
             costs = [each * ((1.0 if r in best else until) - share) for r, each in zip(order, whole)]
             going = affordable(costs, time_left)
@@ -203,9 +210,9 @@ def told(stop: Stop, metric: Metric) -> str:
     when = f"after {stop.share:.0%} of its training"
     if stop.reason == "diverged":
         return f"diverged: {when}"
-    off = f"{amount(abs(stop.difference or 0.0), metric)}{bounds(stop.low, stop.high, metric, '+')}"
-    worse = (stop.difference or 0.0) * (1 if metric.higher_is_better else -1) <= 0
-    where = f"{off} {'behind' if worse else 'ahead of'} {stop.leader} on validation"
+    points = " points" if metric.percent else ""
+    number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
+    where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
     if stop.reason == "time":
-        return f"stopped: for time, {when}, where it was {where}; it was not shown to be worse"
-    return f"stopped: {when} it was {where}"
+        return f"stopped: for time, {when}, not shown to be worse: {where}"
+    return f"stopped: {when}, {where}"

@@ -22,10 +22,11 @@ def verdict(
     """The cheapest method that is not significantly worse than the best.
 
     The best on validation among the methods that are not controls is the reference. A row is significantly worse
-    where `p_adjusted` <= alpha and its `difference` lies in the worse direction; rows never tested against the
-    reference are left out. Of the others, controls included, the one with the least `train_seconds` is chosen (of
-    nearly equal times, the one with fewer trained parameters), unless
-    a trivial one is among them: then nothing was learned that this test can show.
+    where its whole interval lies on the worse side, or `p_adjusted` <= alpha does: a correction for many comparisons
+    guards against gains that are none, and would let losses pass the easier the more methods ran. Rows never tested
+    against the reference are left out. Of the others, controls included, the one with the least `train_seconds` is
+    chosen (of nearly equal times, the one with the smallest artifact), unless a trivial one is among them: then nothing
+    was learned that this test can show.
 
     test_size: number of test examples, for the sentence.
     margin: how large a possible difference is worth a warning; 0.03 for metrics in percent, else a tenth of the
@@ -42,10 +43,12 @@ def verdict(
     chosen = _cheapest(blind or candidates, best)
 
     if chosen is best:
-        why = _why_best(best, [row for row in ok if not (row.control and row.method in trivial)], metric)
+        trying = [row for row in ok if not (row.control and row.method in trivial)]
+        why = _why_best(best, trying, metric, not any(row.stopped for row in rows))
     else:
         why = _why_cheaper(chosen, best, metric, alpha) + _undecided(chosen, best, metric, margin, test_size)
-    return Verdict(chosen.method, f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.", best.method, alpha)
+    sentence = f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.{_raced(rows)}"
+    return Verdict(chosen.method, sentence, best.method, alpha)
 
 
 def reference(rows: Sequence[Row], metric: Metric) -> Row | None:
@@ -65,7 +68,9 @@ def reference(rows: Sequence[Row], metric: Metric) -> Row | None:
 
 def worse(row: Row, metric: Metric, alpha: float) -> bool:
     """Whether the row is significantly worse than the reference."""
-    return _significant(row, alpha) and _gain(row, metric) < 0
+    nearest = row.difference_high if metric.higher_is_better else row.difference_low
+    alone = nearest is not None and (nearest < 0 if metric.higher_is_better else nearest > 0)
+    return (alone or _significant(row, alpha)) and _gain(row, metric) < 0
 
 
 def _usable(row: Row) -> bool:
@@ -86,14 +91,17 @@ def _gain(row: Row, metric: Metric) -> float:
 
 
 def _cheapest(rows: Sequence[Row], best: Row) -> Row:
-    """The least training time; of times that a busy machine could swap (a quarter, or a second), the fewest weights."""
+    """The least training time; of those that a busy machine could swap (a quarter, a second), the smallest artifact."""
     least = min(_cost(row, best)[0] for row in rows)
     near = [row for row in rows if _cost(row, best)[0] <= max(1.25 * least, least + 1.0)]
-    return min(near, key=lambda row: (_weights(row), _cost(row, best)))
+    return min(near, key=lambda row: (_size(row), _cost(row, best)))
 
 
-def _weights(row: Row) -> float:
-    return math.inf if row.trained_parameters is None else row.trained_parameters
+def _size(row: Row) -> float:
+    """Bytes: a head that keeps its examples trains nothing, and is not small."""
+    if row.artifact_bytes is not None:
+        return row.artifact_bytes
+    return math.inf if row.trained_parameters is None else 4 * row.trained_parameters
 
 
 def _cost(row: Row, best: Row) -> tuple[float, bool]:
@@ -118,11 +126,23 @@ def _opening(row: Row, metric: Metric, frozen: Collection[str], blind: bool) -> 
     return f"Use {row.method}: {value}"
 
 
-def _why_best(best: Row, ok: Sequence[Row], metric: Metric) -> str:
+def _raced(rows: Sequence[Row]) -> str:
+    """Whom a race has stopped: they were not looked at on the test split, and some not shown to be worse."""
+    late = [row.method for row in rows if row.stopped and row.stopped.reason == "time"]
+    other = [row.method for row in rows if row.stopped and row.stopped.reason != "time"]
+    said = []
+    if other:
+        said.append(f"The race stopped {', '.join(other)} behind on validation.")
+    if late:
+        said.append(f"For {', '.join(late)} time ran out; they were not shown to be worse.")
+    return "".join(f" {each}" for each in said)
+
+
+def _why_best(best: Row, ok: Sequence[Row], metric: Metric, alone: bool) -> str:
     """What speaks for the reference itself: the best of the cheaper methods is significantly worse."""
     others = [row for row in ok if row is not best]
     if not others:
-        return "the only method that ran" + _seconds_of(best)
+        return f"the only method that ran{'' if alone else ' to the end'}" + _seconds_of(best)
     cheaper = [row for row in others if _cost(row, best) < _cost(best, best) and _tested(row)]
     if not cheaper:
         return "the best on validation and none is cheaper" + _seconds_of(best)

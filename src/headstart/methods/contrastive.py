@@ -19,7 +19,8 @@ class Contrastive(GradientMethod):
     """`1/2 mean_same (1 - cos(f_i, f_j))^2 + 1/2 mean_different cos(f_i, f_j)^2` over all pairs within a batch.
 
     n examples hold n (n - 1) / 2 pairs, so that few of them teach the encoder much; all pairs of a batch come from one
-    pass over its examples. Then the probe's head is solved on what was learned.
+    pass over its examples. Then the probe's head is solved on what was learned. Augmentations that mix two examples
+    are left out: a mixture is of no one class.
     Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit), section 3, which passes every
     pair through the encoder anew.
     """
