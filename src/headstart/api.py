@@ -106,6 +106,8 @@ def compare(
     open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
+    if progress:
+        progress.say(str(examples))
     try:
         result = run(
             examples,
@@ -156,6 +158,8 @@ def predict(run: str | Path, inputs: Sequence[Any] | str, *, model: Any = None, 
     """
     from headstart.artifacts.predictor import Predictor
 
+    if isinstance(run, Comparison):
+        raise ConfigurationError("predict takes the run's folder, as in compare(…, out='runs/film'), not the record.")
     backbone = model if model is None or hasattr(model, "ladder") else _as_trained(model, run)
     predictor = Predictor(run, backbone=backbone, **options)
     try:

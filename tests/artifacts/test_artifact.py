@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,9 @@ def test_other_preparation_is_refused(tmp_path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- exporting
-@pytest.mark.parametrize(("family", "name"), [("bert", "lora"), ("gpt2", "lora"), ("timm_resnet", "full")])
+@pytest.mark.parametrize(
+    ("family", "name"), [("bert", "lora"), ("bert", "ia3"), ("gpt2", "lora"), ("timm_resnet", "full")]
+)
 def test_an_exported_run_is_read_by_its_own_library(family: str, name: str, tmp_path: Path) -> None:
     from headstart.artifacts.exporting import export_run
 
@@ -299,12 +302,13 @@ def test_a_base_named_by_a_relative_path_is_found_from_elsewhere(
     Predictor("model").close()
 
 
-def test_an_export_leaves_the_backbone_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["lora", "ia3"])
+def test_an_export_leaves_the_backbone_as_it_was(name: str, tmp_path: Path) -> None:
     from headstart.artifacts.exporting import export_run
 
     backbone = load(make.save("bert", tmp_path / "base"))
     before = [name for name, _ in backbone.module.named_modules()]
-    trained(tmp_path / "model", backbone)
+    trained(tmp_path / "model", backbone, name)
     export_run(tmp_path / "model", tmp_path / "out", backbone=backbone)
     assert fingerprint(backbone.module) == backbone.fingerprint
     assert [name for name, _ in backbone.module.named_modules()] == before
@@ -319,3 +323,20 @@ def test_a_live_base_with_another_pooling_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="pooling=cls"):
         Predictor(tmp_path / "model", backbone=load(module, tokenizer=tokenizer))
     Predictor(tmp_path / "model", backbone=load(module, tokenizer=tokenizer, pooling="cls")).close()
+
+
+def test_a_run_whose_method_is_not_installed_says_so(pristine: tuple[Path, Backbone], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(pristine[0], folder)
+    told = json.loads((folder / "artifact.json").read_text())
+    (folder / "artifact.json").write_text(json.dumps(told | {"method": "gain"}))
+    with pytest.raises(ArtifactError, match=r"'gain'.*install the package"):
+        Predictor(folder, backbone=pristine[1])
+
+
+def test_what_is_no_run_says_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no folder"):
+        Artifact.open(tmp_path / "none")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="headstart adopt"):
+        Artifact.open(tmp_path)

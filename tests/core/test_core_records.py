@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import json
 import math
 import os
@@ -247,6 +248,14 @@ def test_entry_points_register_too(package: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(place.importlib.metadata, "entry_points", entry_points)
     assert list(things) == ["theirs"]
     assert asked == ["headstart.shelf"]
+
+
+def test_a_package_that_does_not_load_is_named(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    things: Registry[int] = Registry("thing", "shelf")
+    entry = importlib.metadata.EntryPoint("theirs", "a_module_that_is_not_here", "headstart.shelf")
+    monkeypatch.setattr(place.importlib.metadata, "entry_points", lambda group: [entry])
+    with pytest.raises(ConfigurationError, match=r"'theirs' of the package a_module_that_is_not_here.*No module"):
+        things.names()
 
 
 def test_a_broken_file_is_told_each_time(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

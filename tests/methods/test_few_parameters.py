@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.tiny import batch_of, tiny
+from backbones.tiny import batch_of, bytelevel, tiny
 from contract.settings import method_of
+from headstart.backbones.load import load
+from headstart.core.errors import MethodError
 from headstart.methods.ia3 import Scales
 from headstart.methods.plan import Model
 
@@ -42,6 +44,18 @@ def test_ia3_is_peft_s(family: str, keys: list[str], forward: str) -> None:
             layers[path].ia3_l["default"].copy_(one.scale.reshape(layers[path].ia3_l["default"].shape))
         found, expected = backbone.features(batch), backbone.run(theirs.base_model.model, batch)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_ia3_refuses_keys_and_values_that_lie_head_by_head() -> None:
+    """GPT-NeoX's fused layer holds [heads, 3, size]: its last two thirds are no keys and values."""
+    from transformers import GPTNeoXConfig, GPTNeoXModel
+
+    config = GPTNeoXConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
+    )
+    module = GPTNeoXModel(config)
+    with pytest.raises(MethodError, match="can't be told apart"):
+        method_of("ia3").attach(load(module, tokenizer=bytelevel()), nn.Linear(32, 2))
 
 
 def test_ia3_scales_keys_and_values_of_a_fused_layer_alone() -> None:

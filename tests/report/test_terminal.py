@@ -45,6 +45,26 @@ def test_width(name):
         assert "nan" not in text
 
 
+def test_a_long_status_is_told_in_full():
+    """Why a method could not run is nowhere else on the terminal."""
+    base = report_example.comparison()
+    row = Row(
+        "conv_adapter",
+        "not applicable: this backbone is no convolutional network " + "and so " * 20 + "on.",
+        "accuracy",
+    )
+    text = table(dataclasses.replace(base, rows=(*base.rows, row)))
+    assert "and so on." in " ".join(text.split())
+    assert "…" not in text
+
+
+def test_one_row_is_compared_with_nothing():
+    base = report_example.comparison()
+    text = table(dataclasses.replace(base, rows=base.rows[:1], seeds=(0,)))
+    assert not [word for word in ("vs ref", "Holm", "> use") if word in text]
+    assert "another training may come out otherwise" in text
+
+
 def test_partial_and_empty():
     text = table(report_example.bare())
     assert "not run" in text

@@ -19,9 +19,7 @@ from headstart.artifacts.mixed import Flattened, Mixed, mixable
 from headstart.artifacts.predictor import Prediction, batches, prediction
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
-from headstart.core.fields import configured
 from headstart.engine.losses import probabilities
-from headstart.methods.method import METHODS
 from headstart.methods.plan import Model, Plan
 
 if TYPE_CHECKING:
@@ -73,8 +71,8 @@ class Adapters:
                 "fingerprints differ)."
             )
         artifact.check_inputs(self.backbone)
-        method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
-        self._put(name, Entry(artifact.task, method, artifact.head_bias, read_tensors(run), artifact.tensors))
+        weights = read_tensors(run)
+        self._put(name, Entry(artifact.task, artifact.trained_with(), artifact.head_bias, weights, artifact.tensors))
 
     def remove(self, name: str) -> None:
         self._entry(name)

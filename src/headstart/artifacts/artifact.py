@@ -24,7 +24,7 @@ from headstart.core.files import replacing_folder, write_json
 from headstart.core.record import Record
 from headstart.data.task import Task
 from headstart.engine.tensors import write_tensors
-from headstart.methods.method import METHODS
+from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model, Plan
 
 SCHEMA = "headstart.artifact/1"
@@ -69,7 +69,21 @@ class Artifact(Record):
                 if artifact.schema != SCHEMA:
                     raise ArtifactError(f"{place} has schema {artifact.schema!r}; this version reads {SCHEMA!r}.")
                 return artifact
+        if not Path(folder).is_dir():
+            raise ArtifactError(f"there is no folder {folder}; give a run folder such as runs/NAME.")
+        if (Path(folder) / "adapter_config.json").exists():
+            raise ArtifactError(f"{folder} is an adapter of PEFT; headstart adopt {folder} makes a run of it.")
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
+
+    def trained_with(self) -> Method:
+        """The method under the configuration that it was trained with."""
+        if self.method not in METHODS:
+            raise ArtifactError(
+                f"this run was trained with the method {self.method!r}, which is not here; install the package that "
+                "brings it."
+            )
+        made: Method = configured(METHODS[self.method], self.configuration, self.method)
+        return made
 
     def check_inputs(self, backbone: Backbone) -> None:
         """Raises `ArtifactError` where the backbone prepares inputs or reads features otherwise than in training."""
@@ -140,7 +154,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
             f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
     artifact.check_inputs(backbone)
-    method = configured(METHODS[artifact.method], artifact.configuration, artifact.method)
+    method = artifact.trained_with()
     weights = read_tensors(folder)
     head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
     size_head(head, weights)

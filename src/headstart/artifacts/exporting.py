@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -52,7 +54,9 @@ def _exported(predictor: Predictor, place: Path) -> str:
             "this head reads the features of every rung, and no library's own classifier does. To export a "
             "probe, train it on the top rung: headstart fit … --method probe --set reads=top. Nothing was written."
         )
-    merge(predictor.model.backbone)
+    # a copy: what stands beside layers is folded into weights of the base
+    base = replace(base, module=copy.deepcopy(predictor.model.backbone))
+    merge(base.module)
     if not isinstance(predictor.model.head, nn.Linear):
         raise ModelError(
             f"{predictor.artifact.method} has a head of its own ({type(predictor.model.head).__name__}), which no "

@@ -6,11 +6,16 @@ model's name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.cutting import probes
 from headstart.backbones.ladder import Ladder, Site
 from headstart.backbones.sites import linear_sizes
 
@@ -124,3 +129,39 @@ def output_projection(root: nn.Module, ladder: Ladder, rung: int, part: str) -> 
     width = attention[0].inputs if attention else 0
     fitting = [s for s in linear if s.outputs == width]
     return fitting[-1] if fitting else None
+
+
+def values_reach(backbone: Backbone, found: Sequence[Projections]) -> bool:
+    """Whether what is told of fused layers is so: without values, nothing enters the attention's output projection.
+
+    Some models lay queries, keys and values of a fused layer side by side, others head by head; tried by running it.
+    """
+    module, handles, seen = backbone.module, [], []
+
+    def silence(part: Part, layer: nn.Module, args: Any, output: Tensor) -> Tensor:
+        output = output.clone()
+        output[..., part.start : part.stop] = 0
+        return output
+
+    fused = [p for p in found if p.value.path == p.key.path]
+    outputs = [output_projection(module, backbone.ladder, p.site.rung, "attention") for p in fused]
+    modes = {m: m.training for m in module.modules()}
+    module.eval()
+    try:
+        for p, out in zip(fused, outputs):
+            if out is not None and out.path != p.value.path:
+                layer = module.get_submodule(p.value.path)
+                handles.append(layer.register_forward_hook(partial(silence, p.value)))
+                entered = module.get_submodule(out.path)
+                handles.append(
+                    entered.register_forward_pre_hook(lambda _, args: seen.append(float(args[0].abs().max())))
+                )
+        if handles:
+            with torch.no_grad():
+                backbone.features(probes(backbone)[0])
+    finally:
+        for handle in handles:
+            handle.remove()
+        for m, mode in modes.items():
+            m.training = mode
+    return not any(seen)

@@ -44,7 +44,9 @@ LOAD = _all(
 )
 
 TRAIN = _all(
-    click.option("--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3]"),
+    click.option(
+        "--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3; fit: 1]"
+    ),
     click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3]"),
     click.option("--race", is_flag=True, default=None, help="Stop trainings early that are clearly behind"),
     click.option("--budget", metavar="TIME", help="A race that fits into 10m, 90s, 1.5h"),

@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from headstart.core.errors import unknown
+from headstart.core.errors import ConfigurationError, unknown
 
 T = TypeVar("T")
 
@@ -42,7 +42,14 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
-            entry.load()
+            try:
+                entry.load()
+            except Exception as error:  # whatever a package of someone else's raises
+                whose = entry.dist.name if entry.dist else entry.value
+                raise ConfigurationError(
+                    f"the {self.kind} {entry.name!r} of the package {whose} can't be loaded "
+                    f"({type(error).__name__}: {error}). Mend it, or take it away: pip uninstall {whose}"
+                ) from error
         self._filled = True  # a file that fails to import fails at each look, never once
 
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     if _shown(entry) != entry:
         raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
     if modality == "text":
-        if Path(entry).suffix.lower() in FORMATS and " " not in entry:
+        suffix = Path(entry).suffix.lower()
+        if " " not in entry and (suffix in FORMATS or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
             raise DataError(f"there is no file {entry}.")
         if Path(entry).suffix and _is_file(Path(entry)):
             raise DataError(f"{entry} is a file; give its text itself, or a table of texts ({', '.join(FORMATS)}).")

@@ -195,7 +195,8 @@ class Bench:
     def failed(self, name: str, method: Method, error: Exception) -> Row:
         """Of a method that does not fit, or whose model's own code or GPU gave up: others may still run."""
         if isinstance(error, MethodError):
-            return Row(name, f"not applicable: {error}", self.metric.name, control=method.control)
+            told = str(error).removeprefix(f"{name.partition('@')[0]}: ")
+            return Row(name, f"not applicable: {told}", self.metric.name, control=method.control)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         return Row(name, f"failed: {reason}", self.metric.name, fields_of(method), control=method.control)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.attention import output_projection, projections
+from headstart.backbones.attention import output_projection, projections, values_reach
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder import Site
 from headstart.core.errors import MethodError
@@ -46,23 +46,24 @@ class Ia3(GradientMethod):
         module, ladder = backbone.module, backbone.ladder
         linear = {site.path: site for site in ladder.sites_of("linear")}
         found: dict[str, tuple[Site, dict[str, Any]]] = {}
-        rungs = []
+        told = []
         for attention in ladder.sites_of("attention"):
             parts = projections(module, attention)
             if parts is None:
                 continue
-            rungs.append(attention.rung)
+            told.append(parts)
             # a fused layer holds keys and values side by side: one scale from the first key to the last value
             for path in dict.fromkeys((parts.key.path, parts.value.path)):
                 own = [p for p in (parts.key, parts.value) if p.path == path]
                 bounds = min(p.start for p in own), max(p.stop for p in own)
                 found[path] = linear[path], {"start": bounds[0], "stop": bounds[1]}
-        if not rungs:
+        if not told or not values_reach(backbone, told):
             raise MethodError(
                 "ia3: the keys and values of this backbone's attention can't be told apart (torch's own "
-                "MultiheadAttention fuses them); train lora or pfeiffer instead."
+                "MultiheadAttention fuses them, GPT-NeoX and others interleave them head by head); train lora or "
+                "pfeiffer instead."
             )
-        for rung in dict.fromkeys(rungs):
+        for rung in dict.fromkeys(parts.site.rung for parts in told):
             inner = output_projection(module, ladder, rung, "feedforward")
             if inner is not None:
                 found[inner.path] = inner, {"start": 0, "stop": inner.inputs, "inputs": True}

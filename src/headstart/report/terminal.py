@@ -23,6 +23,8 @@ def table(comparison: Comparison) -> str:
     metric = comparison.task.metric
     head = ["", "method", _metric_head(metric), "vs ref", "p", "trained", "memory", "train", "1 ex.", "size", "lr"]
     body = [_cells(comparison, row) for row in rows]
+    if len(rows) == 1:  # nothing to compare it with
+        head, *body = (cells[:3] + cells[5:] for cells in (head, *body))
     results = [cells for row, cells in zip(rows, body) if fmt.finite(row.value) is not None]
     widths = [max(cell_len(cells[i]) for cells in [head, *results]) for i in range(len(head))]
     widths[1] = max(cell_len(cells[1]) for cells in [head, *body])
@@ -34,7 +36,7 @@ def table(comparison: Comparison) -> str:
     for row, cells in zip(rows, body):
         if fmt.finite(row.value) is None:
             start = _line(cells[:2], widths[:2], gap) + gap
-            lines.append(start + _shorten(clean(row.status), WIDTH - cell_len(start)))
+            lines += _wrap(row.status, start, " " * cell_len(start))
         else:
             lines.append(_line(cells, widths, gap))
     lines += ["", *_explanation(comparison), "", *_wrap(comparison.verdict.sentence)]
@@ -98,6 +100,9 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
 def _explanation(comparison: Comparison) -> list[str]:
     seeds = f"{len(comparison.seeds)} seed{'' if len(comparison.seeds) == 1 else 's'}"
     parts = [f"Test split, mean over {seeds}, [95% interval]."]
+    if len(comparison.rows) == 1:
+        more = "" if len(comparison.seeds) > 1 else " One seed: another training may come out otherwise."
+        return _wrap(f"Test split, {seeds}, [95% interval].{more}")
     if comparison.verdict.reference is not None:
         parts.append(f"ref: {clean(comparison.verdict.reference)}, best on validation; p: paired permutation, Holm.")
     if comparison.verdict.method is not None:
