@@ -1,9 +1,11 @@
 """Few examples a class: the contrastive method and heads on frozen features, against SetFit on the same draws.
 
     python benchmarks/fewshot.py --data trec --each 8 [--draws 10] [--methods A,B] [--iterations 20] [--longest N]
+    python benchmarks/fewshot.py --data trec --each 8 --pairs 3 [--longest N]
 
 The peer's trainings are those of `benchmarks/setfit_peer.py`, run here where they are missing. There is no validation
-split: few-shot users have none, so nothing is tuned. Adds its part to benchmarks/results/fewshot.json.
+split: few-shot users have none, so nothing is tuned. Adds its part to benchmarks/results/fewshot.json. `--pairs` times
+the contrastive method and SetFit at its default number of pairs in alternation, and adds the times to that part.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ import torch
 RESULT = Path(__file__).parent / "results" / "fewshot.json"
 
 
-def ours(data: Any, cache: Any, name: str, places: np.ndarray, seed: int) -> tuple[Any, float, float]:
+def ours(
+    data: Any, cache: Any, name: str, places: np.ndarray, seed: int, test: bool = True
+) -> tuple[Any, float, float]:
     """Test predictions of one training on these examples, and its seconds, of the clock and of the processor.
 
     The cache is there for the test examples' features, which all draws share; the training's own are counted.
@@ -40,16 +44,35 @@ def ours(data: Any, cache: Any, name: str, places: np.ndarray, seed: int) -> tup
     from headstart.methods.method import METHODS
 
     backbone, cut = cache.backbone, data.train.take(places)
-    test = Feed("test", data.test, backbone)
+    held = Feed("test", data.test, backbone)
     start, start_cpu = time.perf_counter(), time.process_time()
     train = Feed(f"{name} {seed}", cut, backbone)
     setting = Setting(
-        backbone, data.task, train, test.none(), Options(), cache.compute, lambda scores, targets: (0.0, 0.0), cache
+        backbone, data.task, train, held.none(), Options(), cache.compute, lambda scores, targets: (0.0, 0.0), cache
     )
     with adapted(setting, METHODS[name](), seed) as done:
         seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-        scores = done.job.predict(test)
+        scores = done.job.predict(held) if test else np.empty((len(held), len(data.task.labels)))
     return Predictions(data.test.ids, data.test.targets, scores), seconds, cpu
+
+
+def timed(data: Any, cache: Any, each: int, pairs: int, longest: int | None) -> dict[str, Any]:
+    """Seconds of trainings in alternation, of the clock and of the processor: ours, and the peer's at its defaults."""
+    from headstart.core.environment import environment
+
+    found: dict[str, Any] = {"iterations": 20, "ours": [], "peer": []}
+    for number in range(pairs):
+        places = setfit_peer.draw(data.train.targets, each, number)
+        _, seconds, cpu = ours(data, cache, "contrastive", places, number, test=False)
+        found["ours"].append({"seconds": seconds, "cpu_seconds": cpu})
+        run = setfit_peer.setfit(peers.minilm(), data, places, number, 20, longest, test=False)
+        found["peer"].append({"seconds": run["seconds"], "cpu_seconds": run["cpu_seconds"]})
+        print(each, found["ours"][-1], found["peer"][-1], flush=True)
+    ratios = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in zip(found["ours"], found["peer"])]
+    return found | {
+        "share_of_the_peers_time": statistics.median(ratios), "threads": torch.get_num_threads(),
+        "environment": environment("cpu", cache.compute.precision).to_json(),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -69,12 +92,22 @@ def main() -> None:
     parser.add_argument("--methods", default="contrastive,probe,centroid,mahalanobis,knn")
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument("--longest", type=int, default=None, help="tokens at which texts are cut, on both sides")
+    parser.add_argument("--pairs", type=int, default=0, help="only time so many trainings of each, in alternation")
     parser.add_argument("--peer-runs", type=Path, default=Path("runs/setfit"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
     data = headstart.read(peers.shared() / "text" / arguments.data)
     backbone = headstart.load(peers.minilm(), **({"max_length": arguments.longest} if arguments.longest else {}))
+    whole = json.loads(RESULT.read_text()) if RESULT.exists() else {"schema": "headstart.fewshot/1", "status": "ok"}
+    cache = Cache(backbone, compute("cpu"))
+    if arguments.pairs:
+        found = timed(data, cache, arguments.each, arguments.pairs, arguments.longest)
+        for part in whole["parts"]:
+            if (part["data"], part["each"]) == (f"shared/data/text/{arguments.data}", arguments.each):
+                part["pairs"] = found
+        write_json(RESULT, whole)
+        return
     accuracy = metric("single_label")
     folder = arguments.peer_runs / f"{arguments.data}-{arguments.each}-{arguments.iterations}"
     facts, theirs = zip(
@@ -85,7 +118,6 @@ def main() -> None:
             for number in range(arguments.draws)
         )
     )
-    cache = Cache(backbone, compute("cpu"))
     rows: dict[str, Any] = {}
     for name in arguments.methods.split(","):
         found = [
@@ -111,7 +143,9 @@ def main() -> None:
         },
         "environment": environment("cpu", compute("cpu").precision).to_json(),
     }  # fmt: skip
-    whole = json.loads(RESULT.read_text()) if RESULT.exists() else {"schema": "headstart.fewshot/1", "status": "ok"}
+    for before in whole.get("parts", []):
+        if (before["data"], before["each"]) == (part["data"], part["each"]) and "pairs" in before:
+            part["pairs"] = before["pairs"]
     parts = [p for p in whole.get("parts", []) if (p["data"], p["each"]) != (part["data"], part["each"])]
     write_json(RESULT, whole | {"parts": [*parts, part]})
 

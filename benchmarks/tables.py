@@ -149,6 +149,11 @@ def few() -> list[str]:
             f"| *SetFit* | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] | "
             f"| {seconds(peer)} |"
         )
+        if pairs := part.get("pairs"):
+            ours, peers = (statistics.median(run["cpu_seconds"] for run in pairs[side]) for side in ("ours", "peer"))
+            lines += ["", f"Timed in alternation, {len(pairs['ours'])} pairs: contrastive {ours:.0f} s of the "
+                      f"processor, SetFit with {pairs['iterations']} pairs a sentence {peers:.0f} s; median share "
+                      f"{pairs['share_of_the_peers_time']:.2f}."]  # fmt: skip
         lines += small("fewshot", part["note"], part["environment"], part["threads"])
     return lines
 
