@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.cutting import probes
 from headstart.backbones.ladder import Ladder, Site
+from headstart.backbones.modes import evaluating
 from headstart.backbones.sites import linear_sizes
 
 
@@ -145,8 +146,6 @@ def values_reach(backbone: Backbone, found: Sequence[Projections]) -> bool:
 
     fused = [p for p in found if p.value.path == p.key.path]
     outputs = [output_projection(module, backbone.ladder, p.site.rung, "attention") for p in fused]
-    modes = {m: m.training for m in module.modules()}
-    module.eval()
     try:
         for p, out in zip(fused, outputs):
             if out is not None and out.path != p.value.path:
@@ -157,11 +156,9 @@ def values_reach(backbone: Backbone, found: Sequence[Projections]) -> bool:
                     entered.register_forward_pre_hook(lambda _, args: seen.append(float(args[0].abs().max())))
                 )
         if handles:
-            with torch.no_grad():
+            with torch.no_grad(), evaluating(module):
                 backbone.features(probes(backbone)[0])
     finally:
         for handle in handles:
             handle.remove()
-        for m, mode in modes.items():
-            m.training = mode
     return not any(seen)

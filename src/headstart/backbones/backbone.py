@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.ladder import Ladder
+from headstart.backbones.modes import evaluating
 from headstart.core.comparison import ModelRecord
 
 if TYPE_CHECKING:
@@ -71,14 +72,8 @@ class Backbone:
         from headstart.backbones.cutting import probes
         from headstart.backbones.levels import pooled_levels
 
-        modes = {m: m.training for m in self.module.modules()}
-        self.module.eval()  # in training mode a look would move the statistics of batch norms
-        try:
-            with torch.no_grad():
-                return tuple(level.shape[1] for level in pooled_levels(self, probes(self)[0]))
-        finally:
-            for m, mode in modes.items():
-                m.training = mode
+        with torch.no_grad(), evaluating(self.module):  # in training mode a look would move statistics of batch norms
+            return tuple(level.shape[1] for level in pooled_levels(self, probes(self)[0]))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.modes import evaluating
 from headstart.backbones.shapes import Sizes, Spec, shown, spec_of
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
@@ -178,10 +179,8 @@ class Cut:
         Runs in eval mode; the state's padded positions are zeroed first, as a cache without padding would have them.
         """
         batches = probes(self.backbone) if batches is None else batches
-        modes = {m: m.training for m in self._module.modules()}
-        self._module.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), evaluating(self._module):
                 recorded = [(batch, *self.record(batch)) for batch in batches]
                 for batch, whole, state in recorded:
                     resumed = self.resume(batch, _without_padding(batch, state))
@@ -195,9 +194,6 @@ class Cut:
                         )
         except Exception as error:
             return f"running from rung {self.rung} fails with {type(error).__name__}: {str(error)[:200]}"
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
         return None
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.modes import evaluating
 from headstart.core.errors import ArtifactError, HeadstartError, ModelError
 
 TOLERANCE = 1e-3
@@ -71,13 +72,9 @@ def _exporter(backbone: Backbone) -> Callable[[Backbone, nn.Linear, list[str], s
 @torch.no_grad()
 def logits_in_memory(backbone: Backbone, head: nn.Linear, batch: Batch) -> Tensor:
     """Logits [B, C] of the model in memory, in eval mode."""
-    modes = {m: m.training for m in backbone.module.modules()}
-    backbone.module.eval()
-    try:
-        return head(backbone.features(batch).to(head.weight.dtype))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(backbone.module):
+        logits: Tensor = head(backbone.features(batch).to(head.weight.dtype))
+    return logits
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:

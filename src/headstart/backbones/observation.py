@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.modes import evaluating
+
 
 @dataclass
 class Observation:
@@ -39,21 +41,17 @@ def observe(root: nn.Module, paths: Iterable[str], run: Callable[[], Tensor]) ->
             seen.first[path] = len(seen.first)
             outputs[path] = next(tensors(output), None)
 
-    modes = {m: m.training for m in root.modules()}
     flags = {p: p.requires_grad for p in root.parameters()}
     hooks = [root.get_submodule(path).register_forward_hook(partial(note, path)) for path in paths]
     try:
-        root.eval()
         for p in flags:
             p.requires_grad_(p.is_floating_point())
-        with torch.enable_grad():
+        with torch.enable_grad(), evaluating(root):
             features = run()
             gradients = torch.autograd.grad(features.float().square().sum(), list(flags), allow_unused=True)
     finally:
         for hook in hooks:
             hook.remove()
-        for m, mode in modes.items():
-            m.training = mode
         for p, flag in flags.items():
             p.requires_grad_(flag)
     seen.touched = {id(p) for p, g in zip(flags, gradients) if g is not None}

@@ -10,6 +10,7 @@ import torch
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.cutting import probes
+from headstart.backbones.modes import evaluating
 from headstart.backbones.observation import tensors
 
 
@@ -44,14 +45,10 @@ def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
         module.get_submodule(path).register_forward_hook(lambda m, args, out, path=path: note(path, out))  # type: ignore[misc]
         for path in paths
     ]
-    modes = {m: m.training for m in module.modules()}
     try:
-        module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(module):
             backbone.features(probes(backbone)[0])
     finally:
         for hook in hooks:
             hook.remove()
-        for m, mode in modes.items():
-            m.training = mode
     return {path: output for path, output in found.items() if path not in again}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut
+from headstart.backbones.modes import evaluating
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, moved
 from headstart.engine.precision import Compute
@@ -150,27 +151,22 @@ class Cache:
             return store
         start = time.perf_counter()
         batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
-        module = self.backbone.module
-        modes = {m: m.training for m in module.modules()}
-        module.eval()
         try:
-            for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
-                batch = moved(micro.batch, self.compute.device)
-                with torch.no_grad(), self.compute.autocast():
-                    state = self._cut(cut).state(batch) if reads == "top" else self.backbone.features(batch, reads)
-                if not place:
-                    mask = batch.get("attention_mask")
-                    width = mask.shape[1] if mask is not None else 0
-                    store = self._stores[key] = self._new(feed, state, width, len(self._stores))
-                if store is None:
-                    return None
-                store.put(micro.positions, state)
+            with evaluating(self.backbone.module):
+                for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
+                    batch = moved(micro.batch, self.compute.device)
+                    with torch.no_grad(), self.compute.autocast():
+                        state = self._cut(cut).state(batch) if reads == "top" else self.backbone.features(batch, reads)
+                    if not place:
+                        mask = batch.get("attention_mask")
+                        width = mask.shape[1] if mask is not None else 0
+                        store = self._stores[key] = self._new(feed, state, width, len(self._stores))
+                    if store is None:
+                        return None
+                    store.put(micro.positions, state)
         except BaseException:
             self._stores.pop(key, None)
             raise
-        finally:
-            for m, mode in modes.items():
-                m.training = mode
         if store is not None:
             store.seconds, store.owner = time.perf_counter() - start, self._owner
         return store

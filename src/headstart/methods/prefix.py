@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from headstart.backbones.attention import Projections, projections
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.cutting import probes
+from headstart.backbones.modes import evaluating
 from headstart.backbones.positions import Positions, positions
 from headstart.core.errors import MethodError, ModelError
 from headstart.methods.method import METHODS, GradientMethod, head_group
@@ -91,14 +92,12 @@ def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
     """None where attention with an empty prefix is reached at every site and changes nothing; else the reason."""
     batch = probes(backbone)[0]
     module = backbone.module
-    modes = {m: m.training for m in module.modules()}
     edits = tuple(
         Edit(f"backbone.{s.site.path}", partial(PrefixedAttention, tokens=0, heads=s.key_value_heads, size=0))
         for s in sites
     )
-    module.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(module):
             plain = backbone.features(batch)
             with Plan((), edits=edits).applied(Model(module, nn.Identity())):
                 placed = [module.get_submodule(s.site.path) for s in sites]
@@ -106,9 +105,6 @@ def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
                 missed = [s.site.path for s, m in zip(sites, placed) if not m.reached]
     except Exception as error:  # the model's own code refuses: scores that are capped, say
         return f"it fails with {type(error).__name__}: {str(error)[:120]}"
-    finally:
-        for m, mode in modes.items():
-            m.training = mode
     if missed:
         return f"{missed[0]} does not use scaled_dot_product_attention"
     if not torch.allclose(found, plain, rtol=1e-3, atol=1e-4):
