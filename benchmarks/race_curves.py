@@ -62,8 +62,8 @@ def main() -> None:
     from headstart.evaluate.bench import Bench
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.race import HEATS
-    from headstart.evaluate.racing import candidates
     from headstart.evaluate.selection import methods_named
+    from headstart.evaluate.tune import candidates
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True, choices=list(TASKS))

@@ -78,6 +78,31 @@ def test_features_are_those_of_the_whole_forward_and_in_order() -> None:
                 torch.testing.assert_close(found[i : i + 1], whole, rtol=1e-5, atol=1e-5)
 
 
+def test_what_is_expected_is_kept_in_one_pass_with_the_same_bits() -> None:
+    """Several cuts and both kinds of features along with the first that is asked for; each as if asked for alone."""
+    wanted = [(4, "all"), (4, "top"), (2, "top"), (3, "top"), (1, "top")]
+    together, apart = (setting_of(tiny("bert")) for _ in range(2))
+    together.cache.expect(wanted)
+    for cut in (1, 2, 3):  # checked once, before anything is counted
+        together.cache.usable(together.train, cut)
+    seen = runs_of(together.backbone, "encoder.layer.0.intermediate")
+    found = {one: together.cache.states(together.train, one[0], 200, one[1]) for one in wanted}
+    assert sum(seen) == 24
+    for (cut, reads), store in found.items():
+        alone = apart.cache.states(apart.train, cut, 200, reads)
+        assert torch.equal(store.values, alone.values), (cut, reads)
+    assert found[2, "top"].seconds == pytest.approx(found[4, "all"].seconds / 2)
+
+
+def test_nothing_above_the_cut_that_is_asked_for_is_kept() -> None:
+    """There the model may be trained already: a probe afterwards gets the base's features."""
+    setting, fresh = setting_of(tiny("bert"), score=rising()), setting_of(tiny("bert"))
+    setting.cache.expect([(4, "top"), (3, "top"), (2, "top")])
+    with adapted(setting, method_of("freeze", rungs=2), 0):
+        assert {key[2] for key in setting.cache._stores} == {2}
+    assert torch.equal(all_features(setting.cache, setting.train, 200), all_features(fresh.cache, fresh.train, 200))
+
+
 def test_too_little_room_is_told_and_changes_nothing() -> None:
     states = []
     for limit in (100, 1 << 30):

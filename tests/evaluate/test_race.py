@@ -20,7 +20,8 @@ from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, leader
-from headstart.evaluate.racing import Runner, candidates, forecast
+from headstart.evaluate.racing import Runner, forecast
+from headstart.evaluate.tune import candidates
 from headstart.methods.freeze import Freeze
 from headstart.methods.method import METHODS
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.modes import evaluating
 from headstart.backbones.shapes import Sizes, Spec, shown, spec_of
 
@@ -46,33 +46,33 @@ class Cut:
         return self.backbone.module
 
     @property
-    def _is_top(self) -> bool:
+    def is_top(self) -> bool:
         return self.rung == len(self.backbone.ladder) or self._entry is None
 
     # ------------------------------------------------------------------------------------------------- recording
     @torch.no_grad()
     def record(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Runs the whole forward; gives the features [B, D] and the state that enters the rung at the cut."""
-        if self._is_top:
+        if self.is_top:
             features = self.backbone.features(batch)
             return features, features
-        with self._capturing() as kept, self._watching(batch):
+        with self.capturing() as kept, self._watching(batch):
             features = self.backbone.features(batch)
         if not kept:
             raise RuntimeError(f"{self._entry} never ran")
         return features, kept[0]
 
     @torch.no_grad()
-    def state(self, batch: Batch) -> Tensor:
-        """The state alone; the forward stops where it is known."""
-        if self._is_top:
-            return self.backbone.features(batch)
-        with self._capturing(stop=True) as kept, contextlib.suppress(_Reached):
+    def state(self, batch: Batch, reads: Reads = "top") -> Tensor:
+        """The state alone; the forward stops where it is known. reads: which features, above all rungs."""
+        if self.is_top:
+            return self.backbone.features(batch, reads)
+        with self.capturing(stop=True) as kept, contextlib.suppress(_Reached):
             self.backbone.features(batch)
         return kept[0]
 
     @contextlib.contextmanager
-    def _capturing(self, stop: bool = False) -> Iterator[list[Tensor]]:
+    def capturing(self, stop: bool = False) -> Iterator[list[Tensor]]:
         kept: list[Tensor] = []
 
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class Cut:
     # -------------------------------------------------------------------------------------------------- resuming
     def resume(self, batch: Batch, state: Tensor) -> Tensor:
         """Features [B, D] from the state of the same examples, padded as `batch` is; gradients flow above the cut."""
-        if self._is_top:
+        if self.is_top:
             return state
         if any(path not in self._specs for path in self._lower):
             self.record(batch)
@@ -195,6 +195,16 @@ class Cut:
         except Exception as error:
             return f"running from rung {self.rung} fails with {type(error).__name__}: {str(error)[:200]}"
         return None
+
+
+@torch.no_grad()
+def states(cuts: Sequence[Cut], batch: Batch, reads: Reads = "top") -> list[Tensor]:
+    """The state of each cut, from one forward that stops at the highest."""
+    highest = max(cuts, key=lambda c: c.rung)
+    with contextlib.ExitStack() as stack:
+        kept = {c: stack.enter_context(c.capturing()) for c in cuts if not c.is_top and c is not highest}
+        top = highest.state(batch, reads)
+    return [kept[c][0] if c in kept else top for c in cuts]
 
 
 def check(backbone: Backbone, rung: int, batches: Sequence[Batch] | None = None) -> str | None:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.backbone import Backbone, Batch, Reads
-from headstart.backbones.cutting import Cut
+from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, moved
@@ -26,6 +27,8 @@ from headstart.engine.precision import Compute
 
 Key = tuple[str, str, int, Reads, str]
 "fingerprint of the backbone, feed, cut, what the head reads, number format; a store is indexed by the example's place"
+Wanted = tuple[int, Reads]
+"a cut, and what is read above all rungs"
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Cache:
         self._cuts: dict[int, Cut] = {}
         self._reasons: dict[int, str | None] = {}
         self._found: dict[Key, float] = {}
+        self._expected: tuple[Wanted, ...] = ()
         self._owner = ""
         self._bytes = 0
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
@@ -92,6 +96,16 @@ class Cache:
         self._found.clear()
         self._owner = owner
         self.notes.clear()  # of this run
+
+    def expect(self, wanted: Iterable[Wanted]) -> None:
+        """What runs to come will ask for: the first pass that reaches so high keeps all of it."""
+        self._expected = tuple(dict.fromkeys(wanted))
+
+    def fill(self, feed: Feed, batch_tokens: int) -> None:
+        """All that is expected of this feed, while the backbone is the bare base."""
+        if self._expected:
+            cut, reads = max(self._expected)
+            self.states(feed, cut, batch_tokens, reads)
 
     def _say(self, note: str) -> None:
         if note not in self.notes:
@@ -141,7 +155,7 @@ class Cache:
         """
         if not self.usable(feed, cut):
             return None
-        key = (self.backbone.fingerprint, feed.name, cut, reads, str(self.compute.dtype))
+        key = self._key(feed, (cut, reads))
         store = self._stores.get(key)
         own = store is not None and self._owner != "" and store.owner == self._owner
         self._found.setdefault(key, 0.0 if store is None or own else store.seconds)
@@ -149,27 +163,52 @@ class Cache:
             if store is None:
                 self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return store
+        # what lies higher may not be the base's any more: the run that asks trains it
+        along = [
+            one for one in self._expected
+            if one[0] <= cut and one != (cut, reads) and self._key(feed, one) not in self._stores
+            and self.usable(feed, one[0])
+        ]  # fmt: skip
         start = time.perf_counter()
-        batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
+        wanted = [(cut, reads), *along]
         try:
-            with evaluating(self.backbone.module):
-                for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
-                    batch = moved(micro.batch, self.compute.device)
-                    with torch.no_grad(), self.compute.autocast():
-                        state = self._cut(cut).state(batch) if reads == "top" else self.backbone.features(batch, reads)
+            self._fill(feed, wanted, batch_tokens)
+        except BaseException:
+            for one in wanted:
+                self._stores.pop(self._key(feed, one), None)
+            raise
+        seconds = time.perf_counter() - start
+        for one in wanted:
+            if kept := self._stores[self._key(feed, one)]:
+                # alone it would have taken its share of the rungs
+                kept.seconds, kept.owner = seconds * (one[0] / cut if along else 1.0), self._owner
+        return self._stores[key]
+
+    def _key(self, feed: Feed, wanted: Wanted) -> Key:
+        return (self.backbone.fingerprint, feed.name, *wanted, str(self.compute.dtype))
+
+    def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> None:
+        """The states of the whole feed at each of these cuts, in one pass."""
+        cuts = [self._cut(cut) for cut, _ in wanted]
+        read: Reads = "all" if any(reads == "all" for _, reads in wanted) else "top"
+        batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
+        with evaluating(self.backbone.module):
+            for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
+                batch = moved(micro.batch, self.compute.device)
+                with torch.no_grad(), self.compute.autocast():
+                    found = states(cuts, batch, read)
+                for one, state in zip(wanted, found):
+                    key = self._key(feed, one)
+                    if one == (len(self.backbone.ladder), "top") and read == "all":
+                        state = state[:, -self.backbone.dimension :]  # the highest of the levels
                     if not place:
                         mask = batch.get("attention_mask")
                         width = mask.shape[1] if mask is not None else 0
-                        store = self._stores[key] = self._new(feed, state, width, len(self._stores))
-                    if store is None:
-                        return None
-                    store.put(micro.positions, state)
-        except BaseException:
-            self._stores.pop(key, None)
-            raise
-        if store is not None:
-            store.seconds, store.owner = time.perf_counter() - start, self._owner
-        return store
+                        self._stores[key] = self._new(feed, state, width, len(self._stores))
+                    if store := self._stores[key]:
+                        store.put(micro.positions, state)
+                if not any(self._stores[self._key(feed, one)] for one in wanted):
+                    return
 
     def _new(self, feed: Feed, state: Tensor, width: int, number: int) -> Store | None:
         """Room for all states of a feed, or None where the limit does not allow it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import Standing
-from headstart.evaluate.tune import Outcome, tune
+from headstart.evaluate.tune import Outcome, candidates, tune
 from headstart.methods.method import Axis, Method
 
 AGREEMENT = 1e-4
@@ -106,6 +107,22 @@ class Bench:
         self._frozen = replace(self.setting, train=plain)
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
+
+    def expect(self, methods: Iterable[Method]) -> None:
+        """Tells the cache what these methods will ask for, so that one pass over the data keeps all of it."""
+        wanted = []
+        for method in methods:
+            with contextlib.suppress(MethodError):  # it will be told when its turn comes
+                for candidate in candidates(self.settled(method), self.axes(method), self.trials):
+                    head = candidate.head(self.backbone, self.data.task.outputs, bias=True)
+                    plan = candidate.attach(self.backbone, head)
+                    if not plan.fresh:
+                        wanted += [
+                            (plan.cut(at), plan.reads) for at in (0.0, *(phase.start for phase in plan.timeline))
+                        ]
+                    if "convex" in (plan.solver, plan.head_start):
+                        wanted.append((len(self.backbone.ladder), plan.reads))
+        self.cache.expect(wanted)
 
     def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))

@@ -85,6 +85,7 @@ def compare(
         workers, progress or Silent(),
     )  # fmt: skip
     bench.keeps_trials = any(method.combines for method in methods.values())
+    bench.expect(methods.values())
     started = environment(str(compute.device), compute.precision)
     contest: Race | None = None
     raced: dict[str, Raced] = {}

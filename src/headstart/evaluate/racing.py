@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headstart.artifacts.artifact import fields_of
@@ -15,8 +15,9 @@ from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, Standing, affordable, best_of_each, compared, heat, leader
+from headstart.evaluate.tune import candidates
 from headstart.evaluate.verdict import bounds
-from headstart.methods.method import Axis, Method
+from headstart.methods.method import Method
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
 "what ends the part of one method in a race, not the race"
@@ -62,6 +63,8 @@ class Race:
         self.failed: dict[str, Row] = {}
         self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
         names = [name for name, method in self.methods.items() if not method.solved]
+        for feed in (self.bench.train, self.bench.validation):
+            self.bench.cache.fill(feed, self.bench.options.batch_tokens)
         costs = self._costs(names)
         running = self._starters(costs)
         self.forecast = forecast(running, costs, len(self.bench.seeds))
@@ -172,16 +175,6 @@ class Race:
             trials=tuple(trials), stopped=stop,
         )  # fmt: skip
         return Raced(None, trials, row)
-
-
-def candidates(settled: Method, axes: Sequence[Axis], trials: int) -> list[Method]:
-    """The method's own values, then a step up along each axis, then a step down; at most `trials`, none twice."""
-    found = [settled]
-    for direction in (0, 1):
-        for axis in axes:
-            value = axis.neighbours(getattr(settled, axis.name))[direction]
-            found.append(replace(settled, **{axis.name: value}))
-    return list(dict.fromkeys(found))[:trials]
 
 
 def forecast(running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int) -> Forecast | None:

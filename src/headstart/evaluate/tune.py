@@ -53,3 +53,13 @@ def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Metho
             fell = [climb(axis, False, finer) for axis in stuck]
             gained = len(stuck) < len(axes) or any(fell)
     return best
+
+
+def candidates(settled: Method, axes: Sequence[Axis], trials: int) -> list[Method]:
+    """The method's own values, then a step up along each axis, then a step down; at most `trials`, none twice."""
+    found = [settled]
+    for direction in (0, 1):
+        for axis in axes:
+            value = axis.neighbours(getattr(settled, axis.name))[direction]
+            found.append(replace(settled, **{axis.name: value}))
+    return list(dict.fromkeys(found))[:trials]
