@@ -26,8 +26,9 @@ KEEP_BYTES = 1 << 30
 ENCODE = 8192
 "texts that are tokenized at once"
 
-IMAGE_TOKENS = 64
-"what a picture counts against `batch_tokens`"
+TOKEN_PIXELS = 196
+"""so many pixels count as a token against `batch_tokens`: 32 pictures of 224 x 224 go through the model at once, more
+leave the processor's caches (`benchmarks/batches.py`)"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ class Feed:
     @property
     def costs(self) -> np.ndarray:
         """[n] what each example counts against `batch_tokens`."""
-        return self.lengths * (IMAGE_TOKENS if self.modality == "image" else 1)
+        if isinstance(self.preparation, ImagePreparation):
+            height, width = self.preparation.size
+            return self.lengths * max(1, height * width // TOKEN_PIXELS)
+        return self.lengths
 
     def none(self) -> Feed:
         """This feed without any example."""

@@ -22,8 +22,8 @@ class Options:
     batch_size: int | None = None
     "examples a step; left out: 32, fewer where there are fewer than 320 examples"
     batch_tokens: int = 8192
-    """most tokens (images: 64 a picture) that go through the model at once; a step is cut into parts to keep to it,
-    which changes nothing but the statistics of batch norms"""
+    """most tokens (images: one for each 196 pixels) that go through the model at once; a step is cut into parts to keep
+    to it, which changes nothing but the statistics of batch norms"""
     patience: int | None = None
     "epochs without improvement on validation after which training stops; left out: a third of the epochs, at least 3"
     clip: float = 1.0
