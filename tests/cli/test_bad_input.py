@@ -262,7 +262,7 @@ def test_an_error_leaves_standard_output_to_json(here: Path, settled: Settled) -
 
 class TestPredict:
     def test_runs_that_are_none(self, tmp_path: Path) -> None:
-        call("predict", tmp_path / "nothing", "a").refused("no trained model")
+        call("predict", tmp_path / "nothing", "a").refused("there is no folder")
         call("predict", tmp_path, "a").refused("no trained model")
 
     @pytest.fixture

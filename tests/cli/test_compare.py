@@ -65,7 +65,9 @@ def test_what_is_printed(run: Call) -> None:
     assert "\x1b" not in run.out + run.err
     assert f"{run.folder}/report.html" in run.out
     assert f"headstart predict {run.folder}" in run.out
-    assert [line.split()[0] for line in run.err.splitlines()] == ["probe", "lora"]
+    lines = run.err.splitlines()
+    assert "rows read" in lines[0], "what the data hold comes first"
+    assert [line.split()[0] for line in lines[-2:]] == ["probe", "lora"]
 
 
 def test_the_model_that_is_kept_predicts_what_was_measured(run: Call) -> None:

@@ -84,7 +84,7 @@ class Cache:
         self._found: dict[Key, float] = {}
         self._expected: tuple[Wanted, ...] = ()
         self._owner = ""
-        self._bytes = 0
+        self._bytes = self._files = 0
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
 
     def close(self) -> None:
@@ -121,11 +121,14 @@ class Cache:
             return False
         if cut == len(self.backbone.ladder):
             return True
-        if cut not in self._reasons:
-            self._reasons[cut] = self._cut(cut).check(_samples(feed, self.compute))
-        if reason := self._reasons[cut]:
+        if reason := self._why_not(feed, cut):
             self._say(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
         return reason is None
+
+    def _why_not(self, feed: Feed, cut: int) -> str | None:
+        if cut not in self._reasons:
+            self._reasons[cut] = self._cut(cut).check(_samples(feed, self.compute))
+        return self._reasons[cut]
 
     def features(
         self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int, reads: Reads = "top"
@@ -166,52 +169,52 @@ class Cache:
         # what lies higher may not be the base's any more: the run that asks trains it
         along = [
             one for one in self._expected
-            if one[0] <= cut and one != (cut, reads) and self._key(feed, one) not in self._stores
-            and self.usable(feed, one[0])
+            if 0 < one[0] <= cut and one != (cut, reads) and self._key(feed, one) not in self._stores
+            and (one[0] == len(self.backbone.ladder) or self._why_not(feed, one[0]) is None)
         ]  # fmt: skip
         start = time.perf_counter()
-        wanted = [(cut, reads), *along]
-        try:
-            self._fill(feed, wanted, batch_tokens)
-        except BaseException:
-            for one in wanted:
-                self._stores.pop(self._key(feed, one), None)
-            raise
+        found = self._fill(feed, [(cut, reads), *along], batch_tokens)
         seconds = time.perf_counter() - start
-        for one in wanted:
-            if kept := self._stores[self._key(feed, one)]:
-                # alone it would have taken its share of the rungs
-                kept.seconds, kept.owner = seconds * (one[0] / cut if along else 1.0), self._owner
-        return self._stores[key]
+        for (rung, what), kept in found.items():
+            # alone it would have taken its share of the rungs
+            kept.seconds, kept.owner = seconds * (rung / cut if along else 1.0), self._owner
+            self._stores[self._key(feed, (rung, what))] = kept
+        return self._stores.setdefault(key, None)
 
     def _key(self, feed: Feed, wanted: Wanted) -> Key:
         return (self.backbone.fingerprint, feed.name, *wanted, str(self.compute.dtype))
 
-    def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> None:
-        """The states of the whole feed at each of these cuts, in one pass."""
-        cuts = [self._cut(cut) for cut, _ in wanted]
+    def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> dict[Wanted, Store]:
+        """The states of the whole feed at each of these cuts, in one pass: those that there is room for.
+
+        Room for the first is looked for first, and only of it is told where there is none.
+        """
         read: Reads = "all" if any(reads == "all" for _, reads in wanted) else "top"
-        batches = sorted_batches(feed.costs, batch_tokens, max_count=256)
+        found: dict[Wanted, Store] = {}
         with evaluating(self.backbone.module):
-            for place, (micro,) in enumerate(feed.micros([b] for b in batches)):
+            for place, (micro,) in enumerate(
+                feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
+            ):
                 batch = moved(micro.batch, self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
-                    found = states(cuts, batch, read)
-                for one, state in zip(wanted, found):
-                    key = self._key(feed, one)
+                    now = states([self._cut(cut) for cut, _ in wanted], batch, read)
+                for one, state in zip(wanted, now):
                     if one == (len(self.backbone.ladder), "top") and read == "all":
                         state = state[:, -self.backbone.dimension :]  # the highest of the levels
                     if not place:
                         mask = batch.get("attention_mask")
-                        width = mask.shape[1] if mask is not None else 0
-                        self._stores[key] = self._new(feed, state, width, len(self._stores))
-                    if store := self._stores[key]:
-                        store.put(micro.positions, state)
-                if not any(self._stores[self._key(feed, one)] for one in wanted):
-                    return
+                        store = self._new(feed, state, mask.shape[1] if mask is not None else 0, one == wanted[0])
+                        if store is not None:
+                            found[one] = store
+                    if one in found:
+                        found[one].put(micro.positions, state)
+                if not found:
+                    break
+                wanted = list(found)
+        return found
 
-    def _new(self, feed: Feed, state: Tensor, width: int, number: int) -> Store | None:
-        """Room for all states of a feed, or None where the limit does not allow it."""
+    def _new(self, feed: Feed, state: Tensor, width: int, tell: bool) -> Store | None:
+        """Room for all states of a feed, or None where the limit or the disk does not allow it."""
         ragged = state.dim() > 2 and width > 0 and state.shape[1] == width
         shape = tuple(state.shape[2:] if ragged else state.shape[1:])
         rows = feed.lengths if ragged else np.ones(len(feed), dtype=np.int64)
@@ -221,11 +224,14 @@ class Cache:
         dtype = torch.float32 if state.dim() == 2 else self.compute.dtype
         total = int(offsets[-1]) * size
         if self._bytes + total * dtype.itemsize > self.limit_bytes:
-            self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
+            if tell:
+                self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return None
-        file = self._path / f"{number}.states"
+        file = self._path / f"{self._files}.states"
+        self._files += 1
         if not _reserved(file, total * dtype.itemsize):
-            self._say(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
+            if tell:
+                self._say(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
             return None
         self._bytes += total * dtype.itemsize
         values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)
