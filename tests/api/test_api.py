@@ -145,6 +145,9 @@ def test_predict(result: Any) -> None:
     assert headstart.predict(folder, []) == []
     with pytest.raises(DataError, match="reads texts"):
         headstart.predict(folder, [7])
+    with pytest.raises(ConfigurationError, match="the run's folder"):
+        headstart.predict(result[0], ["a good film"])
+    assert {"compare", "predict", "Adapters"} <= set(dir(headstart))
 
 
 def test_a_module_of_ones_own(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -165,6 +166,11 @@ def test_drawing() -> None:
     text = str(backbone) + "\n" + draw(backbone, SimpleNamespace(groups=(group,)))
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "trains x0.5" in text
+    far = str(dataclasses.replace(backbone, source="/a/long/path" * 20)).splitlines()[0]
+    assert len(far) == 100
+    assert far.endswith(f"(encoder, {backbone.parameters:,} parameters, 32 features)"), (
+        "the path is cut, not the numbers"
+    )
     assert text.index("cut:") > text.index("trains x0.5")
 
 

@@ -29,6 +29,11 @@ class Prediction:
     probabilities: dict[str, float]
     "a class each; for regression the one entry `value`"
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {value:.4g}" for name, value in list(self.probabilities.items())[:6])
+        more = f", … {len(self.probabilities) - 6} more" if len(self.probabilities) > 6 else ""
+        return f"Prediction({self.label!r}, {{{told}{more}}})"
+
 
 class Predictor:
     """Loads the base once and keeps the artifact's changes on it until it is closed.

@@ -21,7 +21,10 @@ def draw(backbone: Backbone, plan: Any = None) -> str:
     total = sum(sizes.values())
     trained = _trained(plan, backbone)
     cut = min((group.rung for group in plan.groups), default=None) if plan is not None else None
-    lines = [f"{backbone.source} ({backbone.kind}, {total:,} parameters, {backbone.dimension} features)"]
+    told = f" ({backbone.kind}, {total:,} parameters, {backbone.dimension} features)"
+    room = WIDTH - len(told)
+    source = backbone.source if len(backbone.source) <= room else f"…{backbone.source[1 - room :]}"
+    lines = [source + told]
     lines += [f"  head{' ' * 38}" + ("trains" if plan is not None else "")]
     rows: list[str] = []
     for index, rung in enumerate(ladder.rungs):
