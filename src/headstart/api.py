@@ -97,6 +97,7 @@ def compare(
         return _finished(folder, opened)
     workers = options.get("workers", 0)
     examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
+    methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = _backbone(model, examples, _only(options, LOAD))
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
     inputs = {

@@ -131,6 +131,14 @@ def test_fit_is_one_method(bert: Path, here: Path) -> None:
     assert found.seeds == (0,)
 
 
+def test_a_prompt_begins_as_the_names_of_the_classes(here: Path, bert: Any) -> None:
+    found = headstart.fit(
+        "reviews.csv", bert, method="prompt", settings={"start": "classes", "tokens": 2}, epochs=1, trials=1, out="run"
+    )
+    assert found.rows[0].configuration["text"] == "no yes"
+    assert headstart.predict("run", ["a good film"])[0].label in ("no", "yes")
+
+
 def test_predict(result: Any) -> None:
     _, folder = result
     one = headstart.predict(folder, "a good film")

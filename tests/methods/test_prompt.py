@@ -84,7 +84,12 @@ def test_starts() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"tokens": 0}, "at least 1"), ({"start": "text"}, "needs the text"), ({"start": "text", "text": "  "}, "needs")],
+    [
+        ({"tokens": 0}, "at least 1"),
+        ({"start": "text"}, "needs the text"),
+        ({"start": "text", "text": "  "}, "needs"),
+        ({"start": "classes"}, "classes with names"),
+    ],
 )
 def test_mistakes(settings: dict[str, object], says: str) -> None:
     with pytest.raises(MethodError, match=says):

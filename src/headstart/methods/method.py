@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +57,10 @@ class Method:
     def head_reads(self) -> Reads:
         """What the head gets; its size follows from this."""
         return "top"
+
+    def for_classes(self, labels: Sequence[str]) -> Method:
+        """This method for a task with these classes; none for regression."""
+        return self
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
         """A new head on what it reads of the backbone: linear, unless the method brings its own."""

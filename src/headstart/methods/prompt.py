@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -31,16 +32,21 @@ class Prompt(GradientMethod):
 
     tokens: int = 16
     "number p of virtual tokens"
-    start: Literal["vocabulary", "text", "random"] = "vocabulary"
-    "the first virtual tokens: frequent words of the vocabulary drawn at random, those of `text`, or noise"
+    start: Literal["vocabulary", "text", "classes", "random"] = "vocabulary"
+    "the first virtual tokens: frequent words of the vocabulary drawn at random, `text`, names of classes, or noise"
     text: str = ""
-    "what the virtual tokens begin as, such as an instruction or the names of the classes; for start=text"
+    "what the virtual tokens begin as, such as an instruction; for start=text"
+
+    def for_classes(self, labels: Sequence[str]) -> Prompt:
+        return replace(self, text=" ".join(labels)) if self.start == "classes" else self
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.tokens < 1:
             raise MethodError(f"prompt: tokens is {self.tokens}, but has to be at least 1.")
         if self.start == "text" and not self.text.strip():
             raise MethodError("prompt: start=text needs the text: --set prompt.text='…'.")
+        if self.start == "classes" and not self.text.strip():
+            raise MethodError("prompt: start=classes needs classes with names, and there are none here.")
         module: Any = backbone.module
         takes = inspect.signature(module.forward).parameters
         if backbone.modality != "text" or "inputs_embeds" not in takes or not hasattr(module, "get_input_embeddings"):
@@ -48,7 +54,7 @@ class Prompt(GradientMethod):
                 "prompt: this backbone does not take embeddings in place of its input, as the text models of "
                 "transformers do; train vpt on images, lora on the others."
             )
-        ids = self._ids(backbone) if self.start == "text" else None
+        ids = self._ids(backbone) if self.start in ("text", "classes") else None
         edits = (Edit("backbone", partial(VirtualTokens, self.tokens, self.start, ids), "prompt"),)
         group = Group("prompt", ("backbone.prompt.embeddings",), rung=0)
         return self.plan(backbone, (group, head_group(backbone, head)), edits=edits)
