@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow check clean chromium bench
+.PHONY: demo test test-slow check clean chromium bench bench-quick
 demo: $(VENV)/installed
 	$(BIN)/headstart compare
 
@@ -20,8 +20,20 @@ check: $(VENV)/installed
 	MYPYPATH=src $(BIN)/mypy -p headstart
 
 bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/images.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/vision.py
+	$(BIN)/python benchmarks/fewshot.py --pairs 3
+	$(BIN)/python benchmarks/mixed.py
+	$(BIN)/python benchmarks/rows.py
+	$(BIN)/python benchmarks/tables.py
+
+# The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.
+bench-quick: $(VENV)/installed
+	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/engine.py --examples 200 --epochs 1 --repeats 1
+	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/vision.py --model resnet18 --images 32 --repeats 1
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Headstart needs Python 3.11 or newer: make PYTHON=python3.11 …")'

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import peers
 
-RESULT = Path(__file__).parent / "results" / "engine.json"
+RESULT = peers.RESULTS / "engine.json"
 WORKS = {"probe": 1, "full": 3, "lora": 3, "freeze": 10}
 "and its epochs"
 SIDES = {"probe": ("ours", "floor"), **dict.fromkeys(("full", "lora", "freeze"), ("ours", "defaults", "tuned"))}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+RESULTS = Path(os.environ.get("HEADSTART_RESULTS", Path(__file__).parent / "results"))
+"where the scripts put what they measured"
 
 
 def trainer(model: str, data: Any, seed: int, epochs: int = 3, batch: int = 32, rate: float = 5e-5) -> dict[str, Any]:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import peers
 
-RESULT = Path(__file__).parent / "results" / "vision.json"
+RESULT = peers.RESULTS / "vision.json"
 WORKS = ("features", "unfreeze")
 SIDES = ("ours", "plain", "tuned")
 EPOCHS, STAGES = 3, 3
