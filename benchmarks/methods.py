@@ -208,6 +208,30 @@ def main() -> None:
     page(record)
 
 
+def tasks_told() -> list[str]:
+    """What was trained for the qualities, a line a task."""
+    lines = []
+    for task, files in TASKS.items():
+        path = HERE / "results" / f"{files[0]}.json"
+        if not path.exists():
+            continue
+        comparison = json.loads(path.read_text())["comparison"]
+        told, sizes = comparison["configuration"], {s["name"]: s["size"] for s in comparison["data"]["splits"]}
+        trials = max(len(row["trials"]) for row in comparison["rows"])
+        words = (("each", "labels a class"), ("epochs", "epochs"))
+        parts = [
+            f"{sizes['train']} to train, {sizes['validation']} to choose by, {sizes['test']} to test",
+            f"{len(comparison['seeds'])} seeds, {trials} trials a method",
+            *(f"{told[key]} {word}" for key, word in words if told.get(key)),
+        ]
+        if told.get("max_length"):
+            parts.append(f"texts cut at {told['max_length']} tokens")
+        lines.append(
+            f"- {task}: {comparison['data']['source']} with {comparison['model']['source']}; {'; '.join(parts)}"
+        )
+    return lines
+
+
 def page(record: Any) -> None:
     """docs/methods.md."""
     from headstart.core.files import write_text
@@ -226,6 +250,8 @@ def page(record: Any) -> None:
         "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",
         f"({base}). Quality: test accuracy, mean over the seeds of",
         "the comparison, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was not tried.",
+        "",
+        *tasks_told(),
         "",
         markdown(record, summaries),
         "",
