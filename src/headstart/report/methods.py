@@ -37,9 +37,10 @@ def table(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
     legend = ", ".join(f"{letter} {kind}" for kind, letter in letters.items())
     return "\n".join([
         *lines, "",
-        f"{found.model}: trained share, peak memory, one step of 32 examples (or the whole solution of a head),",
-        "artifact, one example as trained and merged; test accuracy in %; – was not measured.",
-        f"Works on: {legend}; a small letter could not, ? was not tried.",
+        f"{found.model}: trained share, peak memory, one step of 32 examples",
+        "(or the whole solution of a head), artifact, one example as trained and merged; test accuracy in %;",
+        f"– was not measured. Works on: {legend};",
+        "a small letter could not, ? was not tried.",
         "Settings of one: headstart methods NAME",
     ])  # fmt: skip
 
