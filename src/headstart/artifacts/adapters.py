@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headstart.artifacts.artifact import Artifact, fill, kept_tensors, read_tensors, size_head
+from headstart.artifacts.artifact import Artifact, read_tensors, restored
 from headstart.artifacts.combine import Kind, combined
 from headstart.artifacts.entry import Entry
 from headstart.artifacts.merge import merge
@@ -119,19 +119,8 @@ class Adapters:
         return self.using(None)
 
     # ----------------------------------------------------------------------------------------------------- in use
-    @contextlib.contextmanager
-    def _applied(self, entry: Entry) -> Iterator[tuple[Model, Plan]]:
-        backbone = self.backbone
-        with contextlib.ExitStack() as stack:
-            with torch.random.fork_rng(devices=[]):  # what is drawn here is filled over: the caller's numbers stay
-                head = entry.method.head(backbone, entry.task.outputs, bias=entry.head_bias)
-                size_head(head, entry.weights)
-                model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
-                plan = entry.method.attach(backbone, head)
-                stack.enter_context(plan.applied(model, lambda module: None))
-            fill(model, entry.weights, {*entry.tensors, *kept_tensors(model, plan, backbone)})
-            model.eval()
-            yield model, plan
+    def _applied(self, entry: Entry) -> contextlib.AbstractContextManager[tuple[Model, Plan]]:
+        return restored(self.backbone, entry.method, entry.task, entry.head_bias, entry.weights, entry.tensors)
 
     def use(self, name: str | None) -> None:
         """Puts the adapter on the backbone until another is used; None takes it off, and the base is as it was."""

@@ -155,16 +155,33 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
         )
     artifact.check_inputs(backbone)
     method, weights = artifact.trained_with(), read_tensors(folder)
+    with restored(backbone, method, artifact.task, artifact.head_bias, weights, artifact.tensors) as (model, plan):
+        yield artifact, model, plan
+
+
+@contextlib.contextmanager
+def restored(
+    backbone: Backbone,
+    method: Method,
+    task: Task,
+    head_bias: bool,
+    weights: dict[str, Tensor],
+    tensors: tuple[str, ...],
+) -> Iterator[tuple[Model, Plan]]:
+    """The method on the bare base with these weights, for as long as the context lasts.
+
+    tensors: the names that there have to be. Raises `ArtifactError` where one is missing, unexpected or does not fit.
+    """
     with contextlib.ExitStack() as stack:
         with torch.random.fork_rng(devices=[]):  # what is drawn here is filled over: the caller's numbers stay
-            head = method.head(backbone, artifact.task.outputs, bias=artifact.head_bias)
+            head = method.head(backbone, task.outputs, bias=head_bias)
             size_head(head, weights)
             model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
             plan = method.attach(backbone, head)
             stack.enter_context(plan.applied(model, lambda module: None))
-        fill(model, weights, {*artifact.tensors, *kept_tensors(model, plan, backbone)})
+        fill(model, weights, {*tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
-        yield artifact, model, plan
+        yield model, plan
 
 
 def size_head(head: nn.Module, weights: dict[str, Tensor]) -> None:
