@@ -72,7 +72,7 @@ def main() -> None:
     result["configuration"] = {"augment": arguments.augment, "each": arguments.each, "epochs": arguments.epochs}
     name = f"{arguments.name}-{arguments.data}.json"
     write_json(
-        Path(__file__).parent / "results" / name,
+        peers.RESULTS / name,
         {"schema": "headstart.benchmark/1", "status": "ok", "note": arguments.note, "comparison": result, "peer": {}},
     )
 

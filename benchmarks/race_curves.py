@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import peers
 
-RESULT = Path(__file__).parent / "results" / "race-curves.json"
+RESULT = peers.RESULTS / "race-curves.json"
 COMMON = "full,freeze,unfreeze,discriminative,ulmfit,lpft,lora,scratch,l2sp,norms,bitfit"
 TASKS = {
     "trec": ("text/trec", f"{COMMON},houlsby,pfeiffer,ia3,prefix,prompt", 1000, 3),
@@ -68,13 +68,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True, choices=list(TASKS))
     parser.add_argument("--out", type=Path, default=Path("runs/race"), help="taken up where it stopped")
+    parser.add_argument("--device", default=None)
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
     _, names, _, epochs = TASKS[arguments.task]
     data = drawn(arguments.task)
     backbone = headstart.load(peers.minilm()) if data.task.modality == "text" else headstart.load()
-    computing, folder = compute("cpu"), arguments.out / arguments.task
+    computing, folder = compute(arguments.device), arguments.out / arguments.task
     bench = Bench(
         data, backbone, Options(epochs=epochs), computing, folder, metric("single_label"), (0,), 3, progress=Lines()
     )
@@ -99,7 +100,7 @@ def main() -> None:
     part = {
         "task": arguments.task, "classes": len(data.task.labels), "train": len(data.train), "note": arguments.note,
         "truth": base64.b64encode(data.validation.targets.astype(np.uint8).tobytes()).decode(), "runs": lines,
-        "environment": environment("cpu", computing.precision).to_json(),
+        "environment": environment(str(computing.device), computing.precision).to_json(),
     }  # fmt: skip
     whole = {"schema": "headstart.race-curves/1", "status": "ok", "shares": [*HEATS, 1.0], "tasks": []}
     if RESULT.exists():

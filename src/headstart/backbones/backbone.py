@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+import xxhash
 from torch import Tensor, nn
 
 from headstart.backbones.ladder import Ladder
@@ -78,7 +79,14 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights as they were when first asked for."""
+        self._checksum = checksum(self.module)
         return fingerprint(self.module)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the weights are still those that the fingerprint was taken of."""
+        assert self.fingerprint
+        return checksum(self.module) == self._checksum
 
     @property
     def parameters(self) -> int:
@@ -112,9 +120,18 @@ class Backbone:
 
 def fingerprint(module: nn.Module) -> str:
     """BLAKE2b over the names, types, shapes and bytes of all parameters and buffers; equal if and only if these are."""
-    digest = hashlib.blake2b(digest_size=16)
+    return _digest(module, hashlib.blake2b(digest_size=16))
+
+
+def checksum(module: nn.Module) -> str:
+    """The same by XXH3, which no artifact keeps: ten times as fast, to see that training left the base as it was."""
+    return _digest(module, xxhash.xxh3_128())
+
+
+def _digest(module: nn.Module, digest: Any) -> str:
     for name, value in module.state_dict().items():
         digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)
         digest.update(memoryview(flat.view(torch.uint8).numpy()))
-    return digest.hexdigest()
+    found: str = digest.hexdigest()
+    return found

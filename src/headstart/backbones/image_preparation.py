@@ -85,6 +85,11 @@ class ImagePreparation:
         values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))  # [C, H, W]
 
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Bytes [B, C, H, W] as float32 with the model's mean and deviation, on whatever device they lie."""
+        mean, std = (torch.tensor(v, device=pixels.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        return (pixels.float() / 255 - mean) / std
+
     def prepare(self, image: Image) -> Tensor:
         """What evaluation sees: `to_tensor(resize_and_crop(image))`, [C, H, W]."""
         return self.to_tensor(self.resize_and_crop(image))

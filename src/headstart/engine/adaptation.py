@@ -18,7 +18,7 @@ from headstart.engine import convex
 from headstart.engine.cache import Cache
 from headstart.engine.contrastive import contrastive_loss
 from headstart.engine.dropout import FastDropout
-from headstart.engine.feed import Feed, Micro, moved
+from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
 from headstart.engine.penalties import feature_penalty, weight_penalty
@@ -154,7 +154,7 @@ class Adaptation:
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         if self.plan.loss == "contrastive":
             return contrastive_loss(self._paired(micro, fraction), micro.targets.to(self.compute.device))
-        batch, targets = moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
+        batch, targets = self.train.moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
@@ -180,7 +180,9 @@ class Adaptation:
 
         def of(piece: Micro) -> Tensor:
             with FastDropout():
-                return self._features(self.train, piece.positions, moved(piece.batch, self.compute.device), fraction)
+                return self._features(
+                    self.train, piece.positions, self.train.moved(piece.batch, self.compute.device), fraction
+                )
 
         parts = micro.cut(max(pieces, PIECES) if "attention_mask" in micro.batch else pieces)
         return torch.cat([of(part) if keep else checkpoint(of, part, use_reentrant=False) for part in parts])
@@ -218,7 +220,7 @@ class Adaptation:
         self.module.eval()
         batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
         for (micro,) in feed.micros([b] for b in batches):
-            batch = moved(micro.batch, self.compute.device)
+            batch = feed.moved(micro.batch, self.compute.device)
             with torch.no_grad():
                 yield micro.positions, self._features(feed, micro.positions, batch, fraction)
 

@@ -1,6 +1,7 @@
 """The frozen-prefix cache: activations below the cut never change, so they are computed once and kept.
 
-States lie ragged, without padding, in memory-mapped files of a temporary folder that goes with the cache.
+States lie ragged, without padding, in memory-mapped files of a temporary folder that goes with the cache, or on the
+GPU where there is one with room.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
 from headstart.data.batching import sorted_batches
-from headstart.engine.feed import Feed, moved
+from headstart.engine.feed import Feed
 from headstart.engine.precision import Compute
 
 Key = tuple[str, str, int, Reads, str]
 "fingerprint of the backbone, feed, cut, what the head reads, number format; a store is indexed by the example's place"
 Wanted = tuple[int, Reads]
 "a cut, and what is read above all rungs"
+
+SHARE = 4
+"states lie in a GPU's own memory where they take at most one of so many parts of what is free there"
 
 
 @dataclass
@@ -44,22 +48,28 @@ class Store:
     owner: str = ""
     "the training that spent them"
 
+    def _rows(self, positions: np.ndarray, width: int) -> tuple[Tensor, Tensor]:
+        """[B, width] where each row of these examples lies, and whether there is one: the rest is padding."""
+        first, end = self.offsets[positions, None], self.offsets[positions + 1, None]
+        rows = first + np.arange(width)
+        real = torch.from_numpy(rows < end)
+        return torch.from_numpy(np.minimum(rows, end - 1)).to(self.values.device), real.to(self.values.device)
+
     def get(self, positions: np.ndarray, width: int) -> Tensor:
         """The states of these examples, padded with zeros to `width` rows."""
         if not self.ragged:
             return self.values[torch.from_numpy(positions)].reshape(len(positions), *self.shape)
-        out = self.values.new_zeros(len(positions), width, *self.shape)  # [B, T, …]
-        for row, p in enumerate(positions):
-            rows = self.values[self.offsets[p] : self.offsets[p + 1]]
-            out[row, : len(rows)] = rows.reshape(-1, *self.shape)
-        return out
+        rows, real = self._rows(positions, width)
+        found = self.values[rows].masked_fill_(~real[..., None], 0.0)
+        return found.reshape(len(positions), width, *self.shape)  # [B, T, …]
 
     def put(self, positions: np.ndarray, state: Tensor) -> None:
-        state = state.detach().to("cpu", self.values.dtype)
-        for row, p in enumerate(positions):
-            rows = self.offsets[p + 1] - self.offsets[p]
-            piece = state[row, :rows] if self.ragged else state[row]
-            self.values[self.offsets[p] : self.offsets[p + 1]] = piece.reshape(rows, -1)
+        state = state.detach().to(self.values.device, self.values.dtype)
+        if not self.ragged:
+            self.values[torch.from_numpy(positions)] = state.reshape(len(positions), -1)
+            return
+        rows, real = self._rows(positions, state.shape[1])
+        self.values[rows[real]] = state[real].reshape(-1, self.values.shape[1])
 
 
 @dataclass(eq=False)
@@ -195,7 +205,7 @@ class Cache:
             for place, (micro,) in enumerate(
                 feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
             ):
-                batch = moved(micro.batch, self.compute.device)
+                batch = feed.moved(micro.batch, self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
                     now = states([self._cut(cut) for cut, _ in wanted], batch, read)
                 for one, state in zip(wanted, now):
@@ -227,6 +237,10 @@ class Cache:
             if tell:
                 self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return None
+        device = self.compute.device
+        if device.type == "cuda" and total * dtype.itemsize < torch.cuda.mem_get_info(device)[0] // SHARE:
+            self._bytes += total * dtype.itemsize
+            return Store(torch.empty(total // size, size, dtype=dtype, device=device), offsets, shape, ragged)
         file = self._path / f"{self._files}.states"
         self._files += 1
         if not _reserved(file, total * dtype.itemsize):
@@ -248,7 +262,7 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
     out = torch.empty(len(feed), cache.backbone.width(reads), device=device)
     with torch.no_grad(), cache.compute.autocast():
         for (micro,) in feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256)):
-            batch = moved(micro.batch, device)
+            batch = feed.moved(micro.batch, device)
             out[torch.from_numpy(micro.positions)] = cache.backbone.features(batch, reads).float()
     return out
 
@@ -271,4 +285,4 @@ def _samples(feed: Feed, compute: Compute) -> list[Batch]:
     """Two batches that differ in size and, for texts, in length."""
     order = np.argsort(feed.lengths, kind="stable")
     picks = [order[:: max(1, len(order) // 3)][:3], order[-2:]]
-    return [moved(feed.batch(np.sort(p)), compute.device) for p in picks]
+    return [{n: v.to(compute.device) for n, v in feed.batch(np.sort(p)).items()} for p in picks]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +34,10 @@ leave the processor's caches (`benchmarks/batches.py`)"""
 
 @dataclass(frozen=True)
 class Micro:
-    """A batch as it goes through the model at once. positions: places in the feed; step: examples of its whole step."""
+    """A batch that goes through the model at once, when its feed has `moved` it.
+
+    positions: places in the feed; step: examples of its whole step.
+    """
 
     positions: np.ndarray
     batch: Batch
@@ -110,13 +114,23 @@ class Feed:
 
     def batch(self, positions: np.ndarray, view: int | None = None) -> Batch:
         """The examples at these positions; `view` numbers the augmented view, None is the plain one."""
+        return self.moved(self._raw(positions, view), torch.device("cpu"))
+
+    def moved(self, batch: Batch, device: torch.device) -> Batch:
+        """A micro-batch's inputs on the device, where pixels become what the model takes: bytes travel faster."""
+        if device.type == "cuda":
+            batch = {name: value.pin_memory() for name, value in batch.items()}
+        batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        if isinstance(self.preparation, ImagePreparation):
+            batch["pixel_values"] = self.preparation.normalised(batch["pixel_values"])
+        return batch
+
+    def _raw(self, positions: np.ndarray, view: int | None) -> Batch:
+        """As it lies in memory: pixels are bytes."""
         view = view if self.fresh else None
         preparation = self.preparation
         if isinstance(preparation, ImagePreparation):
-            pixels = torch.stack([self._image(int(p), view) for p in positions])  # [B, C, H, W] uint8
-            mean = torch.tensor(preparation.mean).view(1, -1, 1, 1)
-            std = torch.tensor(preparation.std).view(1, -1, 1, 1)
-            return {"pixel_values": (pixels.float() / 255 - mean) / std}
+            return {"pixel_values": torch.stack(self._images(positions.tolist(), view))}
         assert isinstance(preparation, TextPreparation)
         if view is None:
             return preparation.collate([self._encoded[p] for p in positions])
@@ -124,18 +138,26 @@ class Feed:
         changed: Any = [self.augment.text(t, view, int(i)) for t, i in zip(self.examples.inputs(positions), ids)]
         return preparation.collate(preparation.encode(changed))
 
-    def _image(self, position: int, view: int | None) -> Tensor:
-        """The image at the model's size, uint8 [C, H, W], decoded once where there is room to keep it."""
-        pixels = self._kept.get(position)
-        if pixels is None:
-            assert isinstance(self.preparation, ImagePreparation)
-            encoded: Any = self.examples.inputs([position])[0]
-            image = self.preparation.resize_and_crop(decode(encoded))
-            pixels = torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
-            if self._kept_bytes + pixels.numel() <= KEEP_BYTES:
-                self._kept[position] = pixels
-                self._kept_bytes += pixels.numel()
-        return pixels if view is None else self.augment.image(pixels, view, int(self.examples.ids[position]))
+    def _images(self, positions: list[int], view: int | None) -> list[Tensor]:
+        """The images at the model's size, uint8 [C, H, W] each, decoded once where there is room to keep them."""
+        new = [p for p in positions if p not in self._kept]
+        pictures = {p: self._kept[p] for p in positions if p in self._kept}
+        if new:
+            with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # Pillow works without the interpreter's lock
+                pictures |= zip(new, threads.map(self._decoded, new))
+        for p in new:
+            if self._kept_bytes + pictures[p].numel() <= KEEP_BYTES:
+                self._kept[p] = pictures[p]
+                self._kept_bytes += pictures[p].numel()
+        if view is None:
+            return [pictures[p] for p in positions]
+        return [self.augment.image(pictures[p], view, int(self.examples.ids[p])) for p in positions]
+
+    def _decoded(self, position: int) -> Tensor:
+        assert isinstance(self.preparation, ImagePreparation)
+        encoded: Any = self.examples.inputs([position])[0]
+        image = self.preparation.resize_and_crop(decode(encoded))
+        return torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
 
     def micros(self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None) -> Iterator[list[Micro]]:
         """Loads the micro-batches of each step, ahead of their use where there are worker processes."""
@@ -148,7 +170,7 @@ class Feed:
             )
             batches = iter(loader)
         else:
-            batches = (self.batch(positions, view) for positions in flat)
+            batches = (self._raw(positions, view) for positions in flat)
         for step in steps:
             size = sum(len(positions) for positions in step)
             yield [Micro(p, next(batches), self.targets[p], size) for p in step]
@@ -164,8 +186,4 @@ class _Batches(Dataset[Batch]):
         return len(self.positions)
 
     def __getitem__(self, index: int) -> Batch:
-        return self.feed.batch(self.positions[index], self.view)
-
-
-def moved(batch: Batch, device: torch.device) -> Batch:
-    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        return self.feed._raw(self.positions[index], self.view)

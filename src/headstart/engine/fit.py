@@ -59,6 +59,10 @@ class Trace:
     "whether the budget's steps ended it before its time: the model has its latest weights, not its best"
 
 
+UNSEEN = 20
+"steps whose losses may be on a GPU unread: to read one is to wait for it, and nothing is prepared meanwhile"
+
+
 class Diverged(Exception):
     """A loss or gradient that is not finite."""
 
@@ -89,6 +93,26 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
+    patient = job.compute.device.type == "cuda" and budget.stop_factor is None
+    unseen: list[tuple[Tensor, Tensor, float]] = []
+    "loss, norm of the gradient and rate of the last steps"
+
+    def look() -> None:
+        """Reads the losses of the last steps; raises `Diverged` at the first that is not finite."""
+        nonlocal step
+        if not unseen:
+            return
+        found = torch.stack([torch.stack([loss, norm]) for loss, norm, _ in unseen]).tolist()
+        first = step - len(unseen)
+        for at, ((loss, norm), (_, _, rate)) in enumerate(zip(found, unseen), first + 1):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                step = at - 1
+                what = f"the loss was {loss:g}" + ("" if not math.isfinite(loss) else f", its gradient {norm:g},")
+                raise Diverged(f"diverged: {what} at step {at} of {total} (rate {rate:.2g})")
+            trace.losses.append(loss)
+            trace.rates.append(rate)
+        progress.advance(len(unseen), note=f"loss {loss:.3f}")
+        unseen.clear()
 
     def keep(at: int) -> None:
         if checkpoint:
@@ -133,21 +157,20 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 if begins:
                     _check_applied(job, active)
                 norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
-                if not (math.isfinite(loss) and bool(torch.isfinite(norm))):
-                    what = f"the loss was {loss:g}" + ("" if not math.isfinite(loss) else f", its gradient {norm:g},")
-                    raise Diverged(f"diverged: {what} at step {step + 1} of {total} (rate {rate:.2g})")
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
-                trace.losses.append(loss)
-                trace.rates.append(rate)
-                progress.advance(1, note=f"loss {loss:.3f}")
-                if checkpoint and checkpoint.due and step % per_epoch:
+                unseen.append((loss, norm, rate))
+                due = checkpoint is not None and checkpoint.due
+                if due or not patient or len(unseen) == UNSEEN:
+                    look()
+                if due and step % per_epoch:
                     keep(step)
                 if step >= end:
                     break
                 if budget.stop_factor and _rising(trace.losses, budget.stop_factor):
                     break
+            look()
             trace.steps = step
             if step % per_epoch:  # stopped inside an epoch
                 break
@@ -172,17 +195,17 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     return trace
 
 
-def backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[float, int]:
+def backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[Tensor, int]:
     """Loss of a step, its gradients accumulated; what does not fit in memory is cut finer, and stays so."""
     while True:
         torch.manual_seed(derive(job.seed, "step", step))
         try:
-            loss = 0.0
+            loss = torch.zeros((), device=job.compute.device)
             for micro in micros:
                 for piece in micro.split(parts):
                     part = job.loss(piece, fraction)
                     part.backward()
-                    loss += float(part.detach())
+                    loss += part.detach()
             return loss, parts
         except torch.OutOfMemoryError:
             if parts >= max(len(micro.positions) for micro in micros):

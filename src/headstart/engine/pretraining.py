@@ -15,7 +15,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.seeds import derive
 from headstart.data.batching import epoch_batches, sorted_batches
 from headstart.data.task import Task
-from headstart.engine.feed import Feed, Micro, moved
+from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation
 from headstart.engine.precision import Compute
 from headstart.methods.plan import Group, Plan, Schedule
@@ -97,7 +97,7 @@ class Pretraining:
 
     def _scores(self, source: int, micro: Micro) -> Tensor:
         with self.compute.autocast():
-            features = self.backbone.features(moved(micro.batch, self.compute.device))
+            features = self.backbone.features(self.sources[source].train.moved(micro.batch, self.compute.device))
         scores: Tensor = self.heads[source](features.float())
         return scores
 

@@ -1,0 +1,43 @@
+"""Frozen weights in the format they are multiplied in: autocast would round them anew in every step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.engine.precision import Compute
+
+ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d)
+"layers whose weights and biases autocast rounds before it uses them, and that use them for nothing else"
+
+
+@contextlib.contextmanager
+def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute) -> Iterator[None]:
+    """While it lasts, what is not `trained` of linear layers and convolutions is bf16; then it is what it was.
+
+    Autocast gives these layers the same values, so no bit of a result changes. On a GPU the fp32 originals wait in
+    the host's memory. A weight that another kind of layer shares (a tied embedding) stays as it is.
+    """
+    if not compute.bf16:
+        yield
+        return
+    others = [layer for layer in module.modules() if not _rounds(layer)]
+    shared = {id(parameter) for layer in others for parameter in layer.parameters(recurse=False)}
+    kept: list[tuple[nn.Parameter, Tensor]] = []
+    try:
+        for name, parameter in module.named_parameters():
+            if name not in trained and id(parameter) not in shared and parameter.dtype == torch.float32:
+                kept.append((parameter, parameter.data if compute.device.type == "cpu" else parameter.data.cpu()))
+                parameter.data = parameter.data.to(compute.dtype)
+        yield
+    finally:
+        for parameter, original in kept:
+            parameter.data = original.to(compute.device)
+
+
+def _rounds(layer: Any) -> bool:
+    return type(layer) in ROUNDED or hasattr(layer, "nf")  # transformers' Conv1D
