@@ -32,7 +32,7 @@ import torch
 
 RESULT = peers.RESULTS / "gpu.json"
 SIDES = ("ours", "defaults", "tuned")
-SIZES = {"minilm": (1280, 32), "vit": (1024, 32), "decoder": (512, 16)}
+SIZES = {"minilm": (1280, 32), "vit": (1024, 32), "decoder": (256, 32)}
 "examples, and examples a step"
 EPOCHS = 2
 LONGEST = 256

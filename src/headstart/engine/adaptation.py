@@ -17,7 +17,7 @@ from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.cache import Cache
 from headstart.engine.contrastive import contrastive_loss
-from headstart.engine.dropout import FastDropout
+from headstart.engine.dropout import fast_dropout
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
@@ -158,7 +158,7 @@ class Adaptation:
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
-        with FastDropout():
+        with fast_dropout(self.compute.device):
             features = self._features(self.train, micro.positions, batch, fraction)
         scores: Tensor = self.module.head(features)
         if self.task.kind == "regression":
@@ -179,7 +179,7 @@ class Adaptation:
         keep = pieces == 1
 
         def of(piece: Micro) -> Tensor:
-            with FastDropout():
+            with fast_dropout(self.compute.device):
                 return self._features(
                     self.train, piece.positions, self.train.moved(piece.batch, self.compute.device), fraction
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,6 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+
+def fast_dropout(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """`FastDropout` on a CPU; elsewhere PyTorch's own is fast, and to look at every call would cost time."""
+    return FastDropout() if device.type == "cpu" else contextlib.nullcontext()
 
 
 class FastDropout(TorchFunctionMode):

@@ -27,6 +27,9 @@ KEEP_BYTES = 1 << 30
 ENCODE = 8192
 "texts that are tokenized at once"
 
+PIN = 1 << 16
+"bytes from which an input is copied to a GPU out of pinned memory"
+
 TOKEN_PIXELS = 196
 """so many pixels count as a token against `batch_tokens`: 32 pictures of 224 x 224 go through the model at once, more
 leave the processor's caches (`benchmarks/batches.py`)"""
@@ -118,8 +121,8 @@ class Feed:
 
     def moved(self, batch: Batch, device: torch.device) -> Batch:
         """A micro-batch's inputs on the device, where pixels become what the model takes: bytes travel faster."""
-        if device.type == "cuda":
-            batch = {name: value.pin_memory() for name, value in batch.items()}
+        if device.type == "cuda":  # a large copy waits for the GPU unless it starts from pinned memory
+            batch = {name: value.pin_memory() if value.nbytes > PIN else value for name, value in batch.items()}
         batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
         if isinstance(self.preparation, ImagePreparation):
             batch["pixel_values"] = self.preparation.normalised(batch["pixel_values"])

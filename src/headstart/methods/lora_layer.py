@@ -93,12 +93,25 @@ class LoraLayer(nn.Module):
     def _norms(rows: Tensor) -> Tensor:
         return rows.flatten(1).norm(dim=1)  # [out]
 
-    def _update(self, x: Tensor) -> Tensor:
+    def _low(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the update multiplies, and both factors, with those of the start beside them where there are any."""
         low = F.dropout(x, self.dropout, self.training) if self.dropout else x
-        update = self.lora_b(self.lora_a(low))
+        a, b = weight_of(self.lora_a), weight_of(self.lora_b)
         if self.first_a is not None and self.first_b is not None:
-            update = update - self._applied(self._applied(low, self.lora_a, self.first_a), self.lora_b, self.first_b)
-        return self.scale * update
+            a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
+        return low, a, b
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """`W x + s (B A - B_0 A_0) x`. The scale is put on the few values between A and B."""
+        low, a, b = self._low(x)
+        whole: Tensor = self.base(x)
+        if a.dim() > 2:
+            between = self.scale * self._applied(low, self.lora_a, a)
+            return whole + self._applied(between, self.lora_b, b)
+        between = self.scale * F.linear(low, a)
+        # one pass over the output: the sum is made within the product
+        rows = torch.addmm(whole.reshape(-1, whole.shape[-1]), between.reshape(-1, len(a)), b.T)
+        return rows.view(whole.shape)
 
     def factors(self) -> tuple[Tensor, Tensor] | None:
         """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None for DoRA and convolutions."""
@@ -115,7 +128,7 @@ class LoraLayer(nn.Module):
         return F.linear(x, weight) if weight.dim() == 2 else layer._conv_forward(x, weight, None)
 
     def forward(self, x: Tensor) -> Tensor:
-        whole = self.base(x) + self._update(x)
+        whole = self._whole(x)
         if self.magnitude is None:
             return whole
         # the norm is a constant in the gradient, as in the paper's section 4.3
