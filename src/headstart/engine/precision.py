@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from headstart.core.errors import ConfigurationError, unknown
+
+ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,17 @@ class Compute:
     def dtype(self) -> torch.dtype:
         return torch.bfloat16 if self.bf16 else torch.float32
 
-    def autocast(self) -> contextlib.AbstractContextManager[object]:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Matrix products in the precision.
+
+        On a GPU without cuDNN's attention: it plans anew for each new shape, of which texts bring many.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.device.type == "cuda":
+                stack.enter_context(sdpa_kernel(ATTENTION))
+            stack.enter_context(torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16))
+            yield
 
 
 def compute(device: str | None = None, precision: str | None = None) -> Compute:
