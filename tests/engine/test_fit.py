@@ -205,6 +205,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, int], Ten
     monkeypatch.setattr(Adaptation, "loss", changed)
 
 
+@pytest.mark.parametrize("unread", [1, 2, 20])
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -214,8 +215,10 @@ def planted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, int], Ten
     ],
 )
 def test_a_loss_that_is_not_finite_ends_with_the_last_good_weights(
-    bad: Callable[[Tensor], Tensor], message: str, monkeypatch: pytest.MonkeyPatch
+    bad: Callable[[Tensor], Tensor], message: str, unread: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However many losses lie on the device before one is read."""
+    monkeypatch.setattr("headstart.engine.fit._unread", lambda job, budget: unread)
     setting = setting_of(tiny("timm_resnet"), epochs=4, score=rising())
     kept: dict[str, Tensor] = {}
     evaluate = Adaptation.evaluate
@@ -229,11 +232,23 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_weights(
     with adapted(setting, method_of("full"), 0) as done:
         assert done.trace.status.startswith("diverged: ")
         assert message in done.trace.status
-        assert done.trace.steps == 4
+        assert done.trace.steps == len(done.trace.losses) == len(done.trace.rates) == 4
         assert done.trace.best_epoch == 1.0
         found = state_of(done.model)
         assert all(torch.equal(found[n], kept[n]) for n in kept)
         assert all(bool(torch.isfinite(v).all()) for v in found.values() if v.is_floating_point())
+
+
+def test_losses_that_are_read_late_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for unread in (1, 4, 20):
+        monkeypatch.setattr("headstart.engine.fit._unread", lambda job, budget, unread=unread: unread)
+        with adapted(setting_of(tiny("bert"), count=40, epochs=2), method_of("full"), 0) as done:
+            found.append((done.trace.losses, done.trace.rates, done.trace.curve, state_of(done.model)))
+    assert len(found[0][0]) == 10
+    for losses, rates, curve, state in found[1:]:
+        assert (losses, rates, curve) == found[0][:3]
+        assert all(torch.equal(state[n], found[0][3][n]) for n in state)
 
 
 def test_early_stopping_keeps_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:

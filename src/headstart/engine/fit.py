@@ -59,10 +59,6 @@ class Trace:
     "whether the budget's steps ended it before its time: the model has its latest weights, not its best"
 
 
-UNSEEN = 20
-"steps whose losses may be on a GPU unread: to read one is to wait for it, and nothing is prepared meanwhile"
-
-
 class Diverged(Exception):
     """A loss or gradient that is not finite."""
 
@@ -93,7 +89,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
-    patient = job.compute.device.type == "cuda" and budget.stop_factor is None
+    at_most = _unread(job, budget)
     unseen: list[tuple[Tensor, Tensor, float]] = []
     "loss, norm of the gradient and rate of the last steps"
 
@@ -162,7 +158,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 step += 1
                 unseen.append((loss, norm, rate))
                 due = checkpoint is not None and checkpoint.due
-                if due or not patient or len(unseen) == UNSEEN:
+                if due or len(unseen) >= at_most:
                     look()
                 if due and step % per_epoch:
                     keep(step)
@@ -243,6 +239,11 @@ def put_weights(module: nn.Module, state: State) -> None:
     with torch.no_grad():
         for name, value in state.items():
             targets[name].copy_(value)
+
+
+def _unread(job: Job, budget: Budget) -> int:
+    """Steps whose losses may lie on a GPU unread: to read one is to wait for it, and nothing is prepared meanwhile."""
+    return 20 if job.compute.device.type == "cuda" and budget.stop_factor is None else 1
 
 
 def _check_applied(job: Job, active: tuple[Group, ...]) -> None:
