@@ -135,7 +135,7 @@ def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
         arguments = TrainingArguments(
             folder, num_train_epochs=epochs, per_device_train_batch_size=32, per_device_eval_batch_size=64,
             learning_rate=RATES[work], save_strategy="no", report_to=[], disable_tqdm=True, logging_strategy="no",
-            **more,
+            use_cpu=compute(None).device.type == "cpu", **more,
         )  # fmt: skip
         start = time.perf_counter()
         run = Trainer(
