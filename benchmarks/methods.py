@@ -33,7 +33,7 @@ KINDS = {"cnn": "timm_resnet", "vit": "vit", "encoder": "bert", "decoder": "gpt2
 TASKS = {
     "TREC": ("methods-trec", "text-trec"),
     "sections": ("methods-debian-sections",),
-    "CIFAR": ("methods-cifar10",),
+    "CIFAR": ("methods-cifar10", "methods-rest-cifar10"),
 }
 "task, and the files of results it is taken from; of two that hold a method, the first"
 VARIANTS = {"probe@top": {"reads": "top"}, "lora@dora": {"dora": True}, "lora@pissa": {"start": "pissa"}}
