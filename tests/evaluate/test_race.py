@@ -19,7 +19,7 @@ from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, leader
+from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, heat, leader
 from headstart.evaluate.racing import Runner, forecast
 from headstart.evaluate.tune import candidates
 from headstart.methods.freeze import Freeze
@@ -53,6 +53,28 @@ def test_behind_by_the_interval_not_by_the_mean() -> None:
         expected.difference, expected.low, expected.high,
     )  # fmt: skip
     assert stopped["far"].leader == "first"
+
+
+def test_methods_meet_at_the_last_heat_only() -> None:
+    """Before it, a method that starts slowly is compared with its own configurations alone."""
+    field = {
+        ("quick", 1): answers(0.90, 1), ("quick", 2): answers(0.70, 2), ("slow", 1): answers(0.50, 3),
+        ("slow", 2): answers(0.48, 4), ("slow", 3): answers(0.30, 5),
+    }  # fmt: skip
+    first = heat(field, ACCURACY, 0, lambda key: key[0])
+    assert {key: (stop.reason, stop.leader) for key, stop in first.items()} == {
+        ("quick", 2): ("other", "('quick', 1)"), ("slow", 3): ("other", "('slow', 1)"),
+    }  # fmt: skip
+    last = heat(field, ACCURACY, 1, lambda key: key[0])
+    assert set(last) == set(field) - {("quick", 1)}
+    assert {last[key].reason for key in last} == {"behind"}
+    close = {key: field[key] for key in (("quick", 1),)} | {
+        ("slow", 1): answers(0.88, 3),
+        ("slow", 2): answers(0.87, 4),
+    }
+    assert {key: stop.reason for key, stop in heat(close, ACCURACY, 1, lambda key: key[0]).items()} == {
+        ("slow", 2): "other"
+    }
 
 
 def test_one_that_diverged_never_leads_and_stops() -> None:
@@ -101,7 +123,7 @@ def test_scores_that_are_not_finite_stop_a_runner() -> None:
         predictions=dataclasses.replace(broken.predictions, scores=np.full((400, 4), np.nan)),
         score=float("nan"),
     )
-    stopped = behind({"a": broken, "b": answers(0.3)}, ACCURACY, 1 / 9, SLACK[0])
+    stopped = behind({"a": broken, "b": answers(0.3)}, ACCURACY, 1 / 9, SLACK)
     assert {key: stop.reason for key, stop in stopped.items()} == {"a": "diverged"}
 
 
@@ -153,7 +175,7 @@ def settled(tmp_path_factory, data):
 def test_a_race_stops_what_is_hopeless_and_changes_nothing_else(settled) -> None:
     (plain, _), (folder, result) = settled[False], settled[True]
     stopped = result.row("freeze")
-    assert stopped.status.startswith("stopped: after 11% of its training, -")
+    assert stopped.status.startswith("stopped: after 33% of its training, -")
     assert "on validation" in stopped.status
     assert stopped.stopped is not None
     assert stopped.stopped.reason == "behind"

@@ -2,11 +2,14 @@
 
 All runners have the same schedule and pause at the same shares of it (`HEATS`). A paused training goes on from its
 checkpoint to the bits that it would have reached anyway, so racing changes which trainings end early and nothing else.
-At a heat, a runner is **behind** where the upper end of the 95 % interval of its difference from the leader, paired by
-validation example, is below `-SLACK * gain`. `gain` is how far the leader is above guessing, the slack how much of it
-a slow starter may make good later: `tests/evaluate/test_race_simulated.py` races learning curves measured by
-`benchmarks/race_curves.py`, and `docs/race.md` says how often they lost the eventual winner. After the last heat each
-method goes on with the configuration that is best by then.
+At the first heat a runner is compared with its own method's best configuration only: methods start at different paces
+(one from a solved head, another from zeros), and who is ahead of whom says little yet. At the last heat it is compared
+with the leader of all. It is **behind** where the upper end of the 95 % interval of its difference, paired by
+validation example, is below `-slack * gain`. `gain` is how far the leader is above guessing; the slack (none within a
+method, `SLACK` at the last heat) is how much of it a slow starter may make good later:
+`tests/evaluate/test_race_simulated.py` races learning curves measured by `benchmarks/race_curves.py`, and
+`docs/race.md` says how often they lost the eventual winner. After the last heat each method goes on with the
+configuration that is best by then.
 
 Under a time budget, what the remaining trainings cost is forecast from what the heats took; if they don't fit, first
 the further seeds go, then the methods that are last on validation, and the record says that it was for **time**.
@@ -28,8 +31,8 @@ from headstart.evaluate.predictions import Predictions
 
 HEATS = (1 / 9, 1 / 3)
 "shares of the steps after which the field is thinned"
-SLACK = (0.10, 0.03)
-"share of the leader's gain over guessing that a runner may be behind at each heat and stay"
+SLACK = 0.10
+"share of the leader's gain over guessing that a runner may be behind at the last heat and stay"
 
 K = TypeVar("K", bound=Hashable)
 
@@ -64,7 +67,9 @@ def leader(field: Mapping[K, Standing]) -> K:
     return max([key for key in sound if not field[key].control] or sound, key=lambda key: field[key].order)
 
 
-def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float) -> dict[K, Stop]:
+def behind(
+    field: Mapping[K, Standing], metric: Metric, share: float, slack: float, reason: str = "behind"
+) -> dict[K, Stop]:
     """Those that are clearly behind the leader, and how far."""
     first = leader(field)
     best = field[first].predictions
@@ -79,7 +84,7 @@ def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: flo
         if not one.predictions.finite:
             stopped[key] = Stop(share, "diverged")
             continue
-        found = compared(field, key, metric, share, "behind")
+        found = compared(field, key, metric, share, reason)
         end = found.high if metric.higher_is_better else found.low
         nearest = math.inf if end is None else sign * end
         if nearest < -allowed:
@@ -88,14 +93,21 @@ def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: flo
 
 
 def heat(field: Mapping[K, Standing], metric: Metric, number: int, group: Callable[[K], str]) -> dict[K, Stop]:
-    """Who stops at heat `number`: those behind and, at the last one, all but the best of each group."""
+    """Who stops at heat `number`: those behind in their group; at the last one those behind the leader of all, and of
+
+    each group all but the best.
+    """
     share = HEATS[number]
-    stops = behind(field, metric, share, SLACK[number])
-    if number == len(HEATS) - 1:
-        left = {key: one for key, one in field.items() if key not in stops}
-        best = best_of_each(left, group)
-        stops |= {key: compared(field, key, metric, share, "other") for key in left if key not in best}
-    return stops
+    stops: dict[K, Stop] = {}
+    if number < len(HEATS) - 1:
+        for name in dict.fromkeys(map(group, field)):
+            members = {key: one for key, one in field.items() if group(key) == name}
+            stops |= behind(members, metric, share, 0.0, "other")
+        return stops
+    stops = behind(field, metric, share, SLACK)
+    left = {key: one for key, one in field.items() if key not in stops}
+    best = best_of_each(left, group)
+    return stops | {key: compared(field, key, metric, share, "other") for key in left if key not in best}
 
 
 def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:

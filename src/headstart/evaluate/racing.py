@@ -140,7 +140,7 @@ class Race:
             left = {runner: one for runner, one in standings.items() if runner not in stops}
             best = best_of_each(left, lambda runner: runner.name)
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
-            order = sorted(left, key=lambda runner: left[runner].order, reverse=True)
+            order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             until = 1.0 if last else HEATS[number + 1]
             whole = [left[runner].step_seconds / share for runner in order]
             # the best of each method is to finish, its other configurations only run the next heat
