@@ -165,8 +165,8 @@ def races() -> list[str]:
         return []
     lines = [
         "## Races, simulated from measured learning curves", "",
-        f"{found['races']} races a task. Lost: the method that would have won was stopped. Regret: how far the best that "
-        "ran to its end is below the winner. Time: of all trainings in full.", "",
+        f"{found['races']} races a task. Lost: the method that would have won was stopped. Regret: how far the best "
+        "that ran to its end is below the winner. Time: of all trainings in full.", "",
         "| curves of | lost | regret, points | time |", "|---|---|---|---|",
     ]  # fmt: skip
     for task, one in found["tasks"].items():
