@@ -198,6 +198,8 @@ def main() -> None:
         facts[name] = dataclasses.replace(old, **new, quality=qualities.get(name, {}))
         print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
     told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}
+    if before and arguments.skip_cost:
+        told = before.environment  # that of the costs
     tasks = tuple(task for task, files in TASKS.items() if any(f"{file}.json" in sources for file in files))
     note = before.note if before and arguments.skip_cost else f"{arguments.note} Costs: median of {arguments.repeats}."
     record = MeasuredMethods(
