@@ -27,6 +27,7 @@ from headstart.engine.frozen import frozen_rounded
 from headstart.engine.job import Options
 from headstart.engine.meter import meter
 from headstart.engine.precision import Compute
+from headstart.engine.rows import row_gradients
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
 
@@ -163,8 +164,7 @@ def _train(
     if plan.penalties:
         job.hold()
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
-    on_gpu = setting.compute.device.type == "cuda"  # on a CPU it was measured to gain nothing
-    with frozen_rounded(job.module, set(plan.trained()), setting.compute) if on_gpu else contextlib.nullcontext():
+    with economical(job):
         trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
     if plan.interpolation and trace.status == "ok" and not trace.paused:
         _interpolate(job, start, trace)
@@ -172,6 +172,18 @@ def _train(
     if plan.loss == "contrastive":
         job.solve_head()
     return trace
+
+
+@contextlib.contextmanager
+def economical(job: Adaptation) -> Iterator[None]:
+    """The module as it trains with the least work, measured for each kind of device."""
+    trained = set(job.plan.trained())
+    with contextlib.ExitStack() as stack:
+        if job.compute.device.type == "cuda":
+            stack.enter_context(frozen_rounded(job.module, trained, job.compute))
+        elif not job.plan.penalties:  # these pull at every row of a table
+            stack.enter_context(row_gradients(job.module, trained))
+        yield
 
 
 def _interpolate(job: Adaptation, start: State, trace: Trace) -> None:

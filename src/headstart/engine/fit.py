@@ -17,6 +17,7 @@ from headstart.core.seeds import derive
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from headstart.engine.feed import Micro
 from headstart.engine.job import Job
+from headstart.engine.rows import RowAdamW, clip
 from headstart.engine.schedules import factor
 from headstart.methods.plan import Group
 
@@ -152,7 +153,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 loss, parts = backward(job, micros, fraction, step, parts)
                 if begins:
                     _check_applied(job, active)
-                norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
+                norm = clip([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
@@ -222,7 +223,7 @@ def adamw(job: Job) -> torch.optim.Optimizer:
             if chosen:
                 decay = job.plan.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
-    return torch.optim.AdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
+    return RowAdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
 
 
 def weights(module: nn.Module, names: list[str]) -> State:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from headstart.data.batching import split_by_tokens
-from headstart.engine.adapt import Setting, attached
+from headstart.engine.adapt import Setting, attached, economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
 from headstart.engine.fit import adamw, backward
@@ -30,7 +30,7 @@ def cost(setting: Setting, method: Method) -> Cost:
     Where the plan unfreezes as it goes, the mean of its first and its last phase. What the steps need of the cache is
     filled, as the training itself would, and not counted.
     """
-    with attached(setting, method, seed=0) as job, meter(setting.compute.device) as reading:
+    with attached(setting, method, seed=0) as job, economical(job), meter(setting.compute.device) as reading:
         if job.plan.penalties:
             job.hold()
         optimizer, seconds, parts = adamw(job), [], 1
