@@ -36,14 +36,14 @@ METHODS = (
 EPOCHS = 3
 
 
-def leaderboard(budget: float, epochs: int, examples: int) -> dict[str, Any]:
+def leaderboard(budget: float, examples: int) -> dict[str, Any]:
     import headstart
 
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         data = engine.some(examples) if examples else peers.shared() / "text" / "trec"
         record = headstart.compare(
-            data, peers.minilm(), out=Path(folder) / "run", methods=METHODS, seeds=3, trials=3, epochs=epochs,
+            data, peers.minilm(), out=Path(folder) / "run", methods=METHODS, seeds=3, trials=3,
             budget=f"{budget:.0f}s",
         )  # fmt: skip
         seconds = time.perf_counter() - start
@@ -62,7 +62,7 @@ def leaderboard(budget: float, epochs: int, examples: int) -> dict[str, Any]:
 
 def one(side: str, budget: float, epochs: int, examples: int) -> dict[str, Any]:
     if side == "ours":
-        return leaderboard(budget, epochs, examples)
+        return leaderboard(budget, examples)
     return engine.trainer("full", engine.some(examples), epochs, side == "tuned")
 
 

@@ -213,6 +213,19 @@ def test_no_time_left_but_for_the_leader(data, tmp_path: Path) -> None:
     assert time.perf_counter() - started < 120
 
 
+def test_a_budget_too_short_for_the_usual_epochs_shortens_all(data, tmp_path: Path) -> None:
+    """Unless the user has said how many."""
+    options = {"methods": ["lora", "full"], "seeds": 1, "trials": 1, "budget": "1s"}
+    result = headstart.compare(data, out=tmp_path / "short", **options)
+    assert result.forecast.epochs == 1
+    (row,) = [row for row in result.rows if row.status == "ok"]
+    assert [point.epoch for point in row.seeds[0].curve][-1] == 1.0
+    asked = headstart.compare(data, out=tmp_path / "asked", epochs=2, **options)
+    assert asked.forecast.epochs is None
+    (row,) = [row for row in asked.rows if row.status == "ok"]
+    assert [point.epoch for point in row.seeds[0].curve][-1] == 2.0
+
+
 def test_a_budget_that_is_no_time(data, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="10m"):
         headstart.compare(data, methods=["probe"], budget="soon", out=tmp_path / "run")

@@ -236,6 +236,8 @@ class Forecast(Record):
     most_seconds: float
     "if no method is stopped"
     peak_memory_bytes: int | None = None
+    epochs: int | None = None
+    "passes over the training examples, where a budget was too short for as many as usual"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Cost:
     seconds: float
     "of one whole training, validation after each epoch included"
     peak_memory_bytes: int | None
+    look_seconds: float = 0.0
+    "of one look at validation"
 
 
 def cost(setting: Setting, method: Method) -> Cost:
@@ -46,10 +48,11 @@ def cost(setting: Setting, method: Method) -> Cost:
             seconds.append(time.perf_counter() - start)
         again = job.plan.loss == "contrastive"  # whose head is solved for each evaluation
         looked_at = len(job.validation) + (len(job.train) if again else 0)
-        steps = job.steps_an_epoch() + looked_at / job.batch_size / 3  # forward is a third of a step
+        step = sum(seconds) / len(seconds)
+        look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
         assert job.options.epochs is not None
-        whole = steps * job.options.epochs * sum(seconds) / len(seconds)
-    return Cost(whole, reading.peak_memory_bytes)
+        whole = job.options.epochs * (job.steps_an_epoch() * step + look)
+    return Cost(whole, reading.peak_memory_bytes, look)
 
 
 def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, parts: int) -> int:

@@ -103,10 +103,16 @@ class Bench:
         self.setting = Setting(
             backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
         )
-        plain = Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
-        self._frozen = replace(self.setting, train=plain)
+        self._plain = (
+            Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
+        )
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
+
+    def shorten(self, epochs: int) -> None:
+        """All methods train for so many epochs."""
+        self.options = replace(self.options, epochs=epochs)
+        self.setting = replace(self.setting, options=self.options)
 
     def expect(self, methods: Iterable[Method]) -> None:
         """Tells the cache what these methods will ask for, so that one pass over the data keeps all of it."""
@@ -252,7 +258,7 @@ class Bench:
         if (place / "run.json").is_file():
             return Run.read(place / "run.json")
         # a head that is solved sees the plain examples: augmented views have no end to solve for
-        setting = self._frozen if method.solved else self.setting
+        setting = replace(self.setting, train=self._plain) if method.solved else self.setting
         if method.combines:
             setting = replace(setting, ingredients=tuple(self._ingredients.values()))
         title = f"{name} seed {seed}"

@@ -115,9 +115,14 @@ def compare(
 
     try:
         if race or budget is not None:
-            contest = Race(bench, methods, None if budget is None else begun + budget)
-            raced = contest.run()
-        for name, method in sorted(methods.items(), key=lambda item: item[1].combines):
+            deadline = None if budget is None else begun + budget
+            contest = Race(bench, methods, deadline, shortens=options.epochs is None)
+            contest.start()
+        # what is solved goes first: it is quick, and a race then knows what time is left
+        order = sorted(methods.items(), key=lambda item: (item[1].combines, not item[1].solved))
+        for name, method in order:
+            if contest and not raced and not method.solved:
+                raced = contest.run()
             outcome = raced.get(name)
             if outcome and outcome.row:
                 rows.append(outcome.row)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from headstart.artifacts.artifact import fields_of
 from headstart.core.comparison import Forecast, Row, Stop, Trial
 from headstart.core.errors import MethodError
+from headstart.core.files import write_json
+from headstart.core.runs import PROGRESS
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.metrics import Metric
@@ -56,24 +59,31 @@ class Race:
     bench: Bench
     methods: Mapping[str, Method]
     deadline: float | None = None
+    shortens: bool = False
+    "whether all methods may train for fewer epochs where the time is too short for one training of each"
     forecast: Forecast | None = None
 
-    def run(self) -> dict[str, Raced]:
-        """What became of each of those methods; every one has a choice or a row."""
+    def start(self) -> None:
+        """Fills the cache, forecasts, and settles epochs and trials for all."""
         self.failed: dict[str, Row] = {}
         self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
         names = [name for name, method in self.methods.items() if not method.solved]
         for feed in (self.bench.train, self.bench.validation):
             self.bench.cache.fill(feed, self.bench.options.batch_tokens)
-        costs = self._costs(names)
-        running = self._starters(costs)
-        self.forecast = forecast(running, costs, len(self.bench.seeds))
+        self.costs = self._costs(names)
+        shortened = self._shorten()
+        self.starters = self._starters()
+        self.forecast = forecast(self.starters, self.costs, len(self.bench.seeds), shortened)
         if self.forecast:
-            self.bench.progress.say(f"{len(running)} trainings start; {said(self.forecast)}")
+            self.bench.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
             if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
                 self.bench.progress.say(
                     "that is more than the budget: each method's first heat and the leader's training run all the same"
                 )
+
+    def run(self) -> dict[str, Raced]:
+        """What became of each of the methods that train by steps; every one has a choice or a row."""
+        running = self.starters
         for number, share in enumerate(HEATS):
             standings = self._heat(running, share)
             if not standings:
@@ -93,6 +103,7 @@ class Race:
                 f"with {self.bench.metric.name} {value:.4g} on validation"
             )
         chosen = {runner.name: runner.method for runner in running}
+        names = [name for name, method in self.methods.items() if not method.solved]
         return {name: self._raced(name, chosen.get(name)) for name in names}
 
     def _costs(self, names: Sequence[str]) -> dict[str, Cost]:
@@ -105,10 +116,34 @@ class Race:
                 self.failed[name] = self.bench.failed(name, self.methods[name], error)
         return found
 
-    def _starters(self, costs: Mapping[str, Cost]) -> list[Runner]:
+    def _shorten(self) -> int | None:
+        """The most epochs with which one training of each method and the trials' first heat fit the time; at least 1.
+
+        None where these are as many as usual. A run that is taken up goes on with what it began with.
+        """
+        usual = self.bench.options.epochs
+        assert usual is not None
+        if self.deadline is None or not self.shortens or not self.costs:
+            return None
+        file = self.bench.folder / PROGRESS / "epochs.json"
+        if file.is_file():
+            epochs = int(json.loads(file.read_text()))
+        else:
+            left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
+            each = sum(cost.seconds for cost in self.costs.values()) * (1 + HEATS[0] * (self.bench.trials - 1)) / usual
+            epochs = max(1, min(usual, int(left / each)))
+            write_json(file, epochs)
+        if epochs == usual:
+            return None
+        self.bench.shorten(epochs)
+        self.costs = {name: replace(cost, seconds=cost.seconds * epochs / usual) for name, cost in self.costs.items()}
+        self.bench.progress.say(f"{epochs} of {usual} epochs, for all methods, to fit the budget")
+        return epochs
+
+    def _starters(self) -> list[Runner]:
         """Every method, and one more configuration of all while the first heat takes a third of the time at most."""
         runs: dict[str, list[Runner]] = {}
-        for name in costs:
+        for name in self.costs:
             method = self.methods[name]
             tried = candidates(self.bench.settled(method), self.bench.axes(method), self.bench.trials)
             runs[name] = [Runner(name, candidate) for candidate in tried]
@@ -116,7 +151,8 @@ class Race:
         starters = [each[0] for each in runs.values()]
         for place in range(1, self.bench.trials):
             more = [each[place] for each in runs.values() if place < len(each)]
-            if HEATS[0] * sum(costs[runner.name].seconds for runner in (*starters, *more)) > left / 3:
+            costs = [self.costs[runner.name] for runner in (*starters, *more)]
+            if sum(HEATS[0] * cost.seconds + cost.look_seconds for cost in costs) > left / 3:
                 self.bench.trials = place  # the same for all, those that are solved included
                 break
             starters += more
@@ -142,7 +178,7 @@ class Race:
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             until = 1.0 if last else HEATS[number + 1]
-            whole = [left[runner].step_seconds / share for runner in order]
+            whole = [self._whole(runner, left[runner], share) for runner in order]
             # the best of each method is to finish, its other configurations only run the next heat
             costs = [each * ((1.0 if r in best else until) - share) for r, each in zip(order, whole)]
             going = affordable(costs, time_left)
@@ -153,6 +189,10 @@ class Race:
                 seeds = max(1, min(len(self.bench.seeds), 1 + int(spare / again)))
                 self.bench.seeds = self.bench.seeds[:seeds]
         return stops
+
+    def _whole(self, runner: Runner, standing: Standing, share: float) -> float:
+        """Seconds of the whole training, from what its steps took: little yet of one that unfreezes as it goes."""
+        return max(standing.step_seconds / share, self.costs[runner.name].seconds)
 
     def _raced(self, name: str, chosen: Method | None) -> Raced:
         """Trials in the order in which they were stopped; of a method that is out, the one that came furthest."""
@@ -177,7 +217,9 @@ class Race:
         return Raced(None, trials, row)
 
 
-def forecast(running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int) -> Forecast | None:
+def forecast(
+    running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int, epochs: int | None = None
+) -> Forecast | None:
     """From the first heat and one finalist with all seeds, to everything in full (but one configuration a method)."""
     if not running:
         return None
@@ -186,7 +228,7 @@ def forecast(running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int) -
     each = [found.seconds for found in costs.values()]
     least = first + min(each) * (seeds - HEATS[0])
     most = second + sum(each) * (seeds - HEATS[-1])
-    return Forecast(least, most, max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None)
+    return Forecast(least, most, max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None, epochs)
 
 
 def said(forecast: Forecast, seconds: float | None = None, peak: int | None = None) -> str:
