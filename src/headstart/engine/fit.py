@@ -186,7 +186,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         elif trace.best_epoch is not None:
             put_weights(job.module, best)
     trace.steps = step
-    trace.seconds = trace.earlier + time.perf_counter() - start
+    if not trace.paused:  # then what was kept says it, without the writing itself
+        trace.seconds = trace.earlier + time.perf_counter() - start
     if parts > 1:
         trace.notes += (f"memory ran out: what goes through the model at once was cut into {parts} parts",)
     return trace

@@ -24,6 +24,8 @@ class Cost:
     peak_memory_bytes: int | None
     look_seconds: float = 0.0
     "of one look at validation"
+    steady: bool = True
+    "whether all its steps do the same work: none unfreezes as it goes"
 
 
 def cost(setting: Setting, method: Method) -> Cost:
@@ -52,7 +54,7 @@ def cost(setting: Setting, method: Method) -> Cost:
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
         assert job.options.epochs is not None
         whole = job.options.epochs * (job.steps_an_epoch() * step + look)
-    return Cost(whole, reading.peak_memory_bytes, look)
+    return Cost(whole, reading.peak_memory_bytes, look, not job.plan.timeline)
 
 
 def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, parts: int) -> int:

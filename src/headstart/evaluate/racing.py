@@ -177,10 +177,10 @@ class Race:
             best = best_of_each(left, lambda runner: runner.name)
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
-            until = 1.0 if last else HEATS[number + 1]
             whole = [self._whole(runner, left[runner], share) for runner in order]
-            # the best of each method is to finish, its other configurations only run the next heat
-            costs = [each * ((1.0 if r in best else until) - share) for r, each in zip(order, whole)]
+            # who is to finish is settled at the last heat; until then time is kept for the leader to
+            costs = [each * ((1.0 if last else HEATS[number + 1]) - share) for each in whole]
+            time_left -= 0.0 if last else whole[0] * (1 - HEATS[number + 1])
             going = affordable(costs, time_left)
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
             if last:
@@ -192,7 +192,8 @@ class Race:
 
     def _whole(self, runner: Runner, standing: Standing, share: float) -> float:
         """Seconds of the whole training, from what its steps took: little yet of one that unfreezes as it goes."""
-        return max(standing.step_seconds / share, self.costs[runner.name].seconds)
+        cost, found = self.costs[runner.name], standing.step_seconds / share
+        return found if cost.steady else max(found, cost.seconds)
 
     def _raced(self, name: str, chosen: Method | None) -> Raced:
         """Trials in the order in which they were stopped; of a method that is out, the one that came furthest."""
