@@ -75,7 +75,8 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
         seconds = time.perf_counter() - start
         accuracy = float((done.job.predict(test).argmax(1) == data.test.targets).mean())
     cache.close()
-    return {"seconds": seconds, "accuracy": accuracy, "precision": computing.precision}
+    tokens = int(train.lengths.sum()) * epochs
+    return {"seconds": seconds, "accuracy": accuracy, "precision": computing.precision, "tokens": tokens}
 
 
 def floor(data: Any) -> dict[str, Any]:

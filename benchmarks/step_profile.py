@@ -1,0 +1,96 @@
+"""Where the time of a training step goes, beside what its arithmetic would take: MiniLM on TREC, batch 32.
+
+    python benchmarks/step_profile.py [--work full,lora,freeze] [--examples 1600]
+
+Operators of PyTorch's profiler in groups, milliseconds a step, and the seconds of a step without the profiler. The
+limit is the arithmetic of the step over the rate of a large matrix product in the same precision, measured here. Writes
+benchmarks/results/step-profile.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import engine
+import peers
+import torch
+
+RESULT = peers.RESULTS / "step-profile.json"
+GROUPS = {
+    "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"),
+    "casts and copies": ("aten::copy_",),
+    "optimizer": ("aten::_fused_adamw_", "Optimizer.step#RowAdamW.step", "aten::lerp_", "aten::addcdiv_"),
+    "gradients' norm and zeroing": (
+        "aten::linalg_vector_norm", "aten::fill_", "aten::zero_", "Optimizer.zero_grad#RowAdamW.zero_grad",
+    ),
+    "softmax, GELU, layer norms": (
+        "aten::_softmax", "aten::_softmax_backward_data", "aten::gelu", "aten::gelu_backward",
+        "aten::native_layer_norm", "aten::native_layer_norm_backward",
+    ),
+    "dropout": ("aten::random_", "aten::ge"),
+}  # fmt: skip
+
+
+def rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """FLOP/s of a large product."""
+    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
+    a @ b
+    start = time.perf_counter()
+    for _ in range(10):
+        a @ b
+    return 10 * 2 * size**3 / (time.perf_counter() - start)
+
+
+def arithmetic(work: str, tokens: float) -> float:
+    """FLOP of a step: two a weight and token forward, as much for each gradient that is needed."""
+    blocks = 6 * (4 * 384 * 384 + 2 * 384 * 1536)
+    passes = {"full": 3.0, "lora": 2.0, "freeze": 3.0 / 3}[work]  # of a frozen, cached prefix nothing is run
+    return 2 * blocks * tokens * passes
+
+
+def main() -> None:
+    from torch.profiler import ProfilerActivity, profile
+
+    from headstart.core.environment import environment
+    from headstart.core.files import write_json
+    from headstart.engine.precision import compute
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=lambda text: text.split(","), default=["full", "lora", "freeze"])
+    parser.add_argument("--examples", type=int, default=1600)
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+    data, computing = engine.some(arguments.examples), compute("cpu")
+    peak, parts = rate(computing.dtype), []
+    steps = -(-arguments.examples // 32)
+    for work in arguments.work:
+        engine.ours(work, data, 1)  # warm
+        found = engine.ours(work, data, 1)
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            engine.ours(work, data, 1)
+        own = {event.key: event.self_cpu_time_total / 1e3 / steps for event in profiler.key_averages()}
+        groups = {name: sum(own.get(key, 0.0) for key in keys) for name, keys in GROUPS.items()}
+        groups["all else"] = sum(own.values()) - sum(groups.values())
+        tokens = found["tokens"] / steps
+        part: dict[str, Any] = {
+            "work": work, "steps": steps, "tokens_a_step": tokens, "milliseconds": groups,
+            "step_milliseconds": 1e3 * found["seconds"] / steps,
+            "limit_milliseconds": 1e3 * arithmetic(work, tokens) / peak,
+        }  # fmt: skip
+        parts.append(part)
+        print(work, {k: round(v, 1) for k, v in groups.items()}, part["step_milliseconds"], part["limit_milliseconds"])
+    write_json(RESULT, {
+        "schema": "headstart.step-profile/1", "status": "ok", "note": arguments.note, "parts": parts,
+        "product_flops": peak, "threads": torch.get_num_threads(),
+        "environment": environment("cpu", computing.precision).to_json(),
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
