@@ -17,9 +17,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import engine
 import peers
 import torch
+
+import engine
 
 RESULT = peers.RESULTS / "step-profile.json"
 GROUPS = {
