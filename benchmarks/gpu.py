@@ -133,11 +133,11 @@ def ours(case: str, work: str, given: Any, tokenizer: Any) -> dict[str, Any]:
             computing, lambda *_: (0.0, 0.0), cache,
         )  # fmt: skip
         with adapted(setting, configured(METHODS[work], settings, work), 0) as done:
-            return done.trace.seconds, done.peak_memory_bytes, feed.lengths
+            return done.seconds, done.peak_memory_bytes
 
     trained(examples.take(np.arange(min(len(inputs), SIZES[case][1] * 4))), 1)
     start = time.perf_counter()
-    seconds, memory, _ = trained(examples, EPOCHS)
+    seconds, memory = trained(examples, EPOCHS)
     whole = time.perf_counter() - start
     backbone.module.cpu()
     return {"seconds": seconds, "whole_seconds": whole, "peak_memory_bytes": memory}

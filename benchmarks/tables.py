@@ -119,6 +119,60 @@ def engine() -> list[str]:
     return lines
 
 
+def leaderboard() -> list[str]:
+    """All methods in the time of one fine-tune."""
+    found = read("leaderboard")
+    if not found:
+        return []
+    share, runs = found["share_of_the_peers_time"], found["runs"]
+    lines = [
+        "## The whole leaderboard against one full fine-tune", "",
+        f"Ten methods and two controls with a budget, TREC with MiniLM, {len(runs)} pairs in alternation. Median share "
+        f"of the time of transformers' Trainer ({found['epochs']} epochs): {share['defaults']:.2f} at its defaults, "
+        f"{share['tuned']:.2f} tuned (bf16 and batches of like length).", "",
+        "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
+    ]  # fmt: skip
+    for side in ("ours", "defaults", "tuned"):
+        seconds = ", ".join(f"{run[side]['seconds']:.0f}" for run in runs)
+        accuracies = ", ".join(f"{100 * run[side]['accuracy']:.1f}" for run in runs)
+        lines.append(f"| {side} | {seconds} | {accuracies} |")
+    first = runs[0]["ours"]
+    lines += [
+        "", f"The first run's rows (epochs to fit the budget: {first['forecast']['epochs'] or 'as usual'}; rates "
+        f"tried a method: {max(row['trials'] for row in first['rows'])}):", "",
+        "| method | accuracy % | |", "|---|---|---|",
+    ]  # fmt: skip
+    for row in sorted(first["rows"], key=lambda row: -(row["value"] or -1)):
+        told = "" if row["status"] == "ok" else row["status"]
+        value = f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row["value"] else ""
+        lines.append(f"| {row['method']} | {value} | {told} |")
+    return lines + ["", f"> {first['verdict']}", *small("leaderboard", found["note"], found["environment"])]
+
+
+def performance() -> list[str]:
+    """Where a step's time goes."""
+    found = read("step-profile")
+    if not found:
+        return []
+    groups = list(found["parts"][0]["milliseconds"])
+    lines = [
+        "# Where the time goes", "",
+        "Made by `benchmarks/tables.py` from what `benchmarks/step_profile.py` measured: a training step of MiniLM on",
+        "TREC, batch 32. The limit is the arithmetic of the step (two operations a weight and token forward, as many",
+        f"for each gradient) at the rate of a large matrix product here, {found['product_flops'] / 1e9:.0f} GFLOP/s in "
+        f"{found['environment']['precision']}.", "",
+        f"| work | tokens a step | a step, ms | limit, ms | {' | '.join(f'{name}, ms' for name in groups)} |",
+        f"|---|---|---|---|{'---|' * len(groups)}",
+    ]  # fmt: skip
+    for part in found["parts"]:
+        each = " | ".join(f"{part['milliseconds'][name]:.1f}" for name in groups)
+        lines.append(
+            f"| {part['work']} | {part['tokens_a_step']:.0f} | {part['step_milliseconds']:.0f} "
+            f"| {part['limit_milliseconds']:.0f} | {each} |"
+        )
+    return lines + small("step-profile", found["note"], found["environment"], found["threads"])
+
+
 def few() -> list[str]:
     """The few-shot methods beside SetFit."""
     found = read("fewshot")
@@ -212,9 +266,11 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *engine(), *few(), *races(), *mixed(), *rows(),
+        *leaderboard(), *engine(), *few(), *races(), *mixed(), *rows(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
+    if page := performance():
+        (HERE.parent / "docs" / "performance.md").write_text("\n".join(page), encoding="utf-8")
     lines = [
         "# Results",
         "",

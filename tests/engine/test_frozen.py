@@ -8,8 +8,10 @@ from torch import nn
 
 from backbones.tiny import tiny
 from contract.settings import state_of
+from headstart.backbones.cutting import Cut, probes
 from headstart.engine.frozen import frozen_rounded
 from headstart.engine.precision import Compute
+from headstart.methods.lora_layer import LoraLayer
 
 BF16 = Compute(torch.device("cpu"), bf16=True)
 
@@ -38,6 +40,27 @@ def test_no_bit_of_features_and_gradients_changes_and_the_base_comes_back(family
         assert all(torch.equal(a, b) for a, b in zip(plain, found()))
     after = state_of(module)
     assert all(torch.equal(before[n], after[n]) and before[n].dtype == after[n].dtype for n in before)
+
+
+@pytest.mark.parametrize("family", ["convnext", "swin", "timm_convnext", "bert"])
+def test_a_cut_is_as_exact_with_rounded_weights(family: str) -> None:
+    """A state is taken up in the format it had, whichever layer comes first."""
+    backbone = tiny(family)
+    with frozen_rounded(backbone.module, set(), BF16), BF16.autocast():
+        for rung in range(1, len(backbone.ladder)):
+            cut, batch = Cut(backbone, rung), probes(backbone)[0]
+            with torch.no_grad():
+                whole, state = cut.record(batch)
+                resumed = cut.resume(batch, state)
+            assert state.dtype != torch.float32 or torch.equal(whole, resumed), f"{family} from rung {rung}"
+            assert torch.allclose(whole.float(), resumed.float(), rtol=2e-2, atol=2e-2)
+
+
+def test_weights_that_the_layer_around_reads_stay_as_they_are() -> None:
+    layers = nn.ModuleList([LoraLayer(nn.Linear(4, 4), 2, 1.0, dora=dora) for dora in (False, True)])
+    trained = {name for name, _ in layers.named_parameters() if "base" not in name}
+    with frozen_rounded(layers, trained, BF16):
+        assert [layer.base.weight.dtype for layer in layers] == [torch.bfloat16, torch.float32]
 
 
 def test_what_another_kind_of_layer_reads_stays_as_it_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, heat, leader
-from headstart.evaluate.racing import Runner, forecast
+from headstart.evaluate.racing import Race, Runner, forecast
 from headstart.evaluate.tune import candidates
 from headstart.methods.freeze import Freeze
 from headstart.methods.method import METHODS
@@ -235,15 +236,69 @@ def test_a_budget_that_is_no_time(data, tmp_path: Path) -> None:
 def test_the_forecast_counts_the_heats_and_the_seeds() -> None:
     """Two methods of 9 s and 18 s with two configurations each, three seeds.
 
-    Least: a ninth of all four (6 s), then the rest of the quicker one (8 s) and two more seeds of it (18 s). Most: a
-    third of all four (18 s), then for both the rest and two more seeds (27 s of 9, 8/3 of each).
+    Least: a ninth of all four (6 s), two ninths of one of each (6 s), then the rest of the quicker one (6 s) and two
+    more seeds of it (18 s). Most: a third of all four (18 s), then for both the rest and two more seeds (27 s of 9, 8/3
+    of each).
     """
     costs = {"a": Cost(9.0, 100), "b": Cost(18.0, 300)}
     running = [Runner(name, None) for name in "aabb"]
     found = forecast(running, costs, seeds=3)
-    assert found.least_seconds == pytest.approx(6 + 8 + 18)
+    assert found.least_seconds == pytest.approx(6 + 6 + 6 + 18)
     assert found.most_seconds == pytest.approx(18 + (9 + 18) * (3 - 1 / 3))
     assert found.peak_memory_bytes == 300
+
+
+def race_of(costs: dict[str, Cost], deadline: float) -> Race:
+    """One that has been started, on a bench with nothing but the metric and three seeds."""
+    bench = SimpleNamespace(metric=ACCURACY, seeds=(0, 1, 2))
+    race = Race(bench, {}, deadline=time.perf_counter() + deadline)
+    race.costs = costs
+    return race
+
+
+def test_time_is_kept_for_one_training_at_the_first_heat_and_shared_out_at_the_last() -> None:
+    """Of 9 s each: two ninths to the next heat (2 s), six more to the end. 90 % of the time left counts."""
+    standings = {Runner(name, None): answers(right, step_seconds=1.0) for name, right in
+                 (("a", 0.90), ("b", 0.89), ("c", 0.88), ("d", 0.87))}  # fmt: skip
+    costs = {name: Cost(9.0, None) for name in "abcd"}
+    at_first = race_of(costs, (6 + 2 * 3.5) / 0.9)._stops(standings, 0)
+    assert {runner.name: stop.reason for runner, stop in at_first.items()} == {"d": "time"}
+    standings = {runner: dataclasses.replace(one, step_seconds=3.0) for runner, one in standings.items()}
+    race = race_of(costs, 6 * 2.5 / 0.9)
+    assert {runner.name: stop.reason for runner, stop in race._stops(standings, 1).items()} == {
+        "c": "time",
+        "d": "time",
+    }
+    assert race.bench.seeds == (0,)
+    race = race_of(costs | {"b": Cost(90.0, None, steady=False)}, 6 * 2.5 / 0.9)
+    stops = race._stops(standings, 1)
+    assert {runner.name for runner in stops} == {"b", "d"}, "most of its work is to come"
+
+
+def test_where_all_diverge_nobody_goes_on() -> None:
+    lost = answers(0.9)
+    lost = dataclasses.replace(
+        lost, predictions=dataclasses.replace(lost.predictions, scores=np.full((400, 4), np.nan, dtype=np.float32))
+    )
+    standings = {Runner("a", None): lost, Runner("b", None): lost}
+    for number in (0, 1):
+        stops = race_of({"a": Cost(9.0, None), "b": Cost(9.0, None)}, 5.0)._stops(standings, number)
+        assert [stop.reason for stop in stops.values()] == ["diverged", "diverged"]
+
+
+def test_a_race_that_is_taken_up_keeps_its_epochs(data, tmp_path: Path) -> None:
+    bench = Bench(data, headstart.load(), Options(), compute("cpu", "fp32"), tmp_path, ACCURACY, (0,), 1)
+    methods = {"lora": METHODS["lora"]()}
+    race = Race(bench, methods, deadline=time.perf_counter() + 1, shortens=True)
+    race.start()
+    assert bench.options.epochs == 1
+    assert bench.options.patience == 3
+    usual = Options().sized(len(data.train))
+    bench.options = usual
+    again = Race(bench, methods, deadline=time.perf_counter() + 1e6, shortens=True)
+    again.start()
+    assert bench.options.epochs == again.forecast.epochs == 1
+    bench.cache.close()
 
 
 def test_a_forecast_is_near_what_a_training_takes(data, tmp_path: Path) -> None:

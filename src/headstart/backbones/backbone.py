@@ -79,13 +79,17 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights as they were when first asked for."""
-        self._checksum = checksum(self.module)
+        assert self._checksum  # of the same weights
         return fingerprint(self.module)
+
+    @cached_property
+    def _checksum(self) -> str:
+        return checksum(self.module)
 
     @property
     def intact(self) -> bool:
         """Whether the weights are still those that the fingerprint was taken of."""
-        assert self.fingerprint
+        assert self.fingerprint  # taken now at the latest: whoever asks is about to change the weights
         return checksum(self.module) == self._checksum
 
     @property

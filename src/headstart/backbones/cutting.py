@@ -121,7 +121,8 @@ class Cut:
             return state
         if any(path not in self._specs for path in self._lower):
             self.record(batch)
-        dtype = next(self._module.parameters()).dtype
+        # the widest: frozen layers may be rounded for the time of a training
+        dtype = max((p.dtype for p in self._module.parameters()), key=lambda kind: kind.itemsize)
         state = state.to(dtype) if state.is_floating_point() else state
         with self._standing_in(batch, state):
             return self.backbone.features(batch)

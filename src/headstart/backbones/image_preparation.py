@@ -87,7 +87,9 @@ class ImagePreparation:
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """Bytes [B, C, H, W] as float32 with the model's mean and deviation, on whatever device they lie."""
-        mean, std = (torch.tensor(v, device=pixels.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(v).view(1, -1, 1, 1).to(pixels.device, non_blocking=True) for v in (self.mean, self.std)
+        )
         return (pixels.float() / 255 - mean) / std
 
     def prepare(self, image: Image) -> Tensor:

@@ -232,7 +232,7 @@ class Forecast(Record):
     """What a race was expected to take, before its first heat."""
 
     least_seconds: float
-    "if only one method goes on after the first heat"
+    "if every method goes on with one configuration after the first heat, and only one after the last"
     most_seconds: float
     "if no method is stopped"
     peak_memory_bytes: int | None = None

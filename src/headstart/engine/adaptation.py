@@ -154,7 +154,8 @@ class Adaptation:
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         if self.plan.loss == "contrastive":
             return contrastive_loss(self._paired(micro, fraction), micro.targets.to(self.compute.device))
-        batch, targets = self.train.moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
+        device = self.compute.device
+        batch, targets = self.train.moved(micro.batch, device), micro.targets.to(device, non_blocking=True)
         if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
             augment = self.train.augment
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from headstart.core.progress import Progress
+from headstart.engine.adapt import economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.fit import Budget, fit, smoothed
 from headstart.methods.plan import Schedule
@@ -34,7 +35,8 @@ def find_rate(
     schedule = Schedule("exponential", warmup=0.0, ratio=(high / low) ** (1 / share))
     job.plan = replace(job.plan, schedule=schedule, learning_rate=low * schedule.ratio, timeline=())
     job.validation = job.validation.none()
-    trace = fit(job, Budget(epochs, clip=1e9, steps=steps, stop_factor=4.0), progress=progress)
+    with economical(job):
+        trace = fit(job, Budget(epochs, clip=1e9, steps=steps, stop_factor=4.0), progress=progress)
     losses = smoothed(trace.losses)
     return Found(tuple(trace.rates), tuple(losses), _steepest(trace.rates, losses))
 

@@ -67,7 +67,8 @@ class Diverged(Exception):
 def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progress: Progress | None = None) -> Trace:
     """Trains `job.module` as its plan says and leaves the weights that were best on validation in it.
 
-    AdamW with the plan's groups and schedule; gradients of a step are summed over its parts, clipped, and applied.
+    AdamW (`RowAdamW`: embedding tables by rows, where their gradients are sparse) with the plan's groups and schedule;
+    gradients of a step are summed over its parts, clipped, and applied.
     Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
     reaches the same weights; so does one that was paused by `budget.steps`. A loss that is not finite ends the training
     with the last good weights.
@@ -186,7 +187,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         elif trace.best_epoch is not None:
             put_weights(job.module, best)
     trace.steps = step
-    if not trace.paused:  # then what was kept says it, without the writing itself
+    if not (trace.paused and checkpoint):  # then what was kept says it, without the writing itself
         trace.seconds = trace.earlier + time.perf_counter() - start
     if parts > 1:
         trace.notes += (f"memory ran out: what goes through the model at once was cut into {parts} parts",)

@@ -41,7 +41,7 @@ def cost(setting: Setting, method: Method) -> Cost:
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
         most = next(iter(job.train.micros([cut], view=0)))
-        for fraction in (0.0, 1.0) if job.plan.timeline else (0.0,):
+        for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
             parts = _step(job, optimizer, most, fraction, parts)  # the most memory, and warm-up
             micros = next(iter(job.steps(0, 0)))
@@ -54,7 +54,7 @@ def cost(setting: Setting, method: Method) -> Cost:
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
         assert job.options.epochs is not None
         whole = job.options.epochs * (job.steps_an_epoch() * step + look)
-    return Cost(whole, reading.peak_memory_bytes, look, not job.plan.timeline)
+    return Cost(whole, reading.peak_memory_bytes, look, len(job.plan.timeline) < 2)
 
 
 def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, parts: int) -> int:

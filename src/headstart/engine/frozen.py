@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from headstart.engine.precision import Compute
 
 ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d)
-"layers whose weights and biases autocast rounds before it uses them, and that use them for nothing else"
+"layers whose weights and biases autocast rounds before it uses them"
 
 
 @contextlib.contextmanager
@@ -20,12 +20,16 @@ def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute
     """While it lasts, what is not `trained` of linear layers and convolutions is bf16; then it is what it was.
 
     Autocast gives these layers the same values, so no bit of a result changes. On a GPU the fp32 originals wait in
-    the host's memory. A weight that another kind of layer shares (a tied embedding) stays as it is.
+    the host's memory. A weight that another kind of layer shares (a tied embedding), or that the layer around it reads
+    (`reads_weights`: DoRA's norms), stays as it is.
     """
     if not compute.bf16:
         yield
         return
-    others = [layer for layer in module.modules() if not _rounds(layer)]
+    read = {
+        id(inner) for layer in module.modules() if getattr(layer, "reads_weights", False) for inner in layer.modules()
+    }
+    others = [layer for layer in module.modules() if not _rounds(layer) or id(layer) in read]
     shared = {id(parameter) for layer in others for parameter in layer.parameters(recurse=False)}
     kept: list[tuple[nn.Parameter, Tensor]] = []
     try:

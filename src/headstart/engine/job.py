@@ -35,7 +35,7 @@ class Options:
     cache: bool = True
     "keep the activations below frozen rungs, at most cache_bytes of them"
     cache_bytes: int = 4 << 30
-    "room for kept activations on disk"
+    "room for kept activations, on disk or in a GPU's memory"
 
     def sized(self, examples: int) -> Options:
         """With epochs, batch size and patience settled for so many training examples."""

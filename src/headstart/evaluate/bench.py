@@ -90,6 +90,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         same_modality(self.data, self.backbone)
+        self._asked = self.options
         self.options = self.options.sized(len(self.data.train))
         augment = Augment(self.options.augment, self.options.word_dropout)
         backbone, data = self.backbone, self.data
@@ -111,7 +112,7 @@ class Bench:
 
     def shorten(self, epochs: int) -> None:
         """All methods train for so many epochs."""
-        self.options = replace(self.options, epochs=epochs)
+        self.options = replace(self._asked, epochs=epochs).sized(len(self.data.train))
         self.setting = replace(self.setting, options=self.options)
 
     def expect(self, methods: Iterable[Method]) -> None:

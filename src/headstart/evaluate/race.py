@@ -8,7 +8,7 @@ with the leader of all. It is **behind** where the upper end of the 95 % interva
 validation example, is below `-slack * gain`. `gain` is how far the leader is above guessing; the slack (none within a
 method, `SLACK` at the last heat) is how much of it a slow starter may make good later:
 `tests/evaluate/test_race_simulated.py` races learning curves measured by `benchmarks/race_curves.py`, and
-`docs/race.md` says how often they lost the eventual winner. After the last heat each method goes on with the
+`docs/benchmarks.md` says how often they lost the eventual winner. After the last heat each method goes on with the
 configuration that is best by then.
 
 Under a time budget, what the remaining trainings cost is forecast from what the heats took; if they don't fit, first

@@ -172,15 +172,15 @@ class Race:
     def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
         share, metric, last = HEATS[number], self.bench.metric, number == len(HEATS) - 1
         stops = heat(standings, metric, number, lambda runner: runner.name)
-        if self.deadline is not None:
-            left = {runner: one for runner, one in standings.items() if runner not in stops}
+        left = {runner: one for runner, one in standings.items() if runner not in stops}
+        if self.deadline is not None and left:
             best = best_of_each(left, lambda runner: runner.name)
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             whole = [self._whole(runner, left[runner], share) for runner in order]
-            # who is to finish is settled at the last heat; until then time is kept for the leader to
+            # who is to finish is settled at the last heat; until then time is kept for one of them, whichever it is
             costs = [each * ((1.0 if last else HEATS[number + 1]) - share) for each in whole]
-            time_left -= 0.0 if last else whole[0] * (1 - HEATS[number + 1])
+            time_left -= 0.0 if last else max(whole) * (1 - HEATS[number + 1])
             going = affordable(costs, time_left)
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
             if last:
@@ -221,13 +221,16 @@ class Race:
 def forecast(
     running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int, epochs: int | None = None
 ) -> Forecast | None:
-    """From the first heat and one finalist with all seeds, to everything in full (but one configuration a method)."""
+    """From the first heat and one finalist with all seeds, to everything in full (but one configuration a method).
+
+    To get below the least, a method would have to stop at the first heat: under a budget some do.
+    """
     if not running:
         return None
     first = sum(costs[runner.name].seconds for runner in running) * HEATS[0]
     second = sum(costs[runner.name].seconds for runner in running) * HEATS[-1]
     each = [found.seconds for found in costs.values()]
-    least = first + min(each) * (seeds - HEATS[0])
+    least = first + sum(each) * (HEATS[-1] - HEATS[0]) + min(each) * (seeds - HEATS[-1])
     most = second + sum(each) * (seeds - HEATS[-1])
     return Forecast(least, most, max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None, epochs)
 

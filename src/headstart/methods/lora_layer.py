@@ -71,6 +71,11 @@ class LoraLayer(nn.Module):
             b[:, :k] = (u[:, :k] * root).reshape(b[:, :k].shape)
 
     @property
+    def reads_weights(self) -> bool:
+        """Whether the base's weights are used beside the base's own forward."""
+        return self.magnitude is not None
+
+    @property
     def transposed(self) -> bool:
         """Whether the base keeps its weight as [in, out] (transformers' Conv1D, told by `nf`)."""
         return hasattr(self.base, "nf")
