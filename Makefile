@@ -23,11 +23,14 @@ bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/images.py
+	$(BIN)/python benchmarks/leaderboard.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/step_profile.py
 	$(BIN)/python benchmarks/vision.py
 	$(BIN)/python benchmarks/fewshot.py --pairs 3
 	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/rows.py
+	$(BIN)/python benchmarks/race_simulated.py
 	$(BIN)/python benchmarks/tables.py
 
 # The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.
