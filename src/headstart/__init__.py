@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from headstart.api import fit as fit
     from headstart.api import load as load
     from headstart.api import predict as predict
+    from headstart.api import rank as rank
     from headstart.api import read as read
     from headstart.artifacts.adapters import Adapters as Adapters
 
 __version__ = "0.1.0"
-__all__ = ["Adapters", "compare", "fit", "load", "predict", "read"]
+__all__ = ["Adapters", "compare", "fit", "load", "predict", "rank", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What Python users call: `load`, `read`, `fit`, `compare`, `predict`. The command line is a thin layer over these."""
+"""What Python users call: `load`, `read`, `compare`, `fit`, `predict`, `rank`. The command line is a layer over it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_
 if TYPE_CHECKING:
     from headstart.artifacts.predictor import Prediction
     from headstart.backbones.backbone import Backbone
+    from headstart.core.ranking import Ranking
     from headstart.data.examples import Data
     from headstart.engine.finder import Found
 
@@ -221,6 +222,45 @@ def find_rate(
             if job.plan.penalties:
                 job.hold()
             return find(job, steps=steps, progress=progress)
+
+
+def rank(
+    data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
+    **options: Any,
+) -> Ranking:  # fmt: skip
+    """Which of these pretrained models fits the data best, scored without training any; best first, by the probe.
+
+    models: what `load` takes, by name. examples: most training examples that are used. rungs: score each rung of each
+    model too. options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
+    """
+    from functools import partial
+
+    from headstart.core.environment import environment
+    from headstart.core.ranking import Ranking
+    from headstart.engine.precision import compute
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.rank import rank as run
+
+    options = {name: value for name, value in options.items() if value is not None}
+    _known(options, (*READ, *LOAD, "metric", "device", "precision"))
+    if not models:
+        raise ConfigurationError("rank needs models to choose from: --models A B C.")
+    if twice := sorted({name for name in models if list(models).count(name) > 1}):
+        raise ConfigurationError(f"these models are named twice: {', '.join(twice)}.")
+    if examples < 10:
+        raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
+    computing = compute(options.get("device"), options.get("precision"))
+    found = read(data, **_only(options, READ))
+    measure = metric(found.task.kind, options.get("metric"))
+    candidates = run(
+        found, models, partial(load, **_only(options, LOAD)), measure, computing, examples=examples, rungs=rungs,
+        progress=progress,
+    )  # fmt: skip
+    return Ranking(
+        found.record.source, found.record.fingerprint, measure.name, min(examples, len(found.train)),
+        len(found.validation), candidates, environment(str(computing.device), computing.precision),
+        {"models": list(models), "examples": examples, "rungs": rungs, **options},
+    )  # fmt: skip
 
 
 def _names(cls: Any) -> set[str]:

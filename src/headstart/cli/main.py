@@ -18,6 +18,7 @@ VERBS = {
     "compare": "try every way of adapting a model on your data, and say which to use",
     "fit": "adapt a model with one method",
     "predict": "label new examples with a run's model",
+    "rank": "say which of many pretrained models fits your data, before training any",
     "inspect": "draw a model's ladder: rungs, sizes, what trains, where it is cut",
     "export": "write a run's model as an ordinary checkpoint, or as an adapter for PEFT",
     "adopt": "read an adapter that PEFT wrote as a run",

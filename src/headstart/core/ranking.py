@@ -1,0 +1,57 @@
+"""The record of a ranking: how well many pretrained models fit one task, before any of them is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.core.comparison import EnvironmentRecord
+from headstart.core.record import Record
+
+SCHEMA = "headstart.ranking/1"
+
+
+@dataclass(frozen=True)
+class Candidate(Record):
+    """One model, or one rung of it, with what its frozen features are worth."""
+
+    model: str
+    rung: str = "top"
+    "what the features are read from: the top, or what enters this rung"
+    status: str = "ok"
+    "or why the model could not be scored"
+    parameters: int | None = None
+    dimension: int | None = None
+    probe: float | None = None
+    "metric of a linear head, solved on a subset of the training examples, on validation"
+    low: float | None = None
+    high: float | None = None
+    knn: float | None = None
+    "metric of a vote of the five nearest of that subset, on validation"
+    logme: float | None = None
+    "on the subset; see `evaluate.transferability`"
+    h_score: float | None = None
+    "on the subset, for single-label tasks"
+    seconds: float | None = None
+    "for loading, reading the features and scoring; rungs of a model share the first two"
+
+    @property
+    def name(self) -> str:
+        return self.model if self.rung == "top" else f"{self.model} below {self.rung}"
+
+
+@dataclass(frozen=True)
+class Ranking(Record):
+    """candidates: best first, by the probe; those that could not be scored last."""
+
+    source: str
+    "of the data"
+    fingerprint: str
+    metric: str
+    examples: int
+    "of the training split that were used"
+    validation: int
+    candidates: tuple[Candidate, ...]
+    environment: EnvironmentRecord
+    configuration: dict[str, Any]
+    schema: str = SCHEMA

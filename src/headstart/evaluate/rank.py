@@ -1,0 +1,132 @@
+"""Ranking: which of many pretrained models fits the data best, before any is trained.
+
+Features come from one frozen pass over a subset of the training split and over validation; the test split is not
+looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ConfigurationError, HeadstartError
+from headstart.core.progress import Progress, Silent
+from headstart.core.ranking import Candidate
+from headstart.core.seeds import derive
+from headstart.data.examples import Data, Examples
+from headstart.data.task import Task
+from headstart.engine import convex
+from headstart.engine.cache import Cache, all_features
+from headstart.engine.feed import Feed
+from headstart.engine.losses import probabilities
+from headstart.engine.precision import Compute
+from headstart.evaluate.bench import same_modality
+from headstart.evaluate.intervals import interval
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.transferability import h_score, logme
+from headstart.methods.knn import NeighboursHead
+
+PENALTY = 30.0
+"of the probe's head, as `probe` has it"
+NEIGHBOURS = 5
+BATCH_TOKENS = 8192
+
+
+def rank(
+    data: Data, models: Sequence[str], load: Callable[[str], Backbone], metric: Metric, compute: Compute, *,
+    examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
+) -> tuple[Candidate, ...]:  # fmt: skip
+    """Scores each model, and with `rungs` each rung of it, best probe first.
+
+    load: from a model's name to its backbone; a model that can't be loaded, or reads other inputs than the data hold,
+    keeps its reason as status. Raises the last reason where no model is left.
+    """
+    if not len(data.validation):
+        raise ConfigurationError("a ranking needs validation examples, and there are none.")
+    progress, found = progress or Silent(), list[Candidate]()
+    subset, reason = subset_of(data.train, examples), None
+    progress.stage("rank", len(models))
+    for model in models:
+        try:
+            start = time.perf_counter()
+            backbone = load(model)
+            same_modality(data, backbone)
+            found += _scored(model, backbone, data, subset, metric, compute, rungs, start)
+        except HeadstartError as error:
+            reason = error
+            found.append(Candidate(model, status=str(error)))
+        progress.advance(note=model)
+    if reason and all(one.status != "ok" for one in found):
+        raise reason
+    sign = 1.0 if metric.higher_is_better else -1.0
+    return tuple(sorted(found, key=lambda one: (one.probe is None, -sign * (one.probe or 0.0))))
+
+
+def subset_of(examples: Examples, most: int) -> Examples:
+    """At most so many, chosen at random under seed 0, in their order."""
+    if len(examples) <= most:
+        return examples
+    chosen = np.random.default_rng(derive(0, "rank")).permutation(len(examples))[:most]
+    return examples.take(np.sort(chosen))
+
+
+def _scored(
+    model: str, backbone: Backbone, data: Data, subset: Examples, metric: Metric, compute: Compute, rungs: bool,
+    start: float,
+) -> Iterator[Candidate]:  # fmt: skip
+    backbone.module.to(compute.device)
+    cache = Cache(backbone, compute)
+    try:
+        reads = "all" if rungs else "top"
+        sides = [
+            all_features(cache, Feed(name, examples, backbone), BATCH_TOKENS, reads)  # type: ignore[arg-type]
+            for name, examples in (("train", subset), ("validation", data.validation))
+        ]
+        if not all(bool(torch.isfinite(side).all()) for side in sides):
+            raise ConfigurationError(f"{model} gives features that are not finite.")
+        widths = backbone.level_widths if rungs else (backbone.dimension,)
+        names = [*(rung.name for rung in backbone.ladder.rungs[1:]), "top"] if rungs else ["top"]
+        if len(names) != len(widths):  # rungs that no tensor enters have no level
+            names = [*(f"level {i}" for i in range(len(widths) - 1)), "top"]
+        read = time.perf_counter() - start
+        for name, train, validation in zip(names, sides[0].split(widths, 1), sides[1].split(widths, 1)):
+            begin = time.perf_counter()
+            bare = Candidate(model, name, parameters=backbone.parameters, dimension=train.shape[1])
+            one = _of_features(bare, train, validation, data, subset, metric)
+            yield replace(one, seconds=read + time.perf_counter() - begin)
+    finally:
+        cache.close()
+        backbone.module.cpu()
+
+
+def _of_features(
+    bare: Candidate, train: Tensor, validation: Tensor, data: Data, subset: Examples, metric: Metric
+) -> Candidate:
+    task, held_out = data.task, data.validation
+    targets = torch.from_numpy(subset.targets).to(train.device)
+    head = nn.Linear(train.shape[1], task.outputs).to(train.device)
+    convex.solve(train, targets, task, PENALTY, head)
+    value, low, high = interval([_predicted(head, validation, held_out, task)], metric)
+    knn = None
+    if task.kind != "multi_label":  # neighbours have one vote each
+        voters = NeighboursHead(train.shape[1], task.outputs, NEIGHBOURS)
+        voters.solve(train, targets, task.kind)
+        knn = metric.of(_predicted(voters, validation, held_out, task))
+    x, single = train.double().cpu().numpy(), task.kind == "single_label"
+    wanted = np.eye(task.outputs)[subset.targets] if single else subset.targets.reshape(len(x), -1)
+    return replace(
+        bare, probe=value, low=low, high=high, knn=knn, logme=logme(x, wanted),
+        h_score=h_score(x, subset.targets) if single else None,
+    )  # fmt: skip
+
+
+def _predicted(head: nn.Module, features: Tensor, examples: Examples, task: Task) -> Predictions:
+    with torch.no_grad():
+        return Predictions(examples.ids, examples.targets, probabilities(task, head(features).cpu()).numpy())

@@ -1,0 +1,37 @@
+"""A ranking of pretrained models, for terminals."""
+
+from __future__ import annotations
+
+from headstart.core.ranking import Candidate, Ranking
+from headstart.report import format as fmt
+
+
+def table(found: Ranking) -> str:
+    """A line a candidate, best first, and what the columns are."""
+    head = ("model", fmt.metric_heading(found.metric), "95 % interval", "5 neighbours", "LogME", "H-score", "seconds")
+    scored = [one for one in found.candidates if one.status == "ok"]
+    rows = [head, *(_cells(one, found.metric) for one in scored)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+        for row in rows
+    ]
+    lines += [f"{one.name}: {one.status}" for one in found.candidates if one.status != "ok"]
+    lines += [
+        "",
+        f"A linear head on frozen features of {found.examples} training examples, on {found.validation} of validation;",
+        "the test split was not looked at. Overlapping intervals do not tell models apart.",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(one: Candidate, metric: str) -> tuple[str, ...]:
+    interval = f"[{fmt.value(metric, one.low)}, {fmt.value(metric, one.high)}]"
+    return (
+        one.name, fmt.value(metric, one.probe), interval, fmt.value(metric, one.knn), _number(one.logme),
+        _number(one.h_score), fmt.seconds(one.seconds, ""),
+    )  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return fmt.MISSING if fmt.finite(value) is None else f"{value:.3f}"
