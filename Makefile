@@ -31,6 +31,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/rows.py
 	$(BIN)/python benchmarks/race_simulated.py
+	$(BIN)/python benchmarks/ranking.py
 	$(BIN)/python benchmarks/tables.py
 
 # The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.

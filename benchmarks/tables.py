@@ -229,6 +229,36 @@ def races() -> list[str]:
     return lines + small("race-simulated", told, found["environment"])
 
 
+def ranking() -> list[str]:
+    """What scores foretell of fine-tuning."""
+    found = read("ranking")
+    if not found:
+        return []
+    scores = {"probe": "probe %", "knn": "5 neighbours %", "logme": "LogME", "h_score": "H-score"}
+    lines = [
+        "## What `headstart rank` foretells of fine-tuning", "",
+        f"MiniLM cut after each of its blocks, and random weights, on {found['data']}, {found['each']} labels a class; "
+        f"scored on {found['validation']} validation examples, then tuned in full ({found['epochs']} epochs, "
+        f"{found['seeds']} seeds, default rate) and tested.", "",
+        f"| backbone | {' | '.join(scores.values())} | tuned, test accuracy % |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found["candidates"]:
+        tuned = f"{100 * one['tuned']:.1f} [{100 * one['tuned_low']:.1f}, {100 * one['tuned_high']:.1f}]"
+        lines.append(
+            f"| {one['model']} | {100 * one['probe']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}] "
+            f"| {100 * one['knn']:.1f} | {one['logme']:.3f} | {one['h_score']:.3f} | {tuned} |"
+        )
+    lines += ["", "| score | Kendall's tau, all | tau, pretrained | best by it is below the best by, points |",
+              "|---|---|---|---|"]  # fmt: skip
+    for score, title in scores.items():
+        one = found["agreement"][score]
+        lines.append(
+            f"| {title.removesuffix(' %')} | {one['tau']:.2f} | {one['tau_of_the_pretrained']:.2f} "
+            f"| {100 * one['regret']:.1f} |"
+        )
+    return lines + small("ranking", found["note"], found["environment"], found["threads"])
+
+
 def mixed() -> list[str]:
     """Eight LoRAs in one batch."""
     found = read("mixed")
@@ -266,7 +296,7 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *leaderboard(), *engine(), *few(), *races(), *mixed(), *rows(),
+        *leaderboard(), *engine(), *few(), *races(), *ranking(), *mixed(), *rows(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():

@@ -230,27 +230,30 @@ def rank(
 ) -> Ranking:  # fmt: skip
     """Which of these pretrained models fits the data best, scored without training any; best first, by the probe.
 
-    models: what `load` takes, by name. examples: most training examples that are used. rungs: score each rung of each
-    model too. options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
+    data: what `read` takes, or what it returned. models: what `load` takes, by name.
+    examples: most training examples that are used. rungs: score each rung of each model too.
+    options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
     """
     from functools import partial
 
     from headstart.core.environment import environment
     from headstart.core.ranking import Ranking
+    from headstart.data.examples import Data as Read
     from headstart.engine.precision import compute
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.rank import rank as run
 
     options = {name: value for name, value in options.items() if value is not None}
     _known(options, (*READ, *LOAD, "metric", "device", "precision"))
+    models = [models] if isinstance(models, str) else list(models)
     if not models:
         raise ConfigurationError("rank needs models to choose from: --models A B C.")
-    if twice := sorted({name for name in models if list(models).count(name) > 1}):
+    if twice := sorted({name for name in models if models.count(name) > 1}):
         raise ConfigurationError(f"these models are named twice: {', '.join(twice)}.")
     if examples < 10:
         raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
     computing = compute(options.get("device"), options.get("precision"))
-    found = read(data, **_only(options, READ))
+    found = data if isinstance(data, Read) else read(data, **_only(options, READ))
     measure = metric(found.task.kind, options.get("metric"))
     candidates = run(
         found, models, partial(load, **_only(options, LOAD)), measure, computing, examples=examples, rungs=rungs,
@@ -259,7 +262,7 @@ def rank(
     return Ranking(
         found.record.source, found.record.fingerprint, measure.name, min(examples, len(found.train)),
         len(found.validation), candidates, environment(str(computing.device), computing.precision),
-        {"models": list(models), "examples": examples, "rungs": rungs, **options},
+        {"models": models, "examples": examples, "rungs": rungs, **options},
     )  # fmt: skip
 
 

@@ -124,6 +124,6 @@ def test_the_subset_is_the_same_each_time_and_in_order() -> None:
 def test_the_record_comes_back_from_json(tmp_path: Any) -> None:
     import headstart
 
-    found = headstart.rank(None, ["builtin/glance"], examples=60, device="cpu")
+    found = headstart.rank(digits(), ["builtin/glance"], examples=60, device="cpu")
     found.write(tmp_path / "ranking.json")
     assert Ranking.read(tmp_path / "ranking.json") == found
