@@ -5,7 +5,7 @@
 The backbones are MiniLM cut after each of its six blocks, and one of random weights. Each is ranked, then tuned in full
 at the default rate and tested. Told for each score: Kendall's tau with the tuned accuracies over the seven, and over
 the six that are pretrained; and how far the best by the score is below the best of all. Writes
-benchmarks/results/ranking.json.
+benchmarks/results/ranking-DATA.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ import images
 import peers
 from scipy.stats import kendalltau
 
-RESULT = peers.RESULTS / "ranking.json"
 SCORES = ("probe", "knn", "logme", "h_score")
 BLOCKS = 6
 
@@ -111,7 +110,7 @@ def main() -> None:
             print(name, {key: round(candidates[-1][key], 3) for key in (*SCORES, "tuned")}, flush=True)
     found = agreement(candidates)
     print(json.dumps(found, indent=1))
-    write_json(RESULT, {
+    write_json(peers.RESULTS / f"ranking-{arguments.data}.json", {
         "schema": "headstart.ranking-agreement/1", "status": "ok", "note": arguments.note, "data": arguments.data,
         "each": arguments.each, "seeds": arguments.seeds, "epochs": arguments.epochs, "examples": ranked.examples,
         "validation": ranked.validation, "candidates": candidates, "agreement": found,

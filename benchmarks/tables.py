@@ -231,12 +231,15 @@ def races() -> list[str]:
 
 def ranking() -> list[str]:
     """What scores foretell of fine-tuning."""
-    found = read("ranking")
-    if not found:
-        return []
     scores = {"probe": "probe %", "knn": "5 neighbours %", "logme": "LogME", "h_score": "H-score"}
+    lines = ["## What `headstart rank` foretells of fine-tuning", ""]
+    for path in sorted((HERE / "results").glob("ranking-*.json")):
+        lines += _ranking(json.loads(path.read_text(encoding="utf-8")), path.stem, scores)
+    return lines if len(lines) > 2 else []
+
+
+def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[str]:
     lines = [
-        "## What `headstart rank` foretells of fine-tuning", "",
         f"MiniLM cut after each of its blocks, and random weights, on {found['data']}, {found['each']} labels a class; "
         f"scored on {found['validation']} validation examples, then tuned in full ({found['epochs']} epochs, "
         f"{found['seeds']} seeds, default rate) and tested.", "",
@@ -256,7 +259,7 @@ def ranking() -> list[str]:
             f"| {title.removesuffix(' %')} | {one['tau']:.2f} | {one['tau_of_the_pretrained']:.2f} "
             f"| {100 * one['regret']:.1f} |"
         )
-    return lines + small("ranking", found["note"], found["environment"], found["threads"])
+    return lines + small(name, found["note"], found["environment"], found["threads"])
 
 
 def mixed() -> list[str]:
