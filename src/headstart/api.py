@@ -228,7 +228,7 @@ def rank(
     data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
     **options: Any,
 ) -> Ranking:  # fmt: skip
-    """Which of these pretrained models fits the data best, scored without training any; best first, by the probe.
+    """Which of these pretrained models fits the data best, scored without training any; best first, by LogME.
 
     data: what `read` takes, or what it returned. models: what `load` takes, by name.
     examples: most training examples that are used. rungs: score each rung of each model too.

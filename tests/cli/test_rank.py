@@ -11,7 +11,7 @@ from cli.calling import call
 def test_a_line_a_model_and_the_record(here: Path) -> None:
     done = call("rank", "reviews.csv", "--models", "bert", "resnet", "-o", "ranking.json").expect(0)
     head, first, second = done.out.splitlines()[:3]
-    assert head.split()[:2] == ["model", "Accuracy,"]
+    assert head.split()[:3] == ["model", "LogME", "Accuracy,"]
     assert first.startswith("bert ")
     assert second.startswith("resnet: the data are texts")
     record = json.loads((here / "ranking.json").read_text())

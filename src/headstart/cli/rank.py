@@ -35,7 +35,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score pretrained models on DATA without training them: a linear probe, neighbours, LogME and H-score.
+    """Score pretrained models on DATA without training them: LogME, a linear probe, neighbours and H-score.
 
     DATA comes first, then --models A B C.
     """

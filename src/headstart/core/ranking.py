@@ -42,7 +42,7 @@ class Candidate(Record):
 
 @dataclass(frozen=True)
 class Ranking(Record):
-    """candidates: best first, by the probe; those that could not be scored last."""
+    """candidates: best first, by LogME; those that could not be scored last."""
 
     source: str
     "of the data"

@@ -43,7 +43,10 @@ def rank(
     data: Data, models: Sequence[str], load: Callable[[str], Backbone], metric: Metric, compute: Compute, *,
     examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
 ) -> tuple[Candidate, ...]:  # fmt: skip
-    """Scores each model, and with `rungs` each rung of it, best probe first.
+    """Scores each model, and with `rungs` each rung of it, highest LogME first.
+
+    Of the four scores it agrees best with fine-tuning (`benchmarks/ranking.py`): a probe prefers the models whose
+    features are ready as they are, fine-tuning those that can learn the task.
 
     load: from a model's name to its backbone; a model that can't be loaded, or reads other inputs than the data hold,
     keeps its reason as status. Raises the last reason where no model is left.
@@ -65,8 +68,7 @@ def rank(
         progress.advance(note=model)
     if reason and all(one.status != "ok" for one in found):
         raise reason
-    sign = 1.0 if metric.higher_is_better else -1.0
-    return tuple(sorted(found, key=lambda one: (one.probe is None, -sign * (one.probe or 0.0))))
+    return tuple(sorted(found, key=lambda one: (one.logme is None, -(one.logme or 0.0))))
 
 
 def subset_of(examples: Examples, most: int) -> Examples:

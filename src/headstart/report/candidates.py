@@ -8,7 +8,7 @@ from headstart.report import format as fmt
 
 def table(found: Ranking) -> str:
     """A line a candidate, best first, and what the columns are."""
-    head = ("model", fmt.metric_heading(found.metric), "95 % interval", "5 neighbours", "LogME", "H-score", "seconds")
+    head = ("model", "LogME", fmt.metric_heading(found.metric), "95 % interval", "5 neighbours", "H-score", "seconds")
     scored = [one for one in found.candidates if one.status == "ok"]
     rows = [head, *(_cells(one, found.metric) for one in scored)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -19,8 +19,9 @@ def table(found: Ranking) -> str:
     lines += [f"{one.name}: {one.status}" for one in found.candidates if one.status != "ok"]
     lines += [
         "",
-        f"A linear head on frozen features of {found.examples} training examples, on {found.validation} of validation;",
-        "the test split was not looked at. Overlapping intervals do not tell models apart.",
+        f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
+        f"{found.validation} of validation. Nothing was trained, the test split was not looked at. First is the",
+        "highest LogME; overlapping intervals do not tell models apart.",
     ]
     return "\n".join(lines)
 
@@ -28,7 +29,7 @@ def table(found: Ranking) -> str:
 def _cells(one: Candidate, metric: str) -> tuple[str, ...]:
     interval = f"[{fmt.value(metric, one.low)}, {fmt.value(metric, one.high)}]"
     return (
-        one.name, fmt.value(metric, one.probe), interval, fmt.value(metric, one.knn), _number(one.logme),
+        one.name, _number(one.logme), fmt.value(metric, one.probe), interval, fmt.value(metric, one.knn),
         _number(one.h_score), fmt.seconds(one.seconds, ""),
     )  # fmt: skip
 
