@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.ranking import Candidate
@@ -24,6 +24,7 @@ from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.cache import Cache, all_features
 from headstart.engine.feed import Feed
+from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
 from headstart.evaluate.bench import same_modality
@@ -31,12 +32,8 @@ from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.transferability import h_score, logme
-from headstart.methods.knn import NeighboursHead
-
-PENALTY = 30.0
-"of the probe's head, as `probe` has it"
-NEIGHBOURS = 5
-BATCH_TOKENS = 8192
+from headstart.methods.knn import NearestNeighbours, NeighboursHead
+from headstart.methods.probe import Probe
 
 
 def rank(
@@ -86,9 +83,9 @@ def _scored(
     backbone.module.to(compute.device)
     cache = Cache(backbone, compute)
     try:
-        reads = "all" if rungs else "top"
+        reads: Reads = "all" if rungs else "top"
         sides = [
-            all_features(cache, Feed(name, examples, backbone), BATCH_TOKENS, reads)  # type: ignore[arg-type]
+            all_features(cache, Feed(name, examples, backbone), Options.batch_tokens, reads)
             for name, examples in (("train", subset), ("validation", data.validation))
         ]
         if not all(bool(torch.isfinite(side).all()) for side in sides):
@@ -114,11 +111,11 @@ def _of_features(
     task, held_out = data.task, data.validation
     targets = torch.from_numpy(subset.targets).to(train.device)
     head = nn.Linear(train.shape[1], task.outputs).to(train.device)
-    convex.solve(train, targets, task, PENALTY, head)
+    convex.solve(train, targets, task, Probe.penalty, head)
     value, low, high = interval([_predicted(head, validation, held_out, task)], metric)
     knn = None
     if task.kind != "multi_label":  # neighbours have one vote each
-        voters = NeighboursHead(train.shape[1], task.outputs, NEIGHBOURS)
+        voters = NeighboursHead(train.shape[1], task.outputs, NearestNeighbours.neighbours)
         voters.solve(train, targets, task.kind)
         knn = metric.of(_predicted(voters, validation, held_out, task))
     x, single = train.double().cpu().numpy(), task.kind == "single_label"

@@ -27,17 +27,21 @@ def logme(features: np.ndarray, targets: np.ndarray, *, iterations: int = 100) -
 
 def _evidence(s: np.ndarray, projected: np.ndarray, outside: float, n: int, width: int, iterations: int) -> float:
     tiny = 1e-12
+
+    def at(ratio: float) -> tuple[float, float]:
+        """Squared lengths of the posterior mean and of what it leaves unexplained."""
+        length = (s * projected / (s + ratio) ** 2).sum()
+        return length, (projected * (ratio / (s + ratio)) ** 2).sum() + outside
+
     ratio, alpha, beta = 1.0, 1.0, 1.0
     for _ in range(iterations):
         gamma = (s / (s + ratio)).sum()
-        length = (s * projected / (s + ratio) ** 2).sum()
-        rest = (projected * (ratio / (s + ratio)) ** 2).sum() + outside
+        length, rest = at(ratio)
         alpha, beta = max(gamma / max(length, tiny), tiny), (n - gamma) / max(rest, tiny)
         before, ratio = ratio, alpha / beta
         if abs(ratio - before) <= 1e-4 * before:
             break
-    length = (s * projected / (s + ratio) ** 2).sum()
-    rest = (projected * (ratio / (s + ratio)) ** 2).sum() + outside
+    length, rest = at(ratio)
     spread = np.log(alpha + beta * s).sum() + (width - len(s)) * math.log(alpha)
     found = width * math.log(alpha) + n * math.log(beta) - spread - beta * rest - alpha * length
     return float(found - n * math.log(2 * math.pi)) / (2 * n)
