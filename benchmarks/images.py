@@ -1,6 +1,6 @@
 """The built-in backbone on images: the embedded digits, X-ray and other medical images, CIFAR-10 with few labels.
 
-    python benchmarks/images.py [--data digits|medical|cifar10] [--seeds 3] [--trials 3]
+    python benchmarks/images.py [--data digits|medical|cifar10|papirus] [--seeds 3] [--trials 3]
     python benchmarks/images.py --name methods --data cifar10 --each 30 --methods probe,lora,…
 
 Writes benchmarks/results/NAME-DATA.json. CIFAR-10's training images are among those the backbone was trained on:
@@ -46,7 +46,8 @@ def main() -> None:
     import peers
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", choices=["digits", "medical", "cifar10"])
+    parser.add_argument("--data", default="digits", choices=["digits", "medical", "cifar10", "papirus"])
+    parser.add_argument("--model", type=Path, default=None, help="a folder, by benchmarks/vit.py; else the built-in")
     parser.add_argument("--methods", type=lambda text: text.split(","), default=None)
     parser.add_argument("--name", default="images", help="the result's name")
     parser.add_argument("--epochs", type=int, default=None)
@@ -57,18 +58,22 @@ def main() -> None:
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
-    source = None if arguments.data == "digits" else peers.shared() / "image" / arguments.data
-    data = headstart.read(source)
+    inside = {"papirus": "icons/papirus.parquet"}.get(arguments.data, arguments.data)
+    source = None if arguments.data == "digits" else peers.shared() / "image" / inside
+    data = headstart.read(source, **({"label": "context"} if arguments.data == "papirus" else {}))
     if arguments.each:
         data = few(data, arguments.each)
     with tempfile.TemporaryDirectory() as folder:
         record = headstart.compare(
-            data, out=Path(folder) / "run", methods=arguments.methods, seeds=arguments.seeds, trials=arguments.trials,
-            epochs=arguments.epochs, augment=arguments.augment, progress=Lines(),
+            data, arguments.model, out=Path(folder) / "run", methods=arguments.methods,
+            seeds=arguments.seeds, trials=arguments.trials, epochs=arguments.epochs, augment=arguments.augment,
+            progress=Lines(),
         )  # fmt: skip
     print(record)
     result = record.to_json()
-    result["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{arguments.data}"
+    result["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{inside}"
+    if arguments.model:
+        result["model"]["source"] = f"a ViT of benchmarks/{arguments.model.name}.py"
     result["configuration"] = {"augment": arguments.augment, "each": arguments.each, "epochs": arguments.epochs}
     name = f"{arguments.name}-{arguments.data}.json"
     write_json(

@@ -1,4 +1,4 @@
-"""The table of methods by measured fact: cost on MiniLM, quality from the comparisons, kinds of backbone by trying.
+"""The table of methods by measured fact: cost, quality from the comparisons, kinds of backbone by trying.
 
     python benchmarks/methods.py [--methods A,B] [--skip-cost] [--skip-kinds]
 
@@ -31,13 +31,18 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 KINDS = {"cnn": "timm_resnet", "vit": "vit", "encoder": "bert", "decoder": "gpt2", "recurrent": "lstm", "plain": "mlp"}
 "kind of backbone, and the tiny one of the tests on which a method is tried"
 TASKS = {
-    "TREC": ("methods-trec", "text-trec"),
-    "sections": ("methods-debian-sections",),
+    "TREC": ("methods-trec", "text-trec", "methods-rest-trec"),
+    "sections": ("methods-debian-sections", "methods-rest-debian-sections"),
     "CIFAR": ("methods-cifar10", "methods-rest-cifar10"),
+    "icons": ("methods-vit-papirus",),
 }
 "task, and the files of results it is taken from; of two that hold a method, the first"
 VARIANTS = {"probe@top": {"reads": "top"}, "lora@dora": {"dora": True}, "lora@pissa": {"start": "pissa"}}
 "configurations that stand in the table beside the methods' defaults"
+ELSEWHERE = {"vpt": "a ViT of six blocks, 48 px, 640 icons", "conv_adapter": "builtin/glance, 48 px, 640 icons"}
+"methods that MiniLM has no place for, and what they are measured on"
+COSTLESS = ("soup",)
+"trains nothing of its own: its cost is that of the runs it averages"
 
 
 def configured_method(name: str) -> Any:
@@ -47,12 +52,27 @@ def configured_method(name: str) -> Any:
     return configured(method_class(name), VARIANTS.get(name, {}), name)
 
 
-def cost(name: str) -> dict[str, Any]:
-    """Share, memory, seconds a step, size and latencies of one method with MiniLM on 640 questions of TREC."""
-    import numpy as np
+def measured_on(name: str) -> tuple[Any, Any]:
+    """The data and the backbone for a method's costs."""
     import peers
+    import vit
 
     import headstart
+
+    if name not in ELSEWHERE:
+        return headstart.read(peers.shared() / "text" / "trec"), headstart.load(peers.minilm())
+    icons = headstart.read(peers.shared() / "image" / "icons" / "papirus.parquet", label="context")
+    if name == "conv_adapter":
+        return icons, headstart.load()
+    with tempfile.TemporaryDirectory() as folder:  # costs do not depend on the weights
+        vit.fresh(Path(folder))
+        return icons, headstart.load(folder)
+
+
+def cost(name: str) -> dict[str, Any]:
+    """Share, memory, seconds a step, size and latencies of one method, trained on 640 examples."""
+    import numpy as np
+
     from headstart.artifacts.artifact import fields_of, save
     from headstart.artifacts.merge import merge
     from headstart.core.errors import ModelError
@@ -63,7 +83,7 @@ def cost(name: str) -> dict[str, Any]:
     from headstart.engine.precision import compute
     from headstart.evaluate.latency import latency
 
-    data, backbone = headstart.read(peers.shared() / "text" / "trec"), headstart.load(peers.minilm())
+    data, backbone = measured_on(name)
     computing, method = compute("cpu"), configured_method(name)
     train = Feed("train", data.train.take(np.arange(640)), backbone)
     validation = Feed("validation", data.validation.take(np.arange(0)), backbone)
@@ -101,7 +121,7 @@ def cost(name: str) -> dict[str, Any]:
                 merged = dataclasses.replace(backbone, module=twin.backbone)
                 found["merged_latency_seconds"] = one(lambda batch: merged.features(batch, reads), twin.head)
         found["mergeable"] = "merged_latency_seconds" in found
-    found["base_latency_seconds"] = one(backbone.features, torch.nn.Linear(backbone.dimension, 6))
+    found["base_latency_seconds"] = one(backbone.features, torch.nn.Linear(backbone.dimension, data.task.outputs))
     return found
 
 
@@ -190,8 +210,11 @@ def main() -> None:
     for name in [*METHODS.names(), *VARIANTS]:
         old = (before and before.of(name)) or Facts(name)
         new: dict[str, Any] = {} if old.trained_share else dict(sizes.get(name, {}))
-        if name in names and not arguments.skip_cost:
+        if name in names and name not in COSTLESS and not arguments.skip_cost:
             new |= in_process("cost", name, arguments.repeats)
+            if name in ELSEWHERE:
+                alone = new.pop("base_latency_seconds", None)
+                new |= {"elsewhere": ELSEWHERE[name], "elsewhere_base_latency_seconds": alone}
             base = new.pop("base_latency_seconds", base)
         if name in works:
             new["kinds"] = works[name]
@@ -238,7 +261,7 @@ def page(record: Any) -> None:
     """docs/methods.md."""
     from headstart.core.files import write_text
     from headstart.methods.method import METHODS
-    from headstart.report.methods import expectations, markdown, refusals
+    from headstart.report.methods import elsewhere, expectations, markdown, refusals
 
     summaries = {name: METHODS[name].summary for name in sorted(METHODS)}
     told, alone = record.environment, record.base_latency_seconds
@@ -256,6 +279,9 @@ def page(record: Any) -> None:
         *tasks_told(),
         "",
         markdown(record, summaries),
+        "",
+        *elsewhere(record),
+        "- `soup` trains nothing of its own: its cost is that of the runs it averages.",
         "",
         "## Beside the textbook",
         "",

@@ -140,7 +140,7 @@ def main() -> None:
         print(json.dumps(peer, indent=1))
     name = f"{arguments.name}-{arguments.data}.json"
     write_json(
-        Path(__file__).parent / "results" / name,
+        peers.RESULTS / name,
         {"schema": "headstart.benchmark/1", "status": "ok", "note": arguments.note, "comparison": result, "peer": peer},
     )
 

@@ -41,6 +41,10 @@ class Facts(Record):
     "by task"
     kinds: dict[str, str] = field(default_factory=dict)
     "kind of backbone to `yes`, or to the error of the method; a kind that was not tried is missing"
+    elsewhere: str = ""
+    "the model the costs are of, where the measured one has no place for the method"
+    elsewhere_base_latency_seconds: float | None = None
+    "median for one example of that model alone"
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def table(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
         *lines, "",
         f"{found.model}: trained share, peak memory, one step of 32 examples",
         "(or the whole solution of a head), artifact, one example as trained and merged; test accuracy in %;",
+        *(f"{facts.method}: costs on {facts.elsewhere}" for facts in found.facts if facts.elsewhere),
         f"– was not measured. Works on: {legend};",
         "a small letter could not, ? was not tried.",
         "Settings of one: headstart methods NAME",
@@ -98,6 +99,16 @@ def refusals(found: MeasuredMethods) -> list[str]:
         for facts in found.facts
         for kind, said in facts.kinds.items()
         if said != "yes"
+    ]
+
+
+def elsewhere(found: MeasuredMethods) -> list[str]:
+    """Whose costs are those of another model."""
+    return [
+        f"- `{facts.method}` has no place in {found.model}: its costs are of {facts.elsewhere}, which alone takes "
+        f"{fmt.seconds(facts.elsewhere_base_latency_seconds, '')} for one example."
+        for facts in found.facts
+        if facts.elsewhere
     ]
 
 
