@@ -13,6 +13,7 @@ from torch import Tensor
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
 from headstart.core.errors import ArtifactError, ResourceError
+from headstart.engine import convex
 from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
 from headstart.engine.augment import Augment
@@ -198,3 +199,19 @@ def test_a_training_that_paused_goes_on_to_the_same_bits(share: float, tmp_path:
         assert done.trace.earlier > 0
         for name, value in _observed(done).items():
             assert torch.equal(value, whole[name]), name
+
+
+def test_a_solved_head_is_solved_once_however_often_its_training_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, solved = method_of("lpft"), []
+    whole, _ = _trained("bert", method)
+    solve = convex.solve
+    monkeypatch.setattr(convex, "solve", lambda *given: solved.append(1) or solve(*given))
+    path = tmp_path / "state.safetensors"
+    for share in (0.12, 0.5, 1.0):
+        with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
+            last = _observed(done)
+    assert len(solved) == 1
+    for name, value in last.items():
+        assert torch.equal(value, whole[name]), name

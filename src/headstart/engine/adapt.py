@@ -149,7 +149,8 @@ def _train(
     if plan.solver == "prior":
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
-    if plan.solver == "convex" or plan.head_start == "convex":
+    goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
+    if plan.solver == "convex" or (plan.head_start == "convex" and not goes_on):
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
         convex.solve(features, targets, setting.task, plan.penalty, head)
         if plan.solver == "convex":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,22 +41,35 @@ class Checkpoint:
         write_tensors(self.path, tensors, {"facts": json.dumps(facts)})
         self._written = time.monotonic()
 
+    def holds(self, signature: str) -> bool:
+        """Whether the job with this signature can go on from here."""
+        return self.path.exists() and self._facts().get("signature") == signature
+
     def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
         """What was written for the job with this signature; None where there is nothing, or it is another job's."""
-        if not self.path.exists():
+        if not self.holds(signature):
             return None
         states: dict[str, State] = {}
+        with self._opened() as file:
+            for key in file.keys():  # noqa: SIM118 - the file is no mapping
+                kind, _, name = key.partition("/")
+                states.setdefault(kind, {})[name] = file.get_tensor(key)
+        return states, self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        with self._opened() as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        return facts
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         try:
             with safe_open(self.path, framework="pt") as file:
-                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-                for key in file.keys():  # noqa: SIM118 - the file is no mapping
-                    kind, _, name = key.partition("/")
-                    states.setdefault(kind, {})[name] = file.get_tensor(key)
+                yield file
         except Exception as error:
             raise ArtifactError(
                 f"the checkpoint {self.path} can't be read ({error}); delete it to start anew."
             ) from error
-        return (states, facts) if facts.get("signature") == signature else None
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

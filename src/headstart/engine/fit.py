@@ -83,7 +83,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
         put_weights(job.module, states["model"])
-        best = states["best"]
+        best = states.get("best", best)
         restore_optimizer(optimizer, states.get("optimizer", {}))
         step, parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
@@ -116,7 +116,9 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         if checkpoint:
             trace.seconds = trace.earlier + time.perf_counter() - start
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
-            states = {"model": weights(job.module, names), "best": best, "optimizer": optimizer_state(optimizer)}
+            states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer)}
+            if trace.best_epoch is not None:  # else the best are those it began with
+                states["best"] = best
             checkpoint.write(states, {"signature": job.signature, "step": at, "parts": parts, "trace": facts})
 
     def judge(at: int, mean: float | None, rate: float) -> None:
