@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.api import compare as compare
     from headstart.api import fit as fit
+    from headstart.api import judge as judge
     from headstart.api import load as load
     from headstart.api import predict as predict
     from headstart.api import rank as rank
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.artifacts.adapters import Adapters as Adapters
 
 __version__ = "0.1.0"
-__all__ = ["Adapters", "compare", "fit", "load", "predict", "rank", "read"]
+__all__ = ["Adapters", "compare", "fit", "judge", "load", "predict", "rank", "read"]
 
 
 def __getattr__(name: str) -> Any:

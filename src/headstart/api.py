@@ -1,4 +1,4 @@
-"""What Python users call: `load`, `read`, `compare`, `fit`, `predict`, `rank`. The command line is a layer over it."""
+"""What Python users call, such as `read`, `compare`, `predict` and `judge`. The command line is a layer over it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_
 if TYPE_CHECKING:
     from headstart.artifacts.predictor import Prediction
     from headstart.backbones.backbone import Backbone
+    from headstart.core.evaluation import Evaluation
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data
     from headstart.engine.finder import Found
@@ -27,7 +28,7 @@ READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_w
 "options that concern how the data are read"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
 "options that concern how the model is loaded"
-OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget")
+OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep")
 EMBEDDED_MODEL = "builtin/glance"
 
 
@@ -63,9 +64,9 @@ def compare(
 
     data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
     options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
-        the given time), metric, device, precision, workers, settings (`{"lora.rank": 16}`), those of `read` and
-        `load`, and those of training (`epochs`, `batch_size`, `batch_tokens`, `augment`, …;
-        `headstart.engine.job.Options`).
+        the given time), keep (every method's models, not the best alone), metric, device, precision, workers, settings
+        (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
+        `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
@@ -123,6 +124,7 @@ def compare(
             metric_name=options.get("metric"),
             race=converted(options.get("race", False), bool, "race"),
             budget=budget,
+            keep=converted(options.get("keep", False), bool, "keep"),
             workers=workers,
             configuration=configuration,
             progress=progress,
@@ -182,6 +184,29 @@ def _as_trained(model: Any, run: str | Path) -> Backbone:
         raise ConfigurationError("this module was given with features=…: model=headstart.load(module, features=…).")
     kept = {name: tuple(told[key]) for name, key in (("image_size", "size"), ("mean", "mean"), ("std", "std"))}
     return load(model, **{**options, **kept})
+
+
+def judge(
+    runs: str | Path | Sequence[str | Path], *, suite: str | Path | None = None, methods: Sequence[str] | None = None,
+    data: Any = None, model: Any = None, device: str | None = None, precision: str | None = None,
+    out: str | Path | None = None, progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """The models of runs against the base that they share: what is better, what was lost, what it costs.
+
+    runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. suite: a TOML file of
+    checks, or None for the task's default. methods: only these. data: where the runs' examples lie now; model: where
+    their base lies now. out: the record's file, or None for `evaluation.json` in the first run's folder.
+    Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.evaluate.runs import evaluate as run
+
+    given = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    named = [methods] if isinstance(methods, str) else methods
+    found = run(
+        [Path(one) for one in given], suite, named, data, model, device, precision, read=read, progress=progress
+    )
+    found.write(out or Path(given[0]) / "evaluation.json")
+    return found
 
 
 def find_rate(

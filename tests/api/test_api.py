@@ -61,7 +61,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_every_name_that_is_promised_is_there() -> None:
-    assert {"Adapters", "compare", "fit", "load", "predict", "rank", "read"} == set(headstart.__all__)
+    assert {"Adapters", "compare", "fit", "judge", "load", "predict", "rank", "read"} == set(headstart.__all__)
     assert all(callable(getattr(headstart, name)) for name in headstart.__all__)
 
 

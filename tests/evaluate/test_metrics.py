@@ -31,6 +31,23 @@ def _sklearn(p, name):
             return np.mean(each)
         case "log_loss":
             return sk.log_loss(y, p.scores.astype(float), labels=range(p.scores.shape[1]))
+        case "brier" if p.kind == "multi_label":
+            return np.mean([sk.brier_score_loss(y[:, i], p.scores[:, i].astype(float)) for i in range(y.shape[1])])
+        case "brier":
+            scores = p.scores.astype(float)
+            return sk.brier_score_loss(y, scores, labels=range(scores.shape[1]), scale_by_half=False)
+        case "ece":
+            return _calibration_error(p.scores.astype(float).max(1), x == y)
+
+
+def _calibration_error(confidence, right):
+    """By the definition, bin by bin: scikit-learn has none."""
+    total = 0.0
+    for at in range(15):
+        inside = (confidence >= at / 15) & ((confidence < (at + 1) / 15) | (at == 14))
+        if inside.any():
+            total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return total
 
 
 MAKERS = {"single_label": single, "multi_label": multi, "regression": real}

@@ -46,23 +46,8 @@ class Predictor:
         self, folder: str | Path, *, backbone: Backbone | None = None, source: str | None = None,
         device: str | None = None, precision: str | None = None, trust_remote_code: bool = False,
     ) -> None:  # fmt: skip
-        from headstart.backbones.load import load
-
         self.artifact = Artifact.open(folder)
-        base = self.artifact.base
-        if backbone is None and source is not None:
-            backbone = load(source, **base.options, trust_remote_code=trust_remote_code)
-        if backbone is None:
-            if base.reload is None:
-                raise ArtifactError(
-                    f"this artifact's base is a module that was built in Python ({base.source}); "
-                    "give the same module: headstart.predict(run, inputs, model=module)."
-                )
-            # a project that was moved with its model still finds it by the relative path that the user named
-            moved = Path(base.reload).is_absolute() and not Path(base.reload).exists()
-            place = base.source if moved else base.reload
-            backbone = load(place, **base.options, trust_remote_code=trust_remote_code)
-        self.backbone = backbone
+        self.backbone = backbone = backbone or base_of(self.artifact, source, trust_remote_code)
         self.compute = compute(device, precision or self.artifact.precision)
         backbone.module.to(self.compute.device)
         self._stack = contextlib.ExitStack()
@@ -90,6 +75,23 @@ class Predictor:
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
         return [prediction(self.artifact.task, row) for row in self.scores(list(inputs))]
+
+
+def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:
+    """The artifact's base, loaded from where it was in training, or from `source`."""
+    from headstart.backbones.load import load
+
+    base = artifact.base
+    if source is not None:
+        return load(source, **base.options, trust_remote_code=trust_remote_code)
+    if base.reload is None:
+        raise ArtifactError(
+            f"this artifact's base is a module that was built in Python ({base.source}); "
+            "give the same module: headstart.predict(run, inputs, model=module)."
+        )
+    # a project that was moved with its model still finds it by the relative path that the user named
+    moved = Path(base.reload).is_absolute() and not Path(base.reload).exists()
+    return load(base.source if moved else base.reload, **base.options, trust_remote_code=trust_remote_code)
 
 
 def batches(backbone: Backbone, inputs: Sequence[Input], size: int = 64) -> Iterator[tuple[list[int], Batch]]:

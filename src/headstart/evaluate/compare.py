@@ -71,11 +71,12 @@ def compare(
     workers: int = 0,
     configuration: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    keep: bool = False,
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
     race: trainings that are clearly behind on validation stop early (`evaluate.race`). budget: seconds that all of it
-    may take, for a race.
+    may take, for a race. keep: every method's model of every seed stays, as `models/METHOD/seed0`.
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
     begun = time.perf_counter()
@@ -148,23 +149,33 @@ def compare(
         peak = max((row.peak_memory_bytes or 0 for row in result.rows), default=0)
         bench.progress.say(f"took {said(result.forecast, result.seconds, peak)}")
     _keep_best(bench, result)
+    if keep:
+        _keep_all(bench, result)
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
 
 
 def _keep_best(bench: Bench, result: Comparison) -> None:
-    """The verdict's method, with the seed that was best on validation, becomes `model/`.
-
-    Its files are linked, not moved: until the record is written, a run that is stopped finds all its progress.
-    """
+    """The verdict's method, with the seed that was best on validation, becomes `model/`."""
     assert result.verdict.method is not None
     row = result.row(result.verdict.method)
-    method = configured(method_class(row.method), row.configuration, row.method)
     sign = 1 if bench.metric.higher_is_better else -1
     best = max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0))
-    chosen = bench.place(row.method, method, best.seed) / "model"
-    with replacing_folder(bench.folder / "model") as temporary:
+    _link(bench, row, best.seed, bench.folder / "model")
+
+
+def _keep_all(bench: Bench, result: Comparison) -> None:
+    for row in result.rows:
+        for run in row.seeds if row.status == "ok" else ():
+            _link(bench, row, run.seed, bench.folder / "models" / row.method / f"seed{run.seed}")
+
+
+def _link(bench: Bench, row: Row, seed: int, folder: Path) -> None:
+    """The files are linked, not moved: until the record is written, a run that is stopped finds all its progress."""
+    method = configured(method_class(row.method), row.configuration, row.method)
+    chosen = bench.place(row.method, method, seed) / "model"
+    with replacing_folder(folder) as temporary:
         for file in chosen.iterdir():
             try:
                 os.link(file, temporary / file.name)

@@ -149,6 +149,31 @@ def _negative_log_likelihood(predictions: Predictions) -> np.ndarray:
     return -np.log(scores[np.arange(len(scores)), predictions.targets])
 
 
+def _brier(predictions: Predictions) -> np.ndarray:
+    """Sum over classes of (probability - truth)^2; for multi-label the mean over labels. Source: Brier 1950."""
+    squares = (predictions.scores.astype(np.float64) - truths(predictions)) ** 2
+    return squares.mean(1) if predictions.kind == "multi_label" else squares.sum(1)
+
+
+BINS = 15
+"equal bins of confidence for the calibration error"
+
+
+def _confidence_bins(predictions: Predictions) -> np.ndarray:
+    """[n, BINS + 1]: confidence less hit, in the bin of the confidence; and 1."""
+    confidence = predictions.scores.max(1).astype(np.float64)
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    rows = np.zeros((len(predictions), BINS + 1))
+    rows[np.arange(len(rows)), place] = confidence - _correct(predictions)
+    rows[:, -1] = 1
+    return rows
+
+
+def _calibration_error(sums: np.ndarray) -> np.ndarray:
+    """sum over bins of |sum of confidence - hits| / n. Source: Guo et al. 2017, section 2, equation 3."""
+    return np.abs(sums[..., :-1]).sum(-1) / sums[..., -1]
+
+
 def _error(predictions: Predictions) -> np.ndarray:
     return predictions.scores[:, 0].astype(np.float64) - predictions.targets.astype(np.float64)
 
@@ -170,6 +195,8 @@ def _r2(sums: np.ndarray) -> np.ndarray:
 
 _ACCURACY = Metric("accuracy", True, _mean_of(_correct), _mean, effective=lambda sums: float(sums[1]))
 _LOG_LOSS = Metric("log_loss", False, _mean_of(_negative_log_likelihood), _mean, (0.0, math.inf), percent=False)
+_BRIER = Metric("brier", False, _mean_of(_brier), _mean, (0.0, 2.0), percent=False)
+_ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False)
 _MICRO_F1 = Metric("micro_f1", True, _micro_counts, _micro_f1, effective=lambda sums: float(min(sums[2], sums[3])))
 
 _SINGLE = (
@@ -178,12 +205,15 @@ _SINGLE = (
     Metric("balanced_accuracy", True, _counts, _recall_present, effective=_effective_classes),
     _MICRO_F1,
     _LOG_LOSS,
+    _BRIER,
+    _ECE,
 )
 _MULTI = (
     _MICRO_F1,
     Metric("macro_f1", True, _counts, _f1_all, effective=_effective_classes),
     _ACCURACY,
     _LOG_LOSS,
+    _BRIER,
 )
 _REGRESSION = (
     Metric("rmse", False, _mean_of(lambda p: _error(p) ** 2), _root_mean, (0.0, math.inf), percent=False),

@@ -55,6 +55,8 @@ class Paired:
     low: float
     high: float
     p_value: float
+    seed_error: float = 0.0
+    "standard error of the difference that more examples would not lessen: the spread between seeds"
 
 
 def compare(
@@ -98,7 +100,7 @@ def compare(
     elif len(matter) < 2:
         low = high = math.nan
     p_value = _swap_test(a, b, matter, metric, difference, spread, permutations, seed)
-    return Paired(difference, low, high, p_value)
+    return Paired(difference, low, high, p_value, spread.error)
 
 
 def _same(a_runs: Sequence[Predictions], b_runs: Sequence[Predictions]) -> bool:

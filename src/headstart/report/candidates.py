@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from headstart.core.ranking import Candidate, Ranking
 from headstart.report import format as fmt
+from headstart.report.columns import aligned
 
 
 def table(found: Ranking) -> str:
     """A line a candidate, best first, and what the columns are."""
     head = ("model", "LogME", fmt.metric_heading(found.metric), "95 % interval", "5 neighbours", "H-score", "seconds")
     scored = [one for one in found.candidates if one.status == "ok"]
-    rows = [head, *(_cells(one, found.metric) for one in scored)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
-        for row in rows
-    ]
+    lines = aligned([head, *(_cells(one, found.metric) for one in scored)])
     lines += [f"{one.name}: {one.status}" for one in found.candidates if one.status != "ok"]
     lines += [
         "",

@@ -23,6 +23,8 @@ NAMES = {
     "mse": "Mean squared error",
     "rmse": "Root mean squared error",
     "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Calibration error",
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headstart.core.measured import Facts, MeasuredMethods
 from headstart.report import format as fmt
+from headstart.report.columns import aligned
 
 FILE = Path(__file__).parent / "measured" / "methods.json"
 
@@ -30,10 +31,7 @@ def table(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
     """Every method of `summaries` with what was measured of it, at most 100 columns; `–` for what was not."""
     letters = {kind: kind[0].upper() for kind in found.kinds}
     head = ["method", "trains", "memory", "a step", "size", "1 ex.", "merged", *found.tasks, "works on"]
-    rows = [_cells(name, found, letters) for name in summaries]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(_aligned(c, w, i, len(head)) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
-             for row in [head, *rows]]  # fmt: skip
+    lines = aligned([head, *(_cells(name, found, letters) for name in summaries)], left=(0, -1))
     legend = ", ".join(f"{letter} {kind}" for kind, letter in letters.items())
     return "\n".join([
         *lines, "",
@@ -63,10 +61,6 @@ def _cells(name: str, found: MeasuredMethods, letters: Mapping[str, str]) -> lis
             for kind, letter in letters.items()
         ),
     ]
-
-
-def _aligned(cell: str, width: int, place: int, count: int) -> str:
-    return cell.ljust(width) if place in (0, count - 1) else cell.rjust(width)
 
 
 def markdown(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:

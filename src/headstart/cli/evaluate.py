@@ -1,0 +1,45 @@
+"""`headstart evaluate`: a tuned model against its base; a gate for releases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+
+import click
+
+from headstart.cli.progress import watching
+
+
+@click.command("evaluate")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN…")
+@click.option("--against", type=click.Choice(["base"]), default="base", show_default=True)
+@click.option("--suite", metavar="FILE", help="Checks, as TOML [default: a suite for the task]")
+@click.option("--methods", metavar="A,B,…", help="Of a run with --keep, only these")
+@click.option("--data", metavar="FILE|DIR", help="Where the run's examples lie now [default: where they were]")
+@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: that of the training]")
+@click.option("--device", metavar="auto|cpu|cuda")
+@click.option("-o", "--out", metavar="FILE", help="The record [default: evaluation.json in the first run's folder]")
+@click.option("--quiet", is_flag=True, help="No progress")
+@click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
+def command(
+    runs: tuple[str, ...], against: str, suite: str | None, methods: str | None, data: str | None, model: str | None,
+    precision: str | None, device: str | None, out: str | None, quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Judge the models of RUNs against their base, check by check, on the same examples.
+
+    Ends with 0 where every gate was passed, 1 where one failed, 2 for a mistake in the input.
+    """
+    from headstart import api
+    from headstart.report.evaluation import tables
+
+    named = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
+        found = api.judge(
+            runs, suite=suite, methods=named, data=data, model=model, device=device, precision=precision, out=out,
+            progress=progress,
+        )  # fmt: skip
+    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else tables(found))
+    if not found.passed:
+        sys.exit(1)

@@ -1,0 +1,114 @@
+"""The record of an evaluation: tuned models against their base, check by check. What `headstart evaluate` writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.core.comparison import EnvironmentRecord
+from headstart.core.record import Record
+
+SCHEMA = "headstart.evaluation/1"
+
+
+@dataclass(frozen=True)
+class Score(Record):
+    """A metric as a mean over the seeds, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Flip(Record):
+    """An example on which base and tuned model part: one of them is right."""
+
+    place: str
+    input: str
+    "the text, cut at 200 letters; of an image its place alone"
+    truth: str
+    base: str
+    tuned: str
+    confidence: float
+    "of the tuned model in what it says"
+
+
+@dataclass(frozen=True)
+class CheckRecord(Record):
+    """One check of one tuned model."""
+
+    check: str
+    metric: str
+    higher_is_better: bool
+    examples: int
+    base: Score
+    tuned: Score
+    difference: float
+    "tuned less base, paired by example"
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    "after Holm's correction over the model's checks"
+    tolerance: float
+    status: str
+    "`improved`, `same` within the tolerance, `regressed` or `undecided`"
+    gate: str
+    "`improved`, `not_regressed` or `none`"
+    passed: bool
+    more_examples: int | None = None
+    "about how many more would decide an undecided check, if the difference stays what it is"
+    gained: int = 0
+    "examples that only the tuned model has right, and"
+    lost: int = 0
+    "that only the base has right; of the first seed"
+    flips: tuple[Flip, ...] = ()
+    "the most confident of both"
+
+
+@dataclass(frozen=True)
+class Cost(Record):
+    """What serving a model takes, measured here."""
+
+    p50_seconds: float
+    "one example at batch size 1"
+    p95_seconds: float
+    p99_seconds: float
+    examples_a_second: float
+    "in batches of 32"
+    artifact_bytes: int | None
+    "None for the base, which is no artifact"
+
+
+@dataclass(frozen=True)
+class Judged(Record):
+    """One tuned model, all its seeds together."""
+
+    name: str
+    method: str
+    models: tuple[str, ...]
+    "folders, one a seed"
+    passed: bool
+    checks: tuple[CheckRecord, ...]
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation(Record):
+    """Every model against the same base on the same examples. `passed`: every model passed every gate."""
+
+    data: str
+    fingerprint: str
+    "of the data"
+    base: str
+    suite: str
+    "its file, or `default`"
+    passed: bool
+    models: tuple[Judged, ...]
+    environment: EnvironmentRecord
+    base_cost: Cost | None = None
+    notes: tuple[str, ...] = ()
+    configuration: dict[str, Any] = field(default_factory=dict)
+    schema: str = SCHEMA

@@ -1,0 +1,222 @@
+"""Checks: what base and tuned model are both asked. Each is a table of a suite, its fields are the table's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from headstart.core.errors import ConfigurationError
+from headstart.data.examples import Data, Examples
+from headstart.data.task import Task
+from headstart.evaluate.gate import Gate
+from headstart.evaluate.metrics import Metric, metric
+from headstart.evaluate.perturb import Change, changed, check_change
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.rank import subset_of
+from headstart.evaluate.system import System
+
+
+@dataclass(eq=False)
+class Material:
+    """The target's data, and other sets, each read once."""
+
+    data: Data
+    read: Callable[[str, str | None, str | None], Data]
+    "source, text and label column to examples"
+    place: Path = Path()
+    "the folder that paths in the suite are relative to"
+    _sets: dict[tuple[str, str | None, str | None], Data] = field(default_factory=dict)
+
+    def other(self, source: str, text: str | None, label: str | None) -> Data:
+        key = (source, text, label)
+        if key not in self._sets:
+            inside = self.place / source
+            self._sets[key] = self.read(str(inside) if inside.exists() else source, text, label)
+        return self._sets[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Fields that every kind has."""
+
+    kind: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+
+    name: str = ""
+    "what the report calls it [default: made of its kind]"
+    metric: str | None = None
+    "a metric of the task [default: the task's own]"
+    gate: Gate = "not_regressed"
+    "what lets a release pass: improved, not_regressed, or none to report it only"
+    tolerance: float = 0.01
+    "how much worse still counts as the same, in the metric's unit; shares of 1 for percentages"
+
+    def title(self) -> str:
+        return self.name or self.kind
+
+    def measure(self, material: Material) -> Metric:
+        return metric(material.data.task.kind, self.metric)
+
+    def check(self, material: Material) -> None:
+        """Raises `ConfigurationError` for what can't be asked of this task."""
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        """What the model says, by the name of the check or of each of its parts."""
+        raise NotImplementedError
+
+
+def answers(system: System, test: Examples, change: Change | None = None) -> Predictions:
+    """What the model says of the test set, as it is or under a change; several checks ask for the same."""
+    if (kept := change or "") not in system.kept:
+        inputs = test.inputs()
+        if change:
+            inputs = [changed(value, change, int(number)) for number, value in zip(test.ids, inputs)]
+        system.kept[kept] = system.scores(inputs)
+    return Predictions(test.ids, test.targets, system.kept[kept])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(Check):
+    """The task's test set."""
+
+    kind: ClassVar[str] = "target"
+    summary: ClassVar[str] = "the task's test set"
+    gate: Gate = "improved"
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        return {self.title(): answers(system, material.data.test)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice(Check):
+    """Parts of the task's test set."""
+
+    kind: ClassVar[str] = "slice"
+    summary: ClassVar[str] = "parts of the test set: by class, by length of the text, by file"
+
+    by: Literal["class", "length", "source"] = "class"
+    "class; length: the texts' shortest, middle and longest third, by words; source: the file"
+    least: int = 20
+    "parts with fewer examples are left out"
+    tolerance: float = 0.02
+
+    def title(self) -> str:
+        return self.name or f"{self.kind} by {self.by}"
+
+    def check(self, material: Material) -> None:
+        task = material.data.task
+        if self.by == "class" and task.kind != "single_label":
+            raise ConfigurationError(f"{self.title()}: a {task.kind} task has no classes; choose by=source.")
+        if self.by == "length" and task.modality == "image":
+            raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        test = material.data.test
+        whole, parts = answers(system, test), self._parts(test, material.data.task)
+        found = {part: np.flatnonzero(parts == part) for part in dict.fromkeys(parts)}
+        kept = {part: rows for part, rows in found.items() if len(rows) >= self.least}
+        stem = self.name or self.by
+        return {f"{stem}: {part}": whole.take(rows) for part, rows in kept.items()}
+
+    def _parts(self, test: Examples, task: Task) -> np.ndarray:
+        if self.by == "class":
+            return np.array(task.labels)[test.targets]
+        if self.by == "source":
+            return np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
+        texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
+        words = np.array([len(text.split()) for text in texts])
+        return np.array(["short", "middle", "long"])[np.searchsorted(np.quantile(words, [1 / 3, 2 / 3]), words)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention(Check):
+    """Another labelled set, under a probe that is solved anew on base and on tuned features."""
+
+    kind: ClassVar[str] = "retention"
+    summary: ClassVar[str] = "another labelled set, by a probe solved anew on the features: what they have lost"
+
+    data: str = ""
+    "the labelled set: a file, a folder or a hub name; paths are relative to the suite's file"
+    text: str | None = None
+    "its input column [default: found]"
+    label: str | None = None
+    "its label column [default: found]"
+    examples: int = 1000
+    "most training examples for the probe"
+
+    def title(self) -> str:
+        return self.name or f"retention of {Path(self.data).stem}"
+
+    def measure(self, material: Material) -> Metric:
+        return metric(self._other(material).task.kind, self.metric)
+
+    def check(self, material: Material) -> None:
+        if not self.data:
+            raise ConfigurationError("a check of kind retention needs data: a labelled set of another task.")
+        other, own = self._other(material).task.modality, material.data.task.modality
+        if other.partition("_")[0] != own.partition("_")[0]:
+            raise ConfigurationError(f"{self.title()}: {self.data} holds {other}s, but the model reads {own}s.")
+
+    def _other(self, material: Material) -> Data:
+        return material.other(self.data, self.text, self.label)
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        other = self._other(material)
+        scores = system.probed(subset_of(other.train, self.examples), other.test.inputs(), other.task)
+        return {self.title(): Predictions(other.test.ids, other.test.targets, scores)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness(Check):
+    """The test set under a change that should not matter."""
+
+    kind: ClassVar[str] = "robustness"
+    summary: ClassVar[str] = "the test set under a change that should not matter: typos, case, noise, blur, …"
+
+    change: Change = "typos"
+    "texts: typos, case, punctuation; images: noise, blur, shift, brightness"
+
+    def title(self) -> str:
+        return self.name or f"{self.kind} to {self.change}"
+
+    def check(self, material: Material) -> None:
+        check_change(self.change, material.data.task.modality)
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        return {self.title(): answers(system, material.data.test, self.change)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invariance(Robustness):
+    """How often a change that should not matter leaves what the model says as it is, right or wrong."""
+
+    kind: ClassVar[str] = "invariance"
+    summary: ClassVar[str] = "how often such a change leaves the model's answer as it was, right or wrong"
+    tolerance: float = 0.02
+
+    def title(self) -> str:
+        return self.name or f"{self.kind} to {self.change}"
+
+    def measure(self, material: Material) -> Metric:
+        return metric("single_label")
+
+    def check(self, material: Material) -> None:
+        super().check(material)
+        if material.data.task.kind != "single_label":
+            raise ConfigurationError(f"{self.title()}: only a single_label task has one answer to keep.")
+        if self.metric:
+            raise ConfigurationError(f"{self.title()}: its metric is the share of answers kept; leave metric out.")
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        test = material.data.test
+        before, after = answers(system, test), answers(system, test, self.change)
+        kept = before.scores.argmax(1) == after.scores.argmax(1)
+        scores = np.stack([~kept, kept], 1).astype(np.float32)
+        return {self.title(): Predictions(test.ids, np.ones(len(test), dtype=np.int64), scores)}
+
+
+KINDS: dict[str, type[Check]] = {one.kind: one for one in (Target, Slice, Retention, Robustness, Invariance)}

@@ -1,0 +1,126 @@
+"""Judge: tuned models against the base that they share, on the same examples, by the checks of a suite."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ConfigurationError
+from headstart.core.evaluation import CheckRecord, Cost, Flip, Judged
+from headstart.core.progress import Progress, Silent
+from headstart.data.examples import Examples
+from headstart.data.task import Task
+from headstart.engine.precision import Compute
+from headstart.evaluate.checks import Check, Material
+from headstart.evaluate.gate import Gate, checked
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.predictions import Predictions, aligned
+from headstart.evaluate.system import System, base_system, tuned_system
+
+SHOWN = 10
+"flips of each direction that a record holds"
+Answers = dict[str, list[Predictions]]
+"check to what a model said, one a seed"
+
+
+def judge(
+    models: Mapping[str, Sequence[Path]], methods: Mapping[str, str], backbone: Backbone, material: Material,
+    suite: Sequence[Check], compute: Compute, *, progress: Progress | None = None,
+) -> tuple[tuple[Judged, ...], Cost, tuple[str, ...]]:  # fmt: skip
+    """Each model (its seeds' folders) by every check; what the base costs; notes.
+
+    The base answers once, under a probe solved on the same training data. Raises `ConfigurationError` for a check that
+    the task does not allow.
+    """
+    progress, data = progress or Silent(), material.data
+    for check in suite:
+        check.check(material)
+    if not len(data.test):
+        raise ConfigurationError("an evaluation needs test examples, and there are none.")
+    progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(suite))
+    base = base_system(backbone, compute, data.train, data.task)
+    asked = _asked(base, suite, material, progress)
+    told = {part: (check, measure) for check, measure, parts in asked for part in parts}
+    names: dict[str, tuple[Metric, Gate, float]] = {
+        part: (measure, check.gate, check.tolerance) for part, (check, measure) in told.items()
+    }
+    before: Answers = {part: [found] for _, _, parts in asked for part, found in parts.items()}
+    base_cost, judged = cost(base, data.test, None), []
+    # of a share of right answers it can be shown which these are
+    targets = [part for part, (check, measure) in told.items() if check.kind == "target" and measure.percent]
+    for name, folders in models.items():
+        after: Answers = defaultdict(list)
+        found_cost = None
+        for folder in folders:
+            with tuned_system(folder, backbone, compute) as system:
+                for _, _, parts in _asked(system, suite, material, progress):
+                    for part, found in parts.items():
+                        after[part].append(found)
+                found_cost = found_cost or cost(system, data.test, folder)
+        records = [
+            _with_flips(record, before[record.check][0], after[record.check][0], data.test, data.task)
+            if record.check in targets
+            else record
+            for record in checked(names, before, after)
+        ]
+        passed = all(record.passed for record in records)
+        judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))
+    notes = tuple(f"{check.title()}: no part has enough examples" for check, _, parts in asked if not parts)
+    return tuple(judged), base_cost, notes
+
+
+def _asked(
+    system: System, suite: Sequence[Check], material: Material, progress: Progress
+) -> list[tuple[Check, Metric, dict[str, Predictions]]]:
+    found = []
+    for check in suite:
+        found.append((check, check.measure(material), check.ask(system, material)))
+        progress.advance(note=check.title())
+    return found
+
+
+def _with_flips(record: CheckRecord, base: Predictions, tuned: Predictions, test: Examples, task: Task) -> CheckRecord:
+    """The record with the examples that only one of the two has right, the tuned model's most confident first."""
+    if task.kind != "single_label":
+        return record
+    base, tuned = aligned(base, tuned)
+    said, saying = base.scores.argmax(1), tuned.scores.argmax(1)
+    was, now = said == base.targets, saying == base.targets
+    gained, lost = np.flatnonzero(~was & now), np.flatnonzero(was & ~now)
+    confidence = tuned.scores.max(1)
+    shown = [i for rows in (lost, gained) for i in rows[np.argsort(-confidence[rows], kind="stable")][:SHOWN]]
+    places = test.places(np.array(shown, dtype=np.int64))
+    inputs = test.inputs(np.array(shown, dtype=np.int64)) if shown and task.modality != "image" else [""] * len(shown)
+    flips = tuple(
+        Flip(
+            place, " / ".join(text)[:200] if isinstance(text, tuple) else str(text)[:200],
+            task.labels[base.targets[i]], task.labels[said[i]], task.labels[saying[i]], float(confidence[i]),
+        )
+        for i, place, text in zip(shown, places, inputs)
+    )  # fmt: skip
+    return replace(record, gained=len(gained), lost=len(lost), flips=flips)
+
+
+def cost(system: System, test: Examples, folder: Path | None) -> Cost:
+    """Latency of single examples, throughput in batches of 32, size on disk."""
+    inputs = test.inputs(np.arange(min(len(test), 100)))
+    for value in inputs[:5]:
+        system.scores([value])
+    times = []
+    for value in inputs:
+        start = time.perf_counter()
+        system.scores([value])
+        times.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    for at in range(0, len(inputs), 32):
+        system.scores(inputs[at : at + 32])
+    rate = len(inputs) / (time.perf_counter() - start)
+    size = sum(file.stat().st_size for file in folder.iterdir()) if folder else None
+    p50, p95, p99 = (float(x) for x in np.quantile(times, [0.5, 0.95, 0.99]))
+    return Cost(p50, p95, p99, rate, size)

@@ -1,0 +1,96 @@
+"""Evaluating run folders: which models lie in them, what data and base they had, and the record of judging them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.artifacts.artifact import Artifact
+from headstart.artifacts.predictor import base_of
+from headstart.core.comparison import Comparison
+from headstart.core.environment import environment
+from headstart.core.errors import ArtifactError, ConfigurationError, unknown
+from headstart.core.evaluation import Evaluation
+from headstart.core.progress import Progress
+from headstart.core.runs import CONFIGURATION, read_configuration
+from headstart.data.examples import Data
+from headstart.engine.precision import compute
+from headstart.evaluate.checks import Material
+from headstart.evaluate.judge import judge
+from headstart.evaluate.suite import default_suite, read_suite
+
+READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
+
+
+def evaluate(
+    runs: Sequence[Path], suite: str | Path | None, methods: Sequence[str] | None, data: Any, model: Any,
+    device: str | None, precision: str | None, *, read: Callable[..., Data], progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """See `headstart.api.judge`."""
+    models: dict[str, list[Path]] = {}
+    for run in runs:
+        for name, folders in models_of(run).items():
+            models[name if len(runs) == 1 else f"{run.name}: {name}"] = folders
+    if methods is not None:
+        held = {name.rpartition(": ")[2] for name in models}
+        if missing := [name for name in methods if name not in held]:
+            raise unknown(f"method of {', '.join(map(str, runs))}", missing[0], held)
+        models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
+    artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
+    if len({artifact.base.fingerprint for artifact in artifacts.values()}) > 1:
+        raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
+    first = next(iter(artifacts.values()))
+    examples = _data(runs, data, read)
+    if examples.task.labels != first.task.labels:
+        raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
+    checks = read_suite(suite) if suite is not None else default_suite(examples.task)
+    backbone = model if hasattr(model, "ladder") else base_of(first, model)
+    computing = compute(device, precision or first.precision)
+    backbone.module.to(computing.device)
+    place = Path(suite).parent if suite is not None else Path()
+
+    def other(source: str, text: str | None, label: str | None) -> Data:
+        return read(source, text=text, label=label)
+
+    judged, base_cost, notes = judge(
+        models, {name: artifact.method for name, artifact in artifacts.items()}, backbone,
+        Material(examples, other, place), checks, computing, progress=progress,
+    )  # fmt: skip
+    return Evaluation(
+        examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
+        all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
+        notes, {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None},
+    )  # fmt: skip
+
+
+def models_of(run: Path) -> dict[str, list[Path]]:
+    """Method to the folders of its seeds: every method of a run that kept them, else the one model."""
+    kept = sorted((run / "models").glob("*/seed*"), key=lambda place: (place.parent.name, int(place.name[4:])))
+    if not kept:
+        place = run if (run / "artifact.json").is_file() else run / "model"
+        return {Artifact.open(run).method: [place]}
+    found: dict[str, list[Path]] = {}
+    for place in kept:
+        found.setdefault(place.parent.name, []).append(place)
+    return found
+
+
+def _data(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
+    """The examples of the runs, read as they were read for training; all of them had the same."""
+    if isinstance(given, Data):
+        return given
+    file = runs[0] / CONFIGURATION
+    if not file.is_file() and given is None:
+        raise ArtifactError(f"{runs[0]} does not say which data it was trained on; give them with --data.")
+    told = read_configuration(file) if file.is_file() else {}
+    found = read(given if given is not None else told.get("data"), **{k: told[k] for k in READ if k in told})
+    for run in runs:
+        record = run / "comparison.json"
+        trained = Comparison.read(record).data.fingerprint if record.is_file() else found.record.fingerprint
+        if trained != found.record.fingerprint:
+            raise ConfigurationError(
+                f"{run} was trained on other examples than {found.record.source} holds now: what was trained on may be "
+                "among those to test. Give the run's own data with --data."
+            )
+    return found

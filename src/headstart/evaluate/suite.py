@@ -1,0 +1,59 @@
+"""Suites: a TOML file that lists checks; without one, a default suite for the task."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.core.errors import ConfigurationError, unknown
+from headstart.core.fields import configured
+from headstart.data.task import Task
+from headstart.evaluate.checks import KINDS, Check, Invariance, Robustness, Slice, Target
+from headstart.evaluate.perturb import Change
+
+
+def read_suite(path: str | Path) -> list[Check]:
+    """The checks of a suite's file.
+
+    Raises `ConfigurationError`, with what is allowed, for a file that is no suite, a kind or a key that does not exist
+    and a name given twice.
+    """
+    try:
+        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"can't read the suite {path}: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the suite {path} is no TOML: {error}.") from error
+    if others := sorted(found.keys() - {"check"}):
+        raise unknown(f"table of the suite {path}", others[0], ["check"])
+    listed = found.get("check")
+    if not isinstance(listed, list) or not listed:
+        raise ConfigurationError(f'the suite {path} lists no checks; each is a table [[check]] with kind = "target".')
+    checks = [_check(number, table, path) for number, table in enumerate(listed, 1)]
+    titles = [check.title() for check in checks]
+    if twice := sorted({title for title in titles if titles.count(title) > 1}):
+        raise ConfigurationError(f"the suite {path} has two checks called {twice[0]!r}; give one of them a name.")
+    return checks
+
+
+def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
+    settings = dict(table)
+    kind = str(settings.pop("kind", ""))
+    if kind not in KINDS:
+        raise unknown(f"kind of check {number} in {path}:", kind, KINDS)
+    check: Check = configured(KINDS[kind], settings, f"check {number} ({kind}) in {path}")
+    if not check.tolerance >= 0:
+        raise ConfigurationError(f"check {number} in {path}: tolerance is {check.tolerance}, but has to be 0 or more.")
+    return check
+
+
+def default_suite(task: Task) -> Sequence[Check]:
+    """The test set, its calibration, its slices, and changes that should not matter."""
+    change: Change = "noise" if task.modality == "image" else "typos"
+    checks: list[Check] = [Target(), Robustness(change=change)]
+    if task.kind == "single_label":
+        checks += [Target(name="calibration", metric="ece", gate="none"), Slice(by="class"), Invariance(change=change)]
+    if task.modality != "image":
+        checks.append(Slice(by="length"))
+    return checks

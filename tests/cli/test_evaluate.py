@@ -1,0 +1,133 @@
+"""`headstart evaluate`: a tuned model against its base, and a gate that scripts can trust."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cli.calling import call, reviews, sentences, write_csv
+
+SUITE = """
+[[check]]
+kind = "target"
+gate = "none"
+[[check]]
+kind = "retention"
+data = "topics.csv"
+[[check]]
+kind = "invariance"
+change = "case"
+"""
+
+
+@pytest.fixture
+def kept(here: Path) -> Path:
+    """A comparison that kept the models of two methods and two seeds."""
+    arguments = (
+        "compare",
+        "reviews.csv",
+        "--model",
+        "bert",
+        "--methods",
+        "full,bitfit",
+        "--seeds",
+        "2",
+        "--trials",
+        "1",
+    )
+    call(*arguments, "--epochs", "1", "--keep", "--out", "run").expect(0)
+    return here
+
+
+def evaluation(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((folder / "run" / "evaluation.json").read_text())
+    return found
+
+
+def test_every_kept_model_is_judged_against_one_base(kept: Path) -> None:
+    write_csv(kept / "topics.csv", [(text, "long" if len(text) > 40 else "short") for text, _ in sentences(80, 5)])
+    (kept / "suite.toml").write_text(SUITE)
+    done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(0)
+    found = evaluation(kept)
+    assert found["passed"] is True
+    models = found["models"]
+    assert [one["name"] for one in models] == ["bitfit", "full"]
+    for one in models:
+        assert len(one["models"]) == 2
+        checks = {record["check"]: record for record in one["checks"]}
+        assert list(checks) == ["target", "retention of topics", "invariance to case"]
+        assert checks["target"]["tuned"]["seeds"] == 2
+        assert checks["target"]["base"]["seeds"] == 1
+        assert checks["invariance to case"]["tuned"]["value"] == 1.0, "its tokenizer knows no case"
+    bases = [{record["check"]: record["base"] for record in one["checks"]} for one in models]
+    assert bases[0] == bases[1], "the base answered once, and no tuned model was left on it"
+    assert "bitfit, 2 seeds against the base" in done.out
+    assert done.out.rstrip().endswith("every gate passed")
+
+
+def test_the_tuned_answers_are_those_of_the_run(kept: Path) -> None:
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.predictions import Predictions
+
+    call("evaluate", "run", "--methods", "full", "--quiet")
+    (one,) = evaluation(kept)["models"]
+    saved = [Predictions.read(path) for path in sorted((kept / "run" / "predictions").glob("full-*"))]
+    assert len(saved) == 2
+    mean = np.mean([metric("single_label").of(each) for each in saved])
+    assert one["checks"][0]["tuned"]["value"] == pytest.approx(mean)
+    flips = one["checks"][0]["flips"]
+    assert len(flips) == one["checks"][0]["gained"] + one["checks"][0]["lost"]
+    assert all((flip["base"] == flip["truth"]) != (flip["tuned"] == flip["truth"]) for flip in flips)
+
+
+def test_a_model_that_forgot_fails_with_code_1(kept: Path) -> None:
+    """A tuned model whose weights are noise: what the base's features knew is gone, and that is a regression."""
+    from safetensors.torch import load_file, save_file
+
+    write_csv(kept / "topics.csv", [(text, "yes" if good else "no") for text, good in sentences(400, 5)])
+    (kept / "suite.toml").write_text('[[check]]\nkind = "retention"\ndata = "topics.csv"\nname = "kept"\n')
+    for place in (kept / "run" / "models" / "full").glob("seed*"):
+        weights = load_file(place / "weights.safetensors")
+        noise = {k: torch.zeros_like(v) if v.is_floating_point() else v for k, v in weights.items()}
+        (place / "weights.safetensors").unlink()  # it is linked from model/, which stays as it is
+        save_file(noise, place / "weights.safetensors")
+    done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(1)
+    assert "failed: full: kept" in done.out
+    assert evaluation(kept)["passed"] is False
+    states = {one["name"]: one["checks"][0]["status"] for one in evaluation(kept)["models"]}
+    assert states["full"] == "regressed"
+    assert states["bitfit"] != "regressed"
+
+
+def test_a_run_that_kept_no_others_is_judged_by_its_model(text_run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(text_run.folder, run)
+    done = call("evaluate", run, "--quiet", "--json", "-o", tmp_path / "found.json")
+    assert done.code in (0, 1)
+    found = json.loads(done.out)
+    assert found == json.loads((tmp_path / "found.json").read_text())
+    assert found["suite"] == "default"
+    (judged,) = found["models"]
+    assert judged["method"] == json.loads((run / "model" / "artifact.json").read_text())["method"]
+    assert found["base_cost"]["artifact_bytes"] is None
+    assert judged["cost"]["artifact_bytes"] > 0
+    assert judged["cost"]["p50_seconds"] <= judged["cost"]["p99_seconds"]
+
+
+def test_mistakes_are_one_message(text_run, here: Path) -> None:
+    run = text_run.folder
+    call("evaluate").refused("RUN")
+    call("evaluate", "gone").refused("gone")
+    call("evaluate", run, "--suite", "gone.toml").refused("gone.toml")
+    call("evaluate", run, "--methods", "vpt").refused("vpt")
+    (here / "suite.toml").write_text('[[check]]\nkind = "robustness"\nchange = "blur"\n')
+    call("evaluate", run, "--suite", "suite.toml").refused("blur", "typos")
+    (here / "suite.toml").write_text('[[check]]\nkind = "retention"\ndata = "nowhere.csv"\n')
+    call("evaluate", run, "--suite", "suite.toml").refused("nowhere.csv")
+    reviews(here / "other.csv", seed=3)
+    call("evaluate", run, "--data", "other.csv").refused("other examples", "--data")
