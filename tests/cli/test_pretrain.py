@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_a_backbone_that_compare_takes(here: Path) -> None:
     again = call("pretrain", "classify", "photos", "--out", "backbone", *TINY)
     again.refused("already holds a pretrained backbone")
     assert tree(here / "backbone") == before
+
+
+def test_what_goes_on_from_a_backbone_is_of_its_architecture(here: Path) -> None:
+    images(here / "photos", 60)
+    few = ("--set", "epochs=1", "--set", "image_size=24", "--quiet")
+    call("pretrain", "classify", "photos", "--from", "resnet", "--out", "further", *few).expect(0)
+    told, was = (json.loads((here / name / "config.json").read_text()) for name in ("further", "resnet"))
+    assert told == was
+    written = json.loads((here / "further" / "pretrained.json").read_text())["configuration"]
+    assert written["architecture"] == was["architecture"]
+    call("compare", "photos", "--model", "further", *PROBE, "--out", "run").expect(0)
+    call("pretrain", "classify", "photos", "--from", "bert", "--out", "other", *few).refused("no timm architecture")
 
 
 def test_what_is_there_is_not_written_over(here: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from headstart.backbones.load import load
+from headstart.core.errors import ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress, Silent
+from headstart.core.runs import read_configuration
 from headstart.data.examples import Data
 from headstart.engine.augment import Augment
 from headstart.engine.checkpoint import Checkpoint
@@ -28,16 +31,21 @@ def pretrain(
 ) -> dict[str, Any]:  # fmt: skip
     """Trains `objective` on the sources' training examples and writes a folder in timm's format.
 
-    base: a folder to go on from instead of random weights. half: store the weights in bf16, half the bytes.
+    base: a folder in timm's format to go on from instead of random weights, with its architecture. half: store the
+    weights in bf16, half the bytes.
     A run that was interrupted goes on where it stopped. Returns what was done, as it is written to `pretrained.json`.
     """
     progress = progress or Silent()
     out.mkdir(parents=True, exist_ok=True)
     if base is None:
-        write_json(out / "config.json", objective.folder_config())
+        config = objective.folder_config()
+        write_json(out / "config.json", config)
         backbone = load(out, weights=False)
         backbone.reinitialise(backbone.module, seed)
     else:
+        config = _config_of(base)
+        channels = tuple(config.get("model_args", {}).get("channels", ()))
+        objective = replace(objective, architecture=config["architecture"], channels=channels)
         backbone = load(base)
     backbone.module.to(compute.device)
     backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
@@ -71,6 +79,17 @@ def pretrain(
     }
     with replacing_folder(out) as temporary:
         write_tensors(temporary / "model.safetensors", state, {"format": "pt"})
-        write_json(temporary / "config.json", objective.folder_config())
+        write_json(temporary / "config.json", config)
         write_json(temporary / "pretrained.json", report)
     return report
+
+
+def _config_of(base: str) -> dict[str, Any]:
+    """What the folder says of its network: the one that is written is of the same architecture."""
+    place = Path(base) / "config.json"
+    if not Path(base).is_dir():
+        raise ModelError(f"there is no folder {base} to go on from.")
+    found: dict[str, Any] = read_configuration(place)
+    if "architecture" not in found:
+        raise ModelError(f"{place} names no timm architecture; classify goes on from a folder in timm's format.")
+    return found

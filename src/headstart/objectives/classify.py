@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,7 +39,7 @@ class Classify:
         """Sum over the batch. scores: [B, C]; targets: [B] class indices."""
         return F.cross_entropy(scores, targets, reduction="sum", label_smoothing=self.label_smoothing)
 
-    def folder_config(self) -> dict[str, object]:
+    def folder_config(self) -> dict[str, Any]:
         """The `config.json` from which timm, and our loader, build the network."""
         side = self.image_size
         return {
