@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headstart.core.comparison import Comparison
+from headstart.core.curve import LearningCurve
 from headstart.report import format as fmt
 from headstart.report.axis import linear, logarithmic
 from headstart.report.placement import Box, place
@@ -117,6 +118,25 @@ def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float]
             axes.set_ylim(best - 0.08 * (ceiling - best), ceiling)
     axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss")
+    return _svg(figure)
+
+
+def learning_curve(found: LearningCurve) -> str:
+    """The metric with its interval against the number of training examples (log axis), a line a method."""
+    figure = _figure(7.0, 4.2)
+    axes = figure.subplots()
+    factor = 100 if fmt.is_percent(found.metric) else 1
+    axes.set_xscale("log")
+    axes.set_xlabel("training examples")
+    axes.set_ylabel(_plain(fmt.metric_heading(found.metric)))
+    for number, method in enumerate(dict.fromkeys(one.method for one in found.readings)):
+        mine = [one for one in found.readings if one.method == method and fmt.finite(one.value) is not None]
+        n = [one.examples for one in mine]
+        value, low, high = ([factor * (getattr(one, end) or 0.0) for one in mine] for end in ("value", "low", "high"))
+        below, above = ([max(0.0, b - a) for a, b in zip(*ends)] for ends in ((low, value), (value, high)))
+        axes.errorbar(n, value, (below, above), marker="o", capsize=3, color=f"C{number}", label=_plain(method))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
     return _svg(figure)
 
 

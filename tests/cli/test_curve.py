@@ -1,0 +1,66 @@
+"""`headstart curve`: from a file to a table, a plot and a record; taken up where it stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.calling import Call, call, reviews
+
+FEW = ("--model", "bert", "--methods", "probe,majority", "--draws", "2", "--quiet")
+
+
+def curve(*more: object) -> Call:
+    return call("curve", "reviews.csv", *FEW, *more)
+
+
+def test_a_table_a_plot_and_a_record(here: Path) -> None:
+    reviews(here / "reviews.csv", 200)
+    done = curve("--sizes", "4,8,16,32", "--target", "0.9", "--out", "c").expect(0)
+    assert {path.name for path in (here / "c").iterdir()} == {
+        "configuration.json", "curve.json", "curve.svg", "readings",
+    }  # fmt: skip
+    found = json.loads((here / "c" / "curve.json").read_text())
+    assert found["sizes"] == [4, 8, 16, 32]
+    assert {(one["method"], one["size"]) for one in found["readings"]} == {
+        (name, size) for name in ("probe", "majority") for size in (4, 8, 16, 32)
+    }
+    probe = [one for one in found["readings"] if one["method"] == "probe"]
+    assert [one["examples"] for one in probe] == [8, 16, 32, 64]
+    assert all(one["draws"] == 2 and one["low"] <= one["value"] <= one["high"] for one in probe)
+    assert probe[-1]["value"] > 0.9
+    head = next(line for line in done.out.splitlines() if "labels a class" in line)
+    assert head.split()[-2:] == ["probe", "majority"]
+    assert "90.0 takes" in done.out
+    assert "</svg>" in (here / "c" / "curve.svg").read_text()
+
+
+def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.evaluate import curve as module
+
+    whole = curve("--sizes", "4,8,12", "--out", "whole").expect(0).out
+    real, calls = module._one, []
+
+    def stops(*arguments: object) -> None:
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(arguments)
+        real(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_one", stops)
+        assert curve("--sizes", "4,8,12", "--out", "c").code == 130
+    curve("--sizes", "4,8,12", "--out", "c").refused("--resume")
+    monkeypatch.setattr(module, "_one", lambda *arguments: (calls.append(arguments), real(*arguments)))
+    assert curve("--sizes", "4,8,12", "--out", "c", "--resume").expect(0).out == whole
+    assert len(calls) == 6, "three were there, three were left"
+
+
+def test_mistakes_are_one_message(here: Path) -> None:
+    curve("--sizes", "4,ten").refused("--sizes", "10,30,100")
+    curve("--sizes", "4,4000", "--out", "c").refused("4000", "labels")
+    curve("--budget", "10m", "--out", "c").refused("no budget")
+    curve("--metric", "acuracy", "--out", "c").refused("accuracy")
+    assert not (here / "c").exists()
