@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headstart.artifacts.predictor import Prediction
     from headstart.backbones.backbone import Backbone
     from headstart.core.curve import LearningCurve
-    from headstart.core.evaluation import Evaluation
+    from headstart.core.evaluation import Evaluation, Judged
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data
     from headstart.engine.finder import Found
@@ -134,7 +134,20 @@ def compare(
         close_run(folder)
         raise
     write_text(folder / "report.html", page(result))
+    _cards(folder, result)
     return result
+
+
+def _cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
+    """A model card beside each model of the run, with what an evaluation said of it."""
+    from headstart.artifacts.artifact import Artifact
+    from headstart.report.card import card
+
+    said = {place: one for one in judged for place in one.models}
+    for file in (folder / "model" / "artifact.json", *sorted((folder / "models").glob("*/seed*/artifact.json"))):
+        place = file.parent
+        name = place.parent.name if place.name != "model" else result.verdict.method or Artifact.open(place).method
+        write_text(place / "README.md", card(result, result.row(name), said.get(str(place))))
 
 
 def _finished(folder: Path, opened: Callable[[str], object] | None) -> Comparison:
@@ -207,6 +220,9 @@ def judge(
         [Path(one) for one in given], suite, named, data, model, device, precision, read=read, progress=progress
     )
     found.write(out or Path(given[0]) / "evaluation.json")
+    for folder in map(Path, given):
+        if (folder / "comparison.json").is_file():
+            _cards(folder, Comparison.read(folder / "comparison.json"), found.models)
     return found
 
 

@@ -53,7 +53,9 @@ def test_the_run_folder_is_whole(run: Call) -> None:
     assert {p.name for p in run.folder.iterdir()} == {
         "comparison.json", "configuration.json", "model", "predictions", "report.html",
     }  # fmt: skip
-    assert {p.name for p in (run.folder / "model").iterdir()} == {"artifact.json", "labels.json", "weights.safetensors"}
+    assert {p.name for p in (run.folder / "model").iterdir()} == {
+        "artifact.json", "labels.json", "weights.safetensors", "README.md",
+    }  # fmt: skip
     page = (run.folder / "report.html").read_text()
     assert page.rstrip().endswith("</html>")
     assert 'src="http' not in page

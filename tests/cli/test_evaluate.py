@@ -99,6 +99,9 @@ def test_a_model_that_forgot_fails_with_code_1(kept: Path) -> None:
     done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(1)
     assert "failed: full: kept" in done.out
     assert evaluation(kept)["passed"] is False
+    told = (kept / "run" / "models" / "full" / "seed0" / "README.md").read_text()
+    assert "Gates: failed" in told, "the model card says so"
+    assert "Gates: all passed" in (kept / "run" / "models" / "bitfit" / "seed0" / "README.md").read_text()
     states = {one["name"]: one["checks"][0]["status"] for one in evaluation(kept)["models"]}
     assert states["full"] == "regressed"
     assert states["bitfit"] != "regressed"

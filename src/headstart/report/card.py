@@ -1,0 +1,135 @@
+"""The model card of an artifact, in the Hub's format: what it is, how good it is, on what, and where its limits lie."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from headstart.core.comparison import Comparison, Row
+from headstart.core.evaluation import CheckRecord, Judged
+from headstart.report import format as fmt
+
+PIPELINES = {"text": "text-classification", "text_pair": "text-classification", "image": "image-classification"}
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def card(found: Comparison, row: Row, judged: Judged | None = None) -> str:
+    """Markdown with a YAML header. judged: what `headstart evaluate` said of the model, where it did."""
+    return "\n".join(
+        [_header(found, row), *_body(found, row), *(_checks(judged) if judged else []), *_limits(found, row)]
+    )
+
+
+def _header(found: Comparison, row: Row) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    name = Path(found.data.source).stem or "data"
+    kind = PIPELINES[found.task.modality] if found.task.kind != "regression" else "tabular-regression"
+    result = EvalResult(
+        task_type=kind, dataset_type=name, dataset_name=name, dataset_split="test", metric_type=row.metric,
+        metric_value=round(row.value or 0.0, 6), metric_name=fmt.metric_name(row.metric),
+    )  # fmt: skip
+    base = found.model.source.removeprefix("timm/")
+    hub = bool(HUB_NAME.fullmatch(found.model.source)) and found.model.loader in ("transformers", "timm")
+    data = ModelCardData(
+        library_name="headstart", tags=["headstart", "transfer-learning", row.method.partition("@")[0]],
+        pipeline_tag=None if found.task.kind == "regression" else kind, metrics=[row.metric],
+        base_model=base if hub and not Path(found.model.source).exists() else None,
+        model_name=f"{row.method} on {name}", eval_results=[result],
+    )  # fmt: skip
+    return f"---\n{data.to_yaml()}\n---\n"
+
+
+def _body(found: Comparison, row: Row) -> list[str]:
+    task, sizes = found.task, {split.name: split for split in found.data.splits}
+    what = {"single_label": "one label", "multi_label": "several labels", "regression": "a number"}[task.kind]
+    tested = sizes["test"].size
+    lines = [
+        f"# {row.method} on {Path(found.data.source).name or 'data'}",
+        "",
+        f"Gives each {task.modality.replace('_', ' ')} {what}"
+        + (f": {', '.join(task.labels[:20])}{', …' if len(task.labels) > 20 else ''}." if task.labels else "."),
+        f"Made from {found.model.source} ({fmt.count(found.model.parameters)} parameters) by the method `{row.method}` "
+        f"of Headstart {found.environment.headstart}, which trained {fmt.share(row.trained_share)} of the parameters.",
+        "",
+        "```",
+        "headstart predict FOLDER INPUT …",
+        "```",
+        "",
+        "## How good it is",
+        "",
+        f"{fmt.metric_heading(row.metric)} on {tested} test examples that were looked at once, mean over "
+        f"{len(row.seeds)} seeds with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
+        f"{fmt.interval(row.metric, row.low, row.high)}.",
+        "",
+        found.verdict.sentence,
+        "",
+    ]
+    if row.classes:
+        lines += ["| class | precision % | recall % | F1 % | test examples |", "|---|---|---|---|---|"]
+        for one in row.classes:
+            cells = [fmt.value("precision", number) for number in (one.precision, one.recall, one.f1)]
+            lines.append(f"| {_plain(one.label)} | {' | '.join(cells)} | {one.support} |")
+        lines.append("")
+    lines += ["## How it was made", ""]
+    lines += [f"- {name}: {fmt.setting(value, name)}" for name, value in sorted(row.configuration.items())]
+    lines += [
+        f"- trials on validation: {max(1, len(row.trials))}; seeds: {', '.join(str(run.seed) for run in row.seeds)}",
+        f"- one training: {fmt.seconds(row.train_seconds)}, {fmt.size(row.peak_memory_bytes)} of memory on "
+        f"{found.environment.processor}, {found.environment.precision}",
+        f"- base: {found.model.source}, fingerprint {found.model.fingerprint}",
+        *(f"- {name} {version}" for name, version in found.environment.libraries.items()),
+        "",
+        "## Data",
+        "",
+        f"{found.data.source}, fingerprint {found.data.fingerprint}; {found.data.rows_used} of {found.data.rows_read} "
+        "rows were used.",
+        "",
+        "| split | examples | origin |",
+        "|---|---|---|",
+        *(f"| {split.name} | {split.size} | {split.origin} |" for split in found.data.splits),
+        "",
+    ]
+    return lines
+
+
+def _checks(judged: Judged) -> list[str]:
+    head = [
+        "## Against its base",
+        "",
+        f"Gates: {'all passed' if judged.passed else 'failed'}. Differences are paired by example, p after Holm.",
+        "",
+        "| check | base | tuned | difference | p | verdict | gate |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return [*head, *(_check(record) for record in judged.checks), ""]
+
+
+def _check(record: CheckRecord) -> str:
+    name = record.metric
+    difference = f"{fmt.value(name, record.difference, signed=True)} {fmt.interval(name, record.low, record.high)}"
+    gate = fmt.MISSING if record.gate == "none" else "passed" if record.passed else "failed"
+    cells = (
+        f"{_plain(record.check)} ({fmt.metric_heading(name)})", fmt.value(name, record.base.value),
+        fmt.value(name, record.tuned.value), difference, fmt.p_value(record.p_adjusted), record.status, gate,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _limits(found: Comparison, row: Row) -> list[str]:
+    lines = [
+        "## Limits",
+        "",
+        "- The figures hold for examples like those of the test split; nothing was measured on others.",
+    ]
+    if len(row.seeds) < 2:
+        lines.append("- One seed: the interval is of this trained model, not of the method.")
+    weak = [one.label for one in row.classes if one.support < 20]
+    if weak:
+        lines.append(f"- Fewer than 20 test examples: {', '.join(map(_plain, weak[:10]))}.")
+    lines += [f"- {_plain(one.message)}" for one in found.data.findings if one.severity != "note"]
+    return [*lines, ""]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,51 @@
+"""The model card: a header that the Hub's own library reads, and every figure with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from huggingface_hub import ModelCard
+
+from headstart.core.evaluation import CheckRecord, Judged, Score
+from headstart.report.card import card
+from report.report_example import comparison
+
+EXAMPLE = comparison()
+
+
+def test_the_header_is_read_by_the_hubs_library() -> None:
+    row = EXAMPLE.row("lora")
+    found = ModelCard(card(EXAMPLE, row)).data
+    assert found.library_name == "headstart"
+    assert found.metrics == [row.metric]
+    assert found.eval_results[0].metric_value == round(row.value, 6)
+    assert found.eval_results[0].dataset_split == "test"
+    assert "lora" in found.tags
+
+
+def test_figures_limits_and_gates() -> None:
+    row = EXAMPLE.row("lora")
+    told = card(EXAMPLE, row)
+    assert f"**{100 * row.value:.1f}** [{100 * row.low:.1f}, {100 * row.high:.1f}]" in told
+    assert EXAMPLE.verdict.sentence in told
+    assert EXAMPLE.data.fingerprint in told
+    assert "Against its base" not in told
+    assert "One seed" not in told
+    assert "One seed" in card(EXAMPLE, replace(row, seeds=row.seeds[:1]))
+    record = CheckRecord(
+        "retention of a|b", "accuracy", True, 500, Score(0.8, 0.7, 0.9), Score(0.7, 0.6, 0.8, 3), -0.1, -0.15, -0.05,
+        0.001, 0.002, 0.01, "regressed", "not_regressed", False,
+    )  # fmt: skip
+    judged = card(EXAMPLE, row, Judged("lora", "lora", (), False, (record,)))
+    assert "Gates: failed" in judged
+    assert (
+        "| retention of a\\|b (Accuracy, %) | 80.0 | 70.0 | -10.0 [-15.0, -5.0] | 0.002 | regressed | failed |"
+        in judged
+    )
+
+
+def test_lines_of_a_table_stay_lines_of_a_table() -> None:
+    row = EXAMPLE.row("lora")
+    broken = replace(row, classes=(replace(row.classes[0], label="a|b\nc"), *row.classes[1:]))
+    lines = [line for line in card(EXAMPLE, broken).splitlines() if line.startswith("| a\\|b c |")]
+    assert len(lines) == 1
