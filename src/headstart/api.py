@@ -135,7 +135,20 @@ def compare(
         raise
     write_text(folder / "report.html", page(result))
     _cards(folder, result)
+    _remember(folder, result, progress)
     return result
+
+
+def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:
+    """The run goes into the history; one that can't be written is told, and stops nothing."""
+    from headstart.core.errors import ResourceError
+    from headstart.core.history import entry_of, remember
+
+    try:
+        remember(entry_of(folder, result))
+    except ResourceError as error:
+        if progress:
+            progress.say(f"not in the history: {error}")
 
 
 def _cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:

@@ -21,6 +21,7 @@ VERBS = {
     "curve": "say how quality grows with labels, and how many more would reach a goal",
     "predict": "label new examples with a run's model",
     "rank": "say which of many pretrained models fits your data, before training any",
+    "runs": "list the runs there were; show one, diff two",
     "inspect": "draw a model's ladder: rungs, sizes, what trains, where it is cut",
     "export": "write a run's model as an ordinary checkpoint, or as an adapter for PEFT",
     "adopt": "read an adapter that PEFT wrote as a run",

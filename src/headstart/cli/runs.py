@@ -1,0 +1,52 @@
+"""`headstart runs`: the history."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group("runs", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON")
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
+    """List the runs of `compare` and `fit`; show one, diff two, prune those whose folders are gone."""
+    if context.invoked_subcommand:
+        return
+    from headstart.core.history import entries
+    from headstart.report.history import listing
+
+    found = entries()
+    click.echo(json.dumps([one.to_json() for one in found], indent=2) if as_json else listing(found))
+
+
+@command.command("show")
+@click.argument("run")
+def show(run: str) -> None:
+    """What is known of RUN, a number of the list or a folder."""
+    from headstart.core.history import entry
+    from headstart.report.history import details
+
+    click.echo(details(entry(run)))
+
+
+@command.command("diff")
+@click.argument("first")
+@click.argument("second")
+def diff(first: str, second: str) -> None:
+    """Options, versions and outcome in which two runs differ."""
+    from headstart.core.history import entry
+    from headstart.report.history import difference
+
+    click.echo(difference(entry(first), entry(second)))
+
+
+@command.command("prune")
+def prune() -> None:
+    """Forget the runs whose folders are gone. No folder is touched."""
+    from headstart.core import history
+
+    gone = history.prune()
+    click.echo("\n".join(one.folder for one in gone))
+    click.echo(f"{len(gone)} runs forgotten", err=True)

@@ -1,0 +1,75 @@
+"""The history of runs, for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.core.history import Entry
+from headstart.report import format as fmt
+from headstart.report.columns import aligned
+
+
+def listing(entries: Sequence[Entry]) -> str:
+    """A line a run, the latest last."""
+    if not entries:
+        return "No runs yet: `headstart compare` or `headstart fit` makes one."
+    head = ("run", "started", "data", "model", "methods", "use", "metric", "value", "95 % interval", "took", "folder")
+    return "\n".join(aligned([head, *map(_cells, entries)], left=(1, 2, 3, 5, 6, 10)))
+
+
+def _cells(one: Entry) -> tuple[str, ...]:
+    return (
+        str(one.number), one.started[:16].replace("T", " "), _short(one.data), _short(one.model),
+        str(len(one.methods)), one.verdict or one.status, fmt.metric_heading(one.metric),
+        fmt.value(one.metric, one.value), fmt.interval(one.metric, one.low, one.high), fmt.seconds(one.seconds, ""),
+        one.folder + ("" if one.there else " (gone)"),
+    )  # fmt: skip
+
+
+def _short(source: str) -> str:
+    name = Path(source).name or source
+    return name if len(name) <= 24 else name[:23] + "…"
+
+
+def details(one: Entry) -> str:
+    """Everything that is known of a run without opening its folder."""
+    value = f"{fmt.value(one.metric, one.value)} {fmt.interval(one.metric, one.low, one.high)}".strip()
+    lines = [
+        ("folder", one.folder + ("" if one.there else " (gone)")),
+        ("started", one.started),
+        ("status", one.status),
+        ("data", one.data),
+        ("model", one.model),
+        ("methods", ", ".join(one.methods)),
+        ("use", one.verdict or fmt.MISSING),
+        (fmt.metric_heading(one.metric), value),
+        ("took", fmt.seconds(one.seconds)),
+        *((name, fmt.setting(item, name)) for name, item in sorted(one.configuration.items())
+          if name not in ("data", "model", "methods")),
+        *sorted(one.libraries.items()),
+    ]  # fmt: skip
+    return "\n".join(aligned([(name, text) for name, text in lines], left=(0, 1)))
+
+
+def difference(a: Entry, b: Entry) -> str:
+    """What differs between two runs: options, versions, outcome; `same` where nothing does."""
+    sides = [_facts(one) for one in (a, b)]
+    names = [name for name in {**sides[0], **sides[1]} if sides[0].get(name) != sides[1].get(name)]
+    if not names:
+        return f"runs {a.number} and {b.number}: the same options, versions and outcome"
+    rows: list[tuple[str, ...]] = [("", f"run {a.number}", f"run {b.number}")]
+    rows += [(name, *(side.get(name, fmt.MISSING) for side in sides)) for name in names]
+    return "\n".join(aligned(rows, left=(0, 1, 2)))
+
+
+def _facts(one: Entry) -> Mapping[str, str]:
+    outcome: dict[str, Any] = {
+        "data": one.data, "model": one.model, "methods": ", ".join(one.methods), "use": one.verdict,
+        fmt.metric_heading(one.metric): f"{fmt.value(one.metric, one.value)} "
+                                        f"{fmt.interval(one.metric, one.low, one.high)}".strip(),
+        "took": fmt.seconds(one.seconds),
+    }  # fmt: skip
+    options = {k: fmt.setting(v, k) for k, v in one.configuration.items() if k not in ("data", "model", "methods")}
+    return {k: str(v) for k, v in {**outcome, **options, **one.libraries}.items()}

@@ -1,0 +1,76 @@
+"""`headstart runs`: what there was, what differs, and nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.calling import PROBE, call
+
+
+@pytest.fixture
+def history(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two runs, `one` and `two`, and a history that knows no others."""
+    monkeypatch.setenv("HEADSTART_HOME", str(here / "home"))
+    compare = ("compare", "reviews.csv", "--model", "bert", *PROBE)
+    call(*compare, "--out", "one").expect(0)
+    call(*compare, "--max-length", "4", "--out", "two").expect(0)
+    return here
+
+
+def test_a_line_a_run_with_the_verdict(history: Path) -> None:
+    head, first, second = call("runs").expect(0).out.splitlines()
+    assert head.split()[0] == "run"
+    assert first.split()[0] == "1"
+    assert second.split()[0] == "2"
+    assert str(history / "one") in first
+    record = json.loads((history / "one" / "comparison.json").read_text())
+    (row,) = record["rows"]
+    assert f"{100 * row['value']:.1f}" in first
+    found = json.loads(call("runs", "--json").expect(0).out)
+    assert (found[0]["folder"], found[0]["value"]) == (str(history / "one"), row["value"])
+
+
+def test_two_runs_differ_where_their_options_do(history: Path) -> None:
+    told = call("runs", "diff", "1", "two").expect(0).out
+    assert [line.split() for line in told.splitlines() if line.startswith("max_length")] == [["max_length", "–", "4"]]
+    assert "torch" not in told, "the same version is no difference"
+    assert "the same options" in call("runs", "diff", "1", "one").expect(0).out
+    assert "max_length" in call("runs", "show", "2").expect(0).out
+
+
+def test_the_same_folder_is_one_run(history: Path) -> None:
+    shutil.rmtree(history / "one")
+    call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "one").expect(0)
+    folders = [one["folder"] for one in json.loads(call("runs", "--json").out)]
+    assert folders == [str(history / "two"), str(history / "one")]
+
+
+def test_prune_forgets_what_is_gone_alone(history: Path) -> None:
+    shutil.rmtree(history / "one")
+    assert "(gone)" in call("runs").out
+    assert call("runs", "prune").expect(0).out.strip() == str(history / "one")
+    assert [one["folder"] for one in json.loads(call("runs", "--json").out)] == [str(history / "two")]
+    assert (history / "two" / "comparison.json").is_file()
+
+
+def test_mistakes_and_a_history_that_cannot_be_written(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("runs", "show", "77").refused("77", "headstart runs")
+    call("runs", "shw", "1").refused("shw")
+    (history / "file").write_text("")
+    monkeypatch.setenv("HEADSTART_HOME", str(history / "file" / "home"))
+    call("runs").refused("HEADSTART_HOME")
+    done = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "three").expect(0)
+    assert "not in the history" in done.err, "a run is never lost for it"
+    (history / "broken").mkdir()
+    (history / "broken" / "runs.sqlite").write_bytes(b"no database" * 100)
+    monkeypatch.setenv("HEADSTART_HOME", str(history / "broken"))
+    call("runs").refused("runs.sqlite")
+
+
+def test_none_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_HOME", str(here / "home"))
+    assert "No runs yet" in call("runs").expect(0).out
