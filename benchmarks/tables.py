@@ -262,6 +262,40 @@ def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[s
     return lines + small(name, found["note"], found["environment"], found["threads"])
 
 
+def forgetting() -> list[str]:
+    """What tuning gains and what it forgets, for each task."""
+    lines = ["## Tuned against base: gained and forgotten", ""]
+    for path in sorted((HERE / "results").glob("forgetting-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found = result["evaluation"]
+        told = found["configuration"]
+        size = f"{told['each']} labels a class" if told["each"] else "all labels"
+        lines += [
+            f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
+            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base in points (calibration error in its "
+            "own unit), with a 95 % interval; bold where a check was regressed.", "",
+            f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
+            "|---|" + "---|" * len(found["models"]),
+        ]  # fmt: skip
+        for place, check in enumerate(found["models"][0]["checks"]):
+            percent = check["metric"] != "ece"
+            base = f"{100 * check['base']['value']:.1f} %" if percent else f"{check['base']['value']:.3f}"
+            cells = [_change(one["checks"][place], percent) for one in found["models"]]
+            lines.append(f"| {check['check']}, {base} | {' | '.join(cells)} |")
+        lines.append("| gates | " + " | ".join("passed" if m["passed"] else "failed" for m in found["models"]) + " |")
+        seconds = (f"{one['seconds']:.0f} s" for one in found["models"])
+        lines.append(f"| one training | {' | '.join(seconds)} |")
+        lines += small(path.stem, result["note"], found["environment"])
+    return lines if len(lines) > 2 else []
+
+
+def _change(check: dict[str, Any], percent: bool) -> str:
+    values = (check["difference"], check["low"], check["high"])
+    d, low, high = (f"{100 * v:+.1f}" if percent else f"{v:+.3f}" for v in values)
+    told = f"{d} [{low}, {high}], {check['status']}"
+    return f"**{told}**" if check["status"] == "regressed" else told
+
+
 def mixed() -> list[str]:
     """Eight LoRAs in one batch."""
     found = read("mixed")
@@ -299,7 +333,7 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *leaderboard(), *engine(), *few(), *races(), *ranking(), *mixed(), *rows(),
+        *leaderboard(), *engine(), *few(), *races(), *ranking(), *forgetting(), *mixed(), *rows(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():
