@@ -272,8 +272,8 @@ def forgetting() -> list[str]:
         size = f"{told['each']} labels a class" if told["each"] else "all labels"
         lines += [
             f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
-            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base in points (calibration error in its "
-            "own unit), with a 95 % interval; bold where a check was regressed.", "",
+            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
+            "as it is), with a 95 % interval; bold where a check was regressed.", "",
             f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
             "|---|" + "---|" * len(found["models"]),
         ]  # fmt: skip

@@ -344,13 +344,14 @@ def find_rate(
 
 
 def rank(
-    data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
-    **options: Any,
+    data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, confirm: int = 0,
+    progress: Progress | None = None, **options: Any,
 ) -> Ranking:  # fmt: skip
     """Which of these pretrained models fits the data best, scored without training any; best first, by LogME.
 
     data: what `read` takes, or what it returned. models: what `load` takes, by name.
-    examples: most training examples that are used. rungs: score each rung of each model too.
+    examples: most training examples that are scored on. rungs: score each rung of each model too.
+    confirm: so many of the first are then fine-tuned on all training examples, in a race on validation.
     options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
     """
     from functools import partial
@@ -359,6 +360,7 @@ def rank(
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data as Read
     from headstart.engine.precision import compute
+    from headstart.evaluate.confirm import confirm as tuned
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.rank import rank as run
 
@@ -369,19 +371,21 @@ def rank(
         raise ConfigurationError("rank needs models to choose from: --models A B C.")
     if twice := sorted({name for name in models if models.count(name) > 1}):
         raise ConfigurationError(f"these models are named twice: {', '.join(twice)}.")
+    if confirm < 0:
+        raise ConfigurationError(f"confirm is {confirm}, but has to be 0 or more.")
     if examples < 10:
         raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
     computing = compute(options.get("device"), options.get("precision"))
     found = data if isinstance(data, Read) else read(data, **_only(options, READ))
     measure = metric(found.task.kind, options.get("metric"))
-    candidates = run(
-        found, models, partial(load, **_only(options, LOAD)), measure, computing, examples=examples, rungs=rungs,
-        progress=progress,
-    )  # fmt: skip
+    loaded = partial(load, **_only(options, LOAD))
+    candidates = run(found, models, loaded, measure, computing, examples=examples, rungs=rungs, progress=progress)
+    if confirm:
+        candidates = tuned(found, candidates, confirm, loaded, measure, computing, progress=progress)
     return Ranking(
         found.record.source, found.record.fingerprint, measure.name, min(examples, len(found.train)),
         len(found.validation), candidates, environment(str(computing.device), computing.precision),
-        {"models": models, "examples": examples, "rungs": rungs, **options},
+        {"models": models, "examples": examples, "rungs": rungs, "confirm": confirm, **options},
     )  # fmt: skip
 
 

@@ -20,6 +20,22 @@ def test_a_line_a_model_and_the_record(here: Path) -> None:
     assert record["candidates"][0]["low"] <= record["candidates"][0]["probe"] <= record["candidates"][0]["high"]
 
 
+def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
+    (here / "again").symlink_to((here / "bert").resolve())
+    call("rank", "reviews.csv", "--models", "bert", "again", "resnet", "--confirm", "1", "-o", "r.json").expect(0)
+    first, second, third = json.loads((here / "r.json").read_text())["candidates"]
+    assert first["tuned_share"] == 1.0
+    assert first["tuned_low"] <= first["tuned"] <= first["tuned_high"]
+    assert first["tuned"] > 0.7
+    assert second["tuned"] is None
+    assert third["model"] == "resnet"
+    told = call("rank", "reviews.csv", "--models", "bert", "again", "--confirm", "2", "--quiet").expect(0).out
+    assert told.splitlines()[0].endswith("fine-tuned")
+    assert told.count("[") == 4, "an interval of the probe and one of the tuned model each"
+    assert "Nothing was trained" not in told
+    assert "Nothing was trained" in call("rank", "reviews.csv", "--models", "bert").out
+
+
 def test_json_is_all_of_standard_output(here: Path) -> None:
     done = call("rank", "reviews.csv", "--models", "bert", "--rungs", "--json").expect(0)
     record = json.loads(done.out)

@@ -74,6 +74,23 @@ def test_the_probe_is_that_of_scikit_learn() -> None:
     assert found.knn == pytest.approx(near.score(normalize(held_out), data.validation.targets), abs=0.03)  # ties
 
 
+def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early() -> None:
+    import headstart
+    from headstart.core.ranking import Candidate
+    from headstart.evaluate.confirm import confirm
+
+    backbones = {"blind": blind(), "glance": headstart.load("builtin/glance")}
+    given = [Candidate("blind", logme=2.0), Candidate("glance", logme=1.0), Candidate("third", logme=0.0)]
+    found = confirm(digits(), given, 2, backbones.__getitem__, metric("single_label"), compute("cpu", "fp32"))
+    assert [one.model for one in found] == ["glance", "blind", "third"]
+    assert found[0].tuned_share == 1.0
+    assert found[0].tuned > 0.9
+    assert found[1].tuned_share < 1.0, "it was clearly behind"
+    assert found[1].tuned_high < found[0].tuned_low
+    assert found[2].tuned_share is None
+    assert all(backbone.intact for backbone in backbones.values())
+
+
 def test_each_rung_is_a_candidate() -> None:
     backbone = tiny("timm_resnet")
     found = ranked(["resnet"], {"resnet": backbone}, rungs=True)

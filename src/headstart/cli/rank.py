@@ -18,6 +18,9 @@ from headstart.cli.progress import watching
 @click.option(
     "--examples", type=click.IntRange(10), default=1000, show_default=True, help="Most training examples used"
 )
+@click.option(
+    "--confirm", type=click.IntRange(0), default=0, metavar="N", help="Fine-tune the first N, in a short race"
+)
 @click.option("--metric", help="Of the probe and the neighbours [default: accuracy, micro_f1 or rmse]")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
 @click.option("--device", metavar="auto|cpu|cuda")
@@ -36,6 +39,8 @@ def command(
     **options: Any,
 ) -> None:
     """Score pretrained models on DATA without training them: LogME, a linear probe, neighbours and H-score.
+
+    With --confirm 3, the first three are then fine-tuned, as far as they keep up.
 
     DATA comes first, then --models A B C.
     """

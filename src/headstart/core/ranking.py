@@ -32,6 +32,12 @@ class Candidate(Record):
     "on the subset; see `evaluate.transferability`"
     h_score: float | None = None
     "on the subset, for single-label tasks"
+    tuned: float | None = None
+    "metric on validation after fine-tuning in full, where the ranking was confirmed; see `evaluate.confirm`"
+    tuned_low: float | None = None
+    tuned_high: float | None = None
+    tuned_share: float | None = None
+    "of its training after which that was measured: below 1 for one that was clearly behind"
     seconds: float | None = None
     "for loading, reading the features and scoring; rungs of a model share the first two"
 
@@ -42,7 +48,7 @@ class Candidate(Record):
 
 @dataclass(frozen=True)
 class Ranking(Record):
-    """candidates: best first, by LogME; those that could not be scored last."""
+    """candidates: best first; those that were tuned as they came in, the others by LogME, then what has no score."""
 
     source: str
     "of the data"

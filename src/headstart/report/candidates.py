@@ -9,24 +9,49 @@ from headstart.report.columns import aligned
 
 def table(found: Ranking) -> str:
     """A line a candidate, best first, and what the columns are."""
-    head = ("model", "LogME", fmt.metric_heading(found.metric), "95 % interval", "5 neighbours", "H-score", "seconds")
+    head: tuple[str, ...] = (
+        "model",
+        "LogME",
+        fmt.metric_heading(found.metric),
+        "95 % interval",
+        "5 neighbours",
+        "H-score",
+        "seconds",
+    )
     scored = [one for one in found.candidates if one.status == "ok"]
-    lines = aligned([head, *(_cells(one, found.metric) for one in scored)])
+    raced = any(one.tuned_share for one in scored)
+    if raced:
+        head = (*head, "fine-tuned")
+    lines = aligned([head, *(_cells(one, found.metric, raced) for one in scored)])
     lines += [f"{one.name}: {one.status}" for one in found.candidates if one.status != "ok"]
     lines += [
         "",
         f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
-        f"{found.validation} of validation. Nothing was trained, the test split was not looked at. First is the",
+        f"{found.validation} of validation. The test split was not looked at. First is the",
         "highest LogME; overlapping intervals do not tell models apart.",
+        *(
+            ("Fine-tuned: in full, all training examples, in a race on validation; these come in its order.",)
+            if raced
+            else ("Nothing was trained.",)
+        ),
     ]
     return "\n".join(lines)
 
 
-def _cells(one: Candidate, metric: str) -> tuple[str, ...]:
+def _tuned(one: Candidate, metric: str) -> str:
+    if one.tuned_share is None:
+        return fmt.MISSING
+    if one.tuned is None:
+        return "diverged"
+    stopped = "" if one.tuned_share == 1 else f", stopped after {fmt.share(one.tuned_share)}"
+    return f"{fmt.value(metric, one.tuned)} {fmt.interval(metric, one.tuned_low, one.tuned_high)}{stopped}"
+
+
+def _cells(one: Candidate, metric: str, raced: bool) -> tuple[str, ...]:
     interval = f"[{fmt.value(metric, one.low)}, {fmt.value(metric, one.high)}]"
     return (
         one.name, _number(one.logme), fmt.value(metric, one.probe), interval, fmt.value(metric, one.knn),
-        _number(one.h_score), fmt.seconds(one.seconds, ""),
+        _number(one.h_score), fmt.seconds(one.seconds, ""), *([_tuned(one, metric)] if raced else []),
     )  # fmt: skip
 
 
