@@ -26,12 +26,15 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/leaderboard.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/step_profile.py
+	$(BIN)/python benchmarks/leaderboard_profile.py
 	$(BIN)/python benchmarks/vision.py
 	$(BIN)/python benchmarks/fewshot.py --pairs 3
 	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/rows.py
 	$(BIN)/python benchmarks/race_simulated.py
 	$(BIN)/python benchmarks/ranking.py
+	$(BIN)/python benchmarks/forgetting.py
+	$(BIN)/python benchmarks/curve.py
 	$(BIN)/python benchmarks/tables.py
 
 # The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.

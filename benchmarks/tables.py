@@ -170,7 +170,23 @@ def performance() -> list[str]:
             f"| {part['work']} | {part['tokens_a_step']:.0f} | {part['step_milliseconds']:.0f} "
             f"| {part['limit_milliseconds']:.0f} | {each} |"
         )
-    return lines + small("step-profile", found["note"], found["environment"], found["threads"])
+    return [*lines, *small("step-profile", found["note"], found["environment"], found["threads"]), *whole()]
+
+
+def whole() -> list[str]:
+    """Where the leaderboard's time goes."""
+    found = read("leaderboard-profile")
+    if not found:
+        return []
+    lines = [
+        "## The whole leaderboard", "",
+        f"Ten methods and two controls on TREC with MiniLM under a budget of {found['budget']:.0f} s, by Python's "
+        f"profiler: {found['steps']} steps, {len(found['finished'])} methods finished.", "",
+        "| part | s | share |", "|---|---|---|",
+    ]  # fmt: skip
+    for part, seconds in found["seconds"].items():
+        lines.append(f"| {part} | {seconds:.1f} | {seconds / found['whole']:.0%} |")
+    return lines + small("leaderboard-profile", found["note"], found["environment"], found["threads"])
 
 
 def few() -> list[str]:
