@@ -222,17 +222,21 @@ def judge(
 
     runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. suite: a TOML file of
     checks, or None for the task's default. methods: only these. data: where the runs' examples lie now; model: where
-    their base lies now. out: the record's file, or None for `evaluation.json` in the first run's folder.
+    their base lies now. out: the record's file, or None for `evaluation.json` in the first run's folder; beside it
+    stands the page.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
     from headstart.evaluate.runs import evaluate as run
+    from headstart.report.evaluation_page import page
 
     given = [runs] if isinstance(runs, (str, Path)) else list(runs)
     named = [methods] if isinstance(methods, str) else methods
     found = run(
         [Path(one) for one in given], suite, named, data, model, device, precision, read=read, progress=progress
     )
-    found.write(out or Path(given[0]) / "evaluation.json")
+    file = Path(out or Path(given[0]) / "evaluation.json")
+    found.write(file)
+    write_text(file.with_suffix(".html"), page(found))
     for folder in map(Path, given):
         if (folder / "comparison.json").is_file():
             _cards(folder, Comparison.read(folder / "comparison.json"), found.models)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import report_example
+from evaluation_example import evaluation
 
+from headstart.report.evaluation_page import page as evaluation_page
 from headstart.report.page import page as render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,7 +38,10 @@ def files(tmp_path_factory) -> dict[str, Path]:
     made["hostile"] = hostile()
     for name, comparison in made.items():
         (folder / f"{name}.html").write_text(render(comparison), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in made}
+    judged = {"evaluation": evaluation(), "hostile_evaluation": evaluation("<script>alert(1)</script> " + 200 * "x")}
+    for name, found in judged.items():
+        (folder / f"{name}.html").write_text(evaluation_page(found), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in (*made, *judged)}
 
 
 @pytest.fixture
@@ -88,6 +93,22 @@ def test_sorting(open_page):
     assert names(tab)[0] == "majority"
 
 
+def test_sorting_checks(open_page):
+    tab = open_page("evaluation")
+    first = tab.locator("table.checks").first
+
+    def shown(column: int) -> list[str]:
+        return [
+            row.locator("th, td").nth(column).inner_text().split("\n")[0] for row in first.locator("tbody tr").all()
+        ]
+
+    first.get_by_role("button", name="difference").click()
+    assert [text.split()[0] for text in shown(0)] == ["target", "class:", "calibration", "retention"]
+    first.get_by_role("button", name="verdict").click()
+    assert [text.split()[0] for text in shown(7)] == ["improved", "improved", "regressed", "undecided"]
+    assert tab.locator("table.flips img").count() == 1
+
+
 def test_method_selector(open_page):
     tab = open_page("comparison")
     assert tab.locator(".panel:visible h3").all_inner_texts() == ["lora"]
@@ -120,7 +141,10 @@ def test_saved_record_is_the_record(open_page, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["comparison", "many_classes", "regression", "bare", "hostile"])
+@pytest.mark.parametrize(
+    "name",
+    ["comparison", "many_classes", "regression", "bare", "hostile", "evaluation", "hostile_evaluation"],
+)
 def test_narrow(open_page, name, scheme):
     tab = open_page(name, width=400, color_scheme=scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 400

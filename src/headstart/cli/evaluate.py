@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -40,6 +41,10 @@ def command(
             runs, suite=suite, methods=named, data=data, model=model, device=device, precision=precision, out=out,
             progress=progress,
         )  # fmt: skip
-    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else tables(found))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        file = Path(out or Path(runs[0]) / "evaluation.json")
+        click.echo(f"{tables(found)}\n\nPage    {file.with_suffix('.html')}\nRecord  {file}")
     if not found.passed:
         sys.exit(1)

@@ -33,6 +33,8 @@ class Flip(Record):
     tuned: str
     confidence: float
     "of the tuned model in what it says"
+    picture: str = ""
+    "of an image a small copy, as a data URI"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.evaluation import CheckRecord, Cost, Flip, Judged
 from headstart.core.progress import Progress, Silent
 from headstart.data.examples import Examples
+from headstart.data.images import decode
 from headstart.data.task import Task
 from headstart.engine.precision import Compute
 from headstart.evaluate.checks import Check, Material
@@ -95,16 +98,26 @@ def _with_flips(record: CheckRecord, base: Predictions, tuned: Predictions, test
     gained, lost = np.flatnonzero(~was & now), np.flatnonzero(was & ~now)
     confidence = tuned.scores.max(1)
     shown = [i for rows in (lost, gained) for i in rows[np.argsort(-confidence[rows], kind="stable")][:SHOWN]]
-    places = test.places(np.array(shown, dtype=np.int64))
-    inputs = test.inputs(np.array(shown, dtype=np.int64)) if shown and task.modality != "image" else [""] * len(shown)
-    flips = tuple(
-        Flip(
-            place, " / ".join(text)[:200] if isinstance(text, tuple) else str(text)[:200],
-            task.labels[base.targets[i]], task.labels[said[i]], task.labels[saying[i]], float(confidence[i]),
-        )
-        for i, place, text in zip(shown, places, inputs)
-    )  # fmt: skip
-    return replace(record, gained=len(gained), lost=len(lost), flips=flips)
+    rows = np.array(shown, dtype=np.int64)
+    flips = []
+    for i, place, value in zip(shown, test.places(rows), test.inputs(rows)):
+        text = "" if isinstance(value, bytes) else (" / ".join(value) if isinstance(value, tuple) else value)[:200]
+        flips.append(
+            Flip(
+                place, text, task.labels[base.targets[i]], task.labels[said[i]], task.labels[saying[i]],
+                float(confidence[i]), _small(value) if isinstance(value, bytes) else "",
+            )
+        )  # fmt: skip
+    return replace(record, gained=len(gained), lost=len(lost), flips=tuple(flips))
+
+
+def _small(data: bytes) -> str:
+    """An image of at most 96 pixels a side as a data URI."""
+    image = decode(data)
+    image.thumbnail((96, 96))
+    written = io.BytesIO()
+    image.save(written, "PNG")
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
 
 
 def cost(system: System, test: Examples, folder: Path | None) -> Cost:

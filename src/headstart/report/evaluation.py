@@ -12,6 +12,8 @@ def tables(found: Evaluation) -> str:
     parts = [_model(one) for one in found.models]
     parts.append(_costs(found))
     parts += list(found.notes)
+    if any(record.more_examples for one in found.models for record in one.checks):
+        parts.append("undecided, N more: about so many more examples would tell")
     failed = [f"{one.name}: {record.check}" for one in found.models for record in one.checks if not record.passed]
     parts.append("every gate passed" if found.passed else f"failed: {', '.join(failed)}")
     return "\n\n".join(part for part in parts if part)
@@ -20,7 +22,7 @@ def tables(found: Evaluation) -> str:
 def _model(one: Judged) -> str:
     seeds = f", {len(one.models)} seeds" if len(one.models) > 1 else ""
     main = one.checks[0].metric
-    head = ("check", "n", "base", "tuned", "difference", "95 % interval", "p", "gate", "")
+    head = ("check", "n", "base", "tuned", "change", "95 % interval", "p", "gate", "")
     rows = [head, *(_cells(record, main) for record in one.checks)]
     lines = [f"{one.name}{seeds} against the base; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
     for record in one.checks:
@@ -34,10 +36,10 @@ def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
     name = record.metric
     status = record.status
     if record.more_examples:
-        status += f", {fmt.count(record.more_examples)} more would tell"
+        status += f", {fmt.count(record.more_examples)} more"
     gate = {"none": fmt.MISSING}.get(record.gate, "passed" if record.passed else "failed")
     return (
-        record.check if name == main else f"{record.check}, {fmt.metric_name(name).lower()}", str(record.examples),
+        record.check if name == main else f"{record.check}, {name}", str(record.examples),
         fmt.value(name, record.base.value), fmt.value(name, record.tuned.value),
         fmt.value(name, record.difference, signed=True), fmt.interval(name, record.low, record.high),
         fmt.p_value(record.p_adjusted), gate, status,

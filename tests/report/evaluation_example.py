@@ -1,0 +1,48 @@
+"""An evaluation made by hand: two models, one of which failed a gate, with texts and a picture that flipped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headstart.core.comparison import EnvironmentRecord
+from headstart.core.evaluation import CheckRecord, Cost, Evaluation, Flip, Judged, Score
+
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def check(
+    name: str, base: float, tuned: float, status: str, gate: str = "not_regressed", **more: object
+) -> CheckRecord:
+    difference = tuned - base
+    made = CheckRecord(
+        name, "accuracy", True, 500, Score(base, base - 0.03, base + 0.03),
+        Score(tuned, tuned - 0.02, tuned + 0.02, 3), difference, difference - 0.03, difference + 0.03, 0.01, 0.02, 0.01,
+        status, gate, status != "regressed",
+    )  # fmt: skip
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def evaluation(text: str = "who was the first emperor of Rome ?") -> Evaluation:
+    flips = (
+        Flip("test.csv:17", text, "human", "human", "entity", 0.97),
+        Flip("test.csv:3", "", "number", "entity", "number", 0.6, PIXEL),
+    )
+    full = (
+        check("target", 0.93, 0.97, "improved", "improved", gained=30, lost=10, flips=flips),
+        check("retention of sst2", 0.82, 0.71, "regressed"),
+        check("class: human", 0.9, 0.92, "undecided", more_examples=1234),
+        check("calibration", 0.12, 0.03, "improved", "none", metric="ece"),
+    )
+    lora = (check("target", 0.93, 0.965, "improved", "improved"), check("retention of sst2", 0.82, 0.815, "same"))
+    cost = Cost(0.02, 0.03, 0.05, 80.0, None)
+    models = (
+        Judged("full", "full", ("a", "b", "c"), False, full, Cost(0.02, 0.03, 0.06, 81.0, 90_000_000)),
+        Judged("lora", "lora", ("d",), True, lora, Cost(0.03, 0.04, 0.05, 70.0, 1_400_000)),
+    )
+    environment = EnvironmentRecord(
+        "0.1.0", "3.11", {"torch": "2.9"}, "Linux", "EPYC", 2, 2**34, "cpu", "bf16", "2026-01-01T00:00:00+00:00"
+    )
+    return Evaluation("trec", "77ab", "./minilm", "suite.toml", False, models, environment, cost, ("a note",))
