@@ -171,6 +171,51 @@ class Retention(Check):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retrieval(Check):
+    """How often an example's nearest neighbour, by the cosine of the features, has its label: no head takes part."""
+
+    kind: ClassVar[str] = "retrieval"
+    summary: ClassVar[str] = "how often the nearest of all other examples of a set has the same label, by cosine"
+
+    data: str = ""
+    "a labelled set [default: the task's]; its test split is searched"
+    text: str | None = None
+    "its input column [default: found]"
+    label: str | None = None
+    "its label column [default: found]"
+    tolerance: float = 0.02
+
+    def title(self) -> str:
+        return self.name or (f"{self.kind} in {Path(self.data).stem}" if self.data else self.kind)
+
+    def measure(self, material: Material) -> Metric:
+        return metric("single_label")
+
+    def _data(self, material: Material) -> Data:
+        return material.other(self.data, self.text, self.label) if self.data else material.data
+
+    def check(self, material: Material) -> None:
+        task = self._data(material).task
+        if task.kind != "single_label":
+            raise ConfigurationError(f"{self.title()}: a {task.kind} task has no one label for neighbours to share.")
+        if task.modality.partition("_")[0] != material.data.task.modality.partition("_")[0]:
+            raise ConfigurationError(f"{self.title()}: {self.data} holds {task.modality}s, which the model can't read.")
+        if self.metric:
+            raise ConfigurationError(f"{self.title()}: its metric is the share of like neighbours; leave metric out.")
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        test = self._data(material).test
+        near = system.nearest(test.inputs())
+        return {self.title(): _hits(test, test.targets[near] == test.targets)}
+
+
+def _hits(test: Examples, hit: np.ndarray) -> Predictions:
+    """Shares of hits [n] as predictions, so that all statistics take them as accuracy."""
+    scores = np.stack([~hit, hit], 1).astype(np.float32)
+    return Predictions(test.ids, np.ones(len(test), dtype=np.int64), scores)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Robustness(Check):
     """The test set under a change that should not matter."""
 
@@ -214,9 +259,7 @@ class Invariance(Robustness):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = material.data.test
         before, after = answers(system, test), answers(system, test, self.change)
-        kept = before.scores.argmax(1) == after.scores.argmax(1)
-        scores = np.stack([~kept, kept], 1).astype(np.float32)
-        return {self.title(): Predictions(test.ids, np.ones(len(test), dtype=np.int64), scores)}
+        return {self.title(): _hits(test, before.scores.argmax(1) == after.scores.argmax(1))}
 
 
-KINDS: dict[str, type[Check]] = {one.kind: one for one in (Target, Slice, Retention, Robustness, Invariance)}
+KINDS: dict[str, type[Check]] = {one.kind: one for one in (Target, Slice, Retention, Retrieval, Robustness, Invariance)}
