@@ -59,7 +59,8 @@ def read(source: Any = None, **options: Any) -> Data:
 
 def compare(
     data: Any = None, model: Any = None, *, out: str | Path | None = None, resume: bool = False,
-    progress: Progress | None = None, opened: Callable[[str], object] | None = None, **options: Any,
+    progress: Progress | None = None, opened: Callable[[str], object] | None = None, remember: bool = True,
+    **options: Any,
 ) -> Comparison:  # fmt: skip
     """Every method side by side on these data; returns the record and leaves a run folder.
 
@@ -68,7 +69,7 @@ def compare(
         the given time), keep (every method's models, not the best alone), metric, device, precision, workers, settings
         (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
         `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
-    opened: called with the run's folder once it is made.
+    opened: called with the run's folder once it is made. remember: whether the run goes into the history.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
     from headstart.data.examples import Data as Read
@@ -135,17 +136,18 @@ def compare(
         raise
     write_text(folder / "report.html", page(result))
     _cards(folder, result)
-    _remember(folder, result, progress)
+    if remember:
+        _remember(folder, result, progress)
     return result
 
 
 def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:
     """The run goes into the history; one that can't be written is told, and stops nothing."""
     from headstart.core.errors import ResourceError
-    from headstart.core.history import entry_of, remember
+    from headstart.core import history
 
     try:
-        remember(entry_of(folder, result))
+        history.remember(history.entry_of(folder, result))
     except ResourceError as error:
         if progress:
             progress.say(f"not in the history: {error}")
@@ -289,7 +291,7 @@ def curve(
     rest = {k: v for k, v in options.items() if k not in (*READ, *LOAD)}
 
     def one(part: Data, place: Path, again: bool) -> Comparison:
-        return compare(part, backbone, out=place, resume=again, seeds=1, progress=progress, **rest)
+        return compare(part, backbone, out=place, resume=again, seeds=1, progress=progress, remember=False, **rest)
 
     try:
         found = readings(examples, chosen, draws, folder, measure, one)

@@ -34,6 +34,7 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
     head = next(line for line in done.out.splitlines() if "labels a class" in line)
     assert head.split()[-2:] == ["probe", "majority"]
     assert "90.0 takes" in done.out
+    assert str(here / "c") not in call("runs", "--json").out, "what a curve trains is no run of its own"
     assert "</svg>" in (here / "c" / "curve.svg").read_text()
 
 
