@@ -67,7 +67,7 @@ def main() -> None:
         record = headstart.compare(
             data, arguments.model, out=Path(folder) / "run", methods=arguments.methods,
             seeds=arguments.seeds, trials=arguments.trials, epochs=arguments.epochs, augment=arguments.augment,
-            progress=Lines(),
+            progress=Lines(), remember=False,
         )  # fmt: skip
     print(record)
     result = record.to_json()

@@ -97,7 +97,7 @@ def main() -> None:
         for name, folder in made.items():
             row = headstart.compare(
                 data, str(folder), out=Path(place) / f"run-{folder.name}", methods=["full"], seeds=arguments.seeds,
-                trials=1, epochs=arguments.epochs,
+                trials=1, epochs=arguments.epochs, remember=False,
             ).rows[0]  # fmt: skip
             scored = next(one for one in ranked.candidates if one.model == str(folder)).to_json()
             tuned = {

@@ -143,8 +143,8 @@ def compare(
 
 def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:
     """The run goes into the history; one that can't be written is told, and stops nothing."""
-    from headstart.core.errors import ResourceError
     from headstart.core import history
+    from headstart.core.errors import ResourceError
 
     try:
         history.remember(history.entry_of(folder, result))
