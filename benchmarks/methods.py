@@ -234,26 +234,30 @@ def main() -> None:
 
 
 def tasks_told() -> list[str]:
-    """What was trained for the qualities, a line a task."""
-    lines = []
+    """What was trained for the qualities, a line a file of results."""
+    lines, seen = [], set[tuple[str, str]]()
     for task, files in TASKS.items():
-        path = HERE / "results" / f"{files[0]}.json"
-        if not path.exists():
-            continue
-        comparison = json.loads(path.read_text())["comparison"]
-        told, sizes = comparison["configuration"], {s["name"]: s["size"] for s in comparison["data"]["splits"]}
-        trials = max(len(row["trials"]) for row in comparison["rows"])
-        words = (("each", "labels a class"), ("epochs", "epochs"))
-        parts = [
-            f"{sizes['train']} to train, {sizes['validation']} to choose by, {sizes['test']} to test",
-            f"{len(comparison['seeds'])} seeds, {trials} trials a method",
-            *(f"{told[key]} {word}" for key, word in words if told.get(key)),
-        ]
-        if told.get("max_length"):
-            parts.append(f"texts cut at {told['max_length']} tokens")
-        lines.append(
-            f"- {task}: {comparison['data']['source']} with {comparison['model']['source']}; {'; '.join(parts)}"
-        )
+        for file in files:
+            path = HERE / "results" / f"{file}.json"
+            if not path.exists():
+                continue
+            comparison = json.loads(path.read_text())["comparison"]
+            told, sizes = comparison["configuration"], {s["name"]: s["size"] for s in comparison["data"]["splits"]}
+            trials = max(len(row["trials"]) for row in comparison["rows"])
+            mine = [row["method"] for row in comparison["rows"] if (task, row["method"]) not in seen]
+            seen |= {(task, name) for name in mine}
+            words = (("each", "labels a class"), ("epochs", "epochs"))
+            parts = [
+                f"{sizes['train']} to train, {sizes['validation']} to choose by, {sizes['test']} to test",
+                f"{len(comparison['seeds'])} seeds, {trials} trials a method, {comparison['environment']['precision']}",
+                *(f"{told[key]} {word}" for key, word in words if told.get(key)),
+            ]
+            if told.get("max_length"):
+                parts.append(f"texts cut at {told['max_length']} tokens")
+            lines.append(
+                f"- {task}, `{file}.json`: {comparison['data']['source']} with {comparison['model']['source']}; "
+                f"{'; '.join(parts)}. Of it: {', '.join(mine)}."
+            )
     return lines
 
 
@@ -274,7 +278,8 @@ def page(record: Any) -> None:
         "share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
         "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",
         f"({base}). Quality: test accuracy, mean over the seeds of",
-        "the comparison, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was not tried.",
+        "the comparison named below, with a 95 % interval. Works on: tried on a tiny backbone of each kind; `?` was",
+        "not tried.",
         "",
         *tasks_told(),
         "",

@@ -312,6 +312,52 @@ def _change(check: dict[str, Any], percent: bool) -> str:
     return f"**{told}**" if check["status"] == "regressed" else told
 
 
+TEXTBOOK = (
+    ("scratch", "100,000 and more"), ("full", "1,000 to 10,000"), ("freeze", "100 to 1,000"),
+)  # fmt: skip
+"the labels a method is said to need"
+
+
+def curves() -> list[str]:
+    """Quality against labels, beside the textbook's table."""
+    lines = ["## How many labels each method needs", ""]
+    for path in sorted((HERE / "results").glob("curve-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found = result["curve"]
+        methods = list(dict.fromkeys(one["method"] for one in found["readings"]))
+        lines += [
+            f"{found['model']} on {found['data']}, {found['configuration']['draws']} draws of each size, default "
+            "rates; accuracy in % with a 95 % interval.", "",
+            f"| labels a class | examples | {' | '.join(methods)} |", "|---|---|" + "---|" * len(methods),
+        ]  # fmt: skip
+        for size in found["sizes"]:
+            here = {one["method"]: one for one in found["readings"] if one["size"] == size}
+            cells = (
+                f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+                for one in (here[name] for name in methods)
+            )
+            lines.append(f"| {size} | {here[methods[0]]['examples']} | {' | '.join(cells)} |")
+        laws = {law["method"]: law for law in found["laws"]}
+        if laws:
+            targets = [f"{100 * reach['value']:.0f} %" for reach in next(iter(laws.values()))["reach"]]
+            lines += [
+                "", "Examples that a value would take by the fitted law, beside what the textbook says a method needs:",
+                "", f"| method | textbook | {' | '.join(targets)} |", "|---|---|" + "---|" * len(targets),
+            ]  # fmt: skip
+            for name, law in laws.items():
+                reach = " | ".join(map(_reach, law["reach"]))
+                lines.append(f"| {name} | {dict(TEXTBOOK).get(name, '')} | {reach} |")
+        lines += small(path.stem, result["note"], found["environment"])
+    return lines if len(lines) > 2 else []
+
+
+def _reach(one: dict[str, Any]) -> str:
+    if one["examples"] is None:
+        return "out of reach" if one["low"] is None else f"{one['low']:,.0f} at least, perhaps never"
+    most = f"{one['high']:,.0f}" if one["high"] else "never"
+    return f"{one['examples']:,.0f} [{one['low']:,.0f}, {most}]"
+
+
 def mixed() -> list[str]:
     """Eight LoRAs in one batch."""
     found = read("mixed")
@@ -349,7 +395,7 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *leaderboard(), *engine(), *few(), *races(), *ranking(), *forgetting(), *mixed(), *rows(),
+        *leaderboard(), *engine(), *few(), *races(), *ranking(), *forgetting(), *curves(), *mixed(), *rows(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():

@@ -13,7 +13,7 @@ from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError, HeadstartError, unknown
 from headstart.core.fields import configured, converted
 from headstart.core.files import write_text
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def compare(
     open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
-    if progress:
+    if progress and not isinstance(data, Read):  # whoever has read them has seen what they are
         progress.say(str(examples))
     try:
         result = run(
@@ -154,15 +154,16 @@ def _remember(folder: Path, result: Comparison, progress: Progress | None) -> No
 
 
 def _cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
-    """A model card beside each model of the run, with what an evaluation said of it."""
+    """A model card beside each model of the run; after an evaluation beside those that it judged, with what it said."""
     from headstart.artifacts.artifact import Artifact
     from headstart.report.card import card
 
-    said = {place: one for one in judged for place in one.models}
+    said = {one.name.rpartition(": ")[2]: one for one in judged}
     for file in (folder / "model" / "artifact.json", *sorted((folder / "models").glob("*/seed*/artifact.json"))):
         place = file.parent
         name = place.parent.name if place.name != "model" else result.verdict.method or Artifact.open(place).method
-        write_text(place / "README.md", card(result, result.row(name), said.get(str(place))))
+        if name in said or not judged:
+            write_text(place / "README.md", card(result, result.row(name), said.get(name)))
 
 
 def _finished(folder: Path, opened: Callable[[str], object] | None) -> Comparison:
@@ -239,16 +240,18 @@ def judge(
     file = Path(out or Path(given[0]) / "evaluation.json")
     found.write(file)
     write_text(file.with_suffix(".html"), page(found))
-    for folder in map(Path, given):
+    for folder in map(Path, given if out is None else ()):
         if (folder / "comparison.json").is_file():
-            _cards(folder, Comparison.read(folder / "comparison.json"), found.models)
+            mine = [one for one in found.models if Path(one.models[0]).is_relative_to(folder)]
+            if mine:
+                _cards(folder, Comparison.read(folder / "comparison.json"), mine)
     return found
 
 
 def curve(
     data: Any = None, model: Any = None, *, sizes: Sequence[int] | None = None, draws: int = 3,
     targets: Sequence[float] = (), out: str | Path | None = None, resume: bool = False,
-    progress: Progress | None = None, **options: Any,
+    progress: Progress | None = None, opened: Callable[[str], object] | None = None, **options: Any,
 ) -> LearningCurve:  # fmt: skip
     """How quality grows with labels, method by method, and how many more would reach a given value.
 
@@ -288,13 +291,19 @@ def curve(
     computing = compute(options.get("device"), options.get("precision"))
     inputs = {"data": examples.record.fingerprint, "model": backbone.fingerprint}
     open_run(folder, configuration, inputs, resume)
+    if opened:
+        opened(str(folder))
     rest = {k: v for k, v in options.items() if k not in (*READ, *LOAD)}
+
+    watched = progress or Silent()
+    if not isinstance(data, Read):
+        watched.say(str(examples))
 
     def one(part: Data, place: Path, again: bool) -> Comparison:
         return compare(part, backbone, out=place, resume=again, seeds=1, progress=progress, remember=False, **rest)
 
     try:
-        found = readings(examples, chosen, draws, folder, measure, one)
+        found = readings(examples, chosen, draws, folder, measure, one, watched)
     except (HeadstartError, OSError, MemoryError):
         close_run(folder)
         raise

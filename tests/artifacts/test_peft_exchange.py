@@ -332,7 +332,10 @@ def test_a_vision_model_s_classifier_is_read(tmp_path: Path) -> None:
 def test_the_export_s_readme_runs_as_it_stands(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, backbone = base_of(family, tmp_path)
+    """Also where the model was named by a relative path, as the README does."""
+    save(family, tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    backbone = load("./base", max_length=40)
     run = run_of(backbone, "lora", tmp_path)
     export_run(run, tmp_path / "adapter", backbone=backbone, form="peft")
     code = (tmp_path / "adapter" / "README.md").read_text().split("```python")[1].split("```")[0]

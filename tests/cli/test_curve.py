@@ -34,6 +34,8 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
     head = next(line for line in done.out.splitlines() if "labels a class" in line)
     assert head.split()[-2:] == ["probe", "majority"]
     assert "90.0 takes" in done.out
+    assert done.out.rstrip().endswith("Record  c/curve.json")
+    assert [law["method"] for law in found["laws"]] == ["probe"], "a control has no law"
     assert str(here / "c") not in call("runs", "--json").out, "what a curve trains is no run of its own"
     assert "</svg>" in (here / "c" / "curve.svg").read_text()
 
@@ -55,13 +57,13 @@ def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPat
         assert curve("--sizes", "4,8,12", "--out", "c").code == 130
     curve("--sizes", "4,8,12", "--out", "c").refused("--resume")
     monkeypatch.setattr(module, "_one", lambda *arguments: (calls.append(arguments), real(*arguments)))
-    assert curve("--sizes", "4,8,12", "--out", "c", "--resume").expect(0).out == whole
+    assert curve("--sizes", "4,8,12", "--out", "c", "--resume").expect(0).out == whole.replace("whole/", "c/")
     assert len(calls) == 6, "three were there, three were left"
 
 
 def test_mistakes_are_one_message(here: Path) -> None:
     curve("--sizes", "4,ten").refused("--sizes", "10,30,100")
     curve("--sizes", "4,4000", "--out", "c").refused("4000", "labels")
-    curve("--budget", "10m", "--out", "c").refused("no budget")
+    curve("--budget", "10m", "--out", "c").refused("--budget")
     curve("--metric", "acuracy", "--out", "c").refused("accuracy")
     assert not (here / "c").exists()

@@ -34,7 +34,7 @@ def kept(here: Path) -> Path:
         "--model",
         "bert",
         "--methods",
-        "full,bitfit",
+        "full,bitfit,probe",
         "--seeds",
         "2",
         "--trials",
@@ -67,6 +67,7 @@ def test_every_kept_model_is_judged_against_one_base(kept: Path) -> None:
     bases = [{record["check"]: record["base"] for record in one["checks"]} for one in models]
     assert bases[0] == bases[1], "the base answered once, and no tuned model was left on it"
     assert "bitfit, 2 seeds against the base" in done.out
+    assert found["notes"] == ["probe is the base itself, under a probe: not judged"]
     assert "every gate passed" in done.out
     assert done.out.rstrip().endswith("run/evaluation.json")
 
@@ -99,18 +100,27 @@ def test_a_model_that_forgot_fails_with_code_1(kept: Path) -> None:
         save_file(noise, place / "weights.safetensors")
     done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(1)
     assert "failed: full: kept" in done.out
+    states = {one["name"]: one["checks"][0]["status"] for one in evaluation(kept)["models"]}
     assert evaluation(kept)["passed"] is False
     told = (kept / "run" / "models" / "full" / "seed0" / "README.md").read_text()
     assert "Gates: failed" in told, "the model card says so"
-    assert "Gates: all passed" in (kept / "run" / "models" / "bitfit" / "seed0" / "README.md").read_text()
-    states = {one["name"]: one["checks"][0]["status"] for one in evaluation(kept)["models"]}
+    cards = [kept / "run" / "models" / name / "seed0" / "README.md" for name in ("bitfit", "full")]
+    assert "Gates: all passed" in cards[0].read_text()
+    before = [card.read_bytes() for card in cards]
+    call("evaluate", "run", "--methods", "full", "--quiet", "-o", "elsewhere.json")
+    assert [card.read_bytes() for card in cards] == before, "a record elsewhere leaves the run as it is"
+    call("evaluate", "run", "--methods", "full", "--quiet")
+    assert [card.read_bytes() == was for card, was in zip(cards, before)] == [True, False]
+    best = json.loads((kept / "run" / "comparison.json").read_text())["verdict"]["method"]
+    told = (kept / "run" / "model" / "README.md").read_text()
+    assert ("Against its base" in told) == (best in ("full", "bitfit"))
     assert states["full"] == "regressed"
     assert states["bitfit"] != "regressed"
 
 
-def test_a_run_that_kept_no_others_is_judged_by_its_model(text_run, tmp_path: Path) -> None:
+def test_a_run_that_kept_no_others_is_judged_by_its_model(lora_run, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    shutil.copytree(text_run.folder, run)
+    shutil.copytree(lora_run.folder, run)
     done = call("evaluate", run, "--quiet", "--json", "-o", tmp_path / "found.json")
     assert done.code in (0, 1)
     found = json.loads(done.out)
@@ -123,8 +133,13 @@ def test_a_run_that_kept_no_others_is_judged_by_its_model(text_run, tmp_path: Pa
     assert judged["cost"]["p50_seconds"] <= judged["cost"]["p99_seconds"]
 
 
-def test_mistakes_are_one_message(text_run, here: Path) -> None:
-    run = text_run.folder
+def test_a_probe_is_the_base_itself(here: Path) -> None:
+    call("fit", "reviews.csv", "--model", "bert", "--method", "probe", "--out", "run").expect(0)
+    call("evaluate", "run").refused("the frozen base under a probe", "--keep")
+
+
+def test_mistakes_are_one_message(lora_run, here: Path) -> None:
+    run = lora_run.folder
     call("evaluate").refused("RUN")
     call("evaluate", "gone").refused("gone")
     call("evaluate", run, "--suite", "gone.toml").refused("gone.toml")

@@ -130,3 +130,9 @@ def test_find_rate(here: Path) -> None:
         "write"
     )
     assert sorted(p.name for p in here.iterdir()) == ["bert", "rate.svg", "resnet", "reviews.csv"]
+
+
+def test_an_input_is_not_written_over(here: Path, text_run: Call) -> None:
+    before = (here / "reviews.csv").read_bytes()
+    call("predict", text_run.folder, "reviews.csv", "-o", "./reviews.csv").refused("is one of the inputs")
+    assert (here / "reviews.csv").read_bytes() == before

@@ -178,3 +178,21 @@ def test_control_c_while_starting(here: Path) -> None:
     end = time.monotonic() + 0.7
     stopped_well(interrupted(lambda: time.monotonic() > end), here)
     assert not (here / "run").exists()
+
+
+def test_a_script_may_end_with_an_adapter_in_use(lora_run, models: Path) -> None:
+    """What is on the backbone comes off before the interpreter takes its modules away."""
+    script = (
+        "import headstart, sys\n"
+        "bank = headstart.Adapters(headstart.load(sys.argv[1]))\n"
+        "bank.add('one', sys.argv[2])\n"
+        "bank.use('one')\n"
+        "print(bank.predict(['a good film'])[0].label)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, models / "bert", lora_run.folder], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.strip() in ("yes", "no")

@@ -45,8 +45,8 @@ def test_sizes() -> None:
 def test_a_law_is_read_in_the_metrics_own_direction() -> None:
     n = np.array([60, 180, 600, 1800])
     errors = 0.02 + 2.0 * n**-0.5
-    accuracy = [Reading("a", int(i), int(i), "ok", 1 - e, 1 - e - 1e-4, 1 - e + 1e-4, 3) for i, e in zip(n, errors)]
-    loss = [Reading("a", int(i), int(i), "ok", e, e - 1e-4, e + 1e-4, 3) for i, e in zip(n, errors)]
+    accuracy = [Reading("probe", int(i), int(i), "ok", 1 - e, 1 - e - 1e-4, 1 - e + 1e-4, 3) for i, e in zip(n, errors)]
+    loss = [Reading("probe", int(i), int(i), "ok", e, e - 1e-4, e + 1e-4, 3) for i, e in zip(n, errors)]
     (up,) = laws(accuracy, metric("single_label"), [0.95])
     (down,) = laws(loss, metric("single_label", "log_loss"), [0.05])
     assert up.limit == pytest.approx(0.02, abs=0.002)

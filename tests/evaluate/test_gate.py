@@ -44,12 +44,14 @@ def test_gates() -> None:
 
 def test_so_many_more_examples_decide() -> None:
     """A difference of 2 points with a half width of 4: four times the examples make the width 2."""
-    found = Paired(0.02, -0.02, 0.06, 0.33)
-    assert more_examples(found, 0.33, 500, 0.0) == pytest.approx(3 * 500, rel=0.01)
+    found = Paired(0.02, -0.0192, 0.0592, 0.3271)  # z = 0.98, half of the 1.96 that is asked for
+    assert more_examples(found, 0.3271, 500, 0.0) == pytest.approx(3 * 500, rel=0.01)
     # a difference of 0 is decided once the interval lies within the tolerance
     assert more_examples(Paired(0.0, -0.02, 0.02, 1.0), 1.0, 500, 0.01) == pytest.approx(3 * 500, rel=0.01)
     # a p-value made four times as large by correction asks for the quantile of 1.25 %: 2.498 instead of 1.960
-    assert more_examples(found, 4 * 0.33, 500, 0.0) == pytest.approx(500 * (4 * (2.498 / 1.960) ** 2 - 1), rel=0.01)
+    assert more_examples(found, 4 * 0.3271, 500, 0.0) == pytest.approx(500 * (4 * (2.498 / 1.960) ** 2 - 1), rel=0.01)
+    # the interval alone would have it decided; the test, whose z is 2.226, asks for 2.498
+    assert more_examples(Paired(0.183, 0.033, 0.317, 0.026), 0.104, 60, 0.02) == 16
 
 
 def test_no_number_of_examples_tells_what_seeds_blur() -> None:
@@ -65,9 +67,11 @@ def test_what_must_improve_is_corrected_apart_from_what_must_not_be_lost() -> No
     tuned = binary(answers(rng, difficulty, 1, mean=1.4))
     alone = compare(tuned, base, ACCURACY)
     names = {"target": (ACCURACY, "improved", 0.01)} | {f"r{i}": (ACCURACY, "not_regressed", 0.01) for i in range(4)}
+    names |= {"told": (ACCURACY, "none", 0.01)}
     found = checked(names, dict.fromkeys(names, base), dict.fromkeys(names, tuned))
     assert found[0].p_adjusted == found[0].p_value == alone.p_value
     assert found[1].p_adjusted == pytest.approx(min(1.0, 4 * alone.p_value))
+    assert found[-1].p_adjusted == alone.p_value, "what guards nothing is neither corrected nor counted"
     assert [record.check for record in found] == list(names)
     assert found[0].base.value == pytest.approx(ACCURACY.of(base[0]))
     assert found[0].tuned.value == pytest.approx(ACCURACY.of(tuned[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Adapters:
         self._mixable: dict[str, bool] = {}
         self._mixed: dict[frozenset[str], Mixed] = {}
         self._stack = contextlib.ExitStack()
+        weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
         self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
         self.active: str | None = None
         assert backbone.fingerprint  # asked for before anything is put on it

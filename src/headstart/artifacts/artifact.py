@@ -119,7 +119,7 @@ def save(
         configuration=configuration,
         task=task,
         base=Base(
-            backbone.source, backbone.loader, backbone.fingerprint, _lasting(backbone.reload), dict(backbone.options)
+            backbone.source, backbone.loader, backbone.fingerprint, lasting(backbone.reload), dict(backbone.options)
         ),
         preparation=backbone.preparation.to_json(),
         head_bias=any(name.endswith("bias") for name, _ in model.head.named_parameters()),
@@ -134,7 +134,7 @@ def save(
     return artifact
 
 
-def _lasting(place: str | None) -> str | None:
+def lasting(place: str | None) -> str | None:
     """A folder's absolute path: predictions may be made from elsewhere."""
     return str(Path(place).resolve()) if place is not None and Path(place).is_dir() else place
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.artifacts.artifact import lasting
 from headstart.artifacts.predictor import Predictor
 from headstart.core.errors import ModelError
 from headstart.core.files import write_json, write_text
@@ -44,7 +45,7 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
     classifies = _classifies(predictor) and not vllm and not prefixes
     inner = f"{getattr(backbone.module, 'base_model_prefix', '')}." if classifies or vllm else ""
     config: dict[str, Any] = {
-        "base_model_name_or_path": predictor.artifact.base.source,
+        "base_model_name_or_path": _base(predictor),
         "inference_mode": True,
         "task_type": "SEQ_CLS" if classifies else "CAUSAL_LM" if vllm else "FEATURE_EXTRACTION",
     }
@@ -168,6 +169,11 @@ def _prompt(virtual: VirtualTokens, module: nn.Module) -> tuple[dict[str, Any], 
     return config, {"prompt_embeddings": virtual.embeddings}
 
 
+def _base(predictor: Predictor) -> str:
+    """Where the base is found from anywhere: a folder's whole path, or the name on the hub."""
+    return lasting(predictor.backbone.reload) or predictor.artifact.base.source
+
+
 def _readme(predictor: Predictor, classifies: bool, lora: bool) -> str:
     """How to load it: code that runs in the export's folder."""
     artifact, backbone = predictor.artifact, predictor.backbone
@@ -178,7 +184,7 @@ def _readme(predictor: Predictor, classifies: bool, lora: bool) -> str:
         "import torch", "from peft import PeftModel",
         *([] if classifies else ["from safetensors.torch import load_file"]),
         f"from transformers import {auto}, AutoTokenizer", "",
-        f"base, here = {artifact.base.source!r}, '.'  # this folder",
+        f"base, here = {_base(predictor)!r}, '.'  # this folder",
         "tokenizer = AutoTokenizer.from_pretrained(base)",
         f"model = PeftModel.from_pretrained({auto}.from_pretrained(base{more}), here).eval()",
         "tokens = tokenizer(['a text'], return_tensors='pt')",

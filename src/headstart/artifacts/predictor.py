@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Predictor:
         self.compute = compute(device, precision or self.artifact.precision)
         backbone.module.to(self.compute.device)
         self._stack = contextlib.ExitStack()
+        weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from headstart.cli.options import DATA, LOAD, MODEL, RUN, TRAIN
+from headstart.cli.options import DATA, LOAD, MODEL, REPEAT, RUN, TRAIN
 from headstart.cli.running import run
 
 
@@ -15,6 +15,7 @@ from headstart.cli.running import run
 @MODEL
 @click.option("--methods", metavar="A,B,…", help="As `headstart methods` lists them, or all [default: the usual ten]")
 @DATA
+@REPEAT
 @TRAIN
 @LOAD
 @RUN

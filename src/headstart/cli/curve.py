@@ -37,9 +37,13 @@ def command(data: str | None, **options: Any) -> None:
     options["settings"] = pairs(options.pop("settings")) or None
     options["sizes"] = _numbers(options.pop("sizes"))
     given = {name: value for name, value in options.items() if value is not None}
+    where: list[str] = []
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
-        found = api.curve(data, progress=progress, **given)
-    click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2) if as_json else table(found))
+        found = api.curve(data, progress=progress, opened=where.append, **given)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        click.echo(f"{table(found)}\n\nPlot    {where[0]}/curve.svg\nRecord  {where[0]}/curve.json")
 
 
 def _numbers(text: str | None) -> list[int] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from headstart.cli.options import DATA, LOAD, MODEL, RUN, TRAIN
+from headstart.cli.options import DATA, LOAD, MODEL, REPEAT, RUN, TRAIN
 from headstart.cli.running import run
 
 
@@ -15,6 +15,7 @@ from headstart.cli.running import run
 @MODEL
 @click.option("--method", default="lora", show_default=True, help="`headstart methods` lists them")
 @DATA
+@REPEAT
 @TRAIN
 @LOAD
 @RUN

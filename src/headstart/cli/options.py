@@ -43,13 +43,17 @@ LOAD = _all(
     click.option("--trust-remote-code", is_flag=True, default=None, help="Run code that comes with the model"),
 )
 
-TRAIN = _all(
+REPEAT = _all(
     click.option(
         "--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3; fit: 1]"
     ),
-    click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3]"),
     click.option("--race", is_flag=True, default=None, help="Stop trainings early that are clearly behind"),
     click.option("--budget", metavar="TIME", help="A race that fits into 10m, 90s, 1.5h"),
+    click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
+)
+
+TRAIN = _all(
+    click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3; curve: 1]"),
     click.option("--metric", help="What ranks the methods [default: accuracy, micro_f1 or rmse]"),
     click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
     click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),
@@ -65,7 +69,6 @@ TRAIN = _all(
 RUN = _all(
     click.option("--out", metavar="DIR", help="Run folder [default: the next free runs/NAME]"),
     click.option("--resume", is_flag=True, help="Go on with an interrupted run"),
-    click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
     click.option("--quiet", is_flag=True, help="No progress"),
     click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else"),
 )

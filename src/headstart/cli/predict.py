@@ -41,6 +41,8 @@ def command(
 
     if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
         raise ConfigurationError(f"--out {out}: give a file that ends in .csv or .jsonl.")
+    if out is not None and Path(out).resolve() in {Path(one).resolve() for one in inputs}:
+        raise ConfigurationError(f"--out {out} is one of the inputs; give another file. Nothing was changed.")
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
         predictor = Predictor(run, source=model, device=device, trust_remote_code=trust_remote_code)
         task = predictor.artifact.task

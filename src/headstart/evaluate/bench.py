@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import statistics
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -143,7 +142,6 @@ class Bench:
         raced: what a race has chosen already, and the trials that it has stopped.
         """
         self.progress.stage(name, None)
-        begun = time.perf_counter()
         trials: list[tuple[Method, Run]] = []
         stopped: Sequence[Trial] = ()
 
@@ -213,7 +211,6 @@ class Bench:
             trials=tuple(record),
             notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
         )
-        self.progress.say(f"{name:<15} {time.perf_counter() - begun:6.1f} s")
         return row, predictions
 
     def failed(self, name: str, method: Method, error: Exception) -> Row:

@@ -11,7 +11,6 @@ import numpy as np
 
 from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Data, Examples
-from headstart.data.task import Task
 from headstart.evaluate.gate import Gate
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.perturb import Change, changed, check_change
@@ -64,6 +63,10 @@ class Check:
     def check(self, material: Material) -> None:
         """Raises `ConfigurationError` for what can't be asked of this task."""
 
+    def notes(self, material: Material) -> list[str]:
+        """What a reader has to know of the examples that are asked for."""
+        return []
+
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         """What the model says, by the name of the check or of each of its parts."""
         raise NotImplementedError
@@ -114,22 +117,39 @@ class Slice(Check):
         if self.by == "length" and task.modality == "image":
             raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
 
-    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
-        test = material.data.test
-        whole, parts = answers(system, test), self._parts(test, material.data.task)
-        found = {part: np.flatnonzero(parts == part) for part in dict.fromkeys(parts)}
-        kept = {part: rows for part, rows in found.items() if len(rows) >= self.least}
-        stem = self.name or self.by
-        return {f"{stem}: {part}": whole.take(rows) for part, rows in kept.items()}
+    def notes(self, material: Material) -> list[str]:
+        found = self._parts(material)
+        told = [f"{part}: {len(rows)} examples, left out" for part, rows in found.items() if len(rows) < self.least]
+        if self.by == "length":
+            short, long = self._cuts(material.data.test)
+            told.insert(0, f"length: short up to {short:g} words, long above {long:g}")
+        return told
 
-    def _parts(self, test: Examples, task: Task) -> np.ndarray:
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        whole = answers(system, material.data.test)
+        found = self._parts(material)
+        return {part: whole.take(rows) for part, rows in found.items() if len(rows) >= self.least}
+
+    def _parts(self, material: Material) -> dict[str, np.ndarray]:
+        """Name to the places of its examples."""
+        test = material.data.test
         if self.by == "class":
-            return np.array(task.labels)[test.targets]
-        if self.by == "source":
-            return np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
-        texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
-        words = np.array([len(text.split()) for text in texts])
-        return np.array(["short", "middle", "long"])[np.searchsorted(np.quantile(words, [1 / 3, 2 / 3]), words)]
+            parts = np.array(material.data.task.labels)[test.targets]
+        elif self.by == "source":
+            parts = np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
+        else:
+            parts = np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))]
+        return {f"{self.name or self.by}: {part}": np.flatnonzero(parts == part) for part in dict.fromkeys(parts)}
+
+    def _cuts(self, test: Examples) -> tuple[float, float]:
+        short, long = np.quantile(_words(test), [1 / 3, 2 / 3])
+        return float(short), float(long)
+
+
+def _words(test: Examples) -> np.ndarray:
+    """[n] words of each text."""
+    texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
+    return np.array([len(text.split()) for text in texts])
 
 
 @dataclass(frozen=True, kw_only=True)

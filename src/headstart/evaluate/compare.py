@@ -129,8 +129,11 @@ def compare(
                 rows.append(outcome.row)
                 continue
             chosen = (outcome.chosen, outcome.trials) if outcome and outcome.chosen else None
+            start = time.perf_counter()
             row, found = bench.row(name, method, chosen)
             rows.append(row)
+            took = time.perf_counter() - start
+            bench.progress.say(f"{name:<15} {took:6.1f} s, {len(rows)} of {len(methods)} methods done")
             if found:
                 predictions[name] = found
     except (KeyboardInterrupt, HeadstartError, OSError, MemoryError) as error:

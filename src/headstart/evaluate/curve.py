@@ -11,16 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.core.comparison import Comparison
+from headstart.core.comparison import Comparison, SplitRecord
 from headstart.core.curve import Forecast, Law, Reach, Reading
 from headstart.core.errors import ConfigurationError
 from headstart.core.files import write_json
+from headstart.core.progress import Progress
 from headstart.core.seeds import derive
+from headstart.data.audit import class_counts
 from headstart.data.examples import Data, Examples
+from headstart.data.task import Task
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.power_law import fit
 from headstart.evaluate.predictions import Predictions
+from headstart.methods.method import method_class
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 10000)
 METHODS = ("scratch", "probe", "freeze", "full", "lora")
@@ -55,9 +59,16 @@ def subset(data: Data, size: int, draw: int) -> Data:
     test split stays whole.
     """
     train, validation = (_nested(part, size, data, draw) for part in (data.train, data.validation))
-    held = {"train": len(train), "validation": len(validation)}
-    splits = tuple(replace(split, size=held.get(split.name, split.size)) for split in data.record.splits)
+    held = {"train": train, "validation": validation}
+    splits = tuple(
+        _split(split, held[split.name], data.task) if split.name in held else split for split in data.record.splits
+    )
     return replace(data, train=train, validation=validation, record=replace(data.record, splits=splits))
+
+
+def _split(record: SplitRecord, part: Examples, task: Task) -> SplitRecord:
+    counts = class_counts(part.targets, len(task.labels)).tolist() if task.labels else ()
+    return replace(record, size=len(part), class_counts=dict(zip(task.labels, counts)))
 
 
 def _nested(examples: Examples, size: int, data: Data, draw: int) -> Examples:
@@ -71,7 +82,7 @@ def _nested(examples: Examples, size: int, data: Data, draw: int) -> Examples:
 
 def readings(
     data: Data, sizes: Sequence[int], draws: int, folder: Path, metric: Metric,
-    compare: Callable[[Data, Path, bool], Comparison],
+    compare: Callable[[Data, Path, bool], Comparison], progress: Progress,
 ) -> list[Reading]:  # fmt: skip
     """Each method at each size. compare: data, run folder and whether to take it up, to its record.
 
@@ -83,6 +94,7 @@ def readings(
         for draw in range(draws):
             part = subset(data, size, draw)
             place = folder / "readings" / f"{size}-{draw}"
+            progress.say(f"{size} labels, draw {draw + 1} of {draws}: {len(part.train)} examples")
             if not (place / "rows.json").is_file():
                 _one(place, folder / "progress" / f"{size}-{draw}", part, compare)
             told.append(json.loads((place / "rows.json").read_text()))
@@ -115,9 +127,11 @@ def _one(place: Path, run: Path, part: Data, compare: Callable[[Data, Path, bool
 
 
 def laws(found: Sequence[Reading], metric: Metric, targets: Sequence[float]) -> list[Law]:
-    """The law of each method that has three readings or more."""
+    """The law of each method that has three readings or more, but for controls."""
     result = []
     for name in dict.fromkeys(reading.method for reading in found):
+        if method_class(name).control:
+            continue
         mine = [one for one in found if one.method == name and one.value is not None]
         if len({one.examples for one in mine}) < 3:
             continue

@@ -1,7 +1,8 @@
 """Gates: what a paired difference says about a release.
 
 Oriented so that more is better, a difference d with the 95 % interval [l, h], a p-value adjusted by Holm (over the
-checks of one model that have to improve, and apart from these over its others) and the tolerance t of its check are
+checks of one model that have to improve, and apart from these over those that guard against a loss) and the tolerance t
+of its check are
 
 - **improved**, where p < 5 % and d > 0;
 - **regressed**, where p < 5 % and d < -t: worse for certain, and by more than is tolerated;
@@ -58,19 +59,23 @@ def passes(status: Status, gate: Gate) -> bool:
 def more_examples(found: Paired, p_adjusted: float, examples: int, tolerance: float) -> int | None:
     """About how many more would decide, if the difference d stays what it is.
 
-    Decided is `|d| > z s`, with the z that Holm's correction asks for here, or `t - |d| > 1.96 s`, where the standard
-    error is `s^2 = s_examples^2 n / n' + s_seeds^2`. None where no number of examples can do it.
+    Decided is where |d| is so many standard errors from 0 as Holm's correction asks for here, or where the interval
+    lies within the tolerance t, `1.96 s < t - |d|`. Standard errors s are the test's own, |d| over the quantile of its
+    p-value, and the interval's; of `s^2 = s_examples^2 + s_seeds^2` more examples n' lessen the first by n / n'. None
+    where no number of examples can do it.
     """
-    usual = float(ndtri(1 - ALPHA / 2))
-    harder = max(1.0, p_adjusted / found.p_value) if found.p_value else 1.0
-    strict = float(ndtri(1 - ALPHA / (2 * harder)))
-    error = (found.high - found.low) / (2 * usual)
-    enough = max(abs(found.difference) / strict, (tolerance - abs(found.difference)) / usual)
-    left = enough**2 - found.seed_error**2
-    if enough <= 0 or left <= 0 or not math.isfinite(error):
-        return None
-    of_examples = max(0.0, error**2 - found.seed_error**2)
-    return max(1, math.ceil(examples * (of_examples / left - 1)))
+    d, usual = abs(found.difference), float(ndtri(1 - ALPHA / 2))
+    ways = [((found.high - found.low) / (2 * usual), (tolerance - d) / usual)]
+    if 0 < found.p_value < 1 and d > 0:
+        harder = max(1.0, p_adjusted / found.p_value)
+        ways.append((d / float(ndtri(1 - found.p_value / 2)), d / float(ndtri(1 - ALPHA / (2 * harder)))))
+    needed = []
+    for error, enough in ways:
+        left = enough**2 - found.seed_error**2
+        if enough > 0 and left > 0 and math.isfinite(error):
+            of_examples = max(0.0, error**2 - found.seed_error**2)
+            needed.append(max(1, math.ceil(examples * (of_examples / left - 1))))
+    return min(needed, default=None)
 
 
 def checked(
@@ -79,9 +84,9 @@ def checked(
 ) -> list[CheckRecord]:  # fmt: skip
     """Each check of one model against the base, in the order of `names`: check to metric, gate and tolerance."""
     paired = {name: compare(tuned[name], base[name], metric) for name, (metric, _, _) in names.items()}
-    adjusted: dict[str, float] = {}
-    for family in (True, False):  # what has to improve is the first question; what must not be lost the second
-        mine = [name for name, (_, gate, _) in names.items() if (gate == "improved") is family]
+    adjusted = {name: one.p_value for name, one in paired.items()}  # what guards nothing stands for itself
+    for family in ("improved", "not_regressed"):  # what has to improve is one question, what must not be lost another
+        mine = [name for name, (_, gate, _) in names.items() if gate == family]
         adjusted |= dict(zip(mine, holm([paired[name].p_value for name in mine])))
     found = []
     for name, (metric, gate, tolerance) in names.items():

@@ -74,8 +74,7 @@ def judge(
         ]
         passed = all(record.passed for record in records)
         judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))
-    notes = tuple(f"{check.title()}: no part has enough examples" for check, _, parts in asked if not parts)
-    return tuple(judged), base_cost, notes
+    return tuple(judged), base_cost, tuple(note for check in suite for note in check.notes(material))
 
 
 def _asked(

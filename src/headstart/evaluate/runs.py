@@ -20,6 +20,8 @@ from headstart.evaluate.checks import Material
 from headstart.evaluate.judge import judge
 from headstart.evaluate.suite import default_suite, read_suite
 
+BASE = "probe"
+"the method that is the base itself: nothing but a solved head"
 READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
 
 
@@ -38,6 +40,14 @@ def evaluate(
             raise unknown(f"method of {', '.join(map(str, runs))}", missing[0], held)
         models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
     artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
+    bases = [name for name, artifact in artifacts.items() if artifact.method == BASE]
+    if len(bases) == len(artifacts):
+        raise ConfigurationError(
+            f"{', '.join(bases)}: the frozen base under a probe is what tuned models are judged against; it gains and "
+            "loses nothing. Evaluate a tuned model: train with --keep to have those of a comparison."
+        )
+    artifacts = {name: artifact for name, artifact in artifacts.items() if name not in bases}
+    models = {name: models[name] for name in artifacts}
     if len({artifact.base.fingerprint for artifact in artifacts.values()}) > 1:
         raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
     first = next(iter(artifacts.values()))
@@ -57,10 +67,12 @@ def evaluate(
         models, {name: artifact.method for name, artifact in artifacts.items()}, backbone,
         Material(examples, other, place), checks, computing, progress=progress,
     )  # fmt: skip
+    told = (*(f"{name} is the base itself, under a probe: not judged" for name in bases), *notes)
+    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
         all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
-        notes, {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None},
+        told, asked,
     )  # fmt: skip
 
 

@@ -46,5 +46,5 @@ def _laws(found: LearningCurve) -> list[tuple[str, ...]]:
 
 def _examples(number: float | None, low: float | None, high: float | None) -> str:
     if number is None:
-        return "out of reach" if low is None else f"out of reach, or {fmt.count(low)} and more"
+        return "out of reach" if low is None else f"{fmt.count(low)} at least, perhaps never"
     return f"{fmt.count(number)} [{fmt.count(low)}, {fmt.count(high) if high is not None else 'never'}]"
