@@ -174,6 +174,8 @@ def _finished(folder: Path, opened: Callable[[str], object] | None) -> Compariso
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     if not (folder / "report.html").exists():
         write_text(folder / "report.html", page(result))
+    if not (folder / "model" / "README.md").exists():
+        _cards(folder, result)
     if opened:
         opened(str(folder))
     return result

@@ -58,7 +58,7 @@ def whole(folder: Path) -> None:
             load_file(path)
 
 
-WRITES = 16
+WRITES = 17
 "times that the run of these tests puts something into its place"
 MODEL = 5
 "the time at which the first trained model takes its place"
@@ -89,6 +89,7 @@ def test_control_c_at_any_write(
     assert record(here / "run")["status"] == "complete"
     assert not (here / "run" / "progress").exists()
     assert (here / "run" / "report.html").exists()
+    assert (here / "run" / "model" / "README.md").exists()
     call("predict", "run", "a film").expect(0)
 
 
