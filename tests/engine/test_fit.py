@@ -19,6 +19,7 @@ from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
+from headstart.engine.feed import Micro
 from headstart.engine.fit import Budget, fit, smoothed
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
@@ -455,6 +456,42 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch) -> No
     assert "memory ran out" in notes[1][0]
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert", "timm_resnet"])
+def test_where_one_example_does_not_fit_activations_are_computed_again(name, monkeypatch) -> None:
+    """The same weights, dropout and statistics of norms included, and only what goes into a rung is kept."""
+    method, states, notes, kept = method_of("full", learning_rate=1e-3), [], [], []
+    for short in (False, True):
+        plain, backbone = Adaptation.loss, tiny(name)
+        rung = backbone.module.get_submodule(backbone.ladder.rungs[1].modules[0])
+        sizes = []
+
+        def loss(self, micro, fraction, short=short, plain=plain, rung=rung, sizes=sizes):
+            if short and "forward" not in vars(rung):
+                raise torch.OutOfMemoryError("no room")
+            saved = []
+            keep = torch.autograd.graph.saved_tensors_hooks(lambda v: saved.append(v.nbytes) or v, lambda v: v)
+            with keep:
+                found = plain(self, micro, fraction)
+            sizes.append(sum(saved))
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Adaptation, "loss", loss)
+            # two examples a step, which a batch norm needs, and never cut
+            setting = setting_of(backbone, epochs=1, batch_size=2)
+            patch.setattr(Micro, "split", lambda self, parts: [self])
+            with adapted(setting, method, 0) as done:
+                states.append(state_of(done.model))
+                notes.append(done.trace.notes)
+        kept.append(max(sizes))
+        assert "forward" not in vars(rung)
+    assert kept[1] < kept[0] / 2
+    assert "computed again" in notes[1][0]
+    assert "computed again" not in str(notes[0])
+    for key, value in states[0].items():
+        torch.testing.assert_close(states[1][key], value, rtol=1e-4, atol=1e-6)
 
 
 def test_what_does_not_fit_alone_is_an_error(monkeypatch) -> None:

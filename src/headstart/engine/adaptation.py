@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
 from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
+from headstart.engine.recompute import recomputing
 from headstart.methods.plan import Model, Penalty, Plan
 
 PIECES = 4
@@ -168,6 +170,9 @@ class Adaptation:
         for penalty in self.plan.penalties:
             loss = loss + self._penalty(penalty, micro, features)
         return loss / micro.step
+
+    def recomputing(self) -> AbstractContextManager[None]:
+        return recomputing(self.module.backbone, self.backbone.ladder, self.compute.device)
 
     def _paired(self, micro: Micro, fraction: float) -> Tensor:
         """[B, width] of a batch whose members were not chosen for their like length: in pieces that are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import time
@@ -79,13 +80,13 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     total = max(1, per_epoch * budget.epochs)
     names, optimizer = list(job.plan.trained()), adamw(job)
     trace, best = Trace(), weights(job.module, names)
-    step, parts = 0, 1
+    step, room = 0, Room()
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
         put_weights(job.module, states["model"])
         best = states.get("best", best)
         restore_optimizer(optimizer, states.get("optimizer", {}))
-        step, parts = facts["step"], facts.get("parts", 1)
+        step, room.parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
         trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
     progress.advance(step)
@@ -119,7 +120,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer)}
             if trace.best_epoch is not None:  # else the best are those it began with
                 states["best"] = best
-            checkpoint.write(states, {"signature": job.signature, "step": at, "parts": parts, "trace": facts})
+            checkpoint.write(states, {"signature": job.signature, "step": at, "parts": room.parts, "trace": facts})
 
     def judge(at: int, mean: float | None, rate: float) -> None:
         """A point of the curve; the weights are kept where they are the best so far."""
@@ -153,7 +154,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 rate = job.plan.learning_rate * factor(job.plan.schedule, (step + 0.5) / total)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["scale"]
-                loss, parts = backward(job, micros, fraction, step, parts)
+                loss = backward(job, micros, fraction, step, room)
                 if begins:
                     _check_applied(job, active)
                 norm = clip([p for g in optimizer.param_groups for p in g["params"]], budget.clip)
@@ -188,30 +189,60 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             keep(step)
         elif trace.best_epoch is not None:
             put_weights(job.module, best)
+    finally:
+        room.close()
     trace.steps = step
     if not (trace.paused and checkpoint):  # then what was kept says it, without the writing itself
         trace.seconds = trace.earlier + time.perf_counter() - start
-    if parts > 1:
-        trace.notes += (f"memory ran out: what goes through the model at once was cut into {parts} parts",)
+    if room.parts > 1 or room.frugal:
+        trace.notes += (room.note(),)
     return trace
 
 
-def backward(job: Job, micros: list[Micro], fraction: float, step: int, parts: int) -> tuple[Tensor, int]:
-    """Loss of a step, its gradients accumulated; what does not fit in memory is cut finer, and stays so."""
+@dataclass
+class Room:
+    """How what does not fit into memory is made to fit."""
+
+    parts: int = 1
+    "in which a step's batches go through the model one after the other"
+    frugal: contextlib.ExitStack | None = None
+    "open while activations are computed again instead of kept"
+
+    def make(self, job: Job, largest: int) -> bool:
+        """Takes the next measure; False where there is none left. largest: examples of the largest batch."""
+        if self.parts < largest:
+            self.parts *= 2
+        elif self.frugal is None and (context := job.recomputing()) is not None:
+            self.frugal = contextlib.ExitStack()
+            self.frugal.enter_context(context)
+        else:
+            return False
+        return True
+
+    def note(self) -> str:
+        again = ", and activations were computed again instead of kept" if self.frugal else ""
+        return f"memory ran out: what goes through the model at once was cut into {self.parts} parts{again}"
+
+    def close(self) -> None:
+        if self.frugal is not None:
+            self.frugal.close()
+
+
+def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Room) -> Tensor:
+    """Loss of a step, its gradients accumulated; what does not fit into memory gets room, and keeps it."""
     while True:
         torch.manual_seed(derive(job.seed, "step", step))
         try:
             loss = torch.zeros((), device=job.compute.device)
             for micro in micros:
-                for piece in micro.split(parts):
+                for piece in micro.split(room.parts):
                     part = job.loss(piece, fraction)
                     part.backward()
                     loss += part.detach()
-            return loss, parts
+            return loss
         except torch.OutOfMemoryError:
-            if parts >= max(len(micro.positions) for micro in micros):
+            if not room.make(job, max(len(micro.positions) for micro in micros)):
                 raise
-        parts *= 2
         job.module.zero_grad(set_to_none=True)
         if job.compute.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
-from headstart.engine.fit import adamw, backward
+from headstart.engine.fit import Room, adamw, backward
 from headstart.engine.meter import meter
 from headstart.methods.method import Method
 
@@ -34,19 +35,21 @@ def cost(setting: Setting, method: Method) -> Cost:
     Where the plan unfreezes as it goes, the mean of its first and its last phase. What the steps need of the cache is
     filled, as the training itself would, and not counted.
     """
-    with attached(setting, method, seed=0) as job, economical(job), meter(setting.compute.device) as reading:
+    device = setting.compute.device
+    room = Room()
+    with attached(setting, method, seed=0) as job, economical(job), meter(device) as reading, closing(room):
         if job.plan.penalties:
             job.hold()
-        optimizer, seconds, parts = adamw(job), [], 1
+        optimizer, seconds = adamw(job), []
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
         most = next(iter(job.train.micros([cut], view=0)))
         for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
-            parts = _step(job, optimizer, most, fraction, parts)  # the most memory, and warm-up
+            _step(job, optimizer, most, fraction, room)  # the most memory, and warm-up
             micros = next(iter(job.steps(0, 0)))
             start = time.perf_counter()
-            parts = _step(job, optimizer, micros, fraction, parts)
+            _step(job, optimizer, micros, fraction, room)
             seconds.append(time.perf_counter() - start)
         again = job.plan.loss == "contrastive"  # whose head is solved for each evaluation
         looked_at = len(job.validation) + (len(job.train) if again else 0)
@@ -57,10 +60,9 @@ def cost(setting: Setting, method: Method) -> Cost:
     return Cost(whole, reading.peak_memory_bytes, look, len(job.plan.timeline) < 2)
 
 
-def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, parts: int) -> int:
-    _, parts = backward(job, micros, fraction, 0, parts)
+def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, room: Room) -> None:
+    backward(job, micros, fraction, 0, room)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if job.compute.device.type == "cuda":
         torch.cuda.synchronize(job.compute.device)
-    return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -79,6 +80,9 @@ class Job(Protocol):
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         """The part's share of the mean loss over the whole step."""
+
+    def recomputing(self) -> AbstractContextManager[None] | None:
+        """While it lasts, activations are computed again instead of kept; None where that can't be done."""
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         """On validation; None where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from headstart.data.task import Task
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation
 from headstart.engine.precision import Compute
+from headstart.engine.recompute import recomputing
 from headstart.methods.plan import Group, Plan, Schedule
 
 
@@ -104,6 +106,9 @@ class Pretraining:
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         targets = micro.targets.to(self.compute.device)
         return self.objective.loss(self._scores(micro.source, micro), targets) / micro.step
+
+    def recomputing(self) -> AbstractContextManager[None]:
+        return recomputing(self.backbone.module, self.backbone.ladder, self.compute.device)
 
     def accuracies(self) -> list[float]:
         """On the validation examples of each source."""
