@@ -1,14 +1,19 @@
-"""`pretrain`: a tiny backbone from images, and what it must never write over."""
+"""`pretrain`: tiny backbones from images and texts, and what it must never write over."""
 
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from backbones.tiny import WORDS
 from cli.calling import PROBE, call, images, record, tree
 
+LANGUAGE = ("--set", "size=tiny", "--set", "vocabulary=400", "--set", "epochs=2", "--set", "batch_tokens=1024")
 TINY = ("--set", "architecture=resnet10t", "--set", "channels=8,8,8,8", "--set", "image_size=24", "--set", "epochs=1")
 
 
@@ -71,3 +76,122 @@ def test_an_architecture_that_is_unknown(here: Path) -> None:
     images(here / "photos")
     call("pretrain", "classify", "photos", "--out", "backbone", "--set", "architecture=resnt18").refused("resnt18")
     call("pretrain", "classify", "photos", "--out", "backbone", *TINY, "--quiet").expect(0)
+
+
+def corpus(path: Path, count: int = 600) -> Path:
+    """Sentences of a few patterns, so that there is something to learn."""
+    rng = random.Random(0)
+    lines = [
+        f"the {rng.choice(WORDS[10:20])} is {rng.choice(WORDS[20:30])} and {rng.choice(WORDS[30:40])} ."
+        for _ in range(count)
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("objective", ["mlm", "clm", "declutr"])
+def test_a_language_model_that_its_library_and_compare_take(here: Path, objective: str) -> None:
+    corpus(here / "texts.txt")
+    done = call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--quiet").expect(0)
+    assert "--model lm" in done.out
+    told = json.loads((here / "lm" / "pretrained.json").read_text())
+    assert told["held_out_loss"]["after"] < told["held_out_loss"]["before"] - 0.5
+    assert not list((here / "lm").glob("unfinished"))
+    import transformers
+
+    kind = "AutoModelForCausalLM" if objective == "clm" else "AutoModelForMaskedLM"
+    _, info = getattr(transformers, kind).from_pretrained("lm", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    call("compare", "reviews.csv", "--model", "lm", *PROBE, "--out", "run").expect(0)
+    assert record(here / "run")["model"]["source"] == "lm"
+
+
+def test_what_was_written_is_what_was_trained(here: Path) -> None:
+    """The folder's own network, read by transformers, fills in the words of the patterns."""
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    corpus(here / "texts.txt", 2000)
+    call("pretrain", "mlm", "texts.txt", "--out", "lm", *LANGUAGE, "--set", "epochs=8", "--quiet").expect(0)
+    tokenizer, network = AutoTokenizer.from_pretrained("lm"), AutoModelForMaskedLM.from_pretrained("lm").eval()
+    inputs = tokenizer(
+        "the [MASK] is [MASK] [MASK] [MASK] .".replace("[MASK] [MASK] .", "and [MASK] ."), return_tensors="pt"
+    )
+    with torch.no_grad():
+        best = network(**inputs).logits[0].argmax(-1)
+    words = tokenizer.convert_ids_to_tokens(best[inputs["input_ids"][0] == tokenizer.mask_token_id])
+    assert words[0] in WORDS[10:20]
+    assert words[1] in WORDS[20:30]
+    assert words[2] in WORDS[30:40]
+
+
+def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
+    corpus(here / "texts.txt")
+    call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--set", "epochs=6", "--quiet").expect(0)
+    call("pretrain", "mlm", "texts.txt", "--out", "second", *LANGUAGE, "--from", "first", "--quiet").expect(0)
+    first, second = (
+        json.loads((here / n / "pretrained.json").read_text())["held_out_loss"] for n in ("first", "second")
+    )
+    assert second["before"] == pytest.approx(first["after"], abs=0.02)
+    tokenizers = [(here / n / "tokenizer.json").read_bytes() for n in ("first", "second")]
+    assert tokenizers[0] == tokenizers[1]
+    # a bare encoder too, whose head over the vocabulary is new
+    call("pretrain", "mlm", "texts.txt", "--out", "third", *LANGUAGE, "--set", "length=64", "--from", "bert").expect(0)
+    call("compare", "reviews.csv", "--model", "third", *PROBE, "--out", "run").expect(0)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6])
+def test_an_interrupted_pretraining_comes_to_the_same_weights(
+    here: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    from safetensors.torch import load_file
+
+    from headstart.engine import checkpoint as checkpoints
+
+    corpus(here / "texts.txt")
+    # the tokenizer whose trainer has no ties
+    arguments = ("pretrain", "mlm", "texts.txt", *LANGUAGE, "--set", "tokenizer=bpe", "--quiet", "--out")
+    call(*arguments, "whole").expect(0)
+    monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
+    seen = 0
+    import os
+
+    replace = os.replace
+
+    def counting(source: Any, target: Any) -> None:
+        nonlocal seen
+        replace(source, target)
+        seen += 1
+        if seen == at:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", counting)
+        assert call(*arguments, "stopped").code == 130
+    call(*arguments, "stopped").expect(0)
+    whole, stopped = (load_file(here / name / "model.safetensors") for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("missing.txt",), ("no file or folder missing.txt",)),
+        (("photos",), ("holds no text",)),
+        (("texts.txt", "--set", "size=huge"), ("size is 'huge'", "tiny, mini, small")),
+        (("texts.txt", "--set", "size=reviews.csv"), ("no transformers configuration",)),
+        (("texts.txt", "--set", "mask=1"), ("mask is 1.0",)),
+        (("texts.txt", "--set", "length=3"), ("length is 3",)),
+        (("texts.txt", "--set", "vocabulary=10"), ("vocabulary is 10",)),
+        (("texts.txt", "--set", "dropout=-1"), ("dropout is -1",)),
+        (("texts.txt", "--set", "tokenizer=nowhere"), ("nowhere",)),
+        (("texts.txt", "--from", "resnet"), ("resnet",)),
+        (("few.txt",), ("too few",)),
+    ],
+)
+def test_bad_input_for_language(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    images(here / "photos")
+    corpus(here / "texts.txt")
+    (here / "few.txt").write_text("one line\n")
+    call("pretrain", "mlm", *arguments, "--out", "lm", *([] if "--set" in arguments else LANGUAGE)).refused(*words)
+    assert not (here / "lm" / "pretrained.json").exists()

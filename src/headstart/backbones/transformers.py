@@ -40,9 +40,9 @@ def load_transformers(
         raise unknown("pooling", pooling, POOLINGS)
     if weights and Path(source).is_dir():
         require_safetensors(Path(source))
-    config = _reading(source, lambda: _config(source, trust_remote_code))
-    kind = _kind(config)
-    module = _reading(source, lambda: _module(source, config, kind, trust_remote_code, weights))
+    config = reading(source, lambda: _config(source, trust_remote_code))
+    kind = kind_of(config)
+    module = reading(source, lambda: _module(source, config, kind, trust_remote_code, weights))
     module.eval()
     options = {"pooling": pooling, "max_length": max_length, "image_size": image_size, "blocks": blocks}
     options = {k: v for k, v in options.items() if v is not None}
@@ -58,7 +58,7 @@ def load_transformers(
 
 def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
     """A live transformers model without its head, with a `tokenizer` or an image `preparation` given by the user."""
-    kind = _kind(module.config)  # type: ignore[arg-type]
+    kind = kind_of(module.config)  # type: ignore[arg-type]
     given = {k: options.get(k) for k in ("pooling", "blocks")}
     if kind == "vision":
         backbone = vision_backbone(module, source, given["pooling"], options.get("image_size"), given["blocks"])
@@ -74,7 +74,7 @@ def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
 
 
 # ------------------------------------------------------------------------------------------------------ reading
-def _reading(source: str, read: Callable[[], Any]) -> Any:
+def reading(source: str, read: Callable[[], Any]) -> Any:
     """Runs `read`; whatever transformers raises becomes one sentence that says what to do."""
     try:
         return read()
@@ -103,7 +103,7 @@ def _config(source: str, trust_remote_code: bool) -> Any:
     return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
 
 
-def _kind(config: Any) -> str:
+def kind_of(config: Any) -> str:
     """`encoder`, `decoder`, `encoder_decoder` or `vision`, from transformers' own tables of what a config can be."""
     from transformers.models.auto import modeling_auto as auto
 
@@ -153,7 +153,7 @@ def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weight
             return factory._from_config(config, **{k: v for k, v in extra.items() if k != "trust_remote_code"})
         module = AutoModel.from_config(config, dtype=torch.float32, **extra)
     else:
-        with _quiet():
+        with quiet():
             module, info = factory.from_pretrained(
                 source, config=config, dtype=torch.float32, output_loading_info=True, use_safetensors=True, **extra
             )
@@ -179,7 +179,7 @@ def _has_dense_pooler(model_class: Any, config: Any) -> bool:
     return False
 
 
-class _quiet:
+class quiet:
     """Hides transformers' report of unused head weights, which are meant to be unused."""
 
     def __enter__(self) -> None:

@@ -32,7 +32,7 @@ def text_backbone(
     tokenizer: Any = None,
 ) -> Backbone:
     config: Any = module.config
-    tokenizer = tokenizer if tokenizer is not None else _tokenizer(source, trust_remote_code)
+    tokenizer = tokenizer if tokenizer is not None else tokenizer_of(source, trust_remote_code)
     vocabulary = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
     if len(tokenizer) > vocabulary:
         raise ModelError(
@@ -76,7 +76,7 @@ def text_backbone(
     )
 
 
-def _tokenizer(source: str, trust_remote_code: bool) -> Any:
+def tokenizer_of(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:

@@ -68,7 +68,7 @@ class Micro:
             batch = {name: value[a:b] for name, value in self.batch.items()}
             if "attention_mask" in batch:
                 width = int(batch["attention_mask"].sum(1).max())
-                batch = {name: value[:, :width] for name, value in batch.items()}
+                batch = {name: value[:, :width] if value.dim() > 1 else value for name, value in batch.items()}
             pieces.append(replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch))
         return pieces
 

@@ -1,0 +1,173 @@
+"""Pretraining a language model on running text, and the folder it is written to."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headstart.backbones import language
+from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
+from headstart.backbones.transformers_text import tokenizer_of
+from headstart.core.environment import environment
+from headstart.core.errors import DataError
+from headstart.core.files import replacing_folder, write_json
+from headstart.core.progress import Progress, Silent
+from headstart.data.corpus import Corpus
+from headstart.data.findings import Findings
+from headstart.data.packed import Packed, pack
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.fit import Budget, fit
+from headstart.engine.language import Framing, LanguageModelling
+from headstart.engine.precision import Compute
+from headstart.objectives.clm import CausalLanguageModel
+from headstart.objectives.mlm import MaskedLanguageModel
+
+UNFINISHED = "unfinished"
+"folder within the backbone's that holds what an interrupted run goes on from"
+SAMPLE = 200_000_000
+"characters from which a tokenizer is trained"
+AT_ONCE = 4_096
+"paragraphs that are tokenized together"
+
+
+def pretrain_language(
+    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, out: Path, compute: Compute, *,
+    seed: int = 0, base: str | None = None, half: bool = False, progress: Progress | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains `objective` on the corpus and writes a folder in transformers' format.
+
+    base: a folder or hub name to go on from, with its tokenizer. half: store the weights in bf16, half the bytes.
+    A run that was interrupted goes on where it stopped. Returns what was done, as it is written to `pretrained.json`.
+    """
+    progress = progress or Silent()
+    work = out / UNFINISHED
+    work.mkdir(parents=True, exist_ok=True)
+    told = {"sources": corpus.stamp(), "base": base, "tokenizer": _tokenizer_settings(objective)}
+    network = None
+    if base is not None:
+        network, tokenizer = language.existing(objective.kind, base, objective.dropout, objective.next_sentence, seed)
+    else:
+        tokenizer = _tokenizer(objective, corpus, work, told, progress)
+    stream = _packed(objective, corpus, tokenizer, work, told, progress)
+    if network is None:
+        network = language.new(
+            objective.kind, objective.size, tokenizer, objective.length, objective.dropout, objective.next_sentence,
+            seed,
+        )  # fmt: skip
+    before, after = ([], []) if objective.joined else frame(tokenizer)
+    mask = tokenizer.mask_token_id
+    framing = Framing(before, after, tokenizer.pad_token_id or 0, 0 if mask is None else mask, word_begins(tokenizer))
+    room = objective.length - framing.extra
+    if objective.next_sentence:
+        room = (room - len(after)) // 2
+    packed = Packed(work / "tokens", room, objective.joined)
+    if not len(packed.held_out):
+        raise DataError(
+            f"the corpus has only {stream['tokens']} tokens: too few to learn from some and be judged by others. Give "
+            "more text."
+        )
+    job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([told, stream]))
+    untrained = job.held_out_loss()
+    progress.stage(f"pretrain {objective.kind}", job.steps_an_epoch() * objective.epochs)
+    checkpoint = Checkpoint(work / "checkpoint.safetensors")
+    trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    report = {
+        "schema": "headstart.pretrained/1",
+        "objective": objective.kind,
+        "configuration": asdict(objective),
+        "base": base,
+        "seed": seed,
+        "corpus": {"sources": list(corpus.sources), **stream},
+        "parameters": sum(p.numel() for p in network.module.parameters()),
+        "steps": trace.steps,
+        "status": trace.status,
+        "seconds": trace.seconds,
+        "held_out_loss": {"before": untrained, "after": job.held_out_loss()},
+        "curve": [point.to_json() for point in trace.curve],
+        "environment": environment(str(compute.device), compute.precision).to_json(),
+    }
+    with replacing_folder(out) as temporary:
+        network.save(temporary, tokenizer, half)
+        write_json(temporary / "pretrained.json", report)
+    return report
+
+
+def _tokenizer_settings(objective: MaskedLanguageModel | CausalLanguageModel) -> dict[str, Any]:
+    return {name: getattr(objective, name) for name in ("tokenizer", "vocabulary", "lowercase", "length")}
+
+
+def _tokenizer(
+    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, work: Path, told: Any, progress: Progress
+) -> Any:
+    """Trained on the corpus; the one that is there already where the run was interrupted."""
+    folder = work / "tokenizer"
+    if _is_done(folder, told):
+        return tokenizer_of(str(folder), False)
+    if objective.tokenizer not in TRAINABLE:
+        return tokenizer_of(objective.tokenizer, False)
+    progress.stage("train the tokenizer")
+    tokenizer = train_tokenizer(
+        _up_to(corpus.paragraphs(), SAMPLE), objective.tokenizer, objective.vocabulary, objective.lowercase,
+        objective.kind == "masked", objective.length,
+    )  # fmt: skip
+    with replacing_folder(folder) as temporary:
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / "told.json", told)
+    return tokenizer
+
+
+def _packed(
+    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, tokenizer: Any, work: Path, told: Any,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """Writes the corpus as token ids and returns its size in paragraphs, tokens and characters."""
+    place = work / "tokens"
+    if _is_done(work / "packed", told):
+        found: dict[str, Any] = json.loads((work / "packed" / "size.json").read_text(encoding="utf-8"))
+        return found
+    size = {"paragraphs": 0, "characters": 0}
+    findings = Findings()
+
+    def encoded() -> Iterator[list[list[int]]]:
+        for texts in _chunks(corpus.paragraphs(findings), AT_ONCE):
+            size["paragraphs"] += len(texts)
+            size["characters"] += sum(map(len, texts))
+            progress.advance(len(texts))
+            ids = tokenizer(
+                texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
+            )["input_ids"]
+            if kept := [row for row in ids if row]:
+                yield kept
+
+    progress.stage("tokenize the corpus")
+    separator = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id or 0
+    tokens = pack(place, encoded(), separator, len(tokenizer))
+    for finding in findings.records():
+        progress.say(finding.message)
+    found = {**size, "tokens": tokens}
+    with replacing_folder(work / "packed") as temporary:
+        write_json(temporary / "size.json", found)
+        write_json(temporary / "told.json", told)
+    return found
+
+
+def _is_done(folder: Path, told: Any) -> bool:
+    path = folder / "told.json"
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == told
+
+
+def _up_to(texts: Iterable[str], characters: int) -> Iterator[str]:
+    for text in texts:
+        yield text
+        characters -= len(text)
+        if characters < 0:
+            return
+
+
+def _chunks(texts: Iterator[str], count: int) -> Iterator[list[str]]:
+    while chunk := list(itertools.islice(texts, count)):
+        yield chunk

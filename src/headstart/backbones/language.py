@@ -1,0 +1,198 @@
+"""Language models of transformers, to be trained from scratch or further: with their heads over the vocabulary."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.files import require_safetensors
+from headstart.core.errors import ConfigurationError, ModelError, suggestion
+
+SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512)}
+"blocks and width, of Turc et al. 2019; a head of attention for each 64 of the width"
+
+Kind = Literal["masked", "causal"]
+
+
+@dataclass
+class LanguageNetwork:
+    """module: network with its head over the vocabulary. rates: the dropout rates its configuration asks for."""
+
+    module: Any
+    rates: dict[str, float]
+
+    def save(self, folder: Path, tokenizer: Any, half: bool) -> None:
+        """A folder that transformers' Auto classes read."""
+        for name, rate in self.rates.items():
+            setattr(self.module.config, name, rate)
+        from headstart.backbones.transformers import quiet
+
+        module = self.module.to("cpu", torch.bfloat16 if half else torch.float32)
+        with quiet():
+            module.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+
+
+def new(
+    kind: Kind, size: str, tokenizer: Any, length: int, dropout: float, next_sentence: bool, seed: int
+) -> LanguageNetwork:
+    """A network with random weights: of a named size, or of the configuration in a JSON file."""
+    config = _config(kind, size)
+    config.vocab_size = len(tokenizer)
+    for name in ("pad", "bos", "eos"):
+        setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
+    if kind == "causal":  # with one, transformers looks for padding in each batch, and a GPU is waited for
+        config.pad_token_id = None
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < length:
+        raise ConfigurationError(f"length is {length}, but {size} reads at most {positions} tokens.")
+    if size in SIZES:  # positions that no example reaches would stay random
+        config.max_position_embeddings = length
+    rates = _without_dropout(config, dropout)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module = _factory(kind, next_sentence).from_config(config, dtype=torch.float32, **_attention(kind))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{size}: transformers makes no {kind} language model of it ({error}).") from error
+    return LanguageNetwork(module, rates)
+
+
+def existing(kind: Kind, source: str, dropout: float, next_sentence: bool, seed: int) -> tuple[LanguageNetwork, Any]:
+    """The network and the tokenizer of a folder or hub name to go on from; a head that it lacks is random."""
+    from headstart.backbones.transformers_text import tokenizer_of
+
+    torch.manual_seed(seed)
+    network, _ = _read(kind, source, dropout, next_sentence)
+    return network, tokenizer_of(source, False)
+
+
+def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
+    """The head over the vocabulary of a folder or hub name on another body of the same architecture, tuned say.
+
+    Raises `ModelError` where the source has no such head.
+    """
+    kind: Kind = "causal" if _is_decoder(source) else "masked"
+    network, missing = _read(kind, source, 0.0, False)
+    module = network.module
+    head = [name for name in missing if not name.startswith(f"{module.base_model_prefix}.")]
+    if head or type(module.base_model) is not type(body):
+        raise ModelError(
+            f"{source} has no head over the vocabulary ({', '.join(head[:3]) or type(body).__name__}), so there is no "
+            "perplexity to measure; leave that check out, or start from a language model with its head."
+        )
+    module = module.eval()
+    setattr(module, module.base_model_prefix, body)
+    return module, kind
+
+
+def _is_decoder(source: str) -> bool:
+    from transformers import AutoConfig
+
+    from headstart.backbones.transformers import kind_of, reading
+
+    return kind_of(reading(source, lambda: AutoConfig.from_pretrained(source))) == "decoder"
+
+
+def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple[LanguageNetwork, list[str]]:
+    """The network, and the weights that the source lacks."""
+    from transformers import AutoConfig
+
+    from headstart.backbones.transformers import quiet, reading
+
+    if Path(source).is_dir():
+        require_safetensors(Path(source))
+    config = reading(source, lambda: AutoConfig.from_pretrained(source))
+    rates = _without_dropout(config, dropout)
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, **_attention(kind)}
+    with quiet():
+        module, info = reading(
+            source, lambda: _factory(kind, next_sentence).from_pretrained(source, config=config, **options)
+        )
+    return LanguageNetwork(module, rates), sorted(info["missing_keys"])
+
+
+def _factory(kind: Kind, next_sentence: bool) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForPreTraining
+
+    if next_sentence:
+        return AutoModelForPreTraining
+    return AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+
+
+def _attention(kind: Kind) -> dict[str, Any]:
+    """Plain attention on a CPU, where the backward pass of the fused kernel is slower."""
+    return {} if torch.cuda.is_available() or kind == "causal" else {"attn_implementation": "eager"}
+
+
+def _config(kind: Kind, size: str) -> Any:
+    from transformers import AutoConfig, BertConfig, GPT2Config
+
+    if size in SIZES:
+        blocks, width = SIZES[size]
+        if kind == "masked":
+            return BertConfig(
+                num_hidden_layers=blocks, hidden_size=width, num_attention_heads=width // 64,
+                intermediate_size=4 * width,
+            )  # fmt: skip
+        return GPT2Config(n_layer=blocks, n_embd=width, n_head=width // 64)
+    path = Path(size)
+    if not path.is_file():
+        raise ConfigurationError(
+            f"size is {size!r}: neither {', '.join(SIZES)} nor a file with a transformers configuration."
+            f"{suggestion(size, SIZES)}"
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return AutoConfig.for_model(**found)
+    except (ValueError, TypeError, OSError) as error:
+        raise ConfigurationError(f"{size} holds no transformers configuration: {error}") from error
+
+
+def _without_dropout(config: Any, dropout: float) -> dict[str, float]:
+    """Sets the rates of dropout and returns what they were."""
+    rates = {
+        name: value
+        for name, value in config.to_dict().items()
+        if ("dropout" in name or "pdrop" in name) and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    for name in rates:
+        setattr(config, name, dropout)
+    return rates
+
+
+@dataclass
+class Reading:
+    """What the network's body has made of the rows: hidden states before the head, [B, T, D]."""
+
+    hidden: Tensor | None = None
+
+
+@contextlib.contextmanager
+def predicting(module: Any, places: Tensor) -> Iterator[Reading]:
+    """While it lasts, the head sees the hidden states at these places of the flattened batch only: [1, N, D].
+
+    BERT predicts every seventh token; scores over the vocabulary for the others would cost the most of a step.
+    """
+    reading = Reading()
+
+    def gather(_: nn.Module, args: Any, output: Any) -> Any:
+        reading.hidden = output[0]
+        chosen = output[0].flatten(0, 1)[places].unsqueeze(0)  # [B, T, D] -> [1, N, D]
+        if isinstance(output, tuple):
+            return (chosen, *output[1:])
+        output["last_hidden_state"] = chosen
+        return output
+
+    handle = module.base_model.register_forward_hook(gather)
+    try:
+        yield reading
+    finally:
+        handle.remove()

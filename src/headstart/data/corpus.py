@@ -1,0 +1,103 @@
+"""Corpus: running text to pretrain on, a paragraph at a time; nothing but the paragraph under way is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data import hub
+from headstart.data.columns import find_inputs
+from headstart.data.findings import Findings
+from headstart.data.lines import lines
+from headstart.data.sources import FORMATS
+from headstart.data.table import Table
+
+PLAIN = (".txt", ".text", ".md", ".rst")
+"a line is a paragraph"
+READABLE = (
+    f"a text file ({', '.join(PLAIN)}, also .gz) with a paragraph a line, a table with a column of texts "
+    f"({', '.join(FORMATS)}), a folder of these, or the name of a data set on the hub"
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the user named, read from its start as often as `paragraphs` is called.
+
+    text: the column of tables that holds the text; left out: the one that looks like it.
+    """
+
+    sources: tuple[str, ...]
+    text: str | None = None
+
+    def paragraphs(self, findings: Findings | None = None) -> Iterator[str]:
+        """Every paragraph in order, white space around it removed; empty lines are left out.
+
+        Raises `DataError` for what does not exist, can't be read or holds no text.
+        """
+        findings = findings or Findings()
+        for source in self.sources:
+            for file in _files(source):
+                kept = (text.strip() for text in _texts(file, self.text, findings))
+                yield from (text for text in kept if text)
+
+    def stamp(self) -> list[list[Any]]:
+        """Name, size and time of each file: what tells whether the corpus is still the one it was."""
+        found: list[list[Any]] = []
+        for source in self.sources:
+            for file in _files(source):
+                if isinstance(file, Path):
+                    found.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
+                else:
+                    found.append([source, file.name])
+        return found
+
+
+def _files(source: str) -> list[Path | Table]:
+    """The files of a source, or the tables of a data set of the `datasets` library."""
+    path = Path(source)
+    if path.is_dir():
+        if hub.is_saved(path):
+            return _training(hub.saved(path))
+        found = sorted(p for p in path.rglob("*") if p.is_file() and _known(p))
+        if not found:
+            raise DataError(f"the folder {source} holds no text. Give {READABLE}.")
+        return list(found)
+    if path.is_file():
+        if not _known(path):
+            raise DataError(f"can't read {source} as text to train on. Give {READABLE}.")
+        return [path]
+    if hub.looks_like_name(source):
+        return _training(hub.named(source))
+    raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
+
+
+def _training(splits: dict[str, Any]) -> list[Path | Table]:
+    name = "train" if "train" in splits else next(iter(splits))
+    return [hub.HubTable(splits[name], name)]
+
+
+def _suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
+
+
+def _known(path: Path) -> bool:
+    return not path.name.startswith(".") and _suffix(path) in (*PLAIN, *FORMATS)
+
+
+def _texts(file: Path | Table, text: str | None, findings: Findings) -> Iterator[str]:
+    if isinstance(file, Path) and _suffix(file) in PLAIN:
+        yield from lines(file, findings)
+        return
+    table = FORMATS[_suffix(file)](file) if isinstance(file, Path) else file
+    (name,) = _column(table, text)
+    for chunk in table.chunks([name], findings):
+        yield from (str(value) for value in chunk.columns[name] if value is not None)
+
+
+def _column(table: Table, text: str | None) -> Sequence[str]:
+    return find_inputs(table.sample(), table.name, "text", text, [])[:1]

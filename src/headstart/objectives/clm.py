@@ -1,0 +1,31 @@
+"""Causal language modelling: GPT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from headstart.objectives.language import IGNORED, LanguageModel
+
+
+@dataclass(frozen=True)
+class CausalLanguageModel(LanguageModel):
+    """`-1/N sum_t log p(x_t+1 | x_1 ... x_t)` over windows of the corpus, paragraphs joined by an end token.
+
+    Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.1.
+    """
+
+    tokenizer: str = "bpe"
+    "`bpe` (of bytes, so that it knows every character), `wordpiece`, or a folder whose tokenizer is taken over"
+
+    kind: ClassVar[Literal["masked", "causal"]] = "causal"
+    joined: ClassVar[bool] = True
+    next_sentence: ClassVar[bool] = False
+
+    def prepared(
+        self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Each position's target is the token that follows. ids: [B, T]; the rest is for objectives that mask."""
+        return ids, np.concatenate([ids[:, 1:], np.full((len(ids), 1), IGNORED)], 1)

@@ -1,0 +1,54 @@
+"""Language modelling: what its objectives have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORED = -100
+"the target of a position that is not predicted, as in PyTorch's cross entropy"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """`-1/N sum_i log p(t_i | context)` over the N predicted tokens."""
+
+    size: str = "mini"
+    "`tiny` (2 blocks, width 128), `mini` (4, 256), `small` (4, 512), or the file of a transformers configuration"
+    vocabulary: int = 16_384
+    "tokens of the tokenizer, which is trained on the corpus"
+    tokenizer: str = "wordpiece"
+    "`wordpiece`, `bpe` (of bytes, so that it knows every character), or a folder whose tokenizer is taken over"
+    lowercase: bool = True
+    "WordPiece: without case and accents"
+    length: int = 128
+    "most tokens of an example, special tokens counted"
+    dropout: float = 0.0
+    "while pretraining; the folder asks for 0.1 again, for tuning"
+    learning_rate: float = 1e-3
+    "peak rate of AdamW"
+    weight_decay: float = 0.01
+    "decoupled weight decay"
+    warmup: float = 0.05
+    "share of the steps in which the rate rises, before it falls to zero in a line"
+    epochs: int = 10
+    "passes over the corpus"
+    batch_tokens: int = 8_192
+    "tokens a step"
+
+    kind: ClassVar[Literal["masked", "causal"]]
+    joined: ClassVar[bool]
+    "whether an example is a window of the whole corpus, or a paragraph"
+    parts: ClassVar[int] = 1
+    "into how many each example is cut"
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Sum over the predicted tokens. scores: [N, V]; targets: [N] ids."""
+        return F.cross_entropy(scores.float(), targets, reduction="sum")
+
+    def contrast(self, features: Tensor) -> Tensor:
+        """Sum over the pairs of an example's two parts. features: [n, 2, D]"""
+        raise NotImplementedError

@@ -1,0 +1,81 @@
+"""Running text: what is read as a paragraph, from which files, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headstart.core.errors import DataError
+from headstart.data.corpus import Corpus
+from headstart.data.findings import Findings
+
+
+def texts(*sources: Path, text: str | None = None) -> list[str]:
+    return list(Corpus(tuple(map(str, sources)), text).paragraphs())
+
+
+def test_a_line_is_a_paragraph_packed_or_not(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("One  line.\n\n  Zwei Zeilen – ja. \r\n", encoding="utf-8")
+    with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("三行目\n")
+    assert texts(tmp_path / "a.txt", tmp_path / "b.txt.gz") == ["One  line.", "Zwei Zeilen – ja.", "三行目"]
+    (tmp_path / "c.json.swp").write_text("no text")
+    (tmp_path / ".hidden.txt").write_text("hidden")
+    assert texts(tmp_path) == ["One  line.", "Zwei Zeilen – ja.", "三行目"]  # a folder, its files by name
+
+
+def test_tables_give_their_column_of_texts(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    table = csv_file([["a good film", 1], ["a bad, long film", 0]])
+    assert texts(table) == ["a good film", "a bad, long film"]
+    pq.write_table(pa.table({"n": [1, 2, 3], "body": ["x y", None, "z w"]}), tmp_path / "p.parquet")
+    assert texts(tmp_path / "p.parquet", text="body") == ["x y", "z w"]
+    with pytest.raises(DataError, match="no column 'bod'.*Did you mean 'body'"):
+        texts(tmp_path / "p.parquet", text="bod")
+
+
+def test_a_data_set_of_the_hub_saved_on_disk(tmp_path: Path) -> None:
+    import datasets
+
+    datasets.DatasetDict(
+        {
+            "train": datasets.Dataset.from_dict({"text": ["one", "two"]}),
+            "test": datasets.Dataset.from_dict({"text": ["no"]}),
+        }
+    ).save_to_disk(tmp_path / "saved")
+    assert texts(tmp_path / "saved") == ["one", "two"]
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / "empty").mkdir()
+    for source, words in (
+        ("picture.png", "can't read"), ("picture.txt", "it is an image"), ("empty", "holds no text"),
+        ("none.txt", "no file or folder"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=words):
+            texts(tmp_path / source)
+
+
+def test_bytes_that_are_not_utf8_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("naïve\n".encode("latin-1"))
+    findings = Findings()
+    assert list(Corpus((str(tmp_path / "a.txt"),)).paragraphs(findings)) == ["na\ufffdve"]
+    assert findings.count("encoding") == 1
+
+
+def test_the_stamp_changes_with_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one\n")
+    corpus = Corpus((str(tmp_path),))
+    before = corpus.stamp()
+    assert corpus.stamp() == before
+    path.write_text("two\n")
+    os.utime(path, ns=(1, 1))
+    assert corpus.stamp() != before
