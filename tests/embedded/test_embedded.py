@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import headstart
 from headstart.backbones.builtin import builtin_names, place
@@ -21,8 +22,34 @@ def test_the_digits_are_ten_labels_a_class_and_always_the_same() -> None:
 
 
 def test_the_weights_fit_into_the_package() -> None:
-    for name in builtin_names():
-        assert sum(file.stat().st_size for file in (place() / name).iterdir()) <= 4_000_000
+    sizes = {name: sum(file.stat().st_size for file in (place() / name).iterdir()) for name in builtin_names()}
+    assert sizes.keys() == {"glance", "gist"}
+    assert sizes["glance"] <= 4_000_000
+    assert sizes["gist"] <= 12_000_000
+
+
+def test_the_built_in_text_encoder_knows_which_words_are_alike() -> None:
+    """Sentences of one topic lie nearer to each other than to one of another, in the mean pool, nothing tuned."""
+    backbone = headstart.load("builtin/gist")
+    texts = [
+        "a library for reading and writing audio files", "tools that play and convert sound",
+        "the small bird sat on a branch of the tree", "birds build their nests in trees",
+    ]  # fmt: skip
+    with torch.no_grad():
+        features = backbone.features(backbone.preparation.collate(backbone.preparation.encode(texts)))
+    centred = torch.nn.functional.normalize(features - features.mean(0), dim=1)
+    near = centred @ centred.T
+    assert near[0, 1] > near[0, 2]
+    assert near[0, 1] > near[0, 3]
+    assert near[2, 3] > near[2, 0]
+    assert near[2, 3] > near[2, 1]
+
+
+def test_the_built_in_text_encoder_without_its_weights_is_another() -> None:
+    trained, random = headstart.load("builtin/gist"), headstart.load("builtin/gist", weights=False)
+    assert trained.source == random.source == "builtin/gist"
+    assert trained.fingerprint != random.fingerprint
+    assert headstart.load("builtin/gist", max_length=16).preparation.max_length == 16
 
 
 def test_the_frozen_built_in_backbone_reads_digits_it_has_never_seen(tmp_path: Path) -> None:

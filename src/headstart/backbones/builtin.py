@@ -1,4 +1,4 @@
-"""Built-in backbones: folders inside the package, in timm's format, that need no network."""
+"""Built-in backbones: folders inside the package that need no network, for images in timm's format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.files import read_config, read_weights
 from headstart.core.errors import ModelError, suggestion
+
+DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
+"what is taken for data of a modality where the user names nothing"
 
 
 def place() -> Path:
@@ -22,12 +26,30 @@ def builtin_names() -> list[str]:
     return sorted(p.name for p in place().iterdir() if (p / "config.json").is_file())
 
 
-def load_builtin(name: str, **options: Any) -> Backbone:
-    """The built-in backbone of this name; `options` are those of `load_timm`."""
-    from headstart.backbones.timm import load_timm
-
+def load_builtin(
+    name: str, *, max_length: int | None = None, image_size: int | None = None, weights: bool = True, **options: Any
+) -> Backbone:
+    """The built-in backbone of this name; `options` are those of its format's loader."""
     names = builtin_names()
     if name not in names:
         listed = f"Built in: {', '.join(f'builtin/{n}' for n in names)}." if names else "None is built into this copy."
         raise ModelError(f"there is no built-in backbone {name!r}.{suggestion(name, names)} {listed}")
-    return load_timm(f"builtin/{name}", loader="builtin", folder=place() / name, **options)
+    folder, source = place() / name, f"builtin/{name}"
+    if "architecture" in read_config(folder):
+        from headstart.backbones.timm import load_timm
+
+        return load_timm(source, loader="builtin", folder=folder, image_size=image_size, weights=weights, **options)
+    return _text(folder, source, max_length=max_length, weights=weights, **options)
+
+
+def _text(folder: Path, source: str, *, weights: bool, **options: Any) -> Backbone:
+    """A folder in transformers' format whose weights are stored in a byte each."""
+    from headstart.backbones.eight_bits import restored
+    from headstart.backbones.transformers import load_transformers
+
+    backbone = load_transformers(str(folder), weights=False, **options)
+    if weights:
+        backbone.module.load_state_dict(restored(read_weights(folder / "model.safetensors")))
+        del backbone.options["weights"]
+    backbone.source = backbone.reload = source
+    return backbone

@@ -67,7 +67,7 @@ def load(
     if prefix == "builtin":
         from headstart.backbones.builtin import load_builtin
 
-        return load_builtin(rest, image_size=image_size, **common)
+        return load_builtin(rest, image_size=image_size, max_length=max_length, **common)
     if prefix == "timm":
         from headstart.backbones.timm import load_timm
 
