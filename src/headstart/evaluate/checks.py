@@ -280,6 +280,3 @@ class Invariance(Robustness):
         test = material.data.test
         before, after = answers(system, test), answers(system, test, self.change)
         return {self.title(): _hits(test, before.scores.argmax(1) == after.scores.argmax(1))}
-
-
-KINDS: dict[str, type[Check]] = {one.kind: one for one in (Target, Slice, Retention, Retrieval, Robustness, Invariance)}

@@ -9,8 +9,13 @@ from pathlib import Path
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.fields import configured
 from headstart.data.task import Task
-from headstart.evaluate.checks import KINDS, Check, Invariance, Robustness, Slice, Target
+from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Slice, Target
+from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
+
+KINDS: dict[str, type[Check]] = {
+    one.kind: one for one in (Target, Slice, Retention, Retrieval, Perplexity, Robustness, Invariance)
+}
 
 
 def read_suite(path: str | Path) -> list[Check]:
