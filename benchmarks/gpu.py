@@ -6,7 +6,8 @@ Networks of known shapes with random weights, since only time is measured: MiniL
 decoder of a billion parameters (TinyLlama's configuration). Texts are those of debian-sections, pictures of CIFAR-10,
 decoded and enlarged on both sides; where there is no shared data, made ones. The peer is there at its defaults and as
 a knowing user would tune it: bf16, texts of like length together, workers that decode. Sides take turns in one
-process; each first trains a few steps that are not counted. Writes benchmarks/results/gpu.json.
+process; each first trains a few steps that are not counted. Writes benchmarks/results/gpu.json, a part a
+case and work; parts of earlier calls stay.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import dataclasses
 import gc
 import io
+import json
 import os
 import statistics
 import sys
@@ -260,6 +262,9 @@ def main() -> None:
     computing, rate, tokenizer = compute(None), matmul_rate(), tokenizer_of()
     print(f"matrix products: {rate / 1e12:.0f} TFLOP/s", flush=True)
     parts: list[dict[str, Any]] = []
+    if arguments.out.exists():
+        before = json.loads(arguments.out.read_text(encoding="utf-8"))["parts"]
+        parts = [p for p in before if p["case"] not in arguments.case or p["work"] not in arguments.work]
     for case in arguments.case:
         count = arguments.examples or SIZES[case][0]
         given = inputs_of(case, count)
