@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from headstart.api import rank as rank
     from headstart.api import read as read
     from headstart.artifacts.adapters import Adapters as Adapters
+    from headstart.artifacts.tracking import log as log
 
 __version__ = "0.1.0"
-__all__ = ["Adapters", "compare", "fit", "judge", "load", "predict", "rank", "read"]
+__all__ = ["Adapters", "compare", "fit", "judge", "load", "log", "predict", "rank", "read"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from headstart.artifacts.adapters import Adapters
 
         return Adapters
+    if name == "log":
+        from headstart.artifacts.tracking import log
+
+        return log
     if name in __all__:
         from headstart import api
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
     from headstart.core.curve import LearningCurve
     from headstart.core.evaluation import Evaluation, Judged
+    from headstart.core.improvement import Improvement
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data
     from headstart.engine.finder import Found
@@ -250,6 +251,28 @@ def judge(
     return found
 
 
+def improve(
+    run: str | Path, *, method: str | None = None, budget: str | float | None = None, seeds: int = 3,
+    propose: bool = False, data: Any = None, model: Any = None, device: str | None = None,
+    precision: str | None = None, progress: Progress | None = None,
+) -> Improvement:  # fmt: skip
+    """What to change in a run that `compare` or `fit` left, each with its evidence, and what it did on validation.
+
+    method: of the run, or the one that it recommends. budget: seconds, or text such as `"10m"`, after which no further
+    trial is begun. propose: only propose. data, model: where the run's examples and base lie now. Leaves
+    `improvement.json` in the run's folder. Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.evaluate.runs import improved
+
+    given = seconds_of(budget) if isinstance(budget, str) else budget
+    found = improved(
+        Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, read=read,
+        progress=progress,
+    )  # fmt: skip
+    found.write(Path(run) / "improvement.json")
+    return found
+
+
 def curve(
     data: Any = None, model: Any = None, *, sizes: Sequence[int] | None = None, draws: int = 3,
     targets: Sequence[float] = (), out: str | Path | None = None, resume: bool = False,
@@ -432,12 +455,9 @@ def _in_range(options: Any) -> None:
 
 def _backbone(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
     if model is None:
-        if data.task.modality != "image":
-            raise ConfigurationError(
-                "there is no built-in model for texts yet; name one with --model, such as "
-                "sentence-transformers/all-MiniLM-L6-v2 or the folder of a model on your disk."
-            )
-        model = EMBEDDED_MODEL
+        from headstart.backbones.builtin import DEFAULTS
+
+        model = DEFAULTS[data.task.modality]
     return model if hasattr(model, "ladder") else load(model, **options)
 
 

@@ -61,7 +61,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_every_name_that_is_promised_is_there() -> None:
-    assert {"Adapters", "compare", "fit", "judge", "load", "predict", "rank", "read"} == set(headstart.__all__)
+    assert {"Adapters", "compare", "fit", "judge", "load", "log", "predict", "rank", "read"} == set(headstart.__all__)
     assert all(callable(getattr(headstart, name)) for name in headstart.__all__)
 
 
@@ -243,9 +243,13 @@ def test_things_that_are_no_data(bert: Path, here: Path) -> None:
     for thing in (7, np.zeros((3, 3)), ["a text"]):
         with pytest.raises(DataError, match="can't read examples"):
             headstart.compare(thing, bert, out="run", **FAST)
-    with pytest.raises(ConfigurationError, match="no built-in model for texts"):
-        headstart.compare("reviews.csv", out="run", **FAST)
     assert not (here / "run").exists()
+
+
+def test_texts_without_a_model_start_from_the_built_in_one(here: Path) -> None:
+    found = headstart.compare("reviews.csv", out="run", methods="probe", seeds=1, trials=1)
+    assert found.model.source == "builtin/gist"
+    assert headstart.predict("run", ["a good film"])
 
 
 def test_find_rate_leaves_the_model_as_it_was(bert: Path, here: Path) -> None:

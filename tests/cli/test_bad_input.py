@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.calling import FAST, PROBE, Call, call, images, record, reviews, sentences, tree, write_csv
+from cli.calling import PROBE, Call, call, images, record, reviews, sentences, tree, write_csv
 
 BERT = ("--model", "bert")
 
@@ -208,11 +208,6 @@ def test_verbs() -> None:
     done = call()
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("Usage: headstart ")
-
-
-def test_text_without_a_model(here: Path, settled: Settled) -> None:
-    settled()
-    compare("reviews.csv", *FAST).refused("no built-in model for texts", "--model", "MiniLM")
 
 
 def test_models(here: Path, settled: Settled) -> None:

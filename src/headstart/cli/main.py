@@ -18,6 +18,7 @@ VERBS = {
     "compare": "try every way of adapting a model on your data, and say which to use",
     "fit": "adapt a model with one method",
     "evaluate": "judge a run's model against its base: gains, losses, cost; a gate for releases",
+    "improve": "propose what to change in a run, and try it on validation",
     "curve": "say how quality grows with labels, and how many more would reach a goal",
     "predict": "label new examples with a run's model",
     "rank": "say which of many pretrained models fits your data, before training any",

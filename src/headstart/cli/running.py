@@ -17,8 +17,11 @@ from headstart.core.runs import read_configuration
 def run(data: str | None, options: dict[str, Any]) -> None:
     """Runs the comparison; prints the table and where things lie, or only the record with `--json`."""
     from headstart import api
+    from headstart.artifacts import tracking
 
-    out, resume = options.pop("out"), options.pop("resume")
+    out, resume, log_to = options.pop("out"), options.pop("resume"), options.pop("log_to")
+    if log_to:
+        tracking.check_target(log_to)
     quiet, as_json = options.pop("quiet"), options.pop("as_json")
     options["settings"] = pairs(options.pop("settings")) or None
     if config := options.pop("config", None):
@@ -36,6 +39,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             if where and Path(where[0]).is_dir():
                 raise ResourceError(f"{error} What was finished is kept; --resume goes on from there.") from error
             raise
+        if log_to:
+            progress.say(tracking.log(where[0], log_to))
     if as_json:
         sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")
         return

@@ -42,6 +42,19 @@ def diff(first: str, second: str) -> None:
     click.echo(difference(entry(first), entry(second)))
 
 
+@command.command("log")
+@click.argument("run")
+@click.option("--to", required=True, metavar="TARGET", help="mlflow, mlflow:URI or tensorboard:DIR")
+def log(run: str, to: str) -> None:
+    """Log RUN, a number of the list or a folder, to MLflow or TensorBoard."""
+    from pathlib import Path
+
+    from headstart.artifacts import tracking
+    from headstart.core.history import entry
+
+    click.echo(tracking.log(run if Path(run).is_dir() else entry(run).folder, to))
+
+
 @command.command("prune")
 def prune() -> None:
     """Forget the runs whose folders are gone. No folder is touched."""

@@ -68,6 +68,14 @@ def rank(
     return tuple(sorted(found, key=lambda one: (one.logme is None, -(one.logme or 0.0))))
 
 
+def rung_probes(
+    data: Data, backbone: Backbone, metric: Metric, compute: Compute, examples: int = 1000
+) -> tuple[Candidate, ...]:
+    """The scores of each level of one backbone, the lowest first and the top last."""
+    subset = subset_of(data.train, examples)
+    return tuple(_scored(backbone.source, backbone, data, subset, metric, compute, True, time.perf_counter()))
+
+
 def subset_of(examples: Examples, most: int) -> Examples:
     """At most so many, chosen at random under seed 0, in their order."""
     if len(examples) <= most:

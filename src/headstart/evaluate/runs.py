@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from headstart.core.comparison import Comparison
 from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
 from headstart.core.evaluation import Evaluation
+from headstart.core.fields import configured
+from headstart.core.improvement import Improvement
 from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, read_configuration
 from headstart.data.examples import Data
+from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
+from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
 from headstart.evaluate.suite import default_suite, read_suite
 
@@ -73,6 +78,30 @@ def evaluate(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
         all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
         told, asked,
+    )  # fmt: skip
+
+
+def improved(
+    run: Path, method: str | None, budget: float | None, seeds: tuple[int, ...], propose: bool, data: Any, model: Any,
+    device: str | None, precision: str | None, *, read: Callable[..., Data], progress: Progress | None = None,
+) -> Improvement:  # fmt: skip
+    """See `headstart.api.improve`."""
+    if not (run / "comparison.json").is_file():
+        raise ArtifactError(f"{run} holds no finished run of compare or fit (comparison.json).")
+    record = Comparison.read(run / "comparison.json")
+    artifact = Artifact.open(run)
+    examples = _data([run], data, read)
+    backbone = model if hasattr(model, "ladder") else base_of(artifact, model)
+    names = [field.name for field in fields(Options)]
+    options = configured(Options, {n: v for n, v in record.configuration.items() if n in names}, "training")
+    judged = None
+    if (run / "evaluation.json").is_file():
+        name = method or record.verdict.method
+        models = Evaluation.read(run / "evaluation.json").models
+        judged = next((one for one in models if one.name.rpartition(": ")[2] == name), None)
+    return improve(
+        record, method, examples, backbone, compute(device, precision or artifact.precision), options, run=str(run),
+        judged=judged, seeds=seeds, budget=budget, only_propose=propose, progress=progress,
     )  # fmt: skip
 
 

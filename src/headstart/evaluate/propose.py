@@ -1,0 +1,203 @@
+"""What to change next, read off the records of a run: each proposal with its evidence. Nothing is trained here."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.core.comparison import Comparison, Row
+from headstart.core.evaluation import Judged
+from headstart.core.improvement import Proposal
+from headstart.core.ranking import Candidate
+from headstart.evaluate.metrics import metric
+from headstart.methods.method import method_class
+
+ALPHA = 0.05
+GAP = 2.0
+"validation loss over training loss from which on a model is said to have learnt its examples by heart"
+EARLY = 0.4
+"share of the epochs before which a best epoch says that the rest did harm"
+FEW, BEHIND = 10, 0.10
+"a class is told of from so many test examples on, and where its recall is so far below the mean"
+STRONGER = {"none": "light", "light": "strong"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the proposals are read off.
+
+    rungs: a probe at each level of the base, lowest first, on validation. suspects: numbers of training examples whose
+    label a cross-validated probe confidently disagrees with, with what it says instead.
+    """
+
+    record: Comparison
+    method: str
+    modality: str
+    rungs: Sequence[Candidate] = ()
+    judged: Judged | None = None
+    suspects: Mapping[int, str] | None = None
+
+    @property
+    def percent(self) -> bool:
+        return metric(self.record.task.kind, self.record.task.metric).percent  # type: ignore[arg-type]
+
+    @property
+    def row(self) -> Row:
+        return self.record.row(self.method)
+
+
+def proposals(evidence: Evidence) -> list[Proposal]:
+    """All that the evidence gives, those that can be tried first."""
+    found = [one for rule in RULES for one in rule(evidence)]
+    return sorted(found, key=lambda one: not one.can_be_tried)
+
+
+def use_the_probe(e: Evidence) -> Iterator[Proposal]:
+    rows = {row.method: row for row in e.record.rows if row.status == "ok"}
+    probe, best = rows.get("probe"), e.record.verdict.reference
+    if probe is None or e.method == "probe" or best is None or best == "probe" or probe.p_adjusted is None:
+        return
+    if probe.p_adjusted > ALPHA and probe.difference is not None:
+        yield Proposal(
+            "use the probe",
+            f"{best} is ahead of the probe by {_points(e, -probe.difference)} on test, which is not significant "
+            f"(p = {probe.p_adjusted:.2g}); the probe trains {probe.trained_parameters:,} parameters instead of "
+            f"{rows[best].trained_parameters:,}",
+            f"headstart fit {e.record.data.source} --method probe",
+        )
+
+
+def rungs(e: Evidence) -> Iterator[Proposal]:
+    """The level whose frozen features serve the task best: what lies below has nothing to learn."""
+    if len(e.rungs) < 3 or any(one.probe is None for one in e.rungs):
+        return
+    values = [one.probe or 0.0 for one in e.rungs]
+    sign = 1 if e.record.task.higher_is_better else -1
+    best = int(np.argmax([sign * value for value in values]))
+    depth = min(best + 1, len(values) - 1)  # levels are what enters rungs 1, 2, …; the top is above the last
+    row = e.row
+    now = _frozen(e, len(values))
+    if depth == now or now is None:
+        return
+    name = "freeze more" if depth > now else "freeze fewer"
+    evidence = (
+        f"a probe on the base's features reaches {_value(e, values[best])} at {e.rungs[best].rung}, "
+        f"{_value(e, values[-1])} at the top and {_value(e, values[0])} at the lowest rung; {row.method} froze {now}"
+    )
+    settings = {"rungs": depth, **({"learning_rate": row.learning_rate} if row.method == "freeze" else {})}
+    yield Proposal(name, evidence, f"train the rungs above the lowest {depth}", "freeze", settings)
+
+
+def _frozen(e: Evidence, levels: int) -> int | None:
+    """Rungs that the run's method left frozen; None for methods to which the question does not apply."""
+    cls = method_class(e.method)
+    if e.method.partition("@")[0] == "freeze":
+        told = e.row.configuration
+        return int(told["rungs"] if told.get("rungs") is not None else round(told.get("share", 0.5) * levels))
+    return 0 if cls.__name__ in ("Full", "Discriminative", "L2SP") else None
+
+
+def lower_rate(e: Evidence) -> Iterator[Proposal]:
+    row = e.row
+    if not row.learning_rate:
+        return
+    third = {"learning_rate": row.learning_rate / 3}
+    advice = f"a third of the rate, {row.learning_rate / 3:.2g}"
+    lost = [c for c in e.judged.checks if c.status == "regressed"] if e.judged else []
+    forgotten = [c for c in lost if c.check.startswith(("retention", "perplexity", "retrieval"))]
+    if forgotten:
+        told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in forgotten)
+        again = "; validation can't say whether less is forgotten: evaluate again"
+        yield Proposal("lower rate", f"tuning has cost what the base could do: {told}", advice + again, settings=third)
+        return
+    early = [
+        (run.best_epoch, run.curve[-1].epoch, run.curve[-1].validation_loss, min(_losses(run.curve)))
+        for run in row.seeds
+        if run.curve and run.best_epoch is not None and _losses(run.curve)
+    ]
+    if early and all(best <= EARLY * last and (end or 0) > 1.1 * low for best, last, end, low in early):
+        best, last, end, low = early[0]
+        evidence = (
+            f"validation was best after epoch {best:g} of {last:g}, and its loss rose from {low:.3g} to {end:.3g} by "
+            "the end"
+        )
+        yield Proposal("lower rate", evidence, advice, settings=third)
+
+
+def _losses(curve: Sequence[object]) -> list[float]:
+    return [loss for point in curve if (loss := getattr(point, "validation_loss", None)) is not None]
+
+
+def augment(e: Evidence) -> Iterator[Proposal]:
+    asked = e.record.configuration
+    if e.modality == "image":
+        now = str(asked.get("augment", "none"))
+        if now not in STRONGER:
+            return
+        change: dict[str, object] = {"augment": STRONGER[now]}
+        advice = f"augmentation {STRONGER[now]} instead of {now}"
+    else:
+        share = 0.2 if float(str(asked.get("word_dropout") or 0)) else 0.1
+        change, advice = {"word_dropout": share}, f"leave {100 * share:.0f} % of the words out, at random, in training"
+    weak = (
+        [c for c in e.judged.checks if c.check.startswith("robustness") and c.status == "regressed"] if e.judged else []
+    )
+    if weak:
+        told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in weak)
+        yield Proposal("augment", f"less robust than the base: {told}", advice, options=change)
+        return
+    gaps = []
+    for run in e.row.seeds:
+        points = [p for p in run.curve if p.train_loss is not None and p.validation_loss is not None]
+        if points:
+            at = min(points, key=lambda p: abs(p.epoch - (run.best_epoch or p.epoch)))
+            gaps.append((at.train_loss or 0.0, at.validation_loss or 0.0))
+    if gaps and all(held > GAP * max(own, 1e-9) for own, held in gaps):
+        own, held = (statistics.fmean(values) for values in zip(*gaps))
+        evidence = f"at its best epoch the loss is {own:.3g} on the training examples and {held:.3g} on validation"
+        yield Proposal("augment", evidence, advice, options=change)
+
+
+def clean_labels(e: Evidence) -> Iterator[Proposal]:
+    if not e.suspects:
+        return
+    count = len(e.suspects)
+    shown = ", ".join(f"{number} (rather {label})" for number, label in list(e.suspects.items())[:5])
+    evidence = (
+        f"a probe that never saw them is sure of another label for {count} training "
+        f"example{'s' if count > 1 else ''}: {shown}{', …' if count > 5 else ''}"
+    )
+    advice = "look at these labels; tried here: training without them"
+    yield Proposal("clean labels", evidence, advice, without=tuple(e.suspects))
+
+
+def more_data(e: Evidence) -> Iterator[Proposal]:
+    rows = [row for row in e.row.classes if row.support >= FEW and row.recall is not None]
+    if len(rows) < 2:
+        return
+    mean = statistics.fmean(row.recall or 0.0 for row in rows)
+    labels, table = [row.label for row in e.row.classes], np.array(e.row.confusion)
+    for row in sorted(rows, key=lambda one: one.recall or 0.0)[:3]:
+        if (row.recall or 0.0) > mean - BEHIND:
+            continue
+        at = labels.index(row.label)
+        wrong = table[at].copy()
+        wrong[at] = 0
+        told = f", most often taken for {labels[int(wrong.argmax())]}" if wrong.sum() else ""
+        found, usual = f"{100 * (row.recall or 0):.0f} %", f"{100 * mean:.0f} %"
+        evidence = f"{row.label} is found {found} of the time, classes on average {usual}{told}"
+        yield Proposal("more data", evidence, f"collect more examples of {row.label}")
+
+
+RULES = (rungs, lower_rate, augment, clean_labels, use_the_probe, more_data)
+
+
+def _value(e: Evidence, value: float) -> str:
+    return f"{100 * value:.1f} %" if e.percent else f"{value:.4g}"
+
+
+def _points(e: Evidence, value: float) -> str:
+    return f"{100 * value:.1f} points" if e.percent else f"{value:.4g}"

@@ -1,0 +1,41 @@
+"""An improvement as the terminal shows it: evidence, what was tried, and whether it helped."""
+
+from __future__ import annotations
+
+import textwrap
+
+from headstart.core.improvement import Improvement, Tried
+from headstart.report.format import interval, metric_heading, seconds, value
+
+
+def text(found: Improvement) -> str:
+    """A paragraph a proposal."""
+    if not found.tried:
+        return f"{found.run}: nothing to propose for {found.method} on what is known."
+    parts = [_part(found, one) for one in found.tried]
+    helped = [one.proposal.name for one in found.tried if one.status == "helped"]
+    tried = [one for one in found.tried if one.difference is not None]
+    end = ""
+    if tried:
+        what = f"{', '.join(helped)} helped" if helped else "none helped for certain"
+        end = (
+            f"\nOf {len(tried)} tried with {found.seeds} seeds on {found.validation:,} validation examples, {what} "
+            f"({seconds(found.seconds)}). The test split was not looked at."
+        )
+    return "\n".join(parts) + end
+
+
+def _part(found: Improvement, one: Tried) -> str:
+    lines = [f"{one.proposal.name}: {_outcome(found, one)}"]
+    for label, told in (("because", one.proposal.evidence), ("so", one.proposal.advice)):
+        lines += textwrap.wrap(f"{label} {told}", 100, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _outcome(found: Improvement, one: Tried) -> str:
+    if one.difference is None or one.before is None or one.after is None:
+        return {"yours": "for you to do", "no time": "not tried, the budget was spent"}.get(one.status, one.status)
+    before, after = (value(found.metric, number) for number in (one.before, one.after))
+    difference = value(found.metric, one.difference, signed=True)
+    span = interval(found.metric, one.low, one.high)
+    return f"{one.status}: {metric_heading(found.metric)} {before} -> {after} on validation, {difference} {span}"

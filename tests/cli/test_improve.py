@@ -1,0 +1,88 @@
+"""`improve`: proposals are tried on validation, the test split stays unread, and the record says what came of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.calling import FAST, call, tree
+
+
+@pytest.fixture
+def run(here: Path) -> Path:
+    """A run on reviews of which some training labels are turned round."""
+    call("compare", "reviews.csv", "--model", "bert", *FAST, "--epochs", "2", "--out", "run").expect(0)
+    return here / "run"
+
+
+def test_what_is_proposed_is_tried_on_validation(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.data.examples import Examples
+
+    before, read = tree(run), Examples.inputs
+    test = {int(i) for i in _ids(run, "test")}
+
+    def inputs(self: Examples, places: object = None) -> object:
+        ids = self.ids if places is None else self.ids[places]  # type: ignore[index]
+        assert not {int(i) for i in ids} & test, "the test split was read"
+        return read(self, places)
+
+    monkeypatch.setattr(Examples, "inputs", inputs)
+    done = call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
+    found = json.loads((run / "improvement.json").read_text())
+    assert found["method"] == "lora"
+    for one in found["tried"]:
+        assert one["proposal"]["evidence"]
+        tried = one["proposal"]["settings"] or one["proposal"]["options"] or one["proposal"]["without"]
+        assert (one["status"] in ("helped", "hurt", "undecided")) == bool(tried)
+        if tried:
+            assert one["difference"] == pytest.approx(one["after"] - one["before"])
+            assert one["low"] <= one["difference"] <= one["high"]
+        assert one["proposal"]["name"] in done.out
+    assert {k: v for k, v in tree(run).items() if "improvement" not in str(k)} == before
+
+
+def _ids(run: Path, split: str) -> list[int]:
+    from safetensors.numpy import load_file
+
+    assert split == "test"
+    (first, *_) = sorted((run / "predictions").glob("*.safetensors"))
+    return load_file(first)["ids"].tolist()
+
+
+def test_turned_labels_are_found_and_leaving_them_out_is_tried(here: Path) -> None:
+    with (here / "reviews.csv").open(newline="") as file:
+        header, *rows = list(csv.reader(file))
+    place = header.index("label")
+    labels = sorted({row[place] for row in rows})
+    turned = [5, 25, 45]
+    for number in turned:
+        rows[number][place] = labels[1 - labels.index(rows[number][place])]
+    with (here / "turned.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    call("compare", "turned.csv", "--model", "bert", *FAST, "--out", "run").expect(0)
+    call("improve", "run", "--method", "lora", "--seeds", "1", "--quiet").expect(0)
+    found = json.loads((here / "run" / "improvement.json").read_text())["tried"]
+    cleaned = [one for one in found if one["proposal"]["name"] == "clean labels"]
+    trained = set(turned) - {int(i) for i in _ids(here / "run", "test")}
+    if cleaned:  # those that fell into the training split
+        assert set(cleaned[0]["proposal"]["without"]) & trained
+        assert cleaned[0]["difference"] is not None
+
+
+def test_proposals_alone_and_a_budget_that_is_spent(run: Path) -> None:
+    done = call("improve", "run", "--method", "lora", "--propose", "--json").expect(0)
+    found = json.loads(done.out)
+    assert {one["status"] for one in found["tried"]} <= {"yours"}
+    done = call("improve", "run", "--method", "lora", "--budget", "1s", "--seeds", "1", "--json").expect(0)
+    can = [o for o in json.loads(done.out)["tried"] if o["proposal"]["settings"] or o["proposal"]["options"]]
+    assert {one["status"] for one in can} <= {"no time"}
+
+
+def test_bad_input(run: Path, here: Path) -> None:
+    call("improve", "nowhere").refused("nowhere", "no finished run")
+    call("improve", "run", "--method", "lara").refused("Did you mean 'lora'?")
+    call("improve", "run", "--budget", "soon").refused("soon")
+    call("improve", "run", "--seeds", "0").refused("--seeds")

@@ -1,0 +1,133 @@
+"""What is proposed follows from the evidence, and nothing is proposed without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.core.comparison import ClassRow, Comparison, Point, Row, SeedRun, Verdict
+from headstart.core.evaluation import CheckRecord, Judged, Score
+from headstart.core.ranking import Candidate
+from headstart.data.task import Task
+from headstart.evaluate.propose import Evidence, proposals
+from headstart.evaluate.suspects import suspects
+from report.report_example import comparison
+
+
+def row(method: str, **changed: Any) -> Row:
+    curve = tuple(Point(float(e), e, 0.5, 0.5, 0.8, 1e-4) for e in range(1, 11))
+    seeds = (SeedRun(0, 0.8, 0.8, 1.0, best_epoch=9.0, curve=curve),)
+    return replace(
+        Row(method, "ok", "accuracy", value=0.8, learning_rate=3e-5, trained_parameters=1000, seeds=seeds), **changed
+    )
+
+
+def record(*rows: Row, reference: str = "full", **configuration: Any) -> Comparison:
+    found = comparison()
+    return replace(
+        found, rows=rows, verdict=Verdict(rows[0].method, "", reference), configuration=configuration,
+        task=replace(found.task, kind="single_label", modality="text", metric="accuracy", higher_is_better=True),
+    )  # fmt: skip
+
+
+def names(evidence: Evidence) -> list[str]:
+    return [one.name for one in proposals(evidence)]
+
+
+def of(evidence: Evidence, name: str) -> Any:
+    (found,) = [one for one in proposals(evidence) if one.name == name]
+    return found
+
+
+def test_without_evidence_nothing_is_proposed() -> None:
+    assert names(Evidence(record(row("full")), "full", "text")) == []
+
+
+def test_the_probe_where_the_gain_is_not_significant() -> None:
+    probe = row("probe", p_adjusted=0.4, difference=-0.004, trained_parameters=10)
+    found = of(Evidence(record(row("full"), probe), "full", "text"), "use the probe")
+    assert "0.4 points" in found.evidence
+    assert "10 parameters instead of 1,000" in found.evidence
+    assert not found.can_be_tried
+    clear = record(row("full"), replace(probe, p_adjusted=0.01))
+    assert "use the probe" not in names(Evidence(clear, "full", "text"))
+
+
+def levels(*values: float) -> list[Candidate]:
+    return [Candidate("m", f"rung {i + 1}", probe=value) for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("values", "frozen", "name", "depth"),
+    [
+        ((0.5, 0.6, 0.8, 0.7, 0.6), 1, "freeze more", 3),
+        ((0.5, 0.8, 0.7, 0.6, 0.6), 4, "freeze fewer", 2),
+        ((0.5, 0.6, 0.7, 0.8, 0.9), 1, "freeze more", 4),  # not all: that would be a probe
+    ],
+)
+def test_rungs_are_frozen_up_to_the_best_level(values: tuple[float, ...], frozen: int, name: str, depth: int) -> None:
+    run = record(row("freeze", configuration={"rungs": frozen}))
+    found = of(Evidence(run, "freeze", "text", levels(*values)), name)
+    assert (found.method, found.settings) == ("freeze", {"rungs": depth, "learning_rate": 3e-5})
+    assert f"{100 * max(values):.1f} %" in found.evidence
+    same = record(row("freeze", configuration={"rungs": depth}))
+    assert not [n for n in names(Evidence(same, "freeze", "text", levels(*values))) if n.startswith("freeze")]
+
+
+def check(name: str, status: str) -> CheckRecord:
+    score = Score(0.8, 0.7, 0.9)
+    return CheckRecord(
+        name, "accuracy", True, 100, score, score, -0.05, -0.08, -0.02, 0.01, 0.02, 0.01, status, "not_regressed", False
+    )
+
+
+def test_a_lower_rate_where_something_was_forgotten_or_learnt_too_fast() -> None:
+    judged = Judged("full", "full", (), False, (check("retention of sst2", "regressed"),))
+    found = of(Evidence(record(row("full")), "full", "text", judged=judged), "lower rate")
+    assert found.settings == {"learning_rate": pytest.approx(1e-5)}
+    assert "retention of sst2" in found.evidence
+    fine = Judged("full", "full", (), True, (check("retention of sst2", "undecided"),))
+    assert "lower rate" not in names(Evidence(record(row("full")), "full", "text", judged=fine))
+    curve = tuple(Point(float(e), e, 0.3, 0.4 + 0.05 * abs(e - 2), 0.8, 1e-4) for e in range(1, 11))
+    fast = row("full", seeds=(SeedRun(0, 0.8, 0.8, 1.0, best_epoch=2.0, curve=curve),))
+    assert "rose from 0.4 to 0.8" in of(Evidence(record(fast), "full", "text"), "lower rate").evidence
+
+
+def test_augmentation_where_the_examples_were_learnt_by_heart() -> None:
+    curve = tuple(Point(float(e), e, 0.05, 0.4, 0.8, 1e-4) for e in range(1, 11))
+    learnt = row("full", seeds=(SeedRun(0, 0.8, 0.8, 1.0, best_epoch=9.0, curve=curve),))
+    found = of(Evidence(record(learnt), "full", "text"), "augment")
+    assert found.options == {"word_dropout": 0.1}
+    assert "0.05" in found.evidence
+    assert of(Evidence(record(learnt, augment="light"), "full", "image"), "augment").options == {"augment": "strong"}
+    assert "augment" not in names(Evidence(record(learnt, augment="strong"), "full", "image"))
+
+
+def test_labels_in_doubt_are_left_out() -> None:
+    found = of(Evidence(record(row("full")), "full", "text", suspects={17: "spam", 4: "ham"}), "clean labels")
+    assert found.without == (17, 4)
+    assert "17 (rather spam)" in found.evidence
+
+
+def test_more_data_for_the_class_that_is_missed() -> None:
+    classes = tuple(ClassRow(label, 0.9, recall, 0.9, 20) for label, recall in (("a", 0.95), ("b", 0.5), ("c", 0.95)))
+    missed = row("full", classes=classes, confusion=((19, 0, 1), (2, 10, 8), (0, 1, 19)))
+    found = of(Evidence(record(missed), "full", "text"), "more data")
+    assert "b is found 50 %" in found.evidence
+    assert "taken for c" in found.evidence
+    assert not found.can_be_tried
+
+
+def test_a_wrong_label_is_doubted_and_a_right_one_is_not() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 2], 60)
+    features = torch.from_numpy(rng.normal(size=(180, 8)) + 6 * np.eye(3, 8)[targets]).float()
+    given = targets.copy()
+    given[[3, 70, 150]] = [1, 2, 0]
+    task = Task(kind="single_label", modality="text", labels=("a", "b", "c"))
+    assert dict(sorted(suspects(features, given, task, 1.0).items())) == {3: 0, 70: 1, 150: 2}
+    assert suspects(features, targets, task, 1.0) == {}
