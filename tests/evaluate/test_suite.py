@@ -26,12 +26,12 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
             '[[check]]\nkind = "retention"\ndata = "../other.csv"\ntolerance = 0.03\ngate = "none"\n',
         )
     )
-    assert found == [
+    assert found.checks == [
         Target(metric="macro_f1"),
         Slice(by="length"),
         Retention(data="../other.csv", tolerance=0.03, gate="none"),
     ]
-    assert [check.gate for check in found] == ["improved", "not_regressed", "none"]
+    assert [check.gate for check in found.checks] == ["improved", "not_regressed", "none"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression"])
 @pytest.mark.parametrize("modality", ["text", "text_pair", "image"])
 def test_the_default_suite_guards_the_target(kind: str, modality: str) -> None:
-    found = default_suite(Task(kind, modality, () if kind == "regression" else ("a", "b")))  # type: ignore[arg-type]
+    found = default_suite(Task(kind, modality, () if kind == "regression" else ("a", "b"))).checks  # type: ignore[arg-type]
     assert isinstance(found[0], Target)
     assert found[0].gate == "improved"
     assert len({check.title() for check in found}) == len(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headstart.core.comparison import EnvironmentRecord
-from headstart.core.evaluation import CheckRecord, Cost, Evaluation, Flip, Judged, Score
+from headstart.core.evaluation import CheckRecord, Cost, Evaluation, External, Flip, Judged, Latency, Score
 
 PIXEL = (
     "data:image/png;base64,"
@@ -37,12 +37,44 @@ def evaluation(text: str = "who was the first emperor of Rome ?") -> Evaluation:
         check("calibration", 0.12, 0.03, "improved", "none", metric="ece"),
     )
     lora = (check("target", 0.93, 0.965, "improved", "improved"), check("retention of sst2", 0.82, 0.815, "same"))
-    cost = Cost(0.02, 0.03, 0.05, 80.0, None)
+    times = tuple(
+        Latency(batch, length, 0.01 * batch, 0.011 * batch, 0.02 * batch)
+        for length in ("short", "long")
+        for batch in (1, 8, 32)
+    )
+    cost = Cost(0.02, 0.03, 0.05, 80.0, None, times, 900_000_000, 13.4, None, 0.0014)
     models = (
-        Judged("full", "full", ("a", "b", "c"), False, full, Cost(0.02, 0.03, 0.06, 81.0, 90_000_000)),
-        Judged("lora", "lora", ("d",), True, lora, Cost(0.03, 0.04, 0.05, 70.0, 1_400_000)),
+        Judged(
+            "full",
+            "full",
+            ("a", "b", "c"),
+            False,
+            full,
+            Cost(0.02, 0.03, 0.06, 81.0, 90_000_000, times, 900_000_000, 13.4, None, 0.0013),
+        ),
+        Judged(
+            "lora",
+            "lora",
+            ("d",),
+            True,
+            lora,
+            Cost(0.03, 0.04, 0.05, 70.0, 1_400_000, times, 900_000_000, 13.4, None, 0.0016),
+        ),
     )
     environment = EnvironmentRecord(
         "0.1.0", "3.11", {"torch": "2.9"}, "Linux", "EPYC", 2, 2**34, "cpu", "bf16", "2026-01-01T00:00:00+00:00"
     )
-    return Evaluation("trec", "77ab", "./minilm", "suite.toml", False, models, environment, cost, ("a note",))
+    return Evaluation(
+        "trec",
+        "77ab",
+        "./minilm",
+        "suite.toml",
+        False,
+        models,
+        environment,
+        cost,
+        ("a note",),
+        {},
+        "EUR",
+        (External("large-model", 0.04, 0.95),),
+    )

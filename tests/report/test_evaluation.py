@@ -9,6 +9,7 @@ from evaluation_example import evaluation
 
 from headstart.report.evaluation import tables
 from headstart.report.evaluation_page import page
+from headstart.report.tradeoff import tradeoff
 
 
 def test_the_table_says_what_failed_and_what_would_decide() -> None:
@@ -34,6 +35,40 @@ def test_the_page_holds_the_record_and_escapes_what_users_wrote() -> None:
     assert embedded
     assert json.loads(embedded[1]) == found.to_json()
     assert text.count("<img ") == 1
+
+
+def test_money_stands_beside_quality_and_the_frontier_is_drawn() -> None:
+    found = evaluation()
+    told = tables(found)
+    head = next(line for line in told.splitlines() if line.startswith("cost "))
+    assert head.split()[-3:] == ["EUR", "a", "1000"]
+    assert "J each" not in head, "no machine reported it"
+    assert "large-model: 0.04 EUR a thousand, 95.0" in told
+    text = page(found)
+    assert text.count('class="scatter wide"') == 1
+    assert "EUR a thousand examples (log scale)" in text
+    assert "large-model" in text.partition('class="scatter wide"')[2].partition("</svg>")[0]
+    wide, _, metric = tradeoff(found) or (None, None, None)
+    assert wide is not None
+    assert metric == "accuracy"
+    at = {mark.row.method: mark for mark in wide.marks}
+    assert at["full"].x < at["base"].x < at["lora"].x < at["large-model"].x
+    assert at["full"].y < at["lora"].y < at["base"].y
+    # full is cheapest and best: nothing dearer lies on the frontier
+    assert wide.frontier == f"M{at['full'].x:.1f} {at['full'].y:.1f}H{wide.frame.right:.1f}"
+
+
+def test_without_prices_latency_is_the_cost() -> None:
+    from dataclasses import replace
+
+    found = evaluation()
+    assert found.base_cost
+    free = [replace(one, cost=replace(one.cost, money=None)) for one in found.models if one.cost]
+    found = replace(found, models=tuple(free), base_cost=replace(found.base_cost, money=None), externals=())
+    wide, _, _ = tradeoff(found) or (None, None, None)
+    assert wide is not None
+    assert wide.cost.title == "Latency of one example"
+    assert "a thousand" not in tables(found)
 
 
 def test_no_flips_no_costs() -> None:

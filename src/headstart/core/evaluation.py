@@ -71,6 +71,29 @@ class CheckRecord(Record):
 
 
 @dataclass(frozen=True)
+class Latency(Record):
+    """Seconds a batch, over repeated batches."""
+
+    batch: int
+    length: str
+    "`short`, `long`, the texts' shorter and longer half; `any` for images"
+    p50_seconds: float
+    p95_seconds: float
+    p99_seconds: float
+
+
+@dataclass(frozen=True)
+class External(Record):
+    """A model behind an interface of others', for comparison: what the suite says of it."""
+
+    name: str
+    money: float
+    "a thousand examples, by its prices for tokens in and out"
+    quality: float | None = None
+    "in the unit of the target's metric, where the user has measured it"
+
+
+@dataclass(frozen=True)
 class Cost(Record):
     """What serving a model takes, measured here."""
 
@@ -82,6 +105,16 @@ class Cost(Record):
     "in batches of 32"
     artifact_bytes: int | None
     "None for the base, which is no artifact"
+    latencies: tuple[Latency, ...] = ()
+    "by batch size and length"
+    peak_memory_bytes: int | None = None
+    "of the process while it answered"
+    tokens: float | None = None
+    "of an example, on average; what comes out is a label"
+    joules: float | None = None
+    "an example, in batches of 32; None where the machine does not report its energy"
+    money: float | None = None
+    "a thousand examples in batches of 32, by the suite's price of a machine hour"
 
 
 @dataclass(frozen=True)
@@ -113,4 +146,6 @@ class Evaluation(Record):
     base_cost: Cost | None = None
     notes: tuple[str, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
+    currency: str = ""
+    externals: tuple[External, ...] = ()
     schema: str = SCHEMA

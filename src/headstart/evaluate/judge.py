@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,9 +20,11 @@ from headstart.data.images import decode
 from headstart.data.task import Task
 from headstart.engine.precision import Compute
 from headstart.evaluate.checks import Check, Material
+from headstart.evaluate.cost import cost
 from headstart.evaluate.gate import Gate, checked
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions, aligned
+from headstart.evaluate.suite import Suite
 from headstart.evaluate.system import System, base_system, tuned_system
 
 SHOWN = 10
@@ -34,7 +35,7 @@ Answers = dict[str, list[Predictions]]
 
 def judge(
     models: Mapping[str, Sequence[Path]], methods: Mapping[str, str], backbone: Backbone, material: Material,
-    suite: Sequence[Check], compute: Compute, *, progress: Progress | None = None,
+    suite: Suite, compute: Compute, *, progress: Progress | None = None,
 ) -> tuple[tuple[Judged, ...], Cost, tuple[str, ...]]:  # fmt: skip
     """Each model (its seeds' folders) by every check; what the base costs; notes.
 
@@ -42,19 +43,20 @@ def judge(
     the task does not allow.
     """
     progress, data = progress or Silent(), material.data
-    for check in suite:
+    checks, prices = suite.checks, suite.prices
+    for check in checks:
         check.check(material)
     if not len(data.test):
         raise ConfigurationError("an evaluation needs test examples, and there are none.")
-    progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(suite))
+    progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(checks))
     base = base_system(backbone, compute, data.train, data.task)
-    asked = _asked(base, suite, material, progress)
+    asked = _asked(base, checks, material, progress)
     told = {part: (check, measure) for check, measure, parts in asked for part in parts}
     names: dict[str, tuple[Metric, Gate, float]] = {
         part: (measure, check.gate, check.tolerance) for part, (check, measure) in told.items()
     }
     before: Answers = {part: [found] for _, _, parts in asked for part, found in parts.items()}
-    base_cost, judged = cost(base, data.test, None), []
+    base_cost, judged = cost(base, data.test, None, prices), []
     # of a share of right answers it can be shown which these are
     targets = [part for part, (check, measure) in told.items() if check.kind == "target" and measure.percent]
     for name, folders in models.items():
@@ -62,10 +64,10 @@ def judge(
         found_cost = None
         for folder in folders:
             with tuned_system(folder, backbone, compute) as system:
-                for _, _, parts in _asked(system, suite, material, progress):
+                for _, _, parts in _asked(system, checks, material, progress):
                     for part, found in parts.items():
                         after[part].append(found)
-                found_cost = found_cost or cost(system, data.test, folder)
+                found_cost = found_cost or cost(system, data.test, folder, prices)
         records = [
             _with_flips(record, before[record.check][0], after[record.check][0], data.test, data.task)
             if record.check in targets
@@ -74,7 +76,7 @@ def judge(
         ]
         passed = all(record.passed for record in records)
         judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))
-    return tuple(judged), base_cost, tuple(note for check in suite for note in check.notes(material))
+    return tuple(judged), base_cost, tuple(note for check in checks for note in check.notes(material))
 
 
 def _asked(
@@ -117,22 +119,3 @@ def _small(data: bytes) -> str:
     written = io.BytesIO()
     image.save(written, "PNG")
     return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
-
-
-def cost(system: System, test: Examples, folder: Path | None) -> Cost:
-    """Latency of single examples, throughput in batches of 32, size on disk."""
-    inputs = test.inputs(np.arange(min(len(test), 100)))
-    for value in inputs[:5]:
-        system.scores([value])
-    times = []
-    for value in inputs:
-        start = time.perf_counter()
-        system.scores([value])
-        times.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    for at in range(0, len(inputs), 32):
-        system.scores(inputs[at : at + 32])
-    rate = len(inputs) / (time.perf_counter() - start)
-    size = sum(file.stat().st_size for file in folder.iterdir()) if folder else None
-    p50, p95, p99 = (float(x) for x in np.quantile(times, [0.5, 0.95, 0.99]))
-    return Cost(p50, p95, p99, rate, size)

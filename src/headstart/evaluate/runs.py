@@ -73,11 +73,13 @@ def evaluate(
         Material(examples, other, place), checks, computing, progress=progress,
     )  # fmt: skip
     told = (*(f"{name} is the base itself, under a probe: not judged" for name in bases), *notes)
+    priced = checks.prices.machine_hour is not None or checks.externals
     asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
         all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
-        told, asked,
+        told, asked, checks.prices.currency if priced else "",
+        tuple(one.external(base_cost.tokens) for one in checks.externals),
     )  # fmt: skip
 
 

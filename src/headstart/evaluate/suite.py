@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.fields import configured
 from headstart.data.task import Task
 from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Slice, Target
+from headstart.evaluate.cost import Interface, Prices
 from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
 
@@ -18,8 +21,15 @@ KINDS: dict[str, type[Check]] = {
 }
 
 
-def read_suite(path: str | Path) -> list[Check]:
-    """The checks of a suite's file.
+@dataclass(frozen=True)
+class Suite:
+    checks: Sequence[Check]
+    prices: Prices = field(default_factory=Prices)
+    externals: tuple[Interface, ...] = ()
+
+
+def read_suite(path: str | Path) -> Suite:
+    """The checks and prices of a suite's file.
 
     Raises `ConfigurationError`, with what is allowed, for a file that is no suite, a kind or a key that does not exist
     and a name given twice.
@@ -30,8 +40,8 @@ def read_suite(path: str | Path) -> list[Check]:
         raise ConfigurationError(f"can't read the suite {path}: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the suite {path} is no TOML: {error}.") from error
-    if others := sorted(found.keys() - {"check"}):
-        raise unknown(f"table of the suite {path}", others[0], ["check"])
+    if others := sorted(found.keys() - {"check", "prices", "external"}):
+        raise unknown(f"table of the suite {path}", others[0], ["check", "external", "prices"])
     listed = found.get("check")
     if not isinstance(listed, list) or not listed:
         raise ConfigurationError(f'the suite {path} lists no checks; each is a table [[check]] with kind = "target".')
@@ -39,7 +49,23 @@ def read_suite(path: str | Path) -> list[Check]:
     titles = [check.title() for check in checks]
     if twice := sorted({title for title in titles if titles.count(title) > 1}):
         raise ConfigurationError(f"the suite {path} has two checks called {twice[0]!r}; give one of them a name.")
-    return checks
+    return Suite(checks, *_prices(found, path))
+
+
+def _prices(found: dict[str, Any], path: str | Path) -> tuple[Prices, tuple[Interface, ...]]:
+    """The tables [prices] and [[external]]."""
+    listed = found.get("external", [])
+    if not isinstance(listed, list) or not isinstance(found.get("prices", {}), dict):
+        raise ConfigurationError(f"the suite {path}: prices is one table [prices], each external one [[external]].")
+    for number, table in enumerate(listed, 1):
+        if missing := [name for name in ("name", "input", "output") if name not in table]:
+            raise ConfigurationError(f"external {number} in {path} has no {missing[0]}; give name, input and output.")
+    interfaces = tuple(configured(Interface, one, f"external {i} in {path}") for i, one in enumerate(listed, 1))
+    prices: Prices = configured(Prices, found.get("prices", {}), f"prices in {path}")
+    for what, value in (("machine_hour", prices.machine_hour), *((one.name, one.input) for one in interfaces)):
+        if value is not None and value < 0:
+            raise ConfigurationError(f"prices in {path}: {what} is {value}, but has to be 0 or more.")
+    return prices, interfaces
 
 
 def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
@@ -53,7 +79,7 @@ def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
     return check
 
 
-def default_suite(task: Task) -> Sequence[Check]:
+def default_suite(task: Task) -> Suite:
     """The test set, its calibration, its slices, and changes that should not matter."""
     change: Change = "noise" if task.modality == "image" else "typos"
     checks: list[Check] = [Target(), Robustness(change=change)]
@@ -61,4 +87,4 @@ def default_suite(task: Task) -> Sequence[Check]:
         checks += [Target(name="calibration", metric="ece", gate="none"), Slice(by="class"), Invariance(change=change)]
     if task.modality != "image":
         checks.append(Slice(by="length"))
-    return checks
+    return Suite(checks)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from headstart.core.evaluation import CheckRecord, Cost, Evaluation, Judged
 from headstart.report import format as fmt
 from headstart.report.columns import aligned
@@ -48,11 +51,56 @@ def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
 
 def _costs(found: Evaluation) -> str:
     sides = [("base", found.base_cost), *((one.name, one.cost) for one in found.models)]
-    rows = [(name, *_cost(cost)) for name, cost in sides if cost]
-    head = ("cost", "one example, p50", "p95", "p99", "a second, batch 32", "artifact")
-    return "\n".join(aligned([head, *rows])) if rows else ""
+    told = [(name, cost) for name, cost in sides if cost]
+    if not told:
+        return ""
+    columns = [column for column in COLUMNS if any(column.of(cost) is not None for _, cost in told)]
+    head = ("cost", *(column.heading(found) for column in columns))
+    rows = [(name, *(column.show(column.of(cost)) for column in columns)) for name, cost in told]
+    lines = aligned([head, *rows])
+    for one in found.externals:
+        reached = f", {fmt.value(_metric(found), one.quality)}" if one.quality is not None else ""
+        lines.append(f"{one.name}: {money(one.money)} {found.currency} a thousand{reached}")
+    return "\n".join(lines)
 
 
-def _cost(cost: Cost) -> tuple[str, ...]:
-    times = (fmt.seconds(x, "") for x in (cost.p50_seconds, cost.p95_seconds, cost.p99_seconds))
-    return (*times, fmt.count(cost.examples_a_second), fmt.size(cost.artifact_bytes, ""))
+def _metric(found: Evaluation) -> str:
+    return found.models[0].checks[0].metric
+
+
+def money(number: float | None) -> str:
+    return fmt.MISSING if number is None else f"{number:.3g}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A cost as a table shows it."""
+
+    title: str
+    field: str
+    show: Callable[[float | None], str]
+
+    def of(self, cost: Cost) -> float | None:
+        found: float | None = getattr(cost, self.field)
+        return found
+
+    def heading(self, found: Evaluation) -> str:
+        return self.title.replace("$", found.currency or "$")
+
+
+def _short(show: Callable[[float | None, str], str]) -> Callable[[float | None], str]:
+    return lambda number: show(number, "")
+
+
+COLUMNS = (
+    Column("p50", "p50_seconds", _short(fmt.seconds)),
+    Column("p95", "p95_seconds", _short(fmt.seconds)),
+    Column("p99", "p99_seconds", _short(fmt.seconds)),
+    Column("a second", "examples_a_second", fmt.count),
+    Column("memory", "peak_memory_bytes", _short(fmt.size)),
+    Column("artifact", "artifact_bytes", _short(fmt.size)),
+    Column("tokens", "tokens", fmt.count),
+    Column("J each", "joules", money),
+    Column("$ a 1000", "money", money),
+)
+"one example's latency; throughput in batches of 32, and what is counted at it; money by the suite's price of an hour"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from headstart.core.evaluation import Evaluation
+from headstart.report.evaluation import COLUMNS
 from headstart.report.templating import environment, frame
+from headstart.report.tradeoff import tradeoff
 
 
 def page(found: Evaluation) -> str:
     """Checks a model, the examples that flipped with texts or pictures, and costs; asks nothing of the network."""
     sides = [("base", found.base_cost), *((one.name, one.cost) for one in found.models)]
+    costs = [(name, cost) for name, cost in sides if cost]
     return environment().get_template("evaluation.html.j2").render(
         evaluation=found,
         failed=[f"{one.name}: {record.check}" for one in found.models for record in one.checks if not record.passed],
-        costs=[(name, cost) for name, cost in sides if cost],
+        costs=costs,
+        columns=[column for column in COLUMNS if any(column.of(cost) is not None for _, cost in costs)],
+        drawn=tradeoff(found),
         **frame(found, "sort.js"),
     )  # fmt: skip

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from headstart.core.comparison import Comparison, Row
+from headstart.core.comparison import Comparison
 from headstart.report import format as fmt
 from headstart.report.axis import Tick, linear, logarithmic
 from headstart.report.placement import Box, Label, place
-from headstart.report.ranking import chosen, ranked
+from headstart.report.ranking import ranked
+
+
+class Point(Protocol):
+    """What is drawn: a row of a comparison, or a model of an evaluation. Its cost is the field that the cost names."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def high(self) -> float | None: ...
+
+    @property
+    def control(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class Mark:
-    row: Row
+    row: Point
     x: float
     y: float
     low: float | None
@@ -66,8 +86,15 @@ class Scatter:
 
 def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: float = 430) -> Scatter | None:
     """None where fewer than two methods have both a value and this cost."""
-    metric, higher = comparison.task.metric, comparison.task.higher_is_better
-    rows = [row for row in ranked(comparison) if fmt.finite(row.value) is not None]
+    task, use = comparison.task, comparison.verdict.method
+    return chart(ranked(comparison), task.metric, task.higher_is_better, cost, use, width, height)
+
+
+def chart(
+    points: Sequence[Point], metric: str, higher: bool, cost: Cost, use: str | None, width: float, height: float
+) -> Scatter | None:
+    """The points, the best first. use: the one that is to be used."""
+    rows = [row for row in points if fmt.finite(row.value) is not None]
     shown = [row for row in rows if (_cost(row, cost) or 0.0) > 0 or _cost(row, cost) == 0.0]
     if len(shown) < 2:
         return None
@@ -93,7 +120,7 @@ def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: floa
     marks = []
     for row, (px, py), out, label in zip(shown, places, outside, labels):
         ends = None if out else _ends(row, y.low, y.high)
-        kind = "chosen" if chosen(comparison, row) else "control" if row.control else "method"
+        kind = "chosen" if row.method == use else "control" if row.control else "method"
         low, high = (y(ends[0]), y(ends[1])) if ends else (None, None)
         marks.append(Mark(row, px, py, low, high, kind, out, _tooltip(row, cost, metric), label))
     missing = [row.method for row in rows if row not in shown]
@@ -102,19 +129,19 @@ def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: floa
     return Scatter(cost, width, height, frame, x_ticks, y_ticks, marks, _frontier(marks, frame), zero, missing)
 
 
-def _cost(row: Row, cost: Cost) -> float | None:
+def _cost(row: Point, cost: Cost) -> float | None:
     return fmt.finite(getattr(row, cost.field))
 
 
-def _ends(row: Row, low: float, high: float) -> tuple[float, float] | None:
+def _ends(row: Point, low: float, high: float) -> tuple[float, float] | None:
     a, b = fmt.finite(row.low), fmt.finite(row.high)
     return None if a is None or b is None else (max(a, low), min(b, high))
 
 
-def quality_range(rows: list[Row]) -> list[float]:
+def quality_range(rows: Sequence[Point]) -> list[float]:
     """Values and interval ends of the methods; a control far off would press them together and is left out."""
 
-    def reach(row: Row) -> list[float]:
+    def reach(row: Point) -> list[float]:
         found = (fmt.finite(row.value), fmt.finite(row.low), fmt.finite(row.high))
         return [number for number in found if number is not None]
 
@@ -152,6 +179,6 @@ def short(text: str, most: int = 24) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _tooltip(row: Row, cost: Cost, metric: str) -> str:
+def _tooltip(row: Point, cost: Cost, metric: str) -> str:
     quality = f"{fmt.value(metric, row.value)} {fmt.interval(metric, row.low, row.high)}".rstrip()
     return f"{row.method}: {fmt.metric_heading(metric)} {quality}; {cost.name} {cost.show(_cost(row, cost))}"
