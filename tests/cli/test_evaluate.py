@@ -150,3 +150,35 @@ def test_mistakes_are_one_message(lora_run, here: Path) -> None:
     call("evaluate", run, "--suite", "suite.toml").refused("nowhere.csv")
     reviews(here / "other.csv", seed=3)
     call("evaluate", run, "--data", "other.csv").refused("other examples", "--data")
+
+
+def test_slices_by_another_column_and_a_fitted_temperature(here: Path) -> None:
+    rows = [(text, label, "fr" if i % 3 else "en") for i, (text, label) in enumerate(sentences(120, 3))]
+    write_csv(here / "mixed.csv", rows, header=("text", "label", "language"))
+    arguments = ("fit", "mixed.csv", "--text", "text", "--label", "label", "--model", "bert", "--method", "full")
+    call(*arguments, "--trials", "1", "--epochs", "1", "--out", "run").expect(0)
+    (here / "suite.toml").write_text(
+        '[[check]]\nkind = "slice"\nby = "column"\ncolumn = "language"\nleast = 1\n'
+        '[[check]]\nkind = "calibration"\n[[check]]\nkind = "calibration"\ntemperature = true\nmetric = "log_loss"\n'
+    )
+    call("evaluate", "run", "--suite", "suite.toml").expect(0)
+    (one,) = evaluation(here)["models"]
+    checks = {check["check"]: check for check in one["checks"]}
+    assert {"language: en", "language: fr"} < checks.keys()
+    english = checks["language: en"]["examples"]
+    assert english + checks["language: fr"]["examples"] == _test_size(here)
+    assert english == _test_size(here, "en")
+    assert checks["calibration, with temperature (log_loss)"]["metric"] == "log_loss"
+    (here / "suite.toml").write_text('[[check]]\nkind = "slice"\nby = "column"\ncolumn = "langage"\n')
+    call("evaluate", "run", "--suite", "suite.toml").refused("Did you mean 'language'?")
+    (here / "suite.toml").write_text('[[check]]\nkind = "slice"\nby = "class"\ncolumn = "language"\n')
+    call("evaluate", "run", "--suite", "suite.toml").refused("by=column needs column")
+
+
+def _test_size(folder: Path, language: str | None = None) -> int:
+    from headstart.data.read import read
+
+    test = read(folder / "mixed.csv", text="text", label="label").test
+    rows = (folder / "mixed.csv").read_text().splitlines()
+    numbers = [int(place.rpartition(":")[2]) for place in test.places(np.arange(len(test)))]
+    return sum(language is None or rows[number - 1].endswith(f",{language}") for number in numbers)

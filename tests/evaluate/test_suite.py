@@ -8,7 +8,8 @@ import pytest
 
 from headstart.core.errors import ConfigurationError
 from headstart.data.task import Task
-from headstart.evaluate.checks import Retention, Slice, Target
+from headstart.evaluate.checks import Retention, Target
+from headstart.evaluate.slices import Slice
 from headstart.evaluate.suite import default_suite, read_suite
 
 
@@ -38,12 +39,12 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "lists no checks"),
-        ("[[check]]\n", "Allowed: invariance, perplexity, retention, retrieval, robustness, slice, target"),
+        ("[[check]]\n", "Allowed: calibration, invariance, perplexity, retention, retrieval, robustness, slice, target"),
         ('[[check]]\nkind = "targt"', "Did you mean 'target'"),
         ('[[check]]\nkind = "target"\ntolerence = 1', "Did you mean 'tolerance'"),
         ('[[check]]\nkind = "target"\ngate = "better"', "Allowed: improved, none, not_regressed"),
         ('[[check]]\nkind = "target"\ntolerance = -1', "has to be 0 or more"),
-        ('[[check]]\nkind = "slice"\nby = "colour"', "Allowed: class, length, source"),
+        ('[[check]]\nkind = "slice"\nby = "colour"', "Allowed: class, column, length, source"),
         ('[[checks]]\nkind = "target"', "Did you mean 'check'"),
         ('[[check]]\nkind = "target"\n[[check]]\nkind = "target"\nmetric = "ece"', "two checks called 'target'"),
         ("[[check", "no TOML"),

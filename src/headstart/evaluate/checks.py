@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from headstart.evaluate.rank import subset_of
 from headstart.evaluate.system import System
 
 
+def _no_columns(name: str) -> dict[str, str]:
+    raise ConfigurationError(f"a slice by the column {name!r} needs the file that the data come from; give it as data.")
+
+
 @dataclass(eq=False)
 class Material:
     """The target's data, and other sets, each read once."""
@@ -28,6 +32,8 @@ class Material:
     "source, text and label column to examples"
     place: Path = Path()
     "the folder that paths in the suite are relative to"
+    column: Callable[[str], dict[str, str]] = field(default=_no_columns)
+    "a column of the target's source, by the places of its rows"
     _sets: dict[tuple[str, str | None, str | None], Data] = field(default_factory=dict)
 
     def other(self, source: str, text: str | None, label: str | None) -> Data:
@@ -92,64 +98,6 @@ class Target(Check):
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         return {self.title(): answers(system, material.data.test)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice(Check):
-    """Parts of the task's test set."""
-
-    kind: ClassVar[str] = "slice"
-    summary: ClassVar[str] = "parts of the test set: by class, by length of the text, by file"
-
-    by: Literal["class", "length", "source"] = "class"
-    "class; length: the texts' shortest, middle and longest third, by words; source: the file"
-    least: int = 20
-    "parts with fewer examples are left out"
-    tolerance: float = 0.02
-
-    def title(self) -> str:
-        return self.name or f"{self.kind} by {self.by}"
-
-    def check(self, material: Material) -> None:
-        task = material.data.task
-        if self.by == "class" and task.kind != "single_label":
-            raise ConfigurationError(f"{self.title()}: a {task.kind} task has no classes; choose by=source.")
-        if self.by == "length" and task.modality == "image":
-            raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
-
-    def notes(self, material: Material) -> list[str]:
-        found = self._parts(material)
-        told = [f"{part}: {len(rows)} examples, left out" for part, rows in found.items() if len(rows) < self.least]
-        if self.by == "length":
-            short, long = self._cuts(material.data.test)
-            told.insert(0, f"length: short up to {short:g} words, long above {long:g}")
-        return told
-
-    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
-        whole = answers(system, material.data.test)
-        found = self._parts(material)
-        return {part: whole.take(rows) for part, rows in found.items() if len(rows) >= self.least}
-
-    def _parts(self, material: Material) -> dict[str, np.ndarray]:
-        """Name to the places of its examples."""
-        test = material.data.test
-        if self.by == "class":
-            parts = np.array(material.data.task.labels)[test.targets]
-        elif self.by == "source":
-            parts = np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
-        else:
-            parts = np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))]
-        return {f"{self.name or self.by}: {part}": np.flatnonzero(parts == part) for part in dict.fromkeys(parts)}
-
-    def _cuts(self, test: Examples) -> tuple[float, float]:
-        short, long = np.quantile(_words(test), [1 / 3, 2 / 3])
-        return float(short), float(long)
-
-
-def _words(test: Examples) -> np.ndarray:
-    """[n] words of each text."""
-    texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
-    return np.array([len(text.split()) for text in texts])
 
 
 @dataclass(frozen=True, kw_only=True)

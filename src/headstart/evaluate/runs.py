@@ -17,6 +17,7 @@ from headstart.core.fields import configured
 from headstart.core.improvement import Improvement
 from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, read_configuration
+from headstart.data.by_place import column_by_place
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
@@ -68,17 +69,26 @@ def evaluate(
     def other(source: str, text: str | None, label: str | None) -> Data:
         return read(source, text=text, label=label)
 
+    file = runs[0] / CONFIGURATION
+    told = read_configuration(file) if file.is_file() else {}
+    source = data if data is not None else told.get("data")
+
+    def column(name: str) -> dict[str, str]:
+        if isinstance(source, Data) or source is None:
+            return Material(examples, other).column(name)  # says that there is none
+        return column_by_place(source, name, told.get("validation"), told.get("test"))
+
     judged, base_cost, notes = judge(
         models, {name: artifact.method for name, artifact in artifacts.items()}, backbone,
-        Material(examples, other, place), checks, computing, progress=progress,
+        Material(examples, other, place, column), checks, computing, progress=progress,
     )  # fmt: skip
-    told = (*(f"{name} is the base itself, under a probe: not judged" for name in bases), *notes)
+    notes = (*(f"{name} is the base itself, under a probe: not judged" for name in bases), *notes)
     priced = checks.prices.machine_hour is not None or checks.externals
     asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
         all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
-        told, asked, checks.prices.currency if priced else "",
+        notes, asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
     )  # fmt: skip
 

@@ -11,13 +11,15 @@ from typing import Any
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.fields import configured
 from headstart.data.task import Task
-from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Slice, Target
+from headstart.evaluate.calibration import Calibration
+from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Target
 from headstart.evaluate.cost import Interface, Prices
 from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
+from headstart.evaluate.slices import Slice
 
 KINDS: dict[str, type[Check]] = {
-    one.kind: one for one in (Target, Slice, Retention, Retrieval, Perplexity, Robustness, Invariance)
+    one.kind: one for one in (Target, Slice, Retention, Retrieval, Perplexity, Robustness, Invariance, Calibration)
 }
 
 
@@ -84,7 +86,7 @@ def default_suite(task: Task) -> Suite:
     change: Change = "noise" if task.modality == "image" else "typos"
     checks: list[Check] = [Target(), Robustness(change=change)]
     if task.kind == "single_label":
-        checks += [Target(name="calibration", metric="ece", gate="none"), Slice(by="class"), Invariance(change=change)]
+        checks += [Calibration(), Slice(by="class"), Invariance(change=change)]
     if task.modality != "image":
         checks.append(Slice(by="length"))
     return Suite(checks)

@@ -1,0 +1,86 @@
+"""Slices: parts of the test set as checks of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from headstart.core.errors import ConfigurationError
+from headstart.data.examples import Examples
+from headstart.evaluate.checks import Check, Material, answers
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice(Check):
+    """Parts of the task's test set."""
+
+    kind: ClassVar[str] = "slice"
+    summary: ClassVar[str] = "parts of the test set: by class, by length of the text, by file, by another column"
+
+    by: Literal["class", "length", "source", "column"] = "class"
+    "class; length: the texts' shortest, middle and longest third, by words; source: the file; column: what it holds"
+    column: str = ""
+    "with by=column: its name, such as language"
+    least: int = 20
+    "parts with fewer examples are left out"
+    tolerance: float = 0.02
+
+    def title(self) -> str:
+        return self.name or f"{self.kind} by {self.column or self.by}"
+
+    def check(self, material: Material) -> None:
+        task = material.data.task
+        if self.by == "class" and task.kind != "single_label":
+            raise ConfigurationError(f"{self.title()}: a {task.kind} task has no classes; choose by=source.")
+        if (self.by == "column") != bool(self.column):
+            raise ConfigurationError(
+                f"{self.title()}: by=column needs column, the name of one, and nothing else takes it."
+            )
+        if self.by == "column":
+            self._parts(material)
+        if self.by == "length" and task.modality == "image":
+            raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
+
+    def notes(self, material: Material) -> list[str]:
+        found = self._parts(material)
+        told = [f"{part}: {len(rows)} examples, left out" for part, rows in found.items() if len(rows) < self.least]
+        if self.by == "length":
+            short, long = self._cuts(material.data.test)
+            told.insert(0, f"length: short up to {short:g} words, long above {long:g}")
+        return told
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        whole = answers(system, material.data.test)
+        found = self._parts(material)
+        return {part: whole.take(rows) for part, rows in found.items() if len(rows) >= self.least}
+
+    def _parts(self, material: Material) -> dict[str, np.ndarray]:
+        """Name to the places of its examples."""
+        test = material.data.test
+        if self.by == "class":
+            parts = np.array(material.data.task.labels)[test.targets]
+        elif self.by == "column":
+            held = material.column(self.column)
+            parts = np.array([held.get(place) or "(empty)" for place in test.places(np.arange(len(test)))])
+        elif self.by == "source":
+            parts = np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
+        else:
+            parts = np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))]
+        return {
+            f"{self.name or self.column or self.by}: {part}": np.flatnonzero(parts == part)
+            for part in dict.fromkeys(parts)
+        }
+
+    def _cuts(self, test: Examples) -> tuple[float, float]:
+        short, long = np.quantile(_words(test), [1 / 3, 2 / 3])
+        return float(short), float(long)
+
+
+def _words(test: Examples) -> np.ndarray:
+    """[n] words of each text."""
+    texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
+    return np.array([len(text.split()) for text in texts])
