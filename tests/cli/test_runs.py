@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from cli.calling import PROBE, call
+from cli.calling import PROBE, call, write_csv
 
 
 @pytest.fixture
@@ -74,3 +75,38 @@ def test_mistakes_and_a_history_that_cannot_be_written(history: Path, monkeypatc
 def test_none_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_HOME", str(here / "home"))
     assert "No runs yet" in call("runs").expect(0).out
+
+
+def test_two_runs_as_one_page(history: Path) -> None:
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.paired import compare
+    from headstart.evaluate.predictions import Predictions
+
+    call("runs", "diff", "one", "two", "--html", "both.html").expect(0)
+    text = (history / "both.html").read_text()
+    record = json.loads(re.search(r'id="record">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    (pair,) = record["pairs"]
+    said = [Predictions.read(history / name / "predictions" / "probe-seed0.safetensors") for name in ("one", "two")]
+    wanted = compare([said[1]], [said[0]], metric("single_label", record["runs"][0]["task"]["metric"]))
+    assert record["paired"]
+    assert pair["difference"] == pytest.approx(wanted.difference)
+    assert pair["p_value"] == pytest.approx(wanted.p_value)
+    assert pair["second"] - pair["first"] == pytest.approx(pair["difference"])
+    assert '<th scope="row">max_length</th><td>–</td><td>4</td>' in text
+    assert "http:" not in text
+    assert "https:" not in text
+
+
+def test_runs_that_cannot_be_compared(history: Path) -> None:
+    write_csv(history / "other.csv", [(f"word {i}", i % 3) for i in range(60)])
+    call("compare", "other.csv", "--model", "bert", *PROBE, "--out", "three").expect(0)
+    call("runs", "diff", "one", "three", "--html", "x.html").refused("of different tasks")
+    assert not (history / "x.html").exists()
+    shutil.copy(history / "reviews.csv", history / "fewer.csv")
+    rows = (history / "fewer.csv").read_text().splitlines()[:-5]
+    (history / "fewer.csv").write_text("\n".join(rows))
+    call("compare", "fewer.csv", "--model", "bert", *PROBE, "--out", "four").expect(0)
+    call("runs", "diff", "one", "four", "--html", "y.html").expect(0)
+    text = (history / "y.html").read_text()
+    assert '"paired":false' in text
+    assert "other test examples" in text

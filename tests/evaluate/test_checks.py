@@ -15,8 +15,8 @@ from headstart.core.errors import ConfigurationError
 from headstart.data.embedded import digits
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Invariance, Material, Retention, Retrieval, Target
-from headstart.evaluate.slices import Slice
 from headstart.evaluate.metrics import metric
+from headstart.evaluate.slices import Slice
 from headstart.evaluate.system import base_system
 
 ACCURACY = metric("single_label")

@@ -39,7 +39,10 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "lists no checks"),
-        ("[[check]]\n", "Allowed: calibration, invariance, perplexity, retention, retrieval, robustness, slice, target"),
+        (
+            "[[check]]\n",
+            "Allowed: calibration, invariance, perplexity, retention, retrieval, robustness, slice, target",
+        ),
         ('[[check]]\nkind = "targt"', "Did you mean 'target'"),
         ('[[check]]\nkind = "target"\ntolerence = 1', "Did you mean 'tolerance'"),
         ('[[check]]\nkind = "target"\ngate = "better"', "Allowed: improved, none, not_regressed"),

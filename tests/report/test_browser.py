@@ -10,8 +10,10 @@ import pytest
 import report_example
 from evaluation_example import evaluation
 
+from headstart.core.versus import Pair, Versus
 from headstart.report.evaluation_page import page as evaluation_page
 from headstart.report.page import page as render
+from headstart.report.versus_page import page as versus_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -41,7 +43,10 @@ def files(tmp_path_factory) -> dict[str, Path]:
     judged = {"evaluation": evaluation(), "hostile_evaluation": evaluation("<script>alert(1)</script> " + 200 * "x")}
     for name, found in judged.items():
         (folder / f"{name}.html").write_text(evaluation_page(found), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in (*made, *judged)}
+    two = report_example.comparison(), report_example.bare()
+    pairs = (Pair("lora", 0.95, 0.96, 0.01, -0.01, 0.03, 0.2), Pair("probe", 0.9, None))
+    (folder / "versus.html").write_text(versus_page(Versus("runs/a", "runs/b", two, pairs, True)), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in (*made, *judged, "versus")}
 
 
 @pytest.fixture
@@ -109,6 +114,23 @@ def test_sorting_checks(open_page):
     assert tab.locator("table.flips img").count() == 1
 
 
+def test_an_evaluations_quality_against_cost(open_page):
+    for width, count in ((1200, 1), (400, 1)):
+        tab = open_page("evaluation", width=width)
+        assert tab.locator("svg.scatter:visible").count() == count
+        texts = tab.locator("svg.scatter:visible text.label").all_text_contents()
+        assert {"base", "full", "lora", "large-model"} <= set(texts)
+        assert tab.get_by_role("region", name="Latency by batch size and length").count() == 1
+
+
+def test_sorting_two_runs(open_page):
+    tab = open_page("versus")
+    first = tab.locator("table.checks").first
+    first.get_by_role("button", name="second less first").click()
+    first.get_by_role("button", name="second less first").click()
+    assert first.locator("tbody tr th").first.inner_text() == "lora"
+
+
 def test_method_selector(open_page):
     tab = open_page("comparison")
     assert tab.locator(".panel:visible h3").all_inner_texts() == ["lora"]
@@ -143,7 +165,7 @@ def test_saved_record_is_the_record(open_page, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
-    ["comparison", "many_classes", "regression", "bare", "hostile", "evaluation", "hostile_evaluation"],
+    ["comparison", "many_classes", "regression", "bare", "hostile", "evaluation", "hostile_evaluation", "versus"],
 )
 def test_narrow(open_page, name, scheme):
     tab = open_page(name, width=400, color_scheme=scheme)

@@ -34,12 +34,22 @@ def show(run: str) -> None:
 @command.command("diff")
 @click.argument("first")
 @click.argument("second")
-def diff(first: str, second: str) -> None:
+@click.option("--html", metavar="FILE", help="Also write both side by side, method by method, as a page")
+def diff(first: str, second: str, html: str | None) -> None:
     """Options, versions and outcome in which two runs differ."""
     from headstart.core.history import entry
     from headstart.report.history import difference
 
-    click.echo(difference(entry(first), entry(second)))
+    one, other = entry(first), entry(second)
+    if html:
+        from pathlib import Path
+
+        from headstart.core.files import write_text
+        from headstart.evaluate.versus import versus
+        from headstart.report.versus_page import page
+
+        write_text(html, page(versus(Path(one.folder), Path(other.folder))))
+    click.echo(difference(one, other))
 
 
 @command.command("log")

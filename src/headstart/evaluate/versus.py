@@ -1,0 +1,49 @@
+"""Two runs side by side: each method that both have, paired by example where the test examples are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.core.comparison import Comparison
+from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.versus import Pair, Versus
+from headstart.evaluate.metrics import metric
+from headstart.evaluate.paired import compare
+from headstart.evaluate.predictions import Predictions
+
+
+def versus(first: Path, second: Path) -> Versus:
+    """Raises `ConfigurationError` for runs with another metric or other classes, `ArtifactError` for no runs."""
+    runs = _record(first), _record(second)
+    tasks = [(one.task.kind, one.task.metric, one.task.labels) for one in runs]
+    if tasks[0] != tasks[1]:
+        raise ConfigurationError(
+            f"{first} and {second} are of different tasks ({runs[0].task.metric} of {len(runs[0].task.labels)} "
+            f"classes, {runs[1].task.metric} of {len(runs[1].task.labels)}); what they reached can't be compared."
+        )
+    paired = runs[0].data.fingerprint == runs[1].data.fingerprint
+    names = [row.method for row in runs[0].rows if any(row.method == other.method for other in runs[1].rows)]
+    return Versus(
+        str(first), str(second), runs, tuple(_pair(name, first, second, runs, paired) for name in names), paired
+    )
+
+
+def _record(folder: Path) -> Comparison:
+    if not (folder / "comparison.json").is_file():
+        raise ArtifactError(f"{folder} holds no finished run (comparison.json).")
+    return Comparison.read(folder / "comparison.json")
+
+
+def _pair(name: str, first: Path, second: Path, runs: tuple[Comparison, Comparison], paired: bool) -> Pair:
+    before, after = (run.row(name).value for run in runs)
+    said = [_predictions(folder, name) for folder in (first, second)]
+    if not paired or before is None or after is None or not all(said):
+        return Pair(name, before, after)
+    task = runs[0].task
+    found = compare(said[1], said[0], metric(task.kind, task.metric))  # type: ignore[arg-type]
+    return Pair(name, before, after, found.difference, found.low, found.high, found.p_value)
+
+
+def _predictions(folder: Path, name: str) -> list[Predictions]:
+    files = sorted((folder / "predictions").glob(f"{name}-seed*.safetensors"))
+    return [Predictions.read(file) for file in files]
