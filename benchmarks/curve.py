@@ -2,7 +2,7 @@
 
     python benchmarks/curve.py [--data trec papirus …] [--draws 3]
 
-TREC with MiniLM; the icon theme papirus, which builtin/glance has not seen; and what the built-in text encoder is
+TREC with MiniLM; the icon theme papirus and medical images, which builtin/glance has not seen; and what the built-in text encoder is
 worth, beside itself from scratch. Taken up where it stopped. Writes benchmarks/results/curve-DATA.json.
 """
 
@@ -22,6 +22,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "data": "image/icons/papirus.parquet", "label": "context", "model": "builtin/glance",
         "sizes": (3, 10, 30, 100, 300), "targets": (0.8, 0.9),
     },
+    "medical": {"data": "image/medical", "model": "builtin/glance", "sizes": (3, 10, 30), "targets": (0.98, 0.99)},
     "gist-trec": {"data": "text/trec", "model": "builtin/gist", "sizes": (10, 30, 100)},
     "gist-sst2": {"data": "text/sst2", "model": "builtin/gist", "sizes": (10, 30, 100)},
     "gist-debian-sections": {"data": "text/debian-sections", "model": "builtin/gist", "sizes": (10, 30)},

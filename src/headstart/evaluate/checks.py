@@ -174,13 +174,13 @@ class Retrieval(Check):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = self._data(material).test
         near = system.nearest(test.inputs())
-        return {self.title(): _hits(test, test.targets[near] == test.targets)}
+        return {self.title(): hits(test.ids, test.targets[near] == test.targets)}
 
 
-def _hits(test: Examples, hit: np.ndarray) -> Predictions:
+def hits(ids: np.ndarray, hit: np.ndarray) -> Predictions:
     """Shares of hits [n] as predictions, so that all statistics take them as accuracy."""
     scores = np.stack([~hit, hit], 1).astype(np.float32)
-    return Predictions(test.ids, np.ones(len(test), dtype=np.int64), scores)
+    return Predictions(ids, np.ones(len(ids), dtype=np.int64), scores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,4 +227,4 @@ class Invariance(Robustness):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = material.data.test
         before, after = answers(system, test), answers(system, test, self.change)
-        return {self.title(): _hits(test, before.scores.argmax(1) == after.scores.argmax(1))}
+        return {self.title(): hits(test.ids, before.scores.argmax(1) == after.scores.argmax(1))}

@@ -14,13 +14,17 @@ from headstart.data.task import Task
 from headstart.evaluate.calibration import Calibration
 from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Target
 from headstart.evaluate.cost import Interface, Prices
+from headstart.evaluate.generation import Generation
 from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
 from headstart.evaluate.slices import Slice
 
 KINDS: dict[str, type[Check]] = {
-    one.kind: one for one in (Target, Slice, Retention, Retrieval, Perplexity, Robustness, Invariance, Calibration)
-}
+    one.kind: one
+    for one in (
+        Target, Slice, Retention, Retrieval, Perplexity, Generation, Robustness, Invariance, Calibration
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
