@@ -2,8 +2,9 @@
 
     python benchmarks/curve.py [--data trec papirus …] [--draws 3]
 
-TREC with MiniLM; the icon theme papirus and medical images, which builtin/glance has not seen; and what the built-in text encoder is
-worth, beside itself from scratch. Taken up where it stopped. Writes benchmarks/results/curve-DATA.json.
+TREC with MiniLM; the icon theme papirus and medical images, which builtin/glance has not seen; and what the built-in
+text encoder is worth, beside itself from scratch. Taken up where it stopped. Writes
+benchmarks/results/curve-DATA.json.
 """
 
 from __future__ import annotations

@@ -338,7 +338,7 @@ def curves() -> list[str]:
             )
             lines.append(f"| {size} | {here[methods[0]]['examples']} | {' | '.join(cells)} |")
         laws = {law["method"]: law for law in found["laws"]}
-        if laws and found["targets"]:
+        if laws and next(iter(laws.values()))["reach"]:
             targets = [f"{100 * reach['value']:.0f} %" for reach in next(iter(laws.values()))["reach"]]
             lines += [
                 "", "Examples that a value would take by the fitted law, beside what the textbook says a method needs:",
