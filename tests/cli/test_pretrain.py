@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def test_an_architecture_that_is_unknown(here: Path) -> None:
     call("pretrain", "classify", "photos", "--out", "backbone", *TINY, "--quiet").expect(0)
 
 
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def corpus(path: Path, count: int = 600) -> Path:
     """Sentences of a few patterns, so that there is something to learn."""
     rng = random.Random(0)
@@ -97,6 +104,7 @@ def test_a_language_model_that_its_library_and_compare_take(here: Path, objectiv
     told = json.loads((here / "lm" / "pretrained.json").read_text())
     assert told["held_out_loss"]["after"] < told["held_out_loss"]["before"] - 0.5
     assert not list((here / "lm").glob("unfinished"))
+    assert {oct(file.stat().st_mode & 0o777) for file in (here / "lm").iterdir()} == {oct(0o666 & ~umask())}
     import transformers
 
     kind = "AutoModelForCausalLM" if objective == "clm" else "AutoModelForMaskedLM"
@@ -154,8 +162,6 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
     call(*arguments, "whole").expect(0)
     monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
     seen = 0
-    import os
-
     replace = os.replace
 
     def counting(source: Any, target: Any) -> None:

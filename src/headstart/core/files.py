@@ -48,6 +48,9 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         temporary.chmod(0o777 & ~_umask())
         yield temporary
+        for file in temporary.rglob("*"):  # safetensors makes its files readable by their owner alone
+            if file.is_file() and not file.is_symlink():
+                file.chmod(0o666 & ~_umask())
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
             os.replace(path, old / path.name)
