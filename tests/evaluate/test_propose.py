@@ -131,3 +131,12 @@ def test_a_wrong_label_is_doubted_and_a_right_one_is_not() -> None:
     task = Task(kind="single_label", modality="text", labels=("a", "b", "c"))
     assert dict(sorted(suspects(features, given, task, 1.0).items())) == {3: 0, 70: 1, 150: 2}
     assert suspects(features, targets, task, 1.0) == {}
+
+
+def test_a_probe_that_knows_nothing_doubts_nobody() -> None:
+    """Features of noise: the probe is sure of what it has learnt by heart, and wrong half of the time."""
+    rng = np.random.default_rng(1)
+    targets = rng.integers(2, size=120)
+    features = torch.from_numpy(rng.normal(size=(120, 80))).float()
+    task = Task(kind="single_label", modality="text", labels=("a", "b"))
+    assert suspects(features, targets, task, 1.0) == {}

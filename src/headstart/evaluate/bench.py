@@ -9,7 +9,7 @@ import shutil
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,6 @@ class Bench:
         self.cache = Cache(backbone, self.compute, self.options.cache_bytes)
         self.train = Feed("train", data.train, backbone, augment, self.workers)
         self.validation = Feed("validation", data.validation, backbone, workers=self.workers)
-        self.test = Feed("test", data.test, backbone, workers=self.workers)
         self.setting = Setting(
             backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
         )
@@ -108,6 +107,11 @@ class Bench:
         )
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
+
+    @cached_property
+    def test(self) -> Feed:
+        """Read when it is asked for: whoever works on validation alone never does."""
+        return Feed("test", self.data.test, self.backbone, workers=self.workers)
 
     def shorten(self, epochs: int) -> None:
         """All methods train for so many epochs."""

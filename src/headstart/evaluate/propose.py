@@ -83,9 +83,11 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
     if depth == now or now is None:
         return
     name = "freeze more" if depth > now else "freeze fewer"
+    where = "at the top, more than at any rung below" if best == len(values) - 1 else f"below {e.rungs[best].rung}"
+    also = "" if best == len(values) - 1 else f", {_value(e, values[-1])} at the top"
     evidence = (
-        f"a probe on the base's features reaches {_value(e, values[best])} at {e.rungs[best].rung}, "
-        f"{_value(e, values[-1])} at the top and {_value(e, values[0])} at the lowest rung; {row.method} froze {now}"
+        f"a probe on the base's features reaches {_value(e, values[best])} {where}{also} and {_value(e, values[0])} "
+        f"at the lowest level; {row.method} froze {now}"
     )
     settings = {"rungs": depth, **({"learning_rate": row.learning_rate} if row.method == "freeze" else {})}
     yield Proposal(name, evidence, f"train the rungs above the lowest {depth}", "freeze", settings)

@@ -10,6 +10,7 @@ from headstart.core.seeds import derive
 from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.losses import probabilities
+from headstart.evaluate.calibration import cooled, temperature
 
 SURE, DOUBTED = 0.9, 0.1
 "probability of another class from which, and of the given one up to which, a label is doubted"
@@ -19,8 +20,8 @@ FOLDS = 5
 def suspects(features: Tensor, targets: np.ndarray, task: Task, penalty: float, seed: int = 0) -> dict[int, int]:
     """Places of doubted examples to the class that the others speak for, the most certain first.
 
-    features: [n, D]; targets: [n] classes. Each of five parts is judged by a probe of the other four. Source: Northcutt
-    et al. 2021, "Confident Learning", section 3 (cross-validated probabilities), with fixed thresholds.
+    features: [n, D]; targets: [n] classes. Each of five parts is judged by a probe of the other four, whose
+    probabilities are calibrated. Source: Northcutt et al. 2021, "Confident Learning", section 3, with fixed thresholds.
     """
     n = len(targets)
     if task.kind != "single_label" or n < 2 * FOLDS:
@@ -34,6 +35,7 @@ def suspects(features: Tensor, targets: np.ndarray, task: Task, penalty: float, 
             convex.solve(features[rest], torch.from_numpy(targets[rest]).to(features.device), task, penalty, head)
         with torch.no_grad():
             scores[held] = probabilities(task, head(features[held]).cpu()).numpy()
+    scores = cooled(scores, temperature(scores, targets))  # few examples make a probe surer than it is right
     given = scores[np.arange(n), targets]
     doubted = np.flatnonzero((scores.max(1) >= SURE) & (given <= DOUBTED))
     order = doubted[np.argsort(-scores.max(1)[doubted], kind="stable")]
