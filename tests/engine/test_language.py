@@ -189,3 +189,15 @@ def test_errors_in_the_preparing_thread_are_raised() -> None:
     with pytest.raises(ValueError, match="three"):
         next(found)
     assert list(ahead(make, [])) == []
+
+
+def test_pairs_keep_all_their_negatives(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little goes through the model at once elsewhere, a pair is told from all others of its step."""
+    from headstart.engine import language
+
+    one = job(tmp_path, tokenizer, Contrast(batch_tokens=512))
+    monkeypatch.setitem(language.AT_ONCE, "cpu", 64)
+    for micros in steps(one):
+        (micro,) = micros
+        assert micro.batch["pair"].tolist() == [i // 2 for i in range(len(micro.positions))]
+        assert len(micro.split(4)) == 1

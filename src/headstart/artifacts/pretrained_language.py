@@ -13,7 +13,7 @@ from headstart.backbones import language
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import tokenizer_of
 from headstart.core.environment import environment
-from headstart.core.errors import DataError
+from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.data.corpus import Corpus
@@ -46,13 +46,25 @@ def pretrain_language(
     progress = progress or Silent()
     work = out / UNFINISHED
     work.mkdir(parents=True, exist_ok=True)
-    told = {"sources": corpus.stamp(), "base": base, "tokenizer": _tokenizer_settings(objective)}
+    told = {
+        "sources": corpus.stamp(),
+        "text": corpus.text,
+        "kind": objective.kind,
+        "base": base,
+        "tokenizer": _tokenizer_settings(objective),
+    }
     network = None
     if base is not None:
-        network, tokenizer = language.existing(objective.kind, base, objective.dropout, objective.next_sentence, seed)
+        network, tokenizer = language.existing(
+            objective.kind, base, objective.length, objective.dropout, objective.next_sentence, seed
+        )
     else:
         tokenizer = _tokenizer(objective, corpus, work, told, progress)
     stream = _packed(objective, corpus, tokenizer, work, told, progress)
+    if objective.kind == "masked" and tokenizer.mask_token_id is None:
+        raise ConfigurationError(f"the tokenizer of {base or objective.tokenizer} has no mask token, which mlm needs.")
+    if not stream["tokens"]:
+        raise DataError(f"{', '.join(corpus.sources)} holds no text.")
     if network is None:
         network = language.new(
             objective.kind, objective.size, tokenizer, objective.length, objective.dropout, objective.next_sentence,

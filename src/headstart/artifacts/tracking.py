@@ -71,9 +71,9 @@ def _mlflow(folder: Path, record: Comparison, uri: str) -> str:
     }  # fmt: skip
     whole = client.create_run(number, run_name=folder.resolve().name, tags=tags).info.run_id
     facts: dict[str, Any] = {
-        "data": record.data.source, "model": record.model.source, "metric": record.task.metric,
+        **record.configuration, "data": record.data.source, "model": record.model.source, "metric": record.task.metric,
         "fingerprint": record.data.fingerprint, "precision": record.environment.precision,
-        "device": record.environment.device, **record.configuration,
+        "device": record.environment.device,
     }  # fmt: skip
     for key, value in facts.items():
         client.log_param(whole, key, str(value)[:500])

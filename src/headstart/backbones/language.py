@@ -65,12 +65,17 @@ def new(
     return LanguageNetwork(module, rates)
 
 
-def existing(kind: Kind, source: str, dropout: float, next_sentence: bool, seed: int) -> tuple[LanguageNetwork, Any]:
+def existing(
+    kind: Kind, source: str, length: int, dropout: float, next_sentence: bool, seed: int
+) -> tuple[LanguageNetwork, Any]:
     """The network and the tokenizer of a folder or hub name to go on from; a head that it lacks is random."""
     from headstart.backbones.transformers_text import tokenizer_of
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence)
+    positions = getattr(network.module.config, "max_position_embeddings", None)
+    if positions is not None and positions < length:
+        raise ConfigurationError(f"length is {length}, but {source} reads at most {positions} tokens.")
     return network, tokenizer_of(source, False)
 
 
@@ -79,6 +84,8 @@ def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
 
     Raises `ModelError` where the source has no such head.
     """
+    if source == "None" or source.startswith("builtin/"):
+        raise ModelError(f"{source} has no head over the vocabulary; leave out the check that asks for one.")
     kind: Kind = "causal" if _is_decoder(source) else "masked"
     network, missing = _read(kind, source, 0.0, False)
     module = network.module

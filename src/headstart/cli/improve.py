@@ -28,7 +28,7 @@ def command(run: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Propose what to change in RUN, each with its evidence, and try it on validation.
 
     The evidence is the run's record, `evaluation.json` beside it where there is one, a probe at each level of the base,
-    and labels that a cross-validated probe doubts. The test split is not looked at. The record is
+    and labels that a cross-validated probe doubts. No trial reads the test split. The record is
     RUN/improvement.json.
     """
     from headstart import api

@@ -102,7 +102,8 @@ def _language(
 
     done = pretrain_language(chosen, Corpus(sources, text), out, computing, progress=progress, **options)
     corpus, loss = done["corpus"], done["held_out_loss"]
-    return [
+    ended = [] if done["status"] == "ok" else [f"{done['status']}; the last good weights are kept"]
+    return ended + [
         f"{corpus['paragraphs']:,} paragraphs, {corpus['tokens']:,} tokens; {done['parameters']:,} parameters, "
         f"{done['steps']:,} steps in {done['seconds']:.0f} s",
         f"loss on held-out text {loss['before']:.3f} -> {loss['after']:.3f}",
@@ -121,6 +122,10 @@ def _check(objective: Any) -> None:
             raise ConfigurationError(f"{name} is {getattr(objective, name)}, but has to lie in [0, 1).")
     if not 0 < getattr(objective, "mask", 0.5) < 1:
         raise ConfigurationError(f"mask is {objective.mask}, but has to lie between 0 and 1.")
+    if getattr(objective, "parts", 1) == 2 and objective.next_sentence:
+        raise ConfigurationError(
+            "declutr has no next_sentence: its pairs are the two parts of a paragraph; leave it out."
+        )
     if getattr(objective, "length", 8) < 8:
         raise ConfigurationError(f"length is {objective.length}, but has to be at least 8 tokens.")
     if getattr(objective, "vocabulary", 300) < 300:

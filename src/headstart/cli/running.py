@@ -39,11 +39,23 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             if where and Path(where[0]).is_dir():
                 raise ResourceError(f"{error} What was finished is kept; --resume goes on from there.") from error
             raise
-        if log_to:
-            progress.say(tracking.log(where[0], log_to))
+    if log_to:
+        _logged(where[0], log_to)
     if as_json:
         sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")
         return
     folder = where[0]
     sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
     sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")
+
+
+def _logged(folder: str, target: str) -> None:
+    """A tracker that can't be reached is told, and takes nothing from a run that is finished."""
+    from headstart.artifacts import tracking
+
+    try:
+        told = tracking.log(folder, target)
+    except Exception as error:  # libraries' own kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        told = f"not logged to {target}: {reason}. headstart runs log {folder} --to {target} tries again"
+    sys.stderr.write(told + "\n")

@@ -153,7 +153,10 @@ class LanguageModelling:
         if not real.all():
             batch["attention_mask"] = torch.from_numpy(real.astype(np.int64))
         count = max(1, int((targets != IGNORED).sum()))
-        step = Micro(np.arange(len(ids)), batch, torch.from_numpy(targets), count)
+        # pairs are told from all others of their step: it is never cut
+        step = Micro(np.arange(len(ids)), batch, torch.from_numpy(targets), count, whole="pair" in batch)
+        if step.whole:
+            return [step]
         return step.cut(-(-ids.size // AT_ONCE.get(self.compute.device.type, AT_ONCE["cpu"])))
 
     def _pairs(self, pieces: Pieces, rng: np.random.Generator) -> tuple[list[Pieces], np.ndarray]:

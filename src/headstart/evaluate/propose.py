@@ -63,7 +63,7 @@ def use_the_probe(e: Evidence) -> Iterator[Proposal]:
     if probe.p_adjusted > ALPHA and probe.difference is not None:
         yield Proposal(
             "use the probe",
-            f"{best} is ahead of the probe by {_points(e, -probe.difference)} on test, which is not significant "
+            f"{best} is ahead of the probe by {_points(e, abs(probe.difference))} on test, which is not significant "
             f"(p = {probe.p_adjusted:.2g}); the probe trains {probe.trained_parameters:,} parameters instead of "
             f"{rows[best].trained_parameters:,}",
             f"headstart fit {e.record.data.source} --method probe",

@@ -37,6 +37,7 @@ def suspects(features: Tensor, targets: np.ndarray, task: Task, penalty: float, 
             scores[held] = probabilities(task, head(features[held]).cpu()).numpy()
     scores = cooled(scores, temperature(scores, targets))  # few examples make a probe surer than it is right
     given = scores[np.arange(n), targets]
-    doubted = np.flatnonzero((scores.max(1) >= SURE) & (given <= DOUBTED))
+    known = np.bincount(targets, minlength=task.outputs)[targets] >= FOLDS  # else its judges may not know its class
+    doubted = np.flatnonzero((scores.max(1) >= SURE) & (given <= DOUBTED) & known)
     order = doubted[np.argsort(-scores.max(1)[doubted], kind="stable")]
     return {int(place): int(scores[place].argmax()) for place in order}

@@ -20,7 +20,7 @@ def text(found: Improvement) -> str:
         what = f"{', '.join(helped)} helped" if helped else "none helped for certain"
         end = (
             f"\nOf {len(tried)} tried with {found.seeds} seeds on {found.validation:,} validation examples, {what} "
-            f"({seconds(found.seconds)}). The test split was not looked at."
+            f"({seconds(found.seconds)}). No trial read the test split."
         )
     return "\n".join(parts) + end
 
