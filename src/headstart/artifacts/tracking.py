@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.comparison import Comparison, Row
-from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.errors import ConfigurationError
+from headstart.core.runs import finished
 
 TARGETS = "mlflow (the server of MLFLOW_TRACKING_URI, or its default), mlflow:URI, or tensorboard:FOLDER"
 FIGURES = (
@@ -39,9 +40,7 @@ def log(folder: str | Path, target: str) -> str:
     """
     check_target(target)
     folder = Path(folder)
-    if not (folder / "comparison.json").is_file():
-        raise ArtifactError(f"{folder} holds no finished run (comparison.json); give the folder of one.")
-    record = Comparison.read(folder / "comparison.json")
+    record = finished(folder)
     name, _, place = target.partition(":")
     return _mlflow(folder, record, place) if name == "mlflow" else _tensorboard(folder, record, Path(place))
 

@@ -50,9 +50,7 @@ def new(
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
     if kind == "causal":  # with one, transformers looks for padding in each batch, and a GPU is waited for
         config.pad_token_id = None
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and positions < length:
-        raise ConfigurationError(f"length is {length}, but {size} reads at most {positions} tokens.")
+    _check_length(config, length, size)
     if size in SIZES:  # positions that no example reaches would stay random
         config.max_position_embeddings = length
     rates = _without_dropout(config, dropout)
@@ -73,9 +71,7 @@ def existing(
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence)
-    positions = getattr(network.module.config, "max_position_embeddings", None)
-    if positions is not None and positions < length:
-        raise ConfigurationError(f"length is {length}, but {source} reads at most {positions} tokens.")
+    _check_length(network.module.config, length, source)
     return network, tokenizer_of(source, False)
 
 
@@ -124,6 +120,12 @@ def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple
             source, lambda: _factory(kind, next_sentence).from_pretrained(source, config=config, **options)
         )
     return LanguageNetwork(module, rates), sorted(info["missing_keys"])
+
+
+def _check_length(config: Any, length: int, name: str) -> None:
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < length:
+        raise ConfigurationError(f"length is {length}, but {name} reads at most {positions} tokens.")
 
 
 def _factory(kind: Kind, next_sentence: bool) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, ConfigurationError
 from headstart.core.files import unwritable, write_json
 
@@ -100,6 +101,16 @@ def is_complete(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return value.get("status") == "complete" and (folder / "model" / "artifact.json").is_file()
+
+
+def finished(folder: str | Path) -> Comparison:
+    """The record that a finished run left in its folder. Raises `ArtifactError` where there is none."""
+    file = Path(folder) / "comparison.json"
+    if not file.is_file():
+        raise ArtifactError(
+            f"{folder} holds no finished run of compare or fit (comparison.json); give the folder of one."
+        )
+    return Comparison.read(file)
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:

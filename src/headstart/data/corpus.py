@@ -12,7 +12,7 @@ from headstart.data import hub
 from headstart.data.columns import find_inputs
 from headstart.data.findings import Findings
 from headstart.data.lines import lines
-from headstart.data.sources import FORMATS
+from headstart.data.sources import FORMATS, format_of
 from headstart.data.table import Table
 
 PLAIN = (".txt", ".text", ".md", ".rst")
@@ -80,20 +80,15 @@ def _training(splits: dict[str, Any]) -> list[Path | Table]:
     return [hub.HubTable(splits[name], name)]
 
 
-def _suffix(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
-
-
 def _known(path: Path) -> bool:
-    return not path.name.startswith(".") and _suffix(path) in (*PLAIN, *FORMATS)
+    return not path.name.startswith(".") and format_of(path) in (*PLAIN, *FORMATS)
 
 
 def _texts(file: Path | Table, text: str | None, findings: Findings) -> Iterator[str]:
-    if isinstance(file, Path) and _suffix(file) in PLAIN:
+    if isinstance(file, Path) and format_of(file) in PLAIN:
         yield from lines(file, findings)
         return
-    table = FORMATS[_suffix(file)](file) if isinstance(file, Path) else file
+    table = FORMATS[format_of(file)](file) if isinstance(file, Path) else file
     (name,) = _column(table, text)
     for chunk in table.chunks([name], findings):
         yield from (str(value) for value in chunk.columns[name] if value is not None)

@@ -124,7 +124,7 @@ def _local(path: Path) -> Splits:
         raise DataError(f"can't read {path}: {error.strerror or error}. Check that you may read it.") from error
 
 
-def _format(path: Path) -> str:
+def format_of(path: Path) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -132,7 +132,7 @@ def _format(path: Path) -> str:
 
 
 def _file(path: Path) -> Table:
-    kind = _format(path)
+    kind = format_of(path)
     if kind not in FORMATS or not path.is_file():
         raise DataError(f"can't read {path}: {kind or 'no extension'} is no format known here. Give {READABLE}.")
     return FORMATS[kind](path)
@@ -140,7 +140,7 @@ def _file(path: Path) -> Table:
 
 def _folder(root: Path) -> Splits:
     entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.is_file() and _format(entry) in FORMATS]
+    files = [entry for entry in entries if entry.is_file() and format_of(entry) in FORMATS]
     found = _split_files(root, files)
     if found:
         return found
@@ -165,7 +165,7 @@ def _split_files(root: Path, files: Sequence[Path]) -> Splits:
     """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
     found: dict[str, list[Path]] = {}
     for file in files:
-        stem = file.name.removesuffix(".gz")[: -len(_format(file))]
+        stem = file.name.removesuffix(".gz")[: -len(format_of(file))]
         shard = _SHARD.fullmatch(stem)
         split = split_named(shard["split"] if shard else stem)
         if split is not None:

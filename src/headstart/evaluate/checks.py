@@ -19,6 +19,11 @@ from headstart.evaluate.rank import subset_of
 from headstart.evaluate.system import System
 
 
+def within(place: Path, source: str) -> str:
+    """What a suite names: in its own folder where it is there, else as it stands."""
+    return str(place / source) if (place / source).exists() else source
+
+
 def _no_columns(name: str) -> dict[str, str]:
     raise ConfigurationError(f"a slice by the column {name!r} needs the file that the data come from; give it as data.")
 
@@ -39,8 +44,7 @@ class Material:
     def other(self, source: str, text: str | None, label: str | None) -> Data:
         key = (source, text, label)
         if key not in self._sets:
-            inside = self.place / source
-            self._sets[key] = self.read(str(inside) if inside.exists() else source, text, label)
+            self._sets[key] = self.read(within(self.place, source), text, label)
         return self._sets[key]
 
 

@@ -17,7 +17,7 @@ from headstart.backbones.preparation import TextPreparation
 from headstart.core.errors import ConfigurationError
 from headstart.data.findings import Findings
 from headstart.data.sources import FORMATS
-from headstart.evaluate.checks import Check, Material, hits
+from headstart.evaluate.checks import Check, Material, hits, within
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.system import System
@@ -106,7 +106,7 @@ class Generation(Check):
         return str(answer) == choices[best] or (str(answer) not in choices and str(answer) == str(best))
 
     def _rows(self, place: Path) -> list[dict[str, Any]]:
-        path = place / self.data if (place / self.data).exists() else Path(self.data)
+        path = Path(within(place, self.data))
         if not path.is_file() or path.suffix.lower() not in FORMATS:
             raise ConfigurationError(f"{self.title()}: there is no table {self.data} ({', '.join(FORMATS)}).")
         table = FORMATS[path.suffix.lower()](path)

@@ -16,7 +16,7 @@ from headstart.backbones.preparation import TextPreparation
 from headstart.backbones.tokenizer import frame
 from headstart.core.errors import ConfigurationError
 from headstart.data.corpus import Corpus
-from headstart.evaluate.checks import Check, Material
+from headstart.evaluate.checks import Check, Material, within
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.system import System
@@ -89,8 +89,7 @@ class Perplexity(Check):
 
     def _windows(self, tokenizer: Any, place: Path) -> Tensor:
         """[n, length] ids of the text, its paragraphs joined by a space; as many windows as fit, spread over it."""
-        inside = place / self.data
-        corpus = Corpus((str(inside) if inside.exists() else self.data,), self.text)
+        corpus = Corpus((within(place, self.data),), self.text)
         ids: list[int] = []
         for paragraph in corpus.paragraphs():
             ids += tokenizer(" " + paragraph, add_special_tokens=False, verbose=False)["input_ids"]

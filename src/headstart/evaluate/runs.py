@@ -16,7 +16,7 @@ from headstart.core.evaluation import Evaluation
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement
 from headstart.core.progress import Progress
-from headstart.core.runs import CONFIGURATION, read_configuration
+from headstart.core.runs import CONFIGURATION, finished, read_configuration
 from headstart.data.by_place import column_by_place
 from headstart.data.examples import Data
 from headstart.engine.job import Options
@@ -98,9 +98,7 @@ def improved(
     device: str | None, precision: str | None, *, read: Callable[..., Data], progress: Progress | None = None,
 ) -> Improvement:  # fmt: skip
     """See `headstart.api.improve`."""
-    if not (run / "comparison.json").is_file():
-        raise ArtifactError(f"{run} holds no finished run of compare or fit (comparison.json).")
-    record = Comparison.read(run / "comparison.json")
+    record = finished(run)
     artifact = Artifact.open(run)
     examples = _data([run], data, read)
     backbone = model if hasattr(model, "ladder") else base_of(artifact, model)

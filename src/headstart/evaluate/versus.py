@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.core.comparison import Comparison
-from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.errors import ConfigurationError
+from headstart.core.runs import finished
 from headstart.core.versus import Pair, Versus
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
@@ -14,7 +15,7 @@ from headstart.evaluate.predictions import Predictions
 
 def versus(first: Path, second: Path) -> Versus:
     """Raises `ConfigurationError` for runs with another metric or other classes, `ArtifactError` for no runs."""
-    runs = _record(first), _record(second)
+    runs = finished(first), finished(second)
     tasks = [(one.task.kind, one.task.metric, one.task.labels) for one in runs]
     if tasks[0] != tasks[1]:
         raise ConfigurationError(
@@ -26,12 +27,6 @@ def versus(first: Path, second: Path) -> Versus:
     return Versus(
         str(first), str(second), runs, tuple(_pair(name, first, second, runs, paired) for name in names), paired
     )
-
-
-def _record(folder: Path) -> Comparison:
-    if not (folder / "comparison.json").is_file():
-        raise ArtifactError(f"{folder} holds no finished run (comparison.json).")
-    return Comparison.read(folder / "comparison.json")
 
 
 def _pair(name: str, first: Path, second: Path, runs: tuple[Comparison, Comparison], paired: bool) -> Pair:
