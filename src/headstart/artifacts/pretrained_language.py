@@ -9,20 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from headstart.artifacts.pretraining import Request
 from headstart.backbones import language
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import tokenizer_of
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
-from headstart.core.progress import Progress, Silent
+from headstart.core.progress import Progress
 from headstart.data.corpus import Corpus
 from headstart.data.findings import Findings
 from headstart.data.packed import Packed, pack
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.fit import Budget, fit
 from headstart.engine.language import Framing, LanguageModelling
-from headstart.engine.precision import Compute
 from headstart.objectives.clm import CausalLanguageModel
 from headstart.objectives.mlm import MaskedLanguageModel
 
@@ -34,16 +34,24 @@ AT_ONCE = 4_096
 "paragraphs that are tokenized together"
 
 
-def pretrain_language(
-    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, out: Path, compute: Compute, *,
-    seed: int = 0, base: str | None = None, half: bool = False, progress: Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Trains `objective` on the corpus and writes a folder in transformers' format.
+def run(objective: MaskedLanguageModel | CausalLanguageModel, request: Request) -> list[str]:
+    """Trains on the corpus and writes a folder in transformers' format; says how it went.
 
-    base: a folder or hub name to go on from, with its tokenizer. half: store the weights in bf16, half the bytes.
-    A run that was interrupted goes on where it stopped. Returns what was done, as it is written to `pretrained.json`.
+    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
     """
-    progress = progress or Silent()
+    done = _pretrain(objective, Corpus(tuple(request.sources), request.text), request)
+    corpus, loss = done["corpus"], done["held_out_loss"]
+    ended = [] if done["status"] == "ok" else [f"{done['status']}; the last good weights are kept"]
+    return ended + [
+        f"{corpus['paragraphs']:,} paragraphs, {corpus['tokens']:,} tokens; {done['parameters']:,} parameters, "
+        f"{done['steps']:,} steps in {done['seconds']:.0f} s",
+        f"loss on held-out text {loss['before']:.3f} -> {loss['after']:.3f}",
+    ]
+
+
+def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, request: Request) -> dict[str, Any]:
+    out, base, seed = request.out, request.base, request.seed
+    compute, progress = request.compute, request.progress
     work = out / UNFINISHED
     work.mkdir(parents=True, exist_ok=True)
     told = {
@@ -103,7 +111,7 @@ def pretrain_language(
         "environment": environment(str(compute.device), compute.precision).to_json(),
     }
     with replacing_folder(out) as temporary:
-        network.save(temporary, tokenizer, half)
+        network.save(temporary, tokenizer, request.half)
         write_json(temporary / "pretrained.json", report)
     return report
 

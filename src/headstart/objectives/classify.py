@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.objectives.objective import OBJECTIVES, Objective, at_least, shares
 
+
+@OBJECTIVES.register("classify")
 @dataclass(frozen=True)
-class Classify:
+class Classify(Objective):
     """`-sum_c q_c log p_c` with smoothed targets `q = (1 - s) onehot(y) + s/C`, a head for each labelled source.
 
     Sources: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7 (label smoothing).
     """
+
+    family: ClassVar[str] = "labelled"
+    summary: ClassVar[str] = "an image network on labelled images, a head for each source"
 
     architecture: str = "resnet18"
     "a timm architecture"
@@ -34,6 +41,11 @@ class Classify:
     "examples a step; each step draws from one source"
     augment: Literal["none", "light", "strong"] = "light"
     "augmentation of the images"
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        yield from at_least(self, 1, "batch_size", "image_size")
+        yield from shares(self, "label_smoothing")
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Sum over the batch. scores: [B, C]; targets: [B] class indices."""

@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from headstart.objectives.language import IGNORED, LanguageModel
+from headstart.objectives.objective import OBJECTIVES
 
 
+@OBJECTIVES.register("clm")
 @dataclass(frozen=True)
 class CausalLanguageModel(LanguageModel):
     """`-1/N sum_t log p(x_t+1 | x_1 ... x_t)` over windows of the corpus, paragraphs joined by an end token.
@@ -20,6 +22,7 @@ class CausalLanguageModel(LanguageModel):
     tokenizer: str = "bpe"
     "`bpe` (of bytes, so that it knows every character), `wordpiece`, or a folder whose tokenizer is taken over"
 
+    summary: ClassVar[str] = "GPT: the next word is predicted from those before it"
     kind: ClassVar[Literal["masked", "causal"]] = "causal"
     joined: ClassVar[bool] = True
     next_sentence: ClassVar[bool] = False

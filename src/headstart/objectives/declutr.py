@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.objectives.mlm import MaskedLanguageModel
+from headstart.objectives.objective import OBJECTIVES, above
 
 
+@OBJECTIVES.register("declutr")
 @dataclass(frozen=True)
 class Contrast(MaskedLanguageModel):
     """Masked language modelling on both parts of a paragraph that is cut in two, and a contrast between the parts.
@@ -28,7 +31,14 @@ class Contrast(MaskedLanguageModel):
     temperature: float = 0.05
     "t: smaller values look at the nearest negatives only"
 
+    summary: ClassVar[str] = "sentence embeddings: the two parts of a paragraph belong together"
     parts: ClassVar[int] = 2
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        yield from above(self, 0, "temperature")
+        if self.next_sentence:
+            yield "declutr has no next_sentence: its pairs are the two parts of a paragraph; leave it out."
 
     def contrast(self, features: Tensor) -> Tensor:
         """Sum over the pairs. features: [n, 2, D]"""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.objectives.objective import Objective, at_least, shares
+
 IGNORED = -100
 "the target of a position that is not predicted, as in PyTorch's cross entropy"
 
 
 @dataclass(frozen=True)
-class LanguageModel:
+class LanguageModel(Objective):
     """`-1/N sum_i log p(t_i | context)` over the N predicted tokens."""
 
     size: str = "mini"
@@ -39,11 +42,19 @@ class LanguageModel:
     batch_tokens: int = 8_192
     "tokens a step"
 
+    family: ClassVar[str] = "language"
     kind: ClassVar[Literal["masked", "causal"]]
     joined: ClassVar[bool]
     "whether an example is a window of the whole corpus, or a paragraph"
     parts: ClassVar[int] = 1
     "into how many each example is cut"
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        yield from at_least(self, 1, "batch_tokens")
+        yield from at_least(self, 8, "length", unit="tokens")
+        yield from at_least(self, 300, "vocabulary", unit="tokens")
+        yield from shares(self, "dropout", "warmup")
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Sum over the predicted tokens. scores: [N, V]; targets: [N] ids."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from headstart.objectives.language import IGNORED, LanguageModel
+from headstart.objectives.objective import OBJECTIVES
 
 
+@OBJECTIVES.register("mlm")
 @dataclass(frozen=True)
 class MaskedLanguageModel(LanguageModel):
     """Tokens are chosen with probability `mask`, anew each time an example is seen, and predicted from the rest.
@@ -27,8 +30,14 @@ class MaskedLanguageModel(LanguageModel):
     next_sentence: bool = False
     "show two paragraphs, half the time consecutive ones, and tell which it is"
 
+    summary: ClassVar[str] = "BERT: masked words are predicted from both sides"
     kind: ClassVar[Literal["masked", "causal"]] = "masked"
     joined: ClassVar[bool] = False
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        if not 0 < self.mask < 1:
+            yield f"mask is {self.mask}, but has to lie between 0 and 1."
 
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator

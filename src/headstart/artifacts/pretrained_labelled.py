@@ -9,44 +9,54 @@ from typing import Any
 
 import torch
 
+from headstart.artifacts.pretraining import Request
 from headstart.backbones.load import load
-from headstart.core.errors import ModelError
+from headstart.core.errors import DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
-from headstart.core.progress import Progress, Silent
 from headstart.core.runs import read_configuration
 from headstart.data.examples import Data
+from headstart.data.read import read
 from headstart.engine.augment import Augment
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
 from headstart.engine.fit import Budget, fit
-from headstart.engine.precision import Compute
 from headstart.engine.pretraining import Pretraining, Source
 from headstart.engine.tensors import write_tensors
 from headstart.objectives.classify import Classify
 
 
-def pretrain(
-    objective: Classify, sources: Sequence[tuple[str, Data]], out: Path, compute: Compute, *,
-    seed: int = 0, base: str | None = None, half: bool = False, progress: Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Trains `objective` on the sources' training examples and writes a folder in timm's format.
+def run(objective: Classify, request: Request) -> list[str]:
+    """Trains on the sources' training examples and writes a folder in timm's format; says how each source fared.
 
-    base: a folder in timm's format to go on from instead of random weights, with its architecture. half: store the
-    weights in bf16, half the bytes.
-    A run that was interrupted goes on where it stopped. Returns what was done, as it is written to `pretrained.json`.
+    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
     """
-    progress = progress or Silent()
+    data = [
+        (Path(source).stem, read(source, label=request.label, workers=request.workers, validation_share=0.04,
+                                 test_share=0.01))
+        for source in request.sources
+    ]  # fmt: skip
+    for name, found in data:
+        if found.task.modality != "image" or found.task.kind != "single_label":
+            raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
+    return [
+        f"{source['source']:<16}{source['classes']:>4} classes  validation accuracy {source['accuracy']:.3f}"
+        for source in _pretrain(objective, data, request)["sources"]
+    ]
+
+
+def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request: Request) -> dict[str, Any]:
+    out, seed, compute, progress = request.out, request.seed, request.compute, request.progress
     out.mkdir(parents=True, exist_ok=True)
-    if base is None:
+    if request.base is None:
         config = objective.folder_config()
         write_json(out / "config.json", config)
         backbone = load(out, weights=False)
         backbone.reinitialise(backbone.module, seed)
     else:
-        config = _config_of(base)
+        config = _config_of(request.base)
         channels = tuple(config.get("model_args", {}).get("channels", ()))
         objective = replace(objective, architecture=config["architecture"], channels=channels)
-        backbone = load(base)
+        backbone = load(request.base)
     backbone.module.to(compute.device)
     backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
     augment = Augment(objective.augment, seed=seed)
@@ -74,7 +84,7 @@ def pretrain(
         "torch": torch.__version__,
     }  # fmt: skip
     state = {
-        name: value.to(torch.bfloat16) if half and value.is_floating_point() else value
+        name: value.to(torch.bfloat16) if request.half and value.is_floating_point() else value
         for name, value in backbone.module.state_dict().items()
     }
     with replacing_folder(out) as temporary:

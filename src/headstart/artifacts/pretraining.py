@@ -1,0 +1,63 @@
+"""Pretraining: an objective and what the user asked for, handed to who runs objectives of its family."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headstart.core.errors import ConfigurationError
+from headstart.core.progress import Progress, Silent
+from headstart.engine.precision import Compute
+from headstart.objectives.objective import Objective
+
+
+@dataclass(frozen=True)
+class Request:
+    """What every family is told.
+
+    out: folder of the backbone. base: a folder or hub name to go on from. label, text: columns of tables, where they
+    are not to be found by their looks. half: store the weights in bf16, half the bytes. workers: threads that check
+    images.
+    """
+
+    sources: Sequence[str]
+    out: Path
+    compute: Compute
+    progress: Progress = field(default_factory=Silent)
+    base: str | None = None
+    label: str | None = None
+    text: str | None = None
+    seed: int = 0
+    half: bool = False
+    workers: int = 0
+
+
+def pretrain(objective: Objective, request: Request) -> list[str]:
+    """Runs `headstart.artifacts.pretrained_FAMILY.run` and returns the lines that say how it went.
+
+    Raises `ConfigurationError` for settings that can't be and for a folder that holds other things.
+    """
+    if problems := list(objective.problems()):
+        raise ConfigurationError(" ".join(problems))
+    _check_folder(request.out)
+    family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
+    lines: list[str] = family.run(objective, request)
+    return lines
+
+
+def _check_folder(out: Path) -> None:
+    """The folder is replaced in the end: only one that this verb has begun, or an empty one, may be."""
+    if not out.is_dir():
+        if out.exists():
+            raise ConfigurationError(f"{out} is a file; give another --out. Nothing was changed.")
+        return
+    begun = ("config.json", "checkpoint.safetensors", "unfinished")
+    others = sorted(p.name for p in out.iterdir() if p.name not in begun)
+    if "pretrained.json" in others:
+        raise ConfigurationError(f"{out} already holds a pretrained backbone; give another --out. Nothing was changed.")
+    if others:
+        raise ConfigurationError(
+            f"{out} exists and holds other things ({', '.join(others[:3])}); give another --out. Nothing was changed."
+        )

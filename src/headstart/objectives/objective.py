@@ -1,0 +1,46 @@
+"""Objective: one way of pretraining a backbone. A frozen dataclass whose fields are its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headstart.core.registry import Registry
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", "headstart.objectives")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What every objective has; what it learns from decides which family it is of, and that who runs it."""
+
+    family: ClassVar[str]
+    "labelled: examples with labels; language: running text"
+    summary: ClassVar[str]
+
+    def problems(self) -> Iterator[str]:
+        """Sentences that say which settings can't be, one each."""
+        yield from above(self, 0, "learning_rate")
+        yield from at_least(self, 1, "epochs")
+
+
+def at_least(objective: Objective, least: int, *names: str, unit: str = "") -> Iterator[str]:
+    """A sentence for each of these settings that is below `least`."""
+    for name in names:
+        if getattr(objective, name) < least:
+            yield f"{name} is {getattr(objective, name)}, but has to be at least {least} {unit}".rstrip() + "."
+
+
+def above(objective: Objective, bound: float, *names: str) -> Iterator[str]:
+    """A sentence for each of these settings that is not above `bound`."""
+    for name in names:
+        if not getattr(objective, name) > bound:
+            yield f"{name} is {getattr(objective, name)}, but has to be above {bound:g}."
+
+
+def shares(objective: Objective, *names: str) -> Iterator[str]:
+    """A sentence for each of these settings that does not lie in [0, 1)."""
+    for name in names:
+        if not 0 <= getattr(objective, name) < 1:
+            yield f"{name} is {getattr(objective, name)}, but has to lie in [0, 1)."
