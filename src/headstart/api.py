@@ -25,12 +25,26 @@ if TYPE_CHECKING:
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data
     from headstart.engine.finder import Found
+    from headstart.evaluate.parts import Parts
 
 READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
 "options that concern how the data are read"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
 "options that concern how the model is loaded"
-OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep")
+OTHER = (
+    "methods",
+    "seeds",
+    "trials",
+    "metric",
+    "device",
+    "precision",
+    "workers",
+    "settings",
+    "race",
+    "budget",
+    "keep",
+    "by",
+)
 EMBEDDED_MODEL = "builtin/glance"
 
 
@@ -68,8 +82,8 @@ def compare(
     data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
     options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
         the given time), keep (every method's models, not the best alone), metric, device, precision, workers, settings
-        (`{"lora.rank": 16}`), those of `read` and `load`, and those of training (`epochs`, `batch_size`,
-        `batch_tokens`, `augment`, …; `headstart.engine.job.Options`).
+        (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test files do), those of
+        `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made. remember: whether the run goes into the history.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
@@ -104,6 +118,7 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **_only(options, READ), **_workers(data, workers))
     methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = _backbone(model, examples, _only(options, LOAD))
+    parts = _parts(examples, data, options)
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
     inputs = {
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
@@ -128,6 +143,7 @@ def compare(
             race=converted(options.get("race", False), bool, "race"),
             budget=budget,
             keep=converted(options.get("keep", False), bool, "keep"),
+            parts=parts,
             workers=workers,
             configuration=configuration,
             progress=progress,
@@ -140,6 +156,20 @@ def compare(
     if remember:
         _remember(folder, result, progress)
     return result
+
+
+def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
+    """The parts of the test set that are told apart: by the column asked for, else by file where several were given."""
+    from headstart.data.by_place import column_by_place
+    from headstart.data.examples import Data as Read
+    from headstart.evaluate.parts import by_column, by_file
+
+    if (name := options.get("by")) is None:
+        return by_file(examples.test) if isinstance(options.get("test"), list) else {}
+    if source is None or isinstance(source, Read):
+        raise ConfigurationError(f"by={name!r} needs the file that the data come from; give it as data.")
+    held = column_by_place(source, name, options.get("validation"), options.get("test"))
+    return by_column(examples.test, held, name)
 
 
 def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:

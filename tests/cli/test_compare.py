@@ -246,3 +246,41 @@ def test_a_row_cut_from_the_terminal_is_a_line(text_run: Call) -> None:
     assert lines[0].split()[:2] == ["method", "accuracy"]
     assert len([line for line in lines if line.lstrip("> ").startswith(("probe ", "lora "))]) == 2
     assert next(csv.reader(io.StringIO(lines[0])))
+
+
+def test_several_test_files_are_told_apart(here: Path) -> None:
+    reviews(here / "french.csv", 12, seed=5)
+    reviews(here / "german.csv", 8, seed=6)
+    done = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--test", "french.csv", "--test", "german.csv",
+                "--out", "run").expect(0)  # fmt: skip
+    (row,) = record(here / "run")["rows"]
+    assert [(part["name"], part["size"]) for part in row["parts"]] == [("french.csv", 12), ("german.csv", 8)]
+    whole = sum(part["value"] * part["size"] for part in row["parts"]) / 20
+    assert row["value"] == pytest.approx(whole)
+    assert "by part" in done.out
+    assert "german.csv" in done.out
+    page = (here / "run" / "report.html").read_text()
+    assert "Part by part" in page
+    # the same is told apart where its model is judged, and where its options are taken up again
+    again = call("compare", "--config", "run/configuration.json", "--out", "again").expect(0)
+    assert "german.csv" in again.out
+    call("compare", "reviews.csv", "--model", "bert", *FAST, "--test", "french.csv", "--test", "german.csv", "--keep",
+         "--out", "kept").expect(0)  # fmt: skip
+    judged = call("evaluate", "kept", "--methods", "lora", "--json")
+    assert judged.code in (0, 1), judged.err
+    assert "source: french.csv: 12 examples, left out" in judged.out  # a slice needs 20
+
+
+def test_a_column_tells_the_test_set_apart(here: Path) -> None:
+    rows = [
+        (text, "yes" if good else "no", ("en", "fr", "de")[at % 3]) for at, (text, good) in enumerate(sentences(60))
+    ]
+    write_csv(here / "languages.csv", rows, ("text", "label", "language"))
+    asked = ("compare", "languages.csv", "--text", "text", "--label", "label", "--model", "bert", *PROBE)
+    call(*asked, "--by", "language", "--out", "run").expect(0)
+    (row,) = record(here / "run")["rows"]
+    assert {part["name"] for part in row["parts"]} == {"en", "fr", "de"}
+    assert sum(part["size"] for part in row["parts"]) == 12
+    call(*asked, "--by", "languge", "--out", "other").refused("no column 'languge'", "Did you mean 'language'?")
+    assert not (here / "other").exists()
+    call("compare", "--by", "language").refused("needs the file")

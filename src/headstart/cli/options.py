@@ -21,6 +21,10 @@ def _all(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+def _one_or_several(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> str | list[str] | None:
+    return (given[0] if len(given) == 1 else list(given)) if given else None
+
+
 MODEL = click.option(
     "--model", metavar="NAME|DIR", help="Hub name, folder, timm/…, torchvision/… or builtin/… [default: the built-in]"
 )
@@ -30,7 +34,13 @@ DATA = _all(
     click.option("--label", metavar="COLUMN", help="Label column [default: found]"),
     click.option("--group", metavar="COLUMN", help="Rows with the same value stay in one split"),
     click.option("--validation", metavar="FILE", help="Validation examples [default: split off]"),
-    click.option("--test", metavar="FILE", help="Test examples [default: split off]"),
+    click.option(
+        "--test",
+        metavar="FILE",
+        multiple=True,
+        callback=_one_or_several,
+        help="Test examples [default: split off]; of several, each is told apart",
+    ),
     click.option("--kind", type=click.Choice(["single_label", "multi_label", "regression"]), help="[default: found]"),
     click.option("--class-weights", is_flag=True, default=None, help="Weight the loss against class imbalance"),
 )
@@ -49,6 +59,7 @@ REPEAT = _all(
     ),
     click.option("--race", is_flag=True, default=None, help="Stop trainings early that are clearly behind"),
     click.option("--budget", metavar="TIME", help="A race that fits into 10m, 90s, 1.5h"),
+    click.option("--by", metavar="COLUMN", help="Tell the test set apart by this column, such as the language"),
     click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
 )
 

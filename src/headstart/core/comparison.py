@@ -174,6 +174,18 @@ class ClassRow(Record):
 
 
 @dataclass(frozen=True)
+class PartRow(Record):
+    """A method on one part of the test split, such as a language: mean over seeds, with a 95 % interval."""
+
+    name: str
+    size: int
+    "examples"
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Row(Record):
     """One method. `value`, `low`, `high` are of the test split, as a mean over seeds, with a 95 % interval."""
 
@@ -212,6 +224,8 @@ class Row(Record):
     classes: tuple[ClassRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     "rows: true class, columns: predicted class; summed over seeds"
+    parts: tuple[PartRow, ...] = ()
+    "by file where the test examples come from several, or by the column asked for"
     notes: tuple[str, ...] = ()
     stopped: Stop | None = None
     "of a method whose training a race ended"

@@ -29,6 +29,8 @@ from headstart.data.task import Kind, Task
 VALIDATION = 500
 "most examples that a validation split gets when it is made and no share is given"
 
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
 
 def read(
     source: str | os.PathLike[str] | Any,
@@ -36,8 +38,8 @@ def read(
     text: str | Sequence[str] | None = None,
     label: str | None = None,
     group: str | None = None,
-    validation: str | os.PathLike[str] | None = None,
-    test: str | os.PathLike[str] | None = None,
+    validation: Source | None = None,
+    test: Source | None = None,
     kind: Kind | None = None,
     seed: int = 0,
     validation_share: float | None = None,
@@ -54,7 +56,8 @@ def read(
         test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the hub.
     text: the input's column, or two for text pairs (`"premise,hypothesis"` or a tuple); found where None.
     label, group: columns; the label is found where None. Rows of one group never lie in two made splits.
-    validation, test: sources of their own for these splits, or names of splits of a data set that has several.
+    validation, test: sources of their own for these splits, one or a list, or names of splits of a data set that has
+        several.
     kind: `single_label`, `multi_label` or `regression`; found where None.
     seed: of the made splits. validation_share, test_share: of the rows that are split, for splits that are not given;
         without a share, validation gets 15 % but at most 500 rows: more would choose little better, and cost training.

@@ -49,6 +49,8 @@ def split_named(name: str) -> str | None:
 def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
     """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
 
+    A list of sources is one split that is made of all of them.
+
     Raises `DataError` where a source does not exist, can't be read or holds nothing usable.
     """
     loaded = _loaded(source)
@@ -62,12 +64,20 @@ def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
         found = _local(Path(source))
     for split, other in (("validation", validation), ("test", test)):
         if other is not None:
-            found[split] = _other(split, other, loaded)
+            if isinstance(other, (list, tuple)):
+                found[split] = [_called(table) for one in other for table in _other(split, one, loaded)]
+            else:
+                found[split] = _other(split, other, loaded)
     found = {split: found[split] for split in SPLITS if split in found}
     if "train" not in found:
         has = ", ".join(found or loaded or ()) or "none"
         raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
     return found
+
+
+def _called(table: Table) -> Table:
+    """Among others, the places of an image folder begin with its name."""
+    return ImageFolder(table.root, table.name) if isinstance(table, ImageFolder) else table
 
 
 def _loaded(source: Any) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison, Row, TaskRecord, Verdict
 from headstart.core.environment import environment
@@ -72,11 +74,13 @@ def compare(
     configuration: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     keep: bool = False,
+    parts: Mapping[str, np.ndarray] | None = None,
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
     race: trainings that are clearly behind on validation stop early (`evaluate.race`). budget: seconds that all of it
     may take, for a race. keep: every method's model of every seed stays, as `models/METHOD/seed0`.
+    parts: positions of test examples by name (`evaluate.parts`), told apart in the record.
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
     begun = time.perf_counter()
@@ -96,7 +100,7 @@ def compare(
     def record(status: str) -> Comparison:
         pending = [Row(n, "not run", bench.metric.name, control=m.control)
                    for n, m in methods.items() if n not in {r.method for r in rows}]  # fmt: skip
-        full = rows_with_differences([*rows, *pending], predictions, bench.metric, labels=task.labels)
+        full = rows_with_differences([*rows, *pending], predictions, bench.metric, labels=task.labels, parts=parts)
         done = any(row.status == "ok" for row in rows)
         finding = verdict(full, bench.metric, test_size=len(data.test)) if done else Verdict(
             None, "No method has finished, so there is no verdict.")  # fmt: skip

@@ -24,6 +24,7 @@ from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
 from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
+from headstart.evaluate.slices import Slice
 from headstart.evaluate.suite import default_suite, read_suite
 
 BASE = "probe"
@@ -60,17 +61,17 @@ def evaluate(
     examples = _data(runs, data, read)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
-    checks = read_suite(suite) if suite is not None else default_suite(examples.task)
     backbone = model if hasattr(model, "ladder") else base_of(first, model)
     computing = compute(device, precision or first.precision)
     backbone.module.to(computing.device)
+    file = runs[0] / CONFIGURATION
+    told = read_configuration(file) if file.is_file() else {}
+    checks = read_suite(suite) if suite is not None else default_suite(examples.task, *_told_apart(told))
     place = Path(suite).parent if suite is not None else Path()
 
     def other(source: str, text: str | None, label: str | None) -> Data:
         return read(source, text=text, label=label)
 
-    file = runs[0] / CONFIGURATION
-    told = read_configuration(file) if file.is_file() else {}
     source = data if data is not None else told.get("data")
 
     def column(name: str) -> dict[str, str]:
@@ -91,6 +92,13 @@ def evaluate(
         notes, asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
     )  # fmt: skip
+
+
+def _told_apart(told: dict[str, Any]) -> list[Slice]:
+    """The slices that the run itself told apart."""
+    if told.get("by"):
+        return [Slice(by="column", column=told["by"])]
+    return [Slice(by="source")] if isinstance(told.get("test"), list) else []
 
 
 def improved(

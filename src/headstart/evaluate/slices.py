@@ -10,6 +10,7 @@ import numpy as np
 from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Examples
 from headstart.evaluate.checks import Check, Material, answers
+from headstart.evaluate.parts import by_column, by_file, grouped
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.system import System
 
@@ -41,7 +42,7 @@ class Slice(Check):
                 f"{self.title()}: by=column needs column, the name of one, and nothing else takes it."
             )
         if self.by == "column":
-            self._parts(material)
+            self._parts(material)  # says so where there is no such column
         if self.by == "length" and task.modality == "image":
             raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
 
@@ -62,18 +63,14 @@ class Slice(Check):
         """Name to the places of its examples."""
         test = material.data.test
         if self.by == "class":
-            parts = np.array(material.data.task.labels)[test.targets]
+            parts = grouped(np.array(material.data.task.labels)[test.targets])
         elif self.by == "column":
-            held = material.column(self.column)
-            parts = np.array([held.get(place) or "(empty)" for place in test.places(np.arange(len(test)))])
+            parts = by_column(test, material.column(self.column), self.column)
         elif self.by == "source":
-            parts = np.array([place.rpartition(":")[0] or place for place in test.places(np.arange(len(test)))])
+            parts = by_file(test)
         else:
-            parts = np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))]
-        return {
-            f"{self.name or self.column or self.by}: {part}": np.flatnonzero(parts == part)
-            for part in dict.fromkeys(parts)
-        }
+            parts = grouped(np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))])
+        return {f"{self.name or self.column or self.by}: {part}": rows for part, rows in parts.items()}
 
     def _cuts(self, test: Examples) -> tuple[float, float]:
         short, long = np.quantile(_words(test), [1 / 3, 2 / 3])

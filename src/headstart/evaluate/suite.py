@@ -85,12 +85,12 @@ def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
     return check
 
 
-def default_suite(task: Task) -> Suite:
-    """The test set, its calibration, its slices, and changes that should not matter."""
+def default_suite(task: Task, *more: Check) -> Suite:
+    """The test set, its calibration, its slices, changes that should not matter, and what else is given."""
     change: Change = "noise" if task.modality == "image" else "typos"
     checks: list[Check] = [Target(), Robustness(change=change)]
     if task.kind == "single_label":
         checks += [Calibration(), Slice(by="class"), Invariance(change=change)]
     if task.modality != "image":
         checks.append(Slice(by="length"))
-    return Suite(checks)
+    return Suite([*checks, *more])

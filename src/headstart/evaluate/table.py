@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from headstart.core.comparison import Row
+import numpy as np
+
+from headstart.core.comparison import PartRow, Row
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric, confusion, per_class
 from headstart.evaluate.paired import compare, holm
@@ -19,6 +21,7 @@ def rows_with_differences(
     metric: Metric,
     *,
     labels: Sequence[str] = (),
+    parts: Mapping[str, np.ndarray] | None = None,
     level: float = 0.95,
     draws: int = 2000,
     permutations: int = 5000,
@@ -27,14 +30,15 @@ def rows_with_differences(
     """The same rows, filled from their test predictions; rows that did not run stay as they are.
 
     predictions: method -> one `Predictions` a seed, all on the same examples.
-    Filled: value, low, high, classes and confusion; and, for all but the reference (best on validation, see
+    parts: name -> positions of the examples of a part of the test split.
+    Filled: value, low, high, parts, classes and confusion; and, for all but the reference (best on validation, see
     `verdict.reference`), difference, its interval, p_value, and p_adjusted by Holm over all of them, controls
     included. The reference has difference 0 and no p-value.
 
     Raises `ValueError` where two runs hold different examples, or an `ok` row has scores that are not finite.
     """
     filled = {
-        i: _measured(row, predictions[row.method], metric, labels, level, draws, seed)
+        i: _measured(row, predictions[row.method], metric, labels, parts or {}, level, draws, seed)
         for i, row in enumerate(rows)
         if row.status == "ok" and predictions.get(row.method)
     }
@@ -78,6 +82,7 @@ def _measured(
     runs: Sequence[Predictions],
     metric: Metric,
     labels: Sequence[str],
+    parts: Mapping[str, np.ndarray],
     level: float,
     draws: int,
     seed: int,
@@ -92,4 +97,8 @@ def _measured(
         high=high,
         classes=per_class(runs, names),
         confusion=confusion(runs, runs[0].scores.shape[1]),
+        parts=tuple(
+            PartRow(name, len(rows), *interval([run.take(rows) for run in runs], metric, level=level, draws=draws))
+            for name, rows in parts.items()
+        ),
     )

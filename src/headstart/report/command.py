@@ -10,7 +10,7 @@ def command(configuration: dict[str, Any]) -> str:
     """`headstart compare --data q.csv --seeds 1,2,3 --no-cache`; empty where the record holds no options.
 
     An option `command` is taken as it stands. Else each option is a flag: booleans are `--name` or `--no-name`,
-    lists are joined by commas, dicts give `name=value` pairs, None is left out.
+    lists are joined by commas (test files each have their flag), dicts give `name=value` pairs, None is left out.
     """
     if not configuration:
         return ""
@@ -23,6 +23,8 @@ def command(configuration: dict[str, Any]) -> str:
             continue
         if isinstance(option, bool):
             words.append(flag if option else "--no-" + flag[2:])
+        elif name == "test" and isinstance(option, (list, tuple)):
+            words += [word for file in option for word in (flag, str(file))]
         elif isinstance(option, (list, tuple)):
             words += [flag, ",".join(map(str, option))]
         elif isinstance(option, dict):

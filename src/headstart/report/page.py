@@ -24,6 +24,7 @@ def page(comparison: Comparison) -> str:
         **_shared(comparison),
         drawn=[chart for cost in COSTS if (chart := _chart(comparison, cost.field)) is not None],
         panels=[_panel(comparison, row, number) for number, row in enumerate(ranking.ranked(comparison))],
+        parts=[row for row in ranking.ranked(comparison) if row.parts],
         shown=_shown(comparison),
         winner=next((row for row in comparison.rows if ranking.chosen(comparison, row)), None),
         data=comparison.data,

@@ -39,7 +39,7 @@ def table(comparison: Comparison) -> str:
             lines += _wrap(row.status, start, " " * cell_len(start))
         else:
             lines.append(_line(cells, widths, gap))
-    lines += ["", *_explanation(comparison), "", *_wrap(comparison.verdict.sentence)]
+    lines += ["", *_explanation(comparison), *_parts(comparison, rows), "", *_wrap(comparison.verdict.sentence)]
     if comparison.status != "complete":
         lines += ["", *_wrap(f"This comparison is {comparison.status}: it was stopped before every method was run.")]
     return "\n".join(line.rstrip() for line in lines)
@@ -112,6 +112,36 @@ def _explanation(comparison: Comparison) -> list[str]:
     if len(comparison.seeds) == 1 and len(comparison.rows) > 1:
         parts.append("One seed: this tells two trained models apart, not two methods.")
     return _wrap(" ".join(parts))
+
+
+def _parts(comparison: Comparison, rows: list[Row]) -> list[str]:
+    """The quality on each part of the test split, a line a part and a column a method, best first."""
+    measured = [row for row in rows if row.parts]
+    if not measured:
+        return []
+    parts = measured[0].parts
+    name = max(_length(part.name) for part in parts)
+    size = max(len("examples"), *(len(fmt.whole(part.size)) for part in parts))
+    widths = [max(cell_len(clean(row.method)), 6) for row in measured]
+    room = WIDTH - name - size - 6
+    while len(widths) > 1 and sum(widths) + 2 * len(widths) > room:
+        widths.pop()
+    shown = measured[: len(widths)]
+    title = f"{_metric_head(comparison.task.metric)} by part"
+    lines = ["", f"{title}{'' if len(shown) == len(measured) else ' (best methods; all in the report)'}:"]
+    lines.append(
+        _line(["", "", "", "examples", *(clean(row.method) for row in shown)], [0, name, 0, size, *widths], "  ")
+    )
+    for i, part in enumerate(parts):
+        values = [fmt.value(comparison.task.metric, row.parts[i].value) for row in shown]
+        lines.append(
+            _line(["", clean(part.name), "", fmt.whole(part.size), *values], [0, name, 0, size, *widths], "  ")
+        )
+    return lines
+
+
+def _length(text: str) -> int:
+    return cell_len(clean(text))
 
 
 def _classes(counts: dict[str, int], most: int = 8) -> str:
