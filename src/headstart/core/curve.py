@@ -28,6 +28,8 @@ class Reading(Record):
     draws: int = 0
     seconds: float | None = None
     "of one training, median over draws"
+    validation_value: float | None = None
+    "mean over draws: by it one method may be chosen for a size, and the test split stays for judging"
 
 
 @dataclass(frozen=True)

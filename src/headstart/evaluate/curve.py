@@ -111,7 +111,9 @@ def readings(
                 continue
             value, low, high = interval(runs, metric)
             seconds = statistics.median(row["seconds"] or 0.0 for row in rows if row["status"] == "ok")
-            found.append(Reading(name, size, max(said), "ok", value, low, high, len(runs), seconds))
+            chosen_by = [row["validation_value"] for row in rows if row.get("validation_value") is not None]
+            validation = statistics.fmean(chosen_by) if chosen_by else None
+            found.append(Reading(name, size, max(said), "ok", value, low, high, len(runs), seconds, validation))
     return found
 
 
@@ -121,7 +123,12 @@ def _one(place: Path, run: Path, part: Data, compare: Callable[[Data, Path, bool
     for row in record.rows:
         if row.status == "ok":
             shutil.copy2(run / "predictions" / f"{row.method}-seed0.safetensors", place / f"{row.method}.safetensors")
-    rows = {row.method: {"status": row.status, "seconds": row.train_seconds} for row in record.rows}
+    rows = {
+        row.method: {
+            "status": row.status, "seconds": row.train_seconds, "validation_value": row.validation_value,
+        }
+        for row in record.rows
+    }  # fmt: skip
     write_json(place / "rows.json", rows)
     shutil.rmtree(run)
 

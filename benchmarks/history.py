@@ -1,0 +1,130 @@
+"""The lineage on one table: what each pretraining, from word2vec to MiniLM and CLIP, is worth with few labels.
+
+    python benchmarks/history.py --models runs/lineage [--data debian-sections sst2 …] [--draws 3]
+
+The folder holds the backbones as examples/lineage.sh makes them; one that is not there is left out, and the record says
+so. Each is tuned on nested subsets under its methods; for every size the method is chosen by the mean over draws on
+validation (which has as few labels), and tested. Beside it stands the same network from scratch (the method `scratch`)
+on the same examples: the difference is paired by example, with Holm's correction over the sizes. Taken up where it
+stopped. Writes benchmarks/results/history-DATA.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import peers
+
+LABELS = (10, 30, 100, 300)
+TASKS: dict[str, dict[str, Any]] = {
+    "debian-sections": {"data": "text/debian-sections", "kind": "text"},
+    "sst2": {"data": "text/sst2", "kind": "text"},
+    "papirus": {"data": "image/icons/papirus.parquet", "label": "context", "kind": "image"},
+    "medical": {"data": "image/medical", "kind": "image"},
+}
+FOLDERS = {
+    "text": ("skipgram", "glove", "elmo", "ulmfit", "bert", "gpt", "minilm"),
+    "image": ("cnn", "vit", "clip"),
+}
+METHODS = {"elmo": ("probe", "scalar_mix", "full"), "ulmfit": ("probe", "ulmfit")}
+"of each backbone, beside scratch; of the others probe and full"
+REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "environment")
+
+
+def chosen(readings: list[dict[str, Any]]) -> str:
+    """The method that is best on validation."""
+    return max(readings, key=lambda one: -1 if one["validation_value"] is None else one["validation_value"])["method"]
+
+
+def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, float]:
+    """The method less the same network from scratch, over the draws of a size."""
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.paired import compare
+    from headstart.evaluate.predictions import Predictions
+
+    tuned, scratch = (
+        [Predictions.read(folder / "readings" / f"{size}-{draw}" / f"{name}.safetensors") for draw in range(draws)]
+        for name in (method, "scratch")
+    )
+    test = compare(tuned, scratch, metric("single_label"))
+    return {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
+
+
+def one(name: str, source: str, data: Any, out: Path, draws: int) -> list[dict[str, Any]]:
+    """A row for each size: the chosen method, its value, the control's, and their difference."""
+    from headstart.api import curve
+    from headstart.cli.progress import Lines
+    from headstart.evaluate.curve import largest
+    from headstart.evaluate.paired import holm
+
+    sizes = [size for size in LABELS if size < largest(data)] + [largest(data)]
+    methods = ("scratch", *METHODS.get(name, ("probe", "full")))
+    found = curve(data, source, sizes=sizes, draws=draws, methods=methods, out=out, resume=True, progress=Lines())
+    rows = []
+    for size in sizes:
+        here = [reading.to_json() for reading in found.readings if reading.size == size and reading.status == "ok"]
+        control = next(reading for reading in here if reading["method"] == "scratch")
+        method = chosen([reading for reading in here if reading is not control])
+        best = next(reading for reading in here if reading["method"] == method)
+        told = {key: best[key] for key in ("size", "examples", "method", "value", "low", "high", "seconds")}
+        scratch = {key: control[key] for key in ("value", "low", "high", "seconds")}
+        rows.append({**told, "scratch": scratch, **over_scratch(out, size, draws, method)})
+    for row, p in zip(rows, holm([row["p_value"] for row in rows])):
+        row["p_adjusted"] = p
+        print(name, row["size"], row["method"], {k: round(row[k], 3) for k in ("value", "difference", "p_adjusted")},
+              flush=True)  # fmt: skip
+    return rows
+
+
+def pretraining(folder: Path) -> dict[str, Any]:
+    """What the folder says of its own making."""
+    file = folder / "pretrained.json"
+    if not file.is_file():
+        return {}
+    report = json.loads(file.read_text(encoding="utf-8"))
+    if corpus := report.get("corpus"):  # paths of this machine say nothing elsewhere
+        corpus["sources"] = [Path(source).name for source in corpus["sources"]]
+    return {key: report[key] for key in REPORTED if report.get(key) is not None}
+
+
+def main() -> None:
+    import headstart
+    from headstart.core.environment import environment
+    from headstart.core.files import write_json
+    from headstart.engine.precision import compute
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, required=True, help="folder of the backbones, made by lineage.sh")
+    parser.add_argument("--data", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--only", nargs="+", help="these backbones alone")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/history"))
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+    for task in arguments.data:
+        data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
+        backbones, missing = [], []
+        for name in arguments.only or FOLDERS[TASKS[task]["kind"]]:
+            folder = Path(peers.minilm()) if name == "minilm" else arguments.models / name
+            if not folder.is_dir():
+                missing.append(name)
+                continue
+            rows = one(name, str(folder), data, arguments.out / task / name, arguments.draws)
+            backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
+        write_json(peers.RESULTS / f"history-{task}.json", {
+            "schema": "headstart.history/1", "status": "ok" if not missing else "partial", "missing": missing,
+            "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
+            "backbones": backbones, "environment": environment("cpu", compute("cpu").precision).to_json(),
+        })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
