@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from headstart.data.packed import Packed, Pieces
 from headstart.engine.ahead import ahead
 from headstart.engine.dropout import fast_dropout
 from headstart.engine.feed import Micro
+from headstart.engine.head_in_parts import head_of, summed, without_head
 from headstart.engine.job import Evaluation
 from headstart.engine.precision import Compute
 from headstart.methods.plan import Group, Plan, Schedule
@@ -119,6 +121,9 @@ class LanguageModelling:
         self._extra = framing.extra * objective.parts
         if objective.next_sentence:  # the second paragraph may be as long as the first may
             self._extra += packed.length + len(framing.after)
+        few = {"input_ids": torch.arange(8).reshape(2, 4)}
+        # on a GPU many small products are slower than one large one
+        self._head = head_of(self.network, few) if compute.device.type == "cpu" else None
         self._steps = packed.count(objective.batch_tokens, self._extra)
 
     def steps_an_epoch(self) -> int:
@@ -188,10 +193,16 @@ class LanguageModelling:
         places = (targets != IGNORED).nonzero()[:, 0]
         follows, pair, share = (batch.pop(name, None) for name in ("follows", "pair", "share"))
         inputs = {name: _moved(value, device) for name, value in batch.items()}
-        with fast_dropout(device), self.compute.autocast(), predicting(self.network, _moved(places, device)) as reading:
-            found = self.network(**inputs)
-        scores = found.prediction_logits if "prediction_logits" in found else found.logits
-        total = self.objective.loss(scores[0], _moved(targets[places], device))
+        predicted = _moved(targets[places], device)
+        bare = contextlib.nullcontext() if self._head is None else without_head(self._head)
+        with fast_dropout(device), self.compute.autocast():
+            with bare, predicting(self.network, _moved(places, device)) as reading:
+                found = self.network(**inputs)
+            scores = found.prediction_logits if "prediction_logits" in found else found.logits  # [1, N, V or D]
+            if self._head is None:
+                total = self.objective.loss(scores[0], predicted)
+            else:
+                total = summed(self._head, scores[0], predicted, self.objective.loss)
         if share is None:
             return total, total.new_zeros(())
         if follows is not None:  # BERT: class 0 is the next sentence
