@@ -289,18 +289,16 @@ def improve(
     """What to change in a run that `compare` or `fit` left, each with its evidence, and what it did on validation.
 
     method: of the run, or the one that it recommends. budget: seconds, or text such as `"10m"`, after which no further
-    trial is begun. propose: only propose. data, model: where the run's examples and base lie now. Leaves
-    `improvement.json` in the run's folder. Raises subclasses of `HeadstartError` for what the user can mend.
+    trial is begun. propose: only propose. data, model: where the run's examples and base lie now. `improvement.json` in
+    the run's folder is written after each trial. Raises subclasses of `HeadstartError` for what the user can mend.
     """
     from headstart.evaluate.runs import improved
 
     given = seconds_of(budget) if isinstance(budget, str) else budget
-    found = improved(
+    return improved(
         Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, read=read,
         progress=progress,
     )  # fmt: skip
-    found.write(Path(run) / "improvement.json")
-    return found
 
 
 def curve(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.calling import FAST, call, tree
+from headstart.core.improvement import Proposal
 
 
 @pytest.fixture
@@ -86,3 +87,33 @@ def test_bad_input(run: Path, here: Path) -> None:
     call("improve", "run", "--method", "lara").refused("Did you mean 'lora'?")
     call("improve", "run", "--budget", "soon").refused("soon")
     call("improve", "run", "--seeds", "0").refused("--seeds")
+
+
+def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.evaluate.bench import Bench
+
+    fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2")
+    call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
+    run = here / "run"
+    ways = [Proposal("one", "", "", settings={"learning_rate": 1e-4}), Proposal("two", "", "", options={"epochs": 1})]
+    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: ways)
+    heat, calls = Bench.heat, 0
+    stop: type[BaseException] = RuntimeError
+
+    def failing(self: Bench, *arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise stop("out of memory")
+        return heat(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Bench, "heat", failing)
+    found = json.loads(call("improve", "run", "--method", "full", "--seeds", "1", "--json").expect(0).out)["tried"]
+    first, second = (one["status"] for one in found)
+    assert first == "failed: out of memory"
+    assert second in ("helped", "hurt", "undecided")
+    (run / "improvement.json").unlink()
+    calls, stop = -1, KeyboardInterrupt  # in the second trial, when the first is judged
+    assert call("improve", "run", "--method", "full", "--seeds", "1").code == 130
+    kept = json.loads((run / "improvement.json").read_text())["tried"]
+    assert [one["status"] for one in kept] in (["helped"], ["hurt"], ["undecided"])

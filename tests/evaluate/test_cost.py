@@ -65,15 +65,21 @@ def test_energy_is_what_the_counters_moved(tmp_path: Path, monkeypatch: pytest.M
         pass
     assert nothing.joules is None
 
-    def counter(name: str, now: float) -> None:
+    def counter(name: str, now: float, called: str = "package") -> None:
         (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "name").write_text(called)
         (tmp_path / name / "energy_uj").write_text(str(int(now * 1e6)))
         (tmp_path / name / "max_energy_range_uj").write_text(str(int(100e6)))
 
     counter("intel-rapl:0", 10.0)
     counter("intel-rapl:1", 95.0)
     counter("intel-rapl:0:0", 5.0)  # a part of package 0, counted with it
+    counter("intel-rapl:2", 1.0, "psys")  # the whole board
+    with energy(torch.device("cpu")) as still:
+        pass
+    assert still.joules is None
     with energy(torch.device("cpu")) as found:
+        counter("intel-rapl:2", 30.0, "psys")
         counter("intel-rapl:0", 12.5)
         counter("intel-rapl:1", 3.0)  # begun anew at 100
         counter("intel-rapl:0:0", 7.0)

@@ -81,8 +81,9 @@ def test_rungs_are_frozen_up_to_the_best_level(values: tuple[float, ...], frozen
 def check(name: str, status: str) -> CheckRecord:
     score = Score(0.8, 0.7, 0.9)
     return CheckRecord(
-        name, "accuracy", True, 100, score, score, -0.05, -0.08, -0.02, 0.01, 0.02, 0.01, status, "not_regressed", False
-    )
+        name, "accuracy", True, 100, score, score, -0.05, -0.08, -0.02, 0.01, 0.02, 0.01, status, "not_regressed",
+        False, kind=name.split()[0],
+    )  # fmt: skip
 
 
 def test_a_lower_rate_where_something_was_forgotten_or_learnt_too_fast() -> None:
@@ -111,6 +112,8 @@ def test_labels_in_doubt_are_left_out() -> None:
     found = of(Evidence(record(row("full")), "full", "text", suspects={17: "spam", 4: "ham"}), "clean labels")
     assert found.without == (17, 4)
     assert "17 (rather spam)" in found.evidence
+    told = Evidence(record(row("full")), "full", "text", suspects={17: "spam"}, places={17: "mails.csv:19"})
+    assert "mails.csv:19 (rather spam)" in of(told, "clean labels").evidence
 
 
 def test_more_data_for_the_class_that_is_missed() -> None:

@@ -68,6 +68,8 @@ class CheckRecord(Record):
     "that only the base has right; of the first seed"
     flips: tuple[Flip, ...] = ()
     "the most confident of both"
+    kind: str = ""
+    "of check: `target`, `retention`, `robustness`, …"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def energy(device: torch.device) -> Iterator[Energy]:
     yield found
     after = _counters(device)
     spent = [_spent(before[name], after[name]) for name in before.keys() & after.keys()]
-    found.joules = sum(spent) if spent else None
+    found.joules = sum(spent) or None  # counters that did not move have not been read anew yet
 
 
 def _spent(before: tuple[float, float], after: tuple[float, float]) -> float:
@@ -41,13 +41,16 @@ def _counters(device: torch.device) -> dict[str, tuple[float, float]]:
             import pynvml
 
             pynvml.nvmlInit()
-            handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
+            # by what the card is called: the library counts cards that CUDA_VISIBLE_DEVICES hides
+            handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
             return {"gpu": (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, 0.0)}
         except Exception:  # the library or the counter is not there
             return {}
     found = {}
     for zone in RAPL.glob("*-rapl:[0-9]"):  # packages; their parts lie below
         with contextlib.suppress(OSError, ValueError):
+            if (zone / "name").read_text().strip() == "psys":  # the whole board, packages and all
+                continue
             now, most = (float((zone / name).read_text()) / 1e6 for name in ("energy_uj", "max_energy_range_uj"))
             found[zone.name] = (now, most)
     return found

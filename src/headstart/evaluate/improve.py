@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison
 from headstart.core.environment import environment
-from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
+from headstart.core.errors import ConfigurationError, HeadstartError, unknown
 from headstart.core.evaluation import Judged
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Proposal, Tried
@@ -26,7 +26,7 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric, metric
-from headstart.evaluate.paired import compare, holm
+from headstart.evaluate.paired import Paired, compare, holm
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.propose import ALPHA, Evidence, proposals
 from headstart.evaluate.rank import rung_probes
@@ -34,17 +34,21 @@ from headstart.evaluate.suspects import suspects
 from headstart.methods.method import Method, method_class
 from headstart.methods.probe import Probe
 
+FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
+"what may end one training; the others go on"
+
 
 def improve(
     record: Comparison, method: str | None, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
     run: str, judged: Judged | None = None, seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
     only_propose: bool = False, progress: Progress | None = None,
+    keep: Callable[[Improvement], object] = lambda so_far: None,
 ) -> Improvement:  # fmt: skip
     """Proposals for one method of a run (the verdict's where none is named), and what became of them.
 
     options: those that the run trained with. Each change is trained with every seed beside the method as it was, and
     compared on the validation examples, paired; after Holm's correction it helped, hurt, or can't be told. budget:
-    seconds after which no further one is begun.
+    seconds after which no further one is begun. keep: given the record after each trial, and in the end.
     """
     progress, start = progress or Silent(), time.perf_counter()
     name = method or record.verdict.method
@@ -56,19 +60,28 @@ def improve(
     measure = metric(data.task.kind, record.task.metric)
     progress.stage("gather evidence")
     doubted = _suspects(data, backbone, compute)
-    told = {int(data.train.ids[place]): data.task.labels[label] for place, label in doubted.items()}
+    told = {int(data.train.ids[at]): data.task.labels[label] for at, label in doubted.items()}
+    places = dict(zip(told, data.train.places(list(doubted)))) if doubted else {}
     probes = rung_probes(data, backbone, measure, compute)
     backbone.module.to(compute.device)
-    evidence = Evidence(record, name, data.task.modality, probes, judged, told)
+    evidence = Evidence(record, name, data.task.modality, probes, judged, told, places)
     found = proposals(evidence)
-    tried = [Tried(one, "yours") for one in found]
+
+    def so_far(tried: Sequence[Tried]) -> Improvement:
+        return Improvement(
+            run, name, measure.name, len(seeds), len(data.validation), tuple(tried), where,
+            time.perf_counter() - start, budget,
+        )  # fmt: skip
+
+    where = environment(str(compute.device), compute.precision)
+    result = so_far([Tried(one, "yours") for one in found])
     if not only_propose and any(one.can_be_tried for one in found):
         trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
-        tried = trials.of(found, name, rows[name].configuration, start, budget)
-    return Improvement(
-        run, name, measure.name, len(seeds), len(data.validation), tuple(tried),
-        environment(str(compute.device), compute.precision), time.perf_counter() - start, budget,
-    )  # fmt: skip
+        for tried in trials.of(found, name, rows[name].configuration, start, budget):
+            result = so_far(tried)
+            keep(result)
+    keep(result)
+    return result
 
 
 def _suspects(data: Data, backbone: Backbone, compute: Compute) -> dict[int, int]:
@@ -79,6 +92,10 @@ def _suspects(data: Data, backbone: Backbone, compute: Compute) -> dict[int, int
         return suspects(features, data.train.targets, data.task, Probe.penalty)
     finally:
         cache.close()
+
+
+def _failed(error: Exception) -> str:
+    return f"failed: {(str(error).splitlines() or [type(error).__name__])[0]}"
 
 
 class _Trials:
@@ -94,11 +111,16 @@ class _Trials:
     def of(
         self, found: Sequence[Proposal], name: str, configuration: Mapping[str, object], start: float,
         budget: float | None,
-    ) -> list[Tried]:  # fmt: skip
+    ) -> Iterator[list[Tried]]:  # fmt: skip
+        """All that was tried, again after each trial, with what it says of each of them so far."""
         was = configured(method_class(name), configuration, name)
         begin = time.perf_counter()
-        base = self._trained(name, was, self.data, self.options)
-        one, tried, pairs = time.perf_counter() - begin, list[Tried](), {}
+        try:
+            base = self._trained(name, was, self.data, self.options)
+        except FAILURES as error:
+            yield [Tried(one, _failed(error) if one.can_be_tried else "yours") for one in found]
+            return
+        one, tried, pairs = time.perf_counter() - begin, list[Tried](), dict[int, Paired]()
         before = interval(base, self.measure)[0]
         for proposal in found:
             if not proposal.can_be_tried:
@@ -111,20 +133,24 @@ class _Trials:
             try:
                 runs = self._of(proposal, name, was)
                 paired = compare(runs, base, self.measure)
-            except (MethodError, HeadstartError, ValueError) as error:
-                tried.append(Tried(proposal, f"failed: {str(error).splitlines()[0]}", before))
+            except FAILURES as error:
+                tried.append(Tried(proposal, _failed(error), before))
                 continue
             pairs[len(tried)] = paired
             after = interval(runs, self.measure)[0]
             seconds = time.perf_counter() - begin
             tried.append(Tried(proposal, "", before, after, paired.difference, paired.low, paired.high, None, seconds))
+            self._decide(tried, pairs)
+            yield tried
+        yield tried
+
+    def _decide(self, tried: list[Tried], pairs: Mapping[int, Paired]) -> None:
+        """Holm's correction over all trials so far."""
+        sign = 1 if self.measure.higher_is_better else -1
         for (place, paired), adjusted in zip(pairs.items(), holm([one.p_value for one in pairs.values()])):
-            sign = 1 if self.measure.higher_is_better else -1
             better = "helped" if sign * paired.difference > 0 else "hurt"
-            tried[place] = replace(
-                tried[place], status=better if adjusted <= ALPHA else "undecided", p_adjusted=adjusted
-            )
-        return tried
+            status = better if adjusted <= ALPHA else "undecided"
+            tried[place] = replace(tried[place], status=status, p_adjusted=adjusted)
 
     def _of(self, proposal: Proposal, name: str, was: Method) -> list[Predictions]:
         method = was

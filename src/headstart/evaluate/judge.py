@@ -72,7 +72,7 @@ def judge(
             _with_flips(record, before[record.check][0], after[record.check][0], data.test, data.task)
             if record.check in targets
             else record
-            for record in checked(names, before, after)
+            for record in (replace(one, kind=told[one.check][0].kind) for one in checked(names, before, after))
         ]
         passed = all(record.passed for record in records)
         judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))

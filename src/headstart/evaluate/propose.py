@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Evidence:
     """What the proposals are read off.
 
     rungs: a probe at each level of the base, lowest first, on validation. suspects: numbers of training examples whose
-    label a cross-validated probe confidently disagrees with, with what it says instead.
+    label a cross-validated probe confidently disagrees with, with what it says instead. places: where these came from.
     """
 
     record: Comparison
@@ -39,6 +39,7 @@ class Evidence:
     rungs: Sequence[Candidate] = ()
     judged: Judged | None = None
     suspects: Mapping[int, str] | None = None
+    places: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def percent(self) -> bool:
@@ -109,7 +110,7 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
     third = {"learning_rate": row.learning_rate / 3}
     advice = f"a third of the rate, {row.learning_rate / 3:.2g}"
     lost = [c for c in e.judged.checks if c.status == "regressed"] if e.judged else []
-    forgotten = [c for c in lost if c.check.startswith(("retention", "perplexity", "retrieval"))]
+    forgotten = [c for c in lost if c.kind in ("retention", "perplexity", "retrieval")]
     if forgotten:
         told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in forgotten)
         again = "; validation can't say whether less is forgotten: evaluate again"
@@ -144,9 +145,8 @@ def augment(e: Evidence) -> Iterator[Proposal]:
     else:
         share = 0.2 if float(str(asked.get("word_dropout") or 0)) else 0.1
         change, advice = {"word_dropout": share}, f"leave {100 * share:.0f} % of the words out, at random, in training"
-    weak = (
-        [c for c in e.judged.checks if c.check.startswith("robustness") and c.status == "regressed"] if e.judged else []
-    )
+    checks = e.judged.checks if e.judged else ()
+    weak = [check for check in checks if check.kind == "robustness" and check.status == "regressed"]
     if weak:
         told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in weak)
         yield Proposal("augment", f"less robust than the base: {told}", advice, options=change)
@@ -167,7 +167,9 @@ def clean_labels(e: Evidence) -> Iterator[Proposal]:
     if not e.suspects:
         return
     count = len(e.suspects)
-    shown = ", ".join(f"{number} (rather {label})" for number, label in list(e.suspects.items())[:5])
+    shown = ", ".join(
+        f"{e.places.get(number, number)} (rather {label})" for number, label in list(e.suspects.items())[:5]
+    )
     evidence = (
         f"a probe that never saw them is sure of another label for {count} training "
         f"example{'s' if count > 1 else ''}: {shown}{', …' if count > 5 else ''}"

@@ -111,7 +111,10 @@ def improved(
     examples = _data([run], data, read)
     backbone = model if hasattr(model, "ladder") else base_of(artifact, model)
     names = [field.name for field in fields(Options)]
-    options = configured(Options, {n: v for n, v in record.configuration.items() if n in names}, "training")
+    asked = {n: v for n, v in record.configuration.items() if n in names}
+    if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
+        asked["epochs"] = record.forecast.epochs
+    options = configured(Options, asked, "training")
     judged = None
     if (run / "evaluation.json").is_file():
         name = method or record.verdict.method
@@ -120,6 +123,7 @@ def improved(
     return improve(
         record, method, examples, backbone, compute(device, precision or artifact.precision), options, run=str(run),
         judged=judged, seeds=seeds, budget=budget, only_propose=propose, progress=progress,
+        keep=lambda so_far: so_far.write(run / "improvement.json"),
     )  # fmt: skip
 
 
