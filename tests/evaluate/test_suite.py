@@ -41,7 +41,8 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
         ("", "lists no checks"),
         (
             "[[check]]\n",
-            "Allowed: calibration, generation, invariance, perplexity, retention, retrieval, robustness, slice, target",
+            "Allowed: calibration, generation, invariance, lm_eval, perplexity, retention, retrieval, robustness, "
+            "slice, target",
         ),
         ('[[check]]\nkind = "targt"', "Did you mean 'target'"),
         ('[[check]]\nkind = "target"\ntolerence = 1', "Did you mean 'tolerance'"),

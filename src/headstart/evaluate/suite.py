@@ -15,6 +15,7 @@ from headstart.evaluate.calibration import Calibration
 from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Target
 from headstart.evaluate.cost import Interface, Prices
 from headstart.evaluate.generation import Generation
+from headstart.evaluate.harness import Harness
 from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
 from headstart.evaluate.slices import Slice
@@ -22,7 +23,7 @@ from headstart.evaluate.slices import Slice
 KINDS: dict[str, type[Check]] = {
     one.kind: one
     for one in (
-        Target, Slice, Retention, Retrieval, Perplexity, Generation, Robustness, Invariance, Calibration
+        Target, Slice, Retention, Retrieval, Perplexity, Generation, Harness, Robustness, Invariance, Calibration
     )
 }  # fmt: skip
 
