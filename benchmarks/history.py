@@ -55,7 +55,10 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
         for name in (method, "scratch")
     )
     test = compare(tuned, scratch, metric("single_label"))
-    return {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
+    return {
+        "difference": test.difference, "difference_low": test.low, "difference_high": test.high,
+        "p_value": test.p_value,
+    }  # fmt: skip
 
 
 def one(name: str, source: str, data: Any, out: Path, draws: int) -> list[dict[str, Any]]:

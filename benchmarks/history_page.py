@@ -1,0 +1,177 @@
+"""Writes docs/history.md and its plots from benchmarks/results: what each pretraining is worth, from word2vec to CLIP.
+
+python benchmarks/history_page.py
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from tables import HERE, read, small
+
+DOCS = HERE.parent / "docs"
+NAMES = {
+    "skipgram": "word2vec", "glove": "GloVe", "elmo": "ELMo", "ulmfit": "ULMFiT", "bert": "own BERT", "gpt": "own GPT",
+    "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP",
+}  # fmt: skip
+COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#33404d")
+ALPHA = 0.05
+
+
+def share(row: dict[str, Any]) -> str:
+    return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def points(row: dict[str, Any], key: str = "p_adjusted") -> str:
+    told = f"{100 * row['difference']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    return f"**{told}**" if row[key] <= ALPHA else told
+
+
+def task(name: str, found: dict[str, Any]) -> list[str]:
+    """One data set: quality, the difference from scratch, and what the pretraining cost."""
+    backbones = found["backbones"]
+    sizes = [row["size"] for row in max((one["rows"] for one in backbones), key=len)]
+    head = [f"| backbone | {' | '.join(map(str, sizes[:-1]))} | all |", "|---|" + "---|" * len(sizes)]
+    lines = [
+        f"## {name}", "", f"![accuracy against labels a class](history-{name}.svg)", "",
+        f"Accuracy in % on the test split with {found['draws']} draws of so many labels a class, and 95 % intervals; "
+        "the method was chosen on validation.", "", *head,
+    ]  # fmt: skip
+    for one in backbones:
+        cells = (f"{share(row)} {row['method']}" for row in one["rows"])
+        lines.append(f"| {NAMES[one['name']]} | {' | '.join(cells)} |")
+    lines += [
+        "", "More than the same network from scratch, in points, paired by example; bold where p is at most 0.05 after "
+        "Holm's correction over the sizes.", "", *head,
+    ]  # fmt: skip
+    for one in backbones:
+        told = ({**row, "low": row["difference_low"], "high": row["difference_high"]} for row in one["rows"])
+        lines.append(f"| {NAMES[one['name']]} | {' | '.join(points(row) for row in told)} |")
+    few = [
+        f"{NAMES[one['name']]} at {row['size']}"
+        for one in backbones
+        for row in one["rows"]
+        if row["size"] in (10, 30) and not (row["p_adjusted"] <= ALPHA and row["difference"] > 0)
+    ]
+    told = "Each is significantly better than its own control with 10 and with 30 labels a class."
+    if few:
+        told = f"Not significantly better than its own control with 10 or 30 labels a class: {', '.join(few)}."
+    lines += ["", told]
+    lines += ["", "| backbone | pretrained on | parameters | seconds | where |", "|---|---|---|---|---|"]
+    for one in backbones:
+        made = one["pretraining"]
+        corpus = made.get("corpus", {})
+        text = corpus.get("tokens") or corpus.get("words") or corpus.get("pairs")
+        seconds = f"{made['seconds']:,.0f}" if made.get("seconds") else "by others"
+        where = made.get("environment", {})
+        cells = [
+            NAMES[one["name"]], f"{text:,} tokens" if text else "", str(made.get("parameters", "")), seconds,
+            f"{where.get('device', '')} {where.get('processor', '')}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    if found["missing"]:
+        lines += ["", f"Not measured yet: {', '.join(NAMES[name] for name in found['missing'])}."]
+    return lines + small(f"history-{name}", found["note"], found["environment"])
+
+
+def plot(name: str, found: dict[str, Any]) -> None:
+    """Accuracy against labels a class, a line a backbone; dashed: from scratch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = name
+    figure, axes = pyplot.subplots(figsize=(7.5, 4.5))
+    for colour, one in zip(COLOURS, found["backbones"]):
+        rows = one["rows"]
+        x = [row["size"] for row in rows]
+        axes.plot(x, [100 * row["value"] for row in rows], "o-", color=colour, label=NAMES[one["name"]], markersize=4)
+        axes.fill_between(
+            x, [100 * row["low"] for row in rows], [100 * row["high"] for row in rows], color=colour, alpha=0.12, lw=0
+        )
+        axes.plot(x, [100 * row["scratch"]["value"] for row in rows], ":", color=colour, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel("labels a class")
+    axes.set_ylabel("accuracy, % (dotted: from scratch)")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    (DOCS / f"history-{name}.svg").write_text(drawn.getvalue(), encoding="utf-8")
+
+
+def crosslingual() -> list[str]:
+    """English labels, other languages."""
+    found = read("crosslingual")
+    if found is None:
+        return []
+    both = found["pretrained"]
+    lines = [
+        "## English labels, other customers", "",
+        f"Two BERTs of one shape ({both['multi']['parameters']:,} parameters) and one tokenizer, pretrained for "
+        f"{both['multi']['steps']:,} steps on seven languages of package descriptions, and for "
+        f"{both['control']['steps']:,} on English alone. Tuned on English labels of debian-sections "
+        f"({found['epochs']} epochs, {found['seeds']} seeds), tested on translations. Accuracy in %; the difference is "
+        "paired by example, bold where p is at most 0.05 after Holm's correction over the six languages.", "",
+        "| method | test set | examples | largest class | seven languages | English alone | difference |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in found["rows"]:
+        told = points(row, "p_adjusted" if "p_adjusted" in row else "p_value")
+        lines.append(
+            f"| {row['method']} | {row['part']} | {row['size']} | {100 * row['majority']:.1f} | {share(row['multi'])} "
+            f"| {share(row['control'])} | {told} |"
+        )
+    better = {
+        method: sum(
+            1 for row in found["rows"]
+            if row["method"] == method and row.get("p_adjusted", 1) <= ALPHA and row["difference"] > 0
+        )
+        for method in dict.fromkeys(row["method"] for row in found["rows"])
+    }  # fmt: skip
+    told = ", ".join(f"{method}: {count} of 6" for method, count in better.items())
+    lines += ["", f"Languages in which the multilingual model is significantly better: {told}."]
+    return lines + small("crosslingual", found["note"], found["environment"])
+
+
+def speed() -> list[str]:
+    """Tokens a second beside the Trainer."""
+    found = read("pretraining-speed")
+    if found is None:
+        return []
+    lines = [
+        "## Pretraining steps against transformers' Trainer", "",
+        f"The same network ({found['size']}) and text, about {found['batch_tokens']:,} tokens a step; times as many "
+        f"tokens a second as the Trainer, medians of pairs (target {found['target']}).", "",
+        "| objective | tokens | ours, tokens/s | Trainer at its defaults | Trainer in bf16, like lengths together |",
+        "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, one in found["found"].items():
+        ours = sorted(one["seconds"]["ours"])[len(one["seconds"]["ours"]) // 2]
+        lines.append(
+            f"| {name} | {one['tokens']:,} | {one['tokens'] / ours:,.0f} | {one['times']['trainer']:.2f} times "
+            f"| {one['times']['tuned']:.2f} times |"
+        )
+    return lines + small("pretraining-speed", found["note"], found["environment"], found["threads"])
+
+
+def main() -> None:
+    lines = [
+        "# The lineage: what each pretraining is worth", "",
+        "Made by `benchmarks/history_page.py` from the JSON files in `benchmarks/results`. The backbones are made by",
+        "`examples/lineage.sh` and `examples/crosslingual.sh`; each part names the script that measured it.", "",
+    ]  # fmt: skip
+    for path in sorted((HERE / "results").glob("history-*.json")):
+        found = read(path.stem)
+        assert found is not None
+        name = path.stem.removeprefix("history-")
+        plot(name, found)
+        lines += task(name, found)
+    lines += crosslingual() + speed()
+    (DOCS / "history.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
