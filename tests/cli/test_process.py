@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from backbones.tiny import WORDS
 from cli.calling import FAST, PROBE, Call, call, record, reviews, tree, values
 from cli.test_stopping import whole
 
@@ -122,6 +123,25 @@ def test_a_limit_on_the_size_of_files(here: Path) -> None:
     call(*options, "--resume").expect(0)
     call(*options[:-1], "other").expect(0)
     assert values(record(here / "run")) == values(record(here / "other"))
+
+
+@POSIX
+@pytest.mark.parametrize("most", [2_000, 100_000])
+def test_a_pretraining_on_a_full_disk_goes_on_where_it_stopped(here: Path, most: int) -> None:
+    """The tokenizer is what can't be written to its end, or the weights."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    (here / "texts.txt").write_text("".join(f"the {word} is here and the {word} is there\n" for word in WORDS * 20))
+    options = ("pretrain", "mlm", "texts.txt", "--out", "lm", "--set", "size=tiny", "--set", "vocabulary=400",
+               "--set", "epochs=1", "--set", "tokenizer=bpe", "--quiet")  # fmt: skip
+    finish(*options, preexec_fn=limit).refused("can't write", "File too large")
+    assert not (here / "lm" / "pretrained.json").exists()
+    assert not [file for file in here.rglob("*") if file.name.endswith(".tmp")]
+    call(*options).expect(0)
+    assert not (here / "lm" / "unfinished").exists()
+    call("compare", "reviews.csv", "--model", "lm", *FAST, "--out", "run").expect(0)
 
 
 LONG = ("compare", "reviews.csv", "--model", "bert", "--methods", "probe,full,lora", "--seeds", "2", "--trials", "2",

@@ -70,6 +70,33 @@ def test_bytes_that_are_not_utf8_are_told(tmp_path: Path) -> None:
     assert findings.count("encoding") == 1
 
 
+@pytest.mark.parametrize("longest", [16, 17, 18, 19, 64])
+@pytest.mark.parametrize(
+    "text", ["ein langer Satz über die Brücke ohne Ende " * 9, "日本語" * 40, "x" * 100, "ab\n" * 9]
+)
+def test_an_endless_line_comes_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, text: str
+) -> None:
+    monkeypatch.setattr("headstart.data.corpus.LONGEST", longest)
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    findings = Findings()
+    found = list(Corpus((str(tmp_path / "a.txt"),)).paragraphs(findings))
+    joined = " ".join(found) if " " in text else "".join(found)
+    assert joined == text.replace("\n", "").strip()
+    assert all(len(piece.encode()) < 2 * longest for piece in found)
+    assert findings.count("long") == ("\n" not in text)
+    assert findings.count("encoding") == 0
+
+
+def test_files_without_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "b.txt").write_text("")
+    (tmp_path / "c.txt").write_text(" \n\n")
+    findings = Findings()
+    assert list(Corpus((str(tmp_path),)).paragraphs(findings)) == ["one"]
+    assert findings.count("empty") == 2
+
+
 def test_the_stamp_changes_with_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one\n")

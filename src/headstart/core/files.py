@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,8 +31,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    except Exception as error:
+        if (found := _of_the_disk(error)) is None:
+            raise
+        raise unwritable(path, found) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -58,11 +61,21 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    except Exception as error:
+        if (found := _of_the_disk(error)) is None:
+            raise
+        raise unwritable(path, found) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _of_the_disk(error: Exception) -> OSError | None:
+    """The error itself, or the one that a library written in Rust (tokenizers, safetensors) tells in its own kind."""
+    if isinstance(error, OSError):
+        return error
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(told[1]), os.strerror(int(told[1]))) if told else None
 
 
 def unwritable(path: Path, error: OSError) -> ResourceError:

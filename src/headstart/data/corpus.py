@@ -17,6 +17,8 @@ from headstart.data.table import Table
 
 PLAIN = (".txt", ".text", ".md", ".rst")
 "a line is a paragraph"
+LONGEST = 1 << 20
+"bytes of a line that is read at once: a file without line ends is a text as well"
 READABLE = (
     f"a text file ({', '.join(PLAIN)}, also .gz) with a paragraph a line, a table with a column of texts "
     f"({', '.join(FORMATS)}), a folder of these, or the name of a data set on the hub"
@@ -41,8 +43,13 @@ class Corpus:
         findings = findings or Findings()
         for source in self.sources:
             for file in _files(source):
-                kept = (text.strip() for text in _texts(file, self.text, findings))
-                yield from (text for text in kept if text)
+                empty = True
+                for text in _texts(file, self.text, findings):
+                    if text := text.strip():
+                        empty = False
+                        yield text
+                if empty:
+                    findings.add("empty", "warning", "files without any text were passed over", [file.name])
 
     def stamp(self) -> list[list[Any]]:
         """Name, size and time of each file: what tells whether the corpus is still the one it was."""
@@ -86,7 +93,7 @@ def _known(path: Path) -> bool:
 
 def _texts(file: Path | Table, text: str | None, findings: Findings) -> Iterator[str]:
     if isinstance(file, Path) and format_of(file) in PLAIN:
-        yield from lines(file, findings)
+        yield from lines(file, findings, LONGEST)
         return
     table = FORMATS[format_of(file)](file) if isinstance(file, Path) else file
     (name,) = _column(table, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,10 +22,12 @@ _MAGIC = {
 }
 
 
-def lines(path: Path, findings: Findings) -> Iterator[str]:
+def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
     """Lines with their line ends, decoded as UTF-8 (or UTF-16 where a mark says so), `.gz` unpacked.
 
     Bytes that are not UTF-8 become U+FFFD, and the line is counted in `findings`.
+    longest: bytes; a longer line, and a file may be one endless line, comes in pieces, cut at a blank where it has one,
+    and is counted too.
     Raises `DataError` for binary files and unreadable ones.
     """
     try:
@@ -35,7 +37,7 @@ def lines(path: Path, findings: Findings) -> Iterator[str]:
             if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 yield from io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="")
             else:
-                yield from _decoded(path, file, findings)
+                yield from _decoded(path, file if longest is None else _pieces(path, file, findings, longest), findings)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(
@@ -47,7 +49,31 @@ def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
-def _decoded(path: Path, file: IO[bytes], findings: Findings) -> Iterator[str]:
+def _pieces(path: Path, file: IO[bytes], findings: Findings, longest: int) -> Iterator[bytes]:
+    """Raw lines, or parts of a line that is too long."""
+    number, rest, cut = 1, b"", False
+    while raw := rest + file.readline(longest):
+        rest = b""
+        if len(raw) >= longest and not raw.endswith(b"\n"):
+            at = raw.rfind(b" ") + 1 or _last_character(raw)
+            raw, rest = raw[:at], raw[at:]
+            if not cut:
+                message = f"{{rows}} longer than {longest:,} bytes: taken in pieces"
+                findings.add("long", "warning", message, [f"{path.name}:{number}"])
+        cut = not raw.endswith(b"\n")
+        number += not cut
+        yield raw
+
+
+def _last_character(raw: bytes) -> int:
+    """Where the last character in UTF-8 begins, which may go on in the next piece."""
+    at = len(raw) - 1
+    while at > 0 and raw[at] & 0xC0 == 0x80:
+        at -= 1
+    return at or len(raw)
+
+
+def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[str]:
     for count, raw in enumerate(file, start=1):
         if count == 1:
             raw = raw.removeprefix(b"\xef\xbb\xbf")

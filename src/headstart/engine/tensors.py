@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from headstart.core.errors import ResourceError
 from headstart.core.files import replacing
 
 
@@ -16,9 +14,5 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """A safetensors file, written beside its place and renamed; `ResourceError` where the disk does not take it."""
     with replacing(path) as temporary:
         mode = temporary.stat().st_mode
-        try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
-        except SafetensorError as error:
-            message = f"can't write {path}: {error}. Nothing was changed there; free space or give another --out."
-            raise ResourceError(message) from error
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
         temporary.chmod(mode)  # safetensors makes its files readable by their owner alone
