@@ -1,0 +1,110 @@
+"""What continued pretraining is worth: MiniLM, further pretrained on package descriptions, on few labels of sections.
+
+    python benchmarks/continued.py [--objective mlm] [--epochs 1] [--sizes 10,30,100] [--draws 3]
+
+`headstart pretrain OBJECTIVE debian-descriptions --from MiniLM`, then the base and what came of it side by side on the
+same nested subsets of debian-sections, under `probe` and `full`: accuracies, and their difference, paired by example,
+with Holm's correction over methods and sizes. Taken up where it stopped. Writes benchmarks/results/continued.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import peers
+
+METHODS = ("probe", "full")
+
+
+def pretrained(out: Path, objective: str, epochs: int, rate: float) -> dict[str, Any]:
+    """What the command writes of its run."""
+    from headstart.artifacts.pretraining import Request, pretrain
+    from headstart.cli.progress import Lines
+    from headstart.engine.precision import compute
+    from headstart.objectives.objective import OBJECTIVES
+
+    if not (out / "pretrained.json").is_file():
+        chosen = OBJECTIVES[objective](epochs=epochs, learning_rate=rate)
+        corpus = peers.shared() / "text" / "debian-descriptions" / "en.txt.gz"
+        request = Request((str(corpus),), out, compute(None), Lines(), base=peers.minilm())
+        print(*pretrain(chosen, request), sep="\n", flush=True)
+    return json.loads((out / "pretrained.json").read_text(encoding="utf-8"))
+
+
+def paired(folders: list[Path], size: int, draws: int, method: str) -> dict[str, float]:
+    """The second less the first."""
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.paired import compare
+    from headstart.evaluate.predictions import Predictions
+
+    base, further = (
+        [Predictions.read(folder / "readings" / f"{size}-{draw}" / f"{method}.safetensors") for draw in range(draws)]
+        for folder in folders
+    )
+    test = compare(further, base, metric("single_label"))
+    return {
+        "difference": test.difference, "difference_low": test.low, "difference_high": test.high,
+        "p_value": test.p_value,
+    }  # fmt: skip
+
+
+def main() -> None:
+    import headstart
+    from headstart.api import curve
+    from headstart.cli.progress import Lines
+    from headstart.core.environment import environment
+    from headstart.core.files import write_json
+    from headstart.engine.precision import compute
+    from headstart.evaluate.paired import holm
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objective", default="mlm", choices=["mlm", "declutr"])
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], default=[10, 30, 100])
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/continued"))
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+    further = arguments.out / arguments.objective
+    report = pretrained(further, arguments.objective, arguments.epochs, arguments.rate)
+    data = headstart.read(peers.shared() / "text" / "debian-sections")
+    folders = [arguments.out / "curve-base", arguments.out / f"curve-{arguments.objective}"]
+    curves = [
+        curve(data, model, sizes=arguments.sizes, draws=arguments.draws, methods=METHODS, out=folder, resume=True,
+              progress=Lines())
+        for model, folder in zip((peers.minilm(), str(further)), folders)
+    ]  # fmt: skip
+    rows = []
+    for size in arguments.sizes:
+        for method in METHODS:
+            values = [
+                {key: getattr(one, key) for key in ("value", "low", "high")}
+                for found in curves
+                for one in found.readings
+                if (one.size, one.method) == (size, method)
+            ]
+            told = paired(folders, size, arguments.draws, method)
+            rows.append({"size": size, "method": method, "base": values[0], "further": values[1], **told})
+    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows])):
+        row["p_adjusted"] = adjusted
+        print(row, flush=True)
+    kept = ("configuration", "corpus", "parameters", "steps", "seconds", "held_out_loss")
+    report["corpus"]["sources"] = [Path(source).name for source in report["corpus"]["sources"]]
+    write_json(peers.RESULTS / "continued.json", {
+        "schema": "headstart.continued/1", "status": "ok", "note": arguments.note, "objective": arguments.objective,
+        "draws": arguments.draws, "pretraining": {key: report[key] for key in kept}, "rows": rows,
+        "environment": environment("cpu", compute("cpu").precision).to_json(),
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
