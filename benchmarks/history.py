@@ -34,7 +34,7 @@ FOLDERS = {
     "text": ("skipgram", "glove", "elmo", "ulmfit", "bert", "gpt", "minilm"),
     "image": ("cnn", "vit", "clip"),
 }
-METHODS = {"elmo": ("probe", "scalar_mix", "full"), "ulmfit": ("probe", "ulmfit")}
+METHODS = {"elmo": ("probe", "mix", "full"), "ulmfit": ("probe", "ulmfit")}
 "of each backbone, beside scratch; of the others probe and full"
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "environment")
 
