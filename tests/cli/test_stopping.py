@@ -176,16 +176,16 @@ def test_a_second_run_into_the_same_folder(here: Path) -> None:
 
 def test_two_runs_that_begin_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one reads its data, another takes the name that it was going to use."""
-    import headstart.api as api
+    from headstart.api import comparing
 
-    original = api.read
+    original = comparing.read
 
     def slow(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(api, "read", original)
+        monkeypatch.setattr(comparing, "read", original)
         call("compare", "reviews.csv", "--model", "bert", *PROBE).expect(0)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(api, "read", slow)
+    monkeypatch.setattr(comparing, "read", slow)
     call("compare", "reviews.csv", "--model", "bert", *PROBE).refused("another run has just begun")
     assert record(here / "runs" / "reviews")["status"] == "complete"
 

@@ -60,7 +60,7 @@ def rooms_but(*kept: str) -> tuple[str, ...]:
 
 def test_the_rules_see_the_rooms() -> None:
     """So that a renamed folder doesn't turn a rule into one about nothing."""
-    assert {file.partition("/")[0] for file in FILES if "/" in file} <= ROOMS | {"serve"}
+    assert {file.partition("/")[0] for file in FILES if "/" in file} <= ROOMS | {"serve", "api"}
     assert all(of(room) for room in ROOMS)
     assert ("torch.nn", True) in set(imports("methods/plan.py"))
     assert forbidden(["methods/lora.py"], "torch")
@@ -104,8 +104,10 @@ def test_data_knows_core_alone() -> None:
     assert not forbidden(of("data"), *rooms_but("core", "data"), top_only=True)  # as above: data print their audit
 
 
-def test_nothing_knows_the_command_line() -> None:
+def test_nothing_knows_the_command_line_nor_the_calls_below_it() -> None:
     assert not forbidden([file for file in FILES if not file.startswith("cli/")], "headstart.cli")
+    above = ("cli/", "api/", "__init__.py")
+    assert not forbidden([file for file in FILES if not file.startswith(above)], "headstart.api")
 
 
 def test_a_serving_room_reads_records_and_artifacts() -> None:

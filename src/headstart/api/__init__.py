@@ -1,0 +1,10 @@
+"""What Python users call, such as `read`, `compare`, `predict` and `judge`. The command line is a layer over it."""
+
+from headstart.api.choosing import find_rate, rank
+from headstart.api.comparing import compare, fit
+from headstart.api.curves import curve
+from headstart.api.judging import improve, judge
+from headstart.api.loading import load, read
+from headstart.api.predicting import predict
+
+__all__ = ["compare", "curve", "find_rate", "fit", "improve", "judge", "load", "predict", "rank", "read"]

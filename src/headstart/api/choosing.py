@@ -1,0 +1,102 @@
+"""What is chosen before training: the model, and the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.api.loading import backbone_for, load, read
+from headstart.api.options import LOAD, OTHER, READ, in_range, known, names_of, only
+from headstart.core.errors import ConfigurationError
+from headstart.core.fields import configured
+from headstart.core.progress import Progress
+
+if TYPE_CHECKING:
+    from headstart.core.ranking import Ranking
+    from headstart.engine.finder import Found
+
+
+def rank(
+    data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, confirm: int = 0,
+    progress: Progress | None = None, **options: Any,
+) -> Ranking:  # fmt: skip
+    """Which of these pretrained models fits the data best, scored without training any; best first, by LogME.
+
+    data: what `read` takes, or what it returned. models: what `load` takes, by name.
+    examples: most training examples that are scored on. rungs: score each rung of each model too.
+    confirm: so many of the first are then fine-tuned on all training examples, in a race on validation.
+    options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
+    """
+    from functools import partial
+
+    from headstart.core.environment import environment
+    from headstart.core.ranking import Ranking
+    from headstart.data.examples import Data as Read
+    from headstart.engine.precision import compute
+    from headstart.evaluate.confirm import confirm as tuned
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.rank import rank as run
+
+    options = {name: value for name, value in options.items() if value is not None}
+    known(options, (*READ, *LOAD, "metric", "device", "precision"))
+    models = [models] if isinstance(models, str) else list(models)
+    if not models:
+        raise ConfigurationError("rank needs models to choose from: --models A B C.")
+    if twice := sorted({name for name in models if models.count(name) > 1}):
+        raise ConfigurationError(f"these models are named twice: {', '.join(twice)}.")
+    if confirm < 0:
+        raise ConfigurationError(f"confirm is {confirm}, but has to be 0 or more.")
+    if examples < 10:
+        raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
+    computing = compute(options.get("device"), options.get("precision"))
+    found = data if isinstance(data, Read) else read(data, **only(options, READ))
+    measure = metric(found.task.kind, options.get("metric"))
+    loaded = partial(load, **only(options, LOAD))
+    candidates = run(found, models, loaded, measure, computing, examples=examples, rungs=rungs, progress=progress)
+    if confirm:
+        candidates = tuned(found, candidates, confirm, loaded, measure, computing, progress=progress)
+    return Ranking(
+        found.record.source, found.record.fingerprint, measure.name, min(examples, len(found.train)),
+        len(found.validation), candidates, environment(str(computing.device), computing.precision),
+        {"models": models, "examples": examples, "rungs": rungs, "confirm": confirm, **options},
+    )  # fmt: skip
+
+
+def find_rate(
+    data: Any = None, model: Any = None, *, method: str = "full", settings: Mapping[str, Any] | None = None,
+    steps: int = 100, progress: Progress | None = None, **options: Any,
+) -> Found:  # fmt: skip
+    """A learning rate for a method, by a short training in which the rate rises; the model is left as it was."""
+    import dataclasses
+    from contextlib import closing
+
+    from headstart.engine.adapt import Setting, attached
+    from headstart.engine.cache import Cache
+    from headstart.engine.feed import Feed
+    from headstart.engine.finder import find_rate as find
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.bench import same_modality
+    from headstart.methods.method import METHODS
+
+    known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
+    chosen = configured(METHODS[method], settings or {}, method)
+    if chosen.solved:
+        raise ConfigurationError(f"{method} has no learning rate to find.")
+    trained = configured(Options, only(options, sorted(names_of(Options))), "training")
+    in_range(trained)
+    computing = compute(options.get("device"), options.get("precision"))
+    examples = read(data, **only(options, READ))
+    backbone = backbone_for(model, examples, only(options, LOAD))
+    same_modality(examples, backbone)
+    backbone.module.to(computing.device)
+    feed = Feed("train", examples.train, backbone)
+    trained = dataclasses.replace(trained, cache=False)
+    if progress:
+        progress.stage("find-rate", steps)
+    with closing(Cache(backbone, computing)) as cache:
+        setting = Setting(backbone, examples.task, feed, feed, trained, computing, lambda *_: (0.0, 0.0), cache)
+        with attached(setting, chosen, seed=0) as job:
+            if job.plan.penalties:
+                job.hold()
+            return find(job, steps=steps, progress=progress)

@@ -1,0 +1,169 @@
+"""Comparing methods, or fitting one: the run folder from its opening to its cards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart import __version__
+from headstart.api.loading import backbone_for, read
+from headstart.api.options import LOAD, OTHER, READ, in_range, known, names_of, only, title_of, workers_of
+from headstart.core.comparison import Comparison
+from headstart.core.duration import seconds_of
+from headstart.core.errors import ConfigurationError, HeadstartError
+from headstart.core.fields import configured, converted
+from headstart.core.files import write_text
+from headstart.core.progress import Progress
+from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder
+
+if TYPE_CHECKING:
+    from headstart.core.evaluation import Judged
+    from headstart.data.examples import Data
+    from headstart.evaluate.parts import Parts
+
+
+def compare(
+    data: Any = None, model: Any = None, *, out: str | Path | None = None, resume: bool = False,
+    progress: Progress | None = None, opened: Callable[[str], object] | None = None, remember: bool = True,
+    **options: Any,
+) -> Comparison:  # fmt: skip
+    """Every method side by side on these data; returns the record and leaves a run folder.
+
+    data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
+    options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
+        the given time), keep (every method's models, not the best alone), metric, device, precision, workers, settings
+        (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test files do), those of
+        `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
+    opened: called with the run's folder once it is made. remember: whether the run goes into the history.
+    Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.data.examples import Data as Read
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.compare import check
+    from headstart.evaluate.compare import compare as run
+    from headstart.evaluate.selection import DEFAULT_METHODS, methods_named
+    from headstart.report.page import page
+
+    options = {name: value for name, value in options.items() if value is not None}
+    known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
+    seeds, trials = (converted(options.get(name, 3), int, name) for name in ("seeds", "trials"))
+    trained = configured(Options, only(options, sorted(names_of(Options))), "training")
+    in_range(trained)
+    named = options.get("methods", DEFAULT_METHODS)
+    named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
+    methods = methods_named(named, options.get("settings", {}))
+    budget = seconds_of(options["budget"]) if "budget" in options else None
+    computing = compute(options.get("device"), options.get("precision"))
+    configuration = {
+        "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
+        "model": model if isinstance(model, (str, Path, type(None))) else type(model).__name__,
+        **options,
+    }
+    configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
+    folder = run_folder(out, title_of(data), configuration, resume)
+    if resume and is_complete(folder):
+        return _finished(folder, opened)
+    workers = options.get("workers", 0)
+    examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))
+    methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
+    backbone = backbone_for(model, examples, only(options, LOAD))
+    parts = _parts(examples, data, options)
+    check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
+    inputs = {
+        "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
+        "device": str(computing.device), "precision": computing.precision, "headstart": __version__,
+    }  # fmt: skip
+    open_run(folder, configuration, inputs, resume)
+    if opened:
+        opened(str(folder))
+    if progress and not isinstance(data, Read):  # whoever has read them has seen what they are
+        progress.say(str(examples))
+    try:
+        result = run(
+            examples,
+            backbone,
+            methods,
+            folder=folder,
+            compute=computing,
+            options=trained,
+            seeds=seeds,
+            trials=trials,
+            metric_name=options.get("metric"),
+            race=converted(options.get("race", False), bool, "race"),
+            budget=budget,
+            keep=converted(options.get("keep", False), bool, "keep"),
+            parts=parts,
+            workers=workers,
+            configuration=configuration,
+            progress=progress,
+        )
+    except (HeadstartError, OSError, MemoryError):
+        close_run(folder)
+        raise
+    write_text(folder / "report.html", page(result))
+    write_cards(folder, result)
+    if remember:
+        _remember(folder, result, progress)
+    return result
+
+
+def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -> Comparison:
+    """One method, tuned on validation and tested once: `compare` with a single row. Same options and run folder."""
+    return compare(data, model, **{"seeds": 1, **options, "methods": [method]})
+
+
+def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
+    """The parts of the test set that are told apart: by the column asked for, else by file where several were given."""
+    from headstart.data.by_place import column_by_place
+    from headstart.data.examples import Data as Read
+    from headstart.evaluate.parts import by_column, by_file
+
+    if (name := options.get("by")) is None:
+        return by_file(examples.test) if isinstance(options.get("test"), list) else {}
+    if source is None or isinstance(source, Read):
+        raise ConfigurationError(f"by={name!r} needs the file that the data come from; give it as data.")
+    held = column_by_place(source, name, options.get("validation"), options.get("test"))
+    return by_column(examples.test, held, name)
+
+
+def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:
+    """The run goes into the history; one that can't be written is told, and stops nothing."""
+    from headstart.core import history
+    from headstart.core.errors import ResourceError
+
+    try:
+        history.remember(history.entry_of(folder, result))
+    except ResourceError as error:
+        if progress:
+            progress.say(f"not in the history: {error}")
+
+
+def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
+    """A model card beside each model of the run; after an evaluation beside those that it judged, with what it said."""
+    from headstart.artifacts.artifact import Artifact
+    from headstart.report.card import card
+
+    said = {one.name.rpartition(": ")[2]: one for one in judged}
+    for file in (folder / "model" / "artifact.json", *sorted((folder / "models").glob("*/seed*/artifact.json"))):
+        place = file.parent
+        name = place.parent.name if place.name != "model" else result.verdict.method or Artifact.open(place).method
+        if name in said or not judged:
+            write_text(place / "README.md", card(result, result.row(name), said.get(name)))
+
+
+def _finished(folder: Path, opened: Callable[[str], object] | None) -> Comparison:
+    """The record of a run that had come to its end; what an interruption in its last moment left is put right."""
+    from headstart.report.page import page
+
+    result = Comparison.read(folder / "comparison.json")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    if not (folder / "report.html").exists():
+        write_text(folder / "report.html", page(result))
+    if not (folder / "model" / "README.md").exists():
+        write_cards(folder, result)
+    if opened:
+        opened(str(folder))
+    return result

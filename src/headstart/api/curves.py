@@ -1,0 +1,91 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.api.comparing import compare
+from headstart.api.loading import backbone_for, read
+from headstart.api.options import LOAD, READ, only, title_of
+from headstart.core.comparison import Comparison
+from headstart.core.errors import ConfigurationError, HeadstartError
+from headstart.core.files import write_text
+from headstart.core.progress import Progress, Silent
+from headstart.core.runs import PROGRESS, close_run, open_run, run_folder
+
+if TYPE_CHECKING:
+    from headstart.core.curve import LearningCurve
+    from headstart.data.examples import Data
+
+
+def curve(
+    data: Any = None, model: Any = None, *, sizes: Sequence[int] | None = None, draws: int = 3,
+    targets: Sequence[float] = (), out: str | Path | None = None, resume: bool = False,
+    progress: Progress | None = None, opened: Callable[[str], object] | None = None, **options: Any,
+) -> LearningCurve:  # fmt: skip
+    """How quality grows with labels, method by method, and how many more would reach a given value.
+
+    sizes: labels a class (of a task without classes, examples); the usual 10, 30, 100, … and all where left out.
+    draws: subsets of each size, nested over the sizes. targets: values of the metric to forecast the examples for.
+    options: methods, trials (1 where left out), metric and the others of `compare`. Leaves `curve.json`, `curve.svg`.
+    """
+    import time
+
+    from headstart.core.curve import LearningCurve
+    from headstart.core.environment import environment
+    from headstart.data.examples import Data as Read
+    from headstart.engine.precision import compute
+    from headstart.evaluate.curve import METHODS, laws, readings, sizes_for
+    from headstart.evaluate.metrics import metric
+    from headstart.report.plots import learning_curve
+
+    begun = time.perf_counter()
+    options = {"methods": METHODS, "trials": 1, **{k: v for k, v in options.items() if v is not None}}
+    for name in ("seeds", "budget", "keep"):
+        if name in options:
+            raise ConfigurationError(f"a learning curve takes no {name}: its draws are {draws} trainings of each size.")
+    if draws < 1:
+        raise ConfigurationError(f"draws is {draws}, but has to be at least 1.")
+    told = {"sizes": sizes, "draws": draws, "targets": list(targets)}
+    configuration = {
+        "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
+        "model": model if isinstance(model, (str, Path, type(None))) else type(model).__name__,
+        **told, **options,
+    }  # fmt: skip
+    configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
+    folder = run_folder(out, f"{title_of(data)}-curve", configuration, resume)
+    examples = data if isinstance(data, Read) else read(data, **only(options, READ))
+    measure = metric(examples.task.kind, options.get("metric"))
+    chosen = sizes_for(examples, sizes)
+    backbone = backbone_for(model, examples, only(options, LOAD))
+    computing = compute(options.get("device"), options.get("precision"))
+    inputs = {"data": examples.record.fingerprint, "model": backbone.fingerprint}
+    open_run(folder, configuration, inputs, resume)
+    if opened:
+        opened(str(folder))
+    rest = {k: v for k, v in options.items() if k not in (*READ, *LOAD)}
+
+    watched = progress or Silent()
+    if not isinstance(data, Read):
+        watched.say(str(examples))
+
+    def one(part: Data, place: Path, again: bool) -> Comparison:
+        return compare(part, backbone, out=place, resume=again, seeds=1, progress=progress, remember=False, **rest)
+
+    try:
+        found = readings(examples, chosen, draws, folder, measure, one, watched)
+    except (HeadstartError, OSError, MemoryError):
+        close_run(folder)
+        raise
+    result = LearningCurve(
+        examples.record.source, examples.record.fingerprint, backbone.source, measure.name, measure.higher_is_better,
+        chosen, tuple(found), tuple(laws(found, measure, targets)),
+        environment(str(computing.device), computing.precision), time.perf_counter() - begun, configuration,
+    )  # fmt: skip
+    write_text(folder / "curve.svg", learning_curve(result))
+    result.write(folder / "curve.json")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return result

@@ -1,0 +1,70 @@
+"""Judging runs against their base, and improving them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.api.comparing import write_cards
+from headstart.api.loading import read
+from headstart.core.comparison import Comparison
+from headstart.core.duration import seconds_of
+from headstart.core.files import write_text
+from headstart.core.progress import Progress
+
+if TYPE_CHECKING:
+    from headstart.core.evaluation import Evaluation
+    from headstart.core.improvement import Improvement
+
+
+def judge(
+    runs: str | Path | Sequence[str | Path], *, suite: str | Path | None = None, methods: Sequence[str] | None = None,
+    data: Any = None, model: Any = None, device: str | None = None, precision: str | None = None,
+    out: str | Path | None = None, progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """The models of runs against the base that they share: what is better, what was lost, what it costs.
+
+    runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. suite: a TOML file of
+    checks, or None for the task's default. methods: only these. data: where the runs' examples lie now; model: where
+    their base lies now. out: the record's file, or None for `evaluation.json` in the first run's folder; beside it
+    stands the page.
+    Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.evaluate.runs import evaluate as run
+    from headstart.report.evaluation_page import page
+
+    given = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    named = [methods] if isinstance(methods, str) else methods
+    found = run(
+        [Path(one) for one in given], suite, named, data, model, device, precision, read=read, progress=progress
+    )
+    file = Path(out or Path(given[0]) / "evaluation.json")
+    found.write(file)
+    write_text(file.with_suffix(".html"), page(found))
+    for folder in map(Path, given if out is None else ()):
+        if (folder / "comparison.json").is_file():
+            mine = [one for one in found.models if Path(one.models[0]).is_relative_to(folder)]
+            if mine:
+                write_cards(folder, Comparison.read(folder / "comparison.json"), mine)
+    return found
+
+
+def improve(
+    run: str | Path, *, method: str | None = None, budget: str | float | None = None, seeds: int = 3,
+    propose: bool = False, data: Any = None, model: Any = None, device: str | None = None,
+    precision: str | None = None, progress: Progress | None = None,
+) -> Improvement:  # fmt: skip
+    """What to change in a run that `compare` or `fit` left, each with its evidence, and what it did on validation.
+
+    method: of the run, or the one that it recommends. budget: seconds, or text such as `"10m"`, after which no further
+    trial is begun. propose: only propose. data, model: where the run's examples and base lie now. `improvement.json` in
+    the run's folder is written after each trial. Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.evaluate.runs import improved
+
+    given = seconds_of(budget) if isinstance(budget, str) else budget
+    return improved(
+        Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, read=read,
+        progress=progress,
+    )  # fmt: skip

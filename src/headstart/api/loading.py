@@ -1,0 +1,45 @@
+"""Loading a model and reading examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.backbones.backbone import Backbone
+    from headstart.data.examples import Data
+
+
+def load(source: Any = None, **options: Any) -> Backbone:
+    """A backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or a torch module of your own.
+
+    Without a source, the built-in one for images. Options: pooling, max_length, image_size, blocks, trust_remote_code;
+    see `headstart.backbones.load`.
+    """
+    from headstart.backbones.builtin import DEFAULTS
+    from headstart.backbones.load import load as load_backbone
+
+    return load_backbone(DEFAULTS["image"] if source is None else source, **options)
+
+
+def read(source: Any = None, **options: Any) -> Data:
+    """Labelled examples, audited and split: a file, a folder, a hub name; without one, the embedded digits.
+
+    Options: text, label, group, validation, test, kind, seed, class_weights; see `headstart.data.read`.
+    """
+    if source is None:
+        from headstart.data.embedded import digits
+
+        return digits()
+    from headstart.data.read import read as read_data
+
+    return read_data(source, **options)
+
+
+def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
+    """What was given, loaded; where nothing was, the built-in one for such data."""
+    if model is None:
+        from headstart.backbones.builtin import DEFAULTS
+
+        model = DEFAULTS[data.task.modality]
+    return model if hasattr(model, "ladder") else load(model, **options)

@@ -1,0 +1,56 @@
+"""Options of the calls: which there are, and which values they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import ConfigurationError, unknown
+
+READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
+"options that concern how the data are read"
+LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
+"options that concern how the model is loaded"
+OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep",
+         "by")  # fmt: skip
+"options of a comparison"
+
+
+def names_of(cls: Any) -> set[str]:
+    import dataclasses
+
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+def known(options: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    for name in options:
+        if name not in allowed:
+            raise unknown("option", name, allowed)
+
+
+def in_range(options: Any) -> None:
+    least = {"epochs": 1, "batch_size": 1, "batch_tokens": 1, "patience": 1, "cache_bytes": 0}
+    for name, lowest in least.items():
+        value = getattr(options, name)
+        if value is not None and value < lowest:
+            raise ConfigurationError(f"{name} is {value}, but has to be at least {lowest}.")
+    if not options.clip > 0:
+        raise ConfigurationError(f"clip is {options.clip}, but has to be above 0.")
+    if not 0 <= options.word_dropout < 1:
+        raise ConfigurationError(f"word_dropout is {options.word_dropout}, but has to lie in [0, 1).")
+
+
+def only(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
+
+
+def workers_of(data: Any, workers: int) -> dict[str, int]:
+    return {} if data is None else {"workers": workers}
+
+
+def title_of(data: Any) -> str:
+    if data is None:
+        return "digits"
+    source = data.record.source if hasattr(data, "record") else data
+    return (Path(source).stem if isinstance(source, (str, Path)) else "") or "data"
