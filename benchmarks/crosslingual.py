@@ -26,9 +26,7 @@ LANGUAGES = ("de", "fr", "it", "ja", "pt_BR", "ru")
 MODELS = ("multi", "control")
 
 
-def differences(
-    folders: dict[str, Path], method: str, parts: dict[str, Any], seeds: int
-) -> dict[str, dict[str, float]]:
+def differences(folders: dict[str, Path], method: str, parts: dict[str, Any]) -> dict[str, dict[str, float]]:
     """The multilingual model less the control on each part of the test set."""
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.paired import compare, holm
@@ -36,7 +34,7 @@ def differences(
 
     runs = {
         name: [
-            Predictions.read(folder / "predictions" / f"{method}-seed{seed}.safetensors") for seed in range(seeds)
+            Predictions.read(file) for file in sorted((folder / "predictions").glob(f"{method}-seed*.safetensors"))
         ]
         for name, folder in folders.items()
     }  # fmt: skip
@@ -82,7 +80,7 @@ def main() -> None:
     folders = {name: arguments.out / name for name in MODELS}
     rows = []
     for method in arguments.methods:
-        told = differences(folders, method, parts, arguments.seeds)
+        told = differences(folders, method, parts)
         for at, part in enumerate(records["multi"].row(method).parts):
             both = {name: records[name].row(method).parts[at].to_json() for name in MODELS}
             chance = records["multi"].row("majority").parts[at].value

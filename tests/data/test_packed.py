@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.data import held_out
 from headstart.data import packed as packed_module
 from headstart.data.packed import Packed, Pieces, pack
 
@@ -61,11 +62,48 @@ def test_an_epoch_shows_every_token_once(
     assert len(held) > 0
 
 
-def test_windows_cover_the_stream(tmp_path: Path) -> None:
-    corpus = written(tmp_path, made(300), 16, joined=True)
+def test_windows_cover_the_stream_between_held_out_paragraphs(tmp_path: Path) -> None:
+    paragraphs = made(300)
+    corpus = written(tmp_path, paragraphs, 16, joined=True)
+    held = [tuple(text) for text in texts(corpus, corpus.held_out)]
+    batches = list(corpus.batches(64, 0, 0, epoch=0))
+    seen = np.concatenate([np.arange(a, a + n) for b in batches for a, n in zip(b.starts, b.lengths)])
+    assert len(seen) == len(set(seen))
+    left = np.setdiff1d(np.arange(len(corpus.ids)), seen)
+    missed = [id for text in held for id in text]
+    assert 0 <= len(left) - len(missed) <= len(held) + 1  # one id alone teaches nothing
+    assert all(len(b) * b.lengths.max() <= 64 for b in batches)
+    assert {tuple(text) for b in batches for text in texts(corpus, b)}.isdisjoint(held)
+
+
+def test_of_few_paragraphs_windows_are_held_out_by_place(tmp_path: Path) -> None:
+    book = np.random.default_rng(0).integers(10, 1000, size=5000).tolist()
+    corpus = written(tmp_path, [[7], book], 16, joined=True)
     seen = np.concatenate([b.starts for b in corpus.batches(64, 0, 0, epoch=0)] + [corpus.held_out.starts])
-    assert sorted(seen) == list(range(0, len(corpus.ids) - 15, 16))
-    assert all(len(b) <= 4 for b in corpus.batches(64, 0, 0, epoch=0))
+    assert sorted(seen) == list(range(0, len(corpus.ids) - 1, 16))
+    assert len(corpus.held_out) == 10
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_all_copies_of_a_paragraph_are_held_out(tmp_path: Path, joined: bool) -> None:
+    once = made(400)
+    first, twice = (
+        written(tmp_path / name, corpus, 64, joined) for name, corpus in (("a", once), ("b", once * 2 + [[7, 7]] * 500))
+    )
+    held = [{tuple(text) for text in texts(corpus, corpus.held_out)} for corpus in (first, twice)]
+    assert len(first.held_out) == pytest.approx(10, abs=1)
+    assert held[0] <= held[1] or held[1] <= held[0], "the same texts, whatever stands beside them"
+    assert (7, 7) not in held[1], "a text that is everywhere is trained on"
+    assert len(twice.held_out) == 2 * len(held[1])
+    for corpus, mine in zip((first, twice), held):
+        stream = [tuple(text) for b in corpus.batches(200, 0, 0, 0) for text in texts(corpus, b)]
+        assert mine.isdisjoint(stream)
+
+
+def test_a_large_corpus_is_looked_at_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out, "LOOKED_AT", 500)
+    corpus = written(tmp_path, made(3000), 16, False)
+    assert 30 <= len(np.unique(np.searchsorted(corpus.ends, corpus.held_out.starts, side="right"))) <= 90  # about 60
 
 
 def test_epochs_differ_and_repeat(tmp_path: Path) -> None:
@@ -83,7 +121,7 @@ def test_epochs_differ_and_repeat(tmp_path: Path) -> None:
 def test_blocks_are_fair_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A corpus sorted by source is not trained on source by source."""
     monkeypatch.setattr(packed_module, "BLOCK", 100)
-    corpus = written(tmp_path, [[10]] * 500 + [[20]] * 500, 8, False)
+    corpus = written(tmp_path, [[10, i] for i in range(500)] + [[20, i] for i in range(500)], 8, False)
     assert corpus.blocks == 10
     for block in range(corpus.blocks):
         first = [text[0] for text in texts(corpus, corpus._block(block))]

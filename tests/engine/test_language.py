@@ -100,7 +100,7 @@ def test_the_next_sentence_loss_is_transformers(tmp_path: Path, tokenizer: Any) 
 def test_the_next_sentence_is_the_next_one(tmp_path: Path, tokenizer: Any) -> None:
     one = job(tmp_path, tokenizer, MaskedLanguageModel(batch_tokens=4096, next_sentence=True), length=30)
     pieces = one.packed.paragraphs(np.arange(100))
-    (first, second), follows = one._pairs(pieces, np.random.default_rng(0))
+    (first, second), follows = one._pairs(pieces, np.random.default_rng(0), held=False)
     assert 25 < follows.sum() < 75
     after = one.packed.paragraphs(np.arange(1, 101)).starts
     assert (second.starts == after)[follows == 1].all()

@@ -30,6 +30,8 @@ UNFINISHED = "unfinished"
 "folder within the backbone's that holds what an interrupted run goes on from"
 SAMPLE = 200_000_000
 "characters from which a tokenizer is trained"
+PACKING = 2
+"how the corpus is packed; what an older version packed is not gone on from"
 AT_ONCE = 4_096
 "paragraphs that are tokenized together"
 
@@ -59,6 +61,7 @@ def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corp
         "text": corpus.text,
         "kind": objective.kind,
         "base": base,
+        "packing": PACKING,
         "tokenizer": _tokenizer_settings(objective),
     }
     network = None

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from headstart.core.files import replacing_folder
 from headstart.core.seeds import derive
+from headstart.data import held_out
 
 BLOCK = 1 << 16
 "units that are shuffled together: what lies in memory of an epoch's order"
-HELD_OUT, AT_LEAST, AT_MOST = 50, 10, 2_000
-"every 50th unit is held out to judge by, but about 10 at least and 2,000 at most"
+FEW = 200
+"with fewer paragraphs, of which one may be a whole book, windows are held out by their place"
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,49 @@ class Pieces:
 class Packed:
     """The ids of all paragraphs one after the other, each followed by a separator.
 
-    length: most ids of a piece. joined: pieces are windows of the whole stream, all of that length; otherwise each is
-    a paragraph, or a part of a longer one.
+    length: most ids of a piece. joined: pieces are windows of the whole stream between held-out paragraphs, of that
+    length where there is room; otherwise each is a paragraph, or a part of a longer one.
     A unit is a window or a paragraph. Units are dealt to blocks in turn, so that each block is a fair sample of the
     corpus; an epoch takes the blocks in random order, and each block's pieces in random batches of like length.
     """
 
     def __init__(self, folder: Path, length: int, joined: bool) -> None:
-        self.ids, self.ends = _array(folder, "ids"), _array(folder, "ends")
+        self.ids, self.ends, self.marks = (_array(folder, name) for name in ("ids", "ends", "marks"))
         self.length, self.joined = length, joined
-        self.units = len(self.ids) // length if joined else len(self.ends)
-        self.every = max(2, self.units // min(AT_MOST, max(AT_LEAST, self.units // HELD_OUT)))
+        self._held = held_out.chosen(self.marks)
+        self._by_place = joined and len(self.ends) < FEW
+        self._runs = self._between() if joined else None
+        self.units = self._runs.count if self._runs else len(self.ends)
         self.blocks = max(1, -(-self.units // BLOCK))
 
+    def _between(self) -> held_out.Runs:
+        """Windows of the stream; all of it where they are held out by their place."""
+        if self._by_place:
+            return held_out.Runs(np.array([0]), np.array([len(self.ids)]), self.length)
+        held = self._held_numbers()
+        starts = np.where(held > 0, self.ends[np.maximum(held, 1) - 1], 0)
+        return held_out.Runs(np.append(0, self.ends[held]), np.append(starts, len(self.ids)), self.length)
+
+    def _held_numbers(self) -> np.ndarray:
+        """Numbers of the held-out paragraphs, found a part of the marks at a time."""
+        parts = [
+            at + np.flatnonzero(held_out.is_among(self.marks[at : at + BLOCK], self._held))
+            for at in range(0, len(self.marks), BLOCK)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    def is_held(self, paragraphs: np.ndarray) -> np.ndarray:
+        """[n] whether these paragraphs are held out."""
+        return held_out.is_among(self.marks[paragraphs], self._held)
+
     def _pieces(self, units: np.ndarray) -> Pieces:
-        if self.joined:
-            return Pieces(units * self.length, np.full(len(units), self.length))
-        whole = self.paragraphs(units)
-        parts = -(-whole.lengths // self.length)  # of a long paragraph
+        if self._runs:
+            return Pieces(*self._runs.windows(units))
+        return self._parts(self.paragraphs(units))
+
+    def _parts(self, whole: Pieces) -> Pieces:
+        """Each cut into parts that are no longer than a piece may be."""
+        parts = -(-whole.lengths // self.length)
         which = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
         starts = np.repeat(whole.starts, parts) + which * self.length
         return Pieces(starts, np.minimum(np.repeat(whole.lengths, parts) - which * self.length, self.length))
@@ -68,11 +95,23 @@ class Packed:
     @property
     def held_out(self) -> Pieces:
         """The pieces that are never trained on."""
-        return self._pieces(np.arange(self.every - 1, self.units, self.every))
+        if self._by_place:
+            return self._pieces(np.flatnonzero(self._at_held_place(np.arange(self.units))))
+        whole = self.paragraphs(self._held_numbers())
+        # in a stream the separator is foretold as well
+        return self._parts(Pieces(whole.starts, whole.lengths + 1) if self.joined else whole)
+
+    def _at_held_place(self, units: np.ndarray) -> np.ndarray:
+        every = max(2, self.units // min(held_out.AT_MOST, max(held_out.AT_LEAST, self.units // held_out.SHARE)))
+        return units % every == every - 1
 
     def _block(self, block: int) -> Pieces:
         units = np.arange(block, self.units, self.blocks)
-        return self._pieces(units[units % self.every != self.every - 1])
+        if self._by_place:
+            units = units[~self._at_held_place(units)]
+        elif not self.joined:
+            units = units[~self.is_held(units)]
+        return self._pieces(units)
 
     def batches(self, tokens: int, extra: int, seed: int, epoch: int) -> Iterator[Pieces]:
         """One epoch's batches: each of like lengths, at most `tokens` ids when padded, `extra` a piece counted.
@@ -109,7 +148,8 @@ def _cut(lengths: np.ndarray, tokens: int) -> list[int]:
 def pack(folder: Path, encoded: Iterable[list[list[int]]], separator: int, vocabulary: int) -> int:
     """Writes lists of ids, a paragraph each, as they come, and returns how many ids of text there were.
 
-    Two bytes an id where the vocabulary allows; the files' names end in the type of what they hold.
+    Beside them lies a hash of each paragraph. Two bytes an id where the vocabulary allows; the files' names end in the
+    type of what they hold.
     """
     dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
     at = paragraphs = 0
@@ -117,9 +157,12 @@ def pack(folder: Path, encoded: Iterable[list[list[int]]], separator: int, vocab
         replacing_folder(folder) as place,
         (place / f"ids.{dtype.name}").open("wb") as ids,
         (place / "ends.int64").open("wb") as ends,
+        (place / "marks.uint64").open("wb") as marks,
     ):
         for texts in encoded:
             ids.write(np.array([i for text in texts for i in (*text, separator)], dtype=dtype).tobytes())
+            rows = [np.array(text, dtype=dtype).tobytes() for text in texts]
+            marks.write(np.array([xxhash.xxh3_64_intdigest(row) for row in rows], dtype=np.uint64).tobytes())
             bounds = at + np.cumsum([len(text) + 1 for text in texts], dtype=np.int64)
             ends.write(bounds.tobytes())
             at, paragraphs = int(bounds[-1]), paragraphs + len(texts)

@@ -135,12 +135,12 @@ class LanguageModelling:
         plans = ((epoch, number, pieces) for number, pieces in enumerate(batches) if number >= start)
         yield from ahead(lambda plan: self._micros(plan[2], plan[:2]), plans)
 
-    def _micros(self, pieces: Pieces, name: Iterable[object]) -> list[Micro]:
-        """One step, its masks drawn under its name."""
+    def _micros(self, pieces: Pieces, name: Iterable[object], held: bool = False) -> list[Micro]:
+        """One step, its masks drawn under its name. held: of held-out text."""
         rng = np.random.default_rng(derive(self.seed, "masks", *name))
         batch: dict[str, Tensor] = {}
         if self.objective.next_sentence:
-            parts, follows = self._pairs(pieces, rng)
+            parts, follows = self._pairs(pieces, rng, held)
             batch["follows"] = torch.from_numpy(follows)
             batch["share"] = torch.full((len(pieces),), 1 / len(pieces))
         elif self.objective.parts == 2:
@@ -164,11 +164,16 @@ class LanguageModelling:
             return [step]
         return step.cut(-(-ids.size // AT_ONCE.get(self.compute.device.type, AT_ONCE["cpu"])))
 
-    def _pairs(self, pieces: Pieces, rng: np.random.Generator) -> tuple[list[Pieces], np.ndarray]:
+    def _pairs(self, pieces: Pieces, rng: np.random.Generator, held: bool) -> tuple[list[Pieces], np.ndarray]:
         """Each piece with the paragraph that follows it, or with a random one, cut to the same room."""
         follows = rng.integers(2, size=len(pieces))
-        random = rng.integers(len(self.packed.ends), size=len(pieces))
-        second = self.packed.paragraphs(np.where(follows, self.packed.following(pieces.starts), random))
+        following = self.packed.following(pieces.starts)
+        numbers = np.where(follows, following, rng.integers(len(self.packed.ends), size=len(pieces)))
+        if not held:  # what is held out is not shown as a second paragraph either
+            while (bad := self.packed.is_held(numbers)).any():
+                numbers = np.where(bad, rng.integers(len(self.packed.ends), size=len(pieces)), numbers)
+        follows = (follows & (numbers == following)).astype(follows.dtype)
+        second = self.packed.paragraphs(numbers)
         return [pieces, Pieces(second.starts, np.minimum(second.lengths, self.packed.length))], follows
 
     def _halves(self, pieces: Pieces, rng: np.random.Generator) -> Pieces:
@@ -228,7 +233,7 @@ class LanguageModelling:
         with torch.no_grad():
             for at in range(0, len(order), 64):
                 batches += 1
-                for micro in self._micros(held.take(order[at : at + 64]), ("held out", at)):
+                for micro in self._micros(held.take(order[at : at + 64]), ("held out", at), held=True):
                     found = self._losses(micro)
                     total, pairs = total + float(found[0]), pairs + float(found[1])
                     count += int((micro.targets != IGNORED).sum())
