@@ -41,7 +41,7 @@ class Packed:
     """
 
     def __init__(self, folder: Path, length: int, joined: bool) -> None:
-        self.ids, self.ends = _array(folder, "ids"), _array(folder, "ends")
+        self.ids, self.ends = packed_ids(folder), _array(folder, "ends")
         self.length, self.joined = length, joined
         self.units = len(self.ids) // length if joined else len(self.ends)
         self.every = max(2, self.units // min(AT_MOST, max(AT_LEAST, self.units // HELD_OUT)))
@@ -91,6 +91,11 @@ class Packed:
         """Batches of an epoch."""
         lengths = (np.sort(self._block(block).lengths)[::-1] + extra for block in range(self.blocks))
         return sum(len(_cut(found, tokens)) - 1 for found in lengths)
+
+
+def packed_ids(folder: Path) -> np.ndarray:
+    """The ids of a packed corpus, read from the disk as they are looked at."""
+    return _array(folder, "ids")
 
 
 def _array(folder: Path, name: str) -> np.ndarray:
