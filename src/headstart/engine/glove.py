@@ -92,7 +92,7 @@ def train(
 
 
 def _start(vocabulary: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors and biases uniform in ±0.5 / D, sums of squares 1. [2 V, D + 1] each."""
+    """Vectors and biases uniform in ±0.5 / (D + 1), sums of squares 1. [2 V, D + 1] each."""
     rng = np.random.default_rng(derive(seed, "vectors"))
-    vectors = (rng.random((2 * vocabulary, dimension + 1), dtype=np.float32) - 0.5) / dimension
+    vectors = (rng.random((2 * vocabulary, dimension + 1), dtype=np.float32) - 0.5) / (dimension + 1)
     return vectors, np.ones_like(vectors)
