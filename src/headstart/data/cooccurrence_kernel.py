@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def gather(ids, start, vocabulary, window, table, filled, most):  # type: ignore[no-untyped-def]
     """Adds 1/distance for each pair of words in a window to a hash table with linear probing.
 

@@ -78,12 +78,13 @@ def train(
                 parts = np.array_split(entries, threads)
                 cost += sum(pool.map(lambda part: float(descend(part, vectors, squares, *numbers)), parts))
                 progress.advance(len(entries), note=f"cost {costs[-1]:.4f}" if costs else "")
-            if not math.isfinite(cost):
+            cost /= len(found)
+            if not math.isfinite(cost) or (costs and cost > costs[0]):
                 raise ConfigurationError(
-                    f"the cost is {cost} in pass {len(costs) + 1}: a learning_rate of {objective.learning_rate:g} is "
-                    "too much; 0.05 is usual."
+                    f"the training diverges: an entry's cost is {cost:g} in pass {len(costs) + 1}. A learning_rate of "
+                    f"{objective.learning_rate:g} is too much; 0.05 is usual."
                 )
-            costs.append(cost / max(1, len(found)))
+            costs.append(cost)
             seconds += time.perf_counter() - start
             state = {"vectors": torch.from_numpy(vectors), "squares": torch.from_numpy(squares)}
             checkpoint.write({"model": state}, {"signature": signature, "costs": costs, "seconds": seconds})

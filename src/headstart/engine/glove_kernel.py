@@ -9,7 +9,7 @@ LONGEST = np.float32(100.0)
 "where a component of a step is cut, as in the authors' program"
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+@njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 def descend(entries, vectors, squares, rate, x_max, alpha):  # type: ignore[no-untyped-def]
     """One pass of AdaGrad over the entries, one at a time; returns the sum of their costs, each before its step.
 
