@@ -2,8 +2,8 @@
 
     python benchmarks/vectors.py [--objectives glove,skipgram,cbow] [--threads 2] [--note TEXT]
 
-The corpus is text/english-general and text/wikitext2, lower-cased; 100 dimensions, words that occur five times. GloVe at
-its defaults (window 10, x_max 10, 15 passes), skip-gram and CBOW at theirs (window 5, 5 negatives, 10 passes; gensim
+The corpus is text/english-general and text/wikitext2, lower-cased; 100 dimensions, words that occur five times. GloVe
+at its defaults (window 10, x_max 10, 15 passes), skip-gram and CBOW at theirs (window 5, 5 negatives, 10 passes; gensim
 trains them). Told for each: seconds, analogies right by section and in all, and the nearest words to
 king - man + woman. Writes benchmarks/results/vectors.json.
 """

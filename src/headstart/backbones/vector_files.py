@@ -123,14 +123,17 @@ class _Reader:
                 data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             for number in range(count):
                 end = data.find(b" ", start, start + LONGEST_WORD)
-                vector = np.frombuffer(data[end + 1 : end + 1 + size], dtype="<f4") if end >= 0 else np.empty(0)
-                if end < 0 or len(vector) != dimension or not np.isfinite(vector).all():
+                numbers = data[end + 1 : end + 1 + size] if end >= 0 else b""
+                vector = np.frombuffer(numbers, dtype="<f4") if len(numbers) == size else None
+                if vector is None or not np.isfinite(vector).all():
                     raise ModelError(
                         f"{self.path} breaks off at word {number + 1:,} of {count:,}; is it cut short, or in another "
                         "format? Of word vectors word2vec's formats and GloVe's are read; of fastText its .vec files."
                     )
                 self.add(data[start:end].lstrip(b"\n"), vector)
                 start = end + 1 + size
+            if data[start : start + LONGEST_WORD].strip(b"\n"):
+                raise ModelError(f"{self.path} goes on behind its {count:,} words; is it in another format?")
         return self.done(dimension)
 
 
