@@ -119,6 +119,20 @@ def test_the_ladder(tmp_path: Path) -> None:
     assert {site.kind for site in backbone.ladder.sites} == {"embedding", "recurrent"}
 
 
+def test_a_step_touches_the_rows_of_its_words(tmp_path: Path) -> None:
+    from headstart.engine.rows import row_gradients
+
+    words = [f"w{number}" for number in range(5000)]
+    (tmp_path / "v").mkdir()
+    write_folder(tmp_path / "v", WordVectors(words, np.ones((5000, 2), np.float32)), "shared", bilstm=2)
+    backbone = load(tmp_path / "v")
+    batch = backbone.preparation.collate(backbone.preparation.encode(["w7 w4999 w7", "unheard"]))
+    with row_gradients(backbone.module, {"embedding.weight"}):
+        backbone.features(batch).sum().backward()
+    gradient = backbone.module.embedding.weight.grad.coalesce()
+    assert set(gradient.indices()[0].tolist()) == {7, 4999, 5000}
+
+
 def test_the_folder_comes_back(tmp_path: Path) -> None:
     place = folder(tmp_path / "v", bilstm=3, seed=1)
     found = read_vectors(place)
