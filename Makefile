@@ -35,6 +35,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/ranking.py
 	$(BIN)/python benchmarks/forgetting.py
 	$(BIN)/python benchmarks/curve.py
+	$(BIN)/python benchmarks/vectors.py
 	$(BIN)/python benchmarks/tables.py
 
 # The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.

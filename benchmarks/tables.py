@@ -391,11 +391,50 @@ def rows() -> list[str]:
     return lines + small("rows", found["note"], found["environment"])
 
 
+def vectors() -> list[str]:
+    """Analogies that word vectors answer."""
+    found = read("vectors")
+    if not found:
+        return []
+    corpus, words = found["results"][0]["corpus"], found["results"][0]["words"]
+    lines = [
+        "## Word vectors", "",
+        f"Trained on {corpus['words'] / 1e6:.1f} million words of dictionaries, essays and articles, lower-cased; "
+        f"{words:,} vectors of 100 numbers. Right are answers to word2vec's questions that have vectors (3CosAdd among "
+        "all words); seconds are those of the whole command.", "",
+        "| objective | analogies right | of them `family` | seconds | king - man + woman | near king |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found["results"]:
+        share = f"{one['total']['right'] / one['total']['asked']:.1%}"
+        family = next(section for section in one["sections"] if section["name"] == "family")
+        total, (answers, near) = one["total"], (
+            ", ".join(f"{word} {cosine:.2f}" for word, cosine in one[name][:4])
+            for name in ("king_man_woman", "nearest_to_king")
+        )  # fmt: skip
+        lines.append(
+            f"| `{one['objective']}` | {total['right']:,} of {total['asked']:,} ({share}) "
+            f"| {family['right']} of {family['asked']} | {one['seconds']:.0f} | {answers} | {near} |"
+        )
+    glove = next((one for one in found["results"] if one["entries"]), None)
+    if glove:
+        lines += [
+            "", f"GloVe went over {glove['entries'] / 1e6:.1f} million entries, {glove['entries_a_second'] / 1e6:.2f} "
+            f"million a second, {len(glove['costs'])} times; the cost of an entry fell to {glove['costs'][-1]:.4f}. "
+            f"Counting took {glove['counting_seconds']:.0f} s.",
+        ]  # fmt: skip
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return lines + small(
+        "vectors", f"{versions}. {found['note']}", found["environment"], found["results"][0]["threads"]
+    )
+
+
 def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
         *leaderboard(), *engine(), *few(), *races(), *ranking(), *forgetting(), *curves(), *mixed(), *rows(),
+        *vectors(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():

@@ -182,7 +182,8 @@ VISION = ("vit", "dinov2", "clip_vision", "swin", "resnet", "convnext")
 TIMM = tuple(_TIMM)
 TORCHVISION = ("torchvision_resnet", "torchvision_vit", "torchvision_efficientnet")
 LIVE = ("plain", "mlp", "lstm")
-NAMES = (*ENCODERS, *DECODERS, *VISION, *TIMM, *TORCHVISION, *LIVE)
+OWN = ("vectors",)
+NAMES = (*ENCODERS, *DECODERS, *VISION, *TIMM, *TORCHVISION, *LIVE, *OWN)
 BLOCKS = LAYERS
 "transformer blocks of every text model"
 
@@ -202,8 +203,10 @@ def save(name: str, folder: str | Path, seed: int = 0) -> Path:
             _save_vision(name, folder)
         elif name in (*ENCODERS, *DECODERS):
             _save_text(name, folder)
+        elif name == "vectors":
+            _save_vectors(folder, seed)
         else:
-            raise ValueError(f"{name} is live only; folders: {ENCODERS + DECODERS + VISION + TIMM}")
+            raise ValueError(f"{name} is live only; folders: {ENCODERS + DECODERS + VISION + TIMM + OWN}")
     return folder
 
 
@@ -214,6 +217,15 @@ def _save_text(name: str, folder: Path) -> None:
     _spread(module)
     module.save_pretrained(folder)
     (bytelevel() if name in DECODERS else wordpiece()).save_pretrained(folder)
+
+
+def _save_vectors(folder: Path, seed: int) -> None:
+    """Word vectors under a BiLSTM."""
+    from headstart.backbones.vector_backbone import write_folder
+    from headstart.backbones.word_vectors import WordVectors
+
+    words = [word for word in WORDS if word not in ("good", "awful")]
+    write_folder(folder, WordVectors(words, torch.randn(len(words), 16).numpy()), bilstm=HIDDEN // 2, seed=seed)
 
 
 def _save_vision(name: str, folder: Path) -> None:

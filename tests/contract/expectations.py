@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vectors", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
 
 NOT_APPLICABLE = {
     ("lora", "lstm"): "no linear or convolutional layer",
+    ("lora", "vectors"): "no linear or convolutional layer",
     ("bitfit", "t5"): "no biases",
     ("bitfit", "llama"): "no biases",
     ("norms", "lstm"): "no norm",
+    ("norms", "vectors"): "no norm",
     ("norms", "mlp"): "no norm",
     ("ia3", "lstm"): "no attention, convolution or linear layer",
+    ("ia3", "vectors"): "no attention, convolution or linear layer",
     **{
         (method, backbone): "no attention blocks"
         for method in ("houlsby", "pfeiffer", "parallel")
-        for backbone in ("lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in ("lstm", "vectors", "timm_resnet", "timm_convnext", "plain", "mlp")
     },
-    **{("prefix", backbone): "no attention" for backbone in ("lstm", "timm_resnet", "timm_convnext", "plain", "mlp")},
+    **{
+        ("prefix", backbone): "no attention"
+        for backbone in ("lstm", "vectors", "timm_resnet", "timm_convnext", "plain", "mlp")
+    },
     **{
         ("prompt", backbone): "does not take embeddings"
-        for backbone in ("lstm", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in ("lstm", "vectors", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
     },
     **{
         ("vpt", backbone): "no vision transformer"
-        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in (
+            "bert",
+            "t5",
+            "gpt2",
+            "llama",
+            "lstm",
+            "vectors",
+            "timm_resnet",
+            "timm_convnext",
+            "plain",
+            "mlp",
+        )
     },
     **{("soup", backbone): "no ingredients" for backbone in BACKBONES},
     **{
         ("conv_adapter", backbone): "no convolutional network"
-        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vit", "mlp")
+        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vectors", "vit", "mlp")
     },
 }
 "pairs that can't be, with what their error has to name"

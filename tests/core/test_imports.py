@@ -118,6 +118,12 @@ def test_libraries_of_models_are_imported_late_and_in_their_loaders() -> None:
     everywhere = [file for file in FILES if not file.startswith("backbones/")]
     assert not forbidden(FILES, *LOADERS, "peft", "datasets", "sklearn", "matplotlib", top_only=True)
     assert not forbidden(everywhere, "transformers", "timm")
+    # a kernel is compiled when its file is imported: that is done late
+    kernels = [file for file in FILES if file.endswith("_kernel.py")]
+    assert not forbidden([file for file in FILES if file not in kernels], "numba", "gensim", top_only=True)
+    modules = tuple(f"headstart.{file[:-3].replace('/', '.')}" for file in kernels)
+    assert len(modules) == 2
+    assert not forbidden(FILES, *modules, top_only=True)
 
 
 @pytest.mark.parametrize("module", ["headstart.report.page", "headstart.report.terminal", "headstart.core.comparison",

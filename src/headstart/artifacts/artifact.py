@@ -135,8 +135,8 @@ def save(
 
 
 def lasting(place: str | None) -> str | None:
-    """A folder's absolute path: predictions may be made from elsewhere."""
-    return str(Path(place).resolve()) if place is not None and Path(place).is_dir() else place
+    """A folder's or file's absolute path: predictions may be made from elsewhere."""
+    return str(Path(place).resolve()) if place is not None and Path(place).exists() else place
 
 
 @contextlib.contextmanager

@@ -63,6 +63,8 @@ def _exporter(backbone: Backbone) -> Callable[[Backbone, nn.Linear, list[str], s
         from headstart.backbones.export_transformers import export_transformers
 
         return export_transformers
+    if backbone.loader == "word_vectors":
+        raise ModelError("no library has a class for word vectors with a classifier; keep the run and predict with it.")
     raise ModelError(
         f"a {type(backbone.module).__name__} made in Python has no library that could load it again; save the run as "
         "an artifact instead, or load the backbone by name (timm/…, torchvision/…) or from a folder."

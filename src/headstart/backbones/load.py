@@ -54,6 +54,10 @@ def load(
             from headstart.backbones.torchvision import load_torchvision
 
             return load_torchvision(str(folder), image_size=image_size, **common)
+        if config.get("kind") == "word_vectors":
+            from headstart.backbones.vector_backbone import load_word_vectors
+
+            return load_word_vectors(str(folder), max_length=max_length, **common)
         if "architecture" in config:
             from headstart.backbones.timm import load_timm
 
@@ -62,6 +66,12 @@ def load(
 
         return load_transformers(str(folder), image_size=image_size, **text, **common)
     if folder.is_file():
+        from headstart.backbones.vector_files import is_vector_file
+
+        if is_vector_file(folder):
+            from headstart.backbones.vector_backbone import load_word_vectors
+
+            return load_word_vectors(str(folder), max_length=max_length, **common)
         raise ModelError(f"{name} is a file; give the folder that holds config.json and model.safetensors.")
     prefix, _, rest = name.partition("/")
     if prefix == "builtin":

@@ -29,6 +29,7 @@ VERBS = {
     "find-rate": "find a learning rate by a short training in which it rises",
     "methods": "list the methods and their settings",
     "pretrain": "train a backbone from scratch",
+    "vectors": "ask word vectors: neighbours, analogies, a benchmark; convert them",
 }
 
 
@@ -142,7 +143,7 @@ def _stopped(arguments: Sequence[str]) -> str:
             return "stopped. What was finished is kept; the same command goes on from there."
         return "stopped. What was finished is kept; the same command with --resume goes on from there."
     if arguments and arguments[0] == "pretrain":
-        return "stopped. The same command goes on from the last checkpoint."
+        return "stopped. The same command goes on from what was finished."
     return "stopped. Nothing was half-written."
 
 

@@ -32,8 +32,8 @@ def command(
     """Train a backbone on SOURCES; the folder is one that --model loads.
 
     classify: an image network on labelled images, with a head for each source. mlm: BERT, clm: GPT, declutr: sentence
-    embeddings, on running text: text files with a paragraph a line (also .gz), tables, folders of these, or data sets
-    of the hub.
+    embeddings, skipgram, cbow, glove: word vectors, on running text: text files with a paragraph a line (also .gz),
+    tables, folders of these, or data sets of the hub.
 
     Interrupted, the same command goes on where it stopped.
     """

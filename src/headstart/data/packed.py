@@ -43,7 +43,8 @@ class Packed:
     """
 
     def __init__(self, folder: Path, length: int, joined: bool) -> None:
-        self.ids, self.ends, self.marks = (_array(folder, name) for name in ("ids", "ends", "marks"))
+        self.ids = packed_ids(folder)
+        self.ends, self.marks = _array(folder, "ends"), _array(folder, "marks")
         self.length, self.joined = length, joined
         self._held = held_out.chosen(self.marks)
         self._by_place = joined and len(self.ends) < FEW
@@ -130,6 +131,11 @@ class Packed:
         """Batches of an epoch."""
         lengths = (np.sort(self._block(block).lengths)[::-1] + extra for block in range(self.blocks))
         return sum(len(_cut(found, tokens)) - 1 for found in lengths)
+
+
+def packed_ids(folder: Path) -> np.ndarray:
+    """The ids of a packed corpus, read from the disk as they are looked at."""
+    return _array(folder, "ids")
 
 
 def _array(folder: Path, name: str) -> np.ndarray:

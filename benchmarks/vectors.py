@@ -1,0 +1,82 @@
+"""Word vectors trained on general English, and how many of word2vec's analogies they answer.
+
+    python benchmarks/vectors.py [--objectives glove,skipgram,cbow] [--threads 2] [--note TEXT]
+
+The corpus is text/english-general and text/wikitext2, lower-cased; 100 dimensions, words that occur five times. GloVe
+at its defaults (window 10, x_max 10, 15 passes), skip-gram and CBOW at theirs (window 5, 5 negatives, 10 passes; gensim
+trains them). Told for each: seconds, analogies right by section and in all, and the nearest words to
+king - man + woman. Writes benchmarks/results/vectors.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import peers
+
+
+def trained(name: str, folder: Path, threads: int) -> dict[str, Any]:
+    import torch
+
+    from headstart.artifacts.pretraining import Request, pretrain
+    from headstart.backbones.vector_backbone import read_vectors
+    from headstart.backbones.word_vectors import total
+    from headstart.core.fields import configured
+    from headstart.engine.precision import Compute
+    from headstart.objectives.objective import OBJECTIVES
+
+    text = peers.shared() / "text"
+    sources = [str(text / "english-general"), str(text / "wikitext2")]
+    objective = configured(OBJECTIVES[name], {"threads": threads}, name)
+    start = time.perf_counter()
+    pretrain(objective, Request(sources, folder, Compute(torch.device("cpu"), bf16=False)))
+    seconds = time.perf_counter() - start
+    told = json.loads((folder / "pretrained.json").read_text())
+    vectors = read_vectors(folder)
+    sections = vectors.benchmark(text / "analogies" / "questions-words.txt")
+    rate = told["entries"] * len(told["costs"]) / told["seconds"] if name == "glove" else None
+    return {
+        "objective": name, "configuration": told["configuration"], "threads": told["threads"],
+        "corpus": {key: told["corpus"][key] for key in ("paragraphs", "words", "kept")}, "words": told["words"],
+        "seconds": seconds, "training_seconds": told["seconds"], "counting_seconds": told.get("counting_seconds"),
+        "entries": told.get("entries"), "entries_a_second": rate, "costs": told.get("costs"),
+        "total": total(sections, "total").to_json(), "sections": [one.to_json() for one in sections],
+        "king_man_woman": [[word, round(cosine, 3)] for word, cosine in vectors.analogy("man", "king", "woman", 5)],
+        "nearest_to_king": [[word, round(cosine, 3)] for word, cosine in vectors.nearest("king", 5)],
+    }  # fmt: skip
+
+
+def main() -> None:
+    from headstart.core.environment import environment
+    from headstart.core.files import write_json
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objectives", default="glove,skipgram,cbow")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--note", default="", help="about the machine, for the record")
+    arguments = parser.parse_args()
+    found = []
+    for name in arguments.objectives.split(","):
+        with tempfile.TemporaryDirectory() as place:
+            found.append(trained(name, Path(place) / name, arguments.threads))
+        print(name, f"{found[-1]['seconds']:.0f} s", found[-1]["total"], found[-1]["king_man_woman"], flush=True)
+        write_json(peers.RESULTS / "vectors.json", {
+            "schema": "headstart.vectors/1", "status": "ok" if len(found) == 3 else "partial", "note": arguments.note,
+            "results": found, "versions": {name: version(name) for name in ("gensim", "numba")},
+            "environment": environment("cpu", "fp32").to_json(),
+        })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

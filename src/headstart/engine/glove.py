@@ -1,0 +1,99 @@
+"""Training of GloVe: AdaGrad over the entries of a co-occurrence matrix, in threads without locks."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from headstart.core.errors import ConfigurationError
+from headstart.core.progress import Progress
+from headstart.core.seeds import derive
+from headstart.data.cooccurrence import Cooccurrence
+from headstart.engine.checkpoint import Checkpoint
+
+
+class Objective(Protocol):
+    """What the training asks of an objective."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def x_max(self) -> float: ...
+
+    @property
+    def alpha(self) -> float: ...
+
+
+@dataclass
+class Trained:
+    """vectors: [V, D] w + w'. costs: mean of an entry's cost in each pass, each before its step."""
+
+    vectors: np.ndarray
+    costs: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def train(
+    found: Cooccurrence, vocabulary: int, objective: Objective, threads: int, seed: int, told: str,
+    checkpoint: Checkpoint, progress: Progress,
+) -> Trained:  # fmt: skip
+    """Learns from all entries `epochs` times, each time its blocks in another order.
+
+    Kept after each pass, so that an interrupted training goes on from there, with one thread to the same vectors.
+    told: what else tells this training from another. Raises `ConfigurationError` where it diverges.
+    """
+    from headstart.engine.glove_kernel import descend
+
+    text = repr((objective, seed, vocabulary, len(found), told))
+    signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    vectors, squares = _start(vocabulary, objective.dimension, seed)
+    costs: list[float] = []
+    seconds = 0.0
+    if saved := checkpoint.read(signature):
+        states, facts = saved
+        vectors, squares = (states["model"][name].numpy() for name in ("vectors", "squares"))
+        costs, seconds = facts["costs"], facts["seconds"]
+    progress.advance(len(costs) * len(found))
+    numbers = np.float32(objective.learning_rate), np.float32(objective.x_max), np.float32(objective.alpha)
+    with ThreadPoolExecutor(threads) as pool:
+        while len(costs) < objective.epochs:
+            start, cost = time.perf_counter(), 0.0
+            order = np.random.default_rng(derive(seed, "blocks", len(costs))).permutation(len(found.files))
+            for block in order:
+                entries = found.block(int(block))
+                parts = np.array_split(entries, threads)
+                cost += sum(pool.map(lambda part: float(descend(part, vectors, squares, *numbers)), parts))
+                progress.advance(len(entries), note=f"cost {costs[-1]:.4f}" if costs else "")
+            cost /= len(found)
+            if not math.isfinite(cost) or (costs and cost > costs[0]):
+                raise ConfigurationError(
+                    f"the training diverges: an entry's cost is {cost:g} in pass {len(costs) + 1}. A learning_rate of "
+                    f"{objective.learning_rate:g} is too much; 0.05 is usual."
+                )
+            costs.append(cost)
+            seconds += time.perf_counter() - start
+            state = {"vectors": torch.from_numpy(vectors), "squares": torch.from_numpy(squares)}
+            checkpoint.write({"model": state}, {"signature": signature, "costs": costs, "seconds": seconds})
+    both = vectors[:, :-1].reshape(2, vocabulary, -1)
+    return Trained(both[0] + both[1], costs, seconds)
+
+
+def _start(vocabulary: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and biases uniform in ±0.5 / (D + 1), sums of squares 1. [2 V, D + 1] each."""
+    rng = np.random.default_rng(derive(seed, "vectors"))
+    vectors = (rng.random((2 * vocabulary, dimension + 1), dtype=np.float32) - 0.5) / (dimension + 1)
+    return vectors, np.ones_like(vectors)
