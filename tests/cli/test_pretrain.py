@@ -148,9 +148,29 @@ def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     call("compare", "reviews.csv", "--model", "third", *PROBE, "--out", "run").expect(0)
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("objective", ["awd", "elmo"])
+def test_a_recurrent_language_model_that_compare_takes(here: Path, objective: str) -> None:
+    corpus(here / "texts.txt")
+    call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--set", "epochs=5", "--quiet").expect(0)
+    told = json.loads((here / "lm" / "pretrained.json").read_text())
+    assert told["held_out_loss"]["after"] < told["held_out_loss"]["before"] - 0.2
+    methods = ("--methods", "probe,mix,ulmfit", "--seeds", "1", "--trials", "1", "--epochs", "1")
+    call("compare", "reviews.csv", "--model", "lm", *methods, "--keep", "--out", "run").expect(0)
+    found = record(here / "run")
+    assert {row["status"] for row in found["rows"]} == {"ok"}
+    call("predict", "run", "a film with wordsneverseen").expect(0)
+    call("pretrain", objective, "texts.txt", "--out", "second", *LANGUAGE, "--from", "lm", "--quiet").expect(0)
+    again = json.loads((here / "second" / "pretrained.json").read_text())
+    assert again["held_out_loss"]["before"] == pytest.approx(told["held_out_loss"]["after"], abs=0.02)
+    call("pretrain", objective, "texts.txt", "--out", "third", *LANGUAGE, "--from", "bert").refused("no folder of such")
+
+
+@pytest.mark.parametrize(
+    ("objective", "at"),
+    [*(("mlm", at) for at in range(1, 7)), *((name, at) for name in ("awd", "elmo") for at in (2, 4))],
+)
 def test_an_interrupted_pretraining_comes_to_the_same_weights(
-    here: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    here: Path, monkeypatch: pytest.MonkeyPatch, objective: str, at: int
 ) -> None:
     from safetensors.torch import load_file
 
@@ -158,7 +178,8 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
 
     corpus(here / "texts.txt")
     # the tokenizer whose trainer has no ties
-    arguments = ("pretrain", "mlm", "texts.txt", *LANGUAGE, "--set", "tokenizer=bpe", "--quiet", "--out")
+    kind = () if objective == "elmo" else ("--set", "tokenizer=bpe")
+    arguments = ("pretrain", objective, "texts.txt", *LANGUAGE, *kind, "--quiet", "--out")
     call(*arguments, "whole").expect(0)
     monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
     seen = 0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from headstart.artifacts.pretraining import Request
-from headstart.backbones import language
+from headstart.backbones import language, recurrent
+from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import tokenizer_of
+from headstart.backbones.words import words_of
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
@@ -25,7 +28,10 @@ from headstart.engine.fit import Budget, fit
 from headstart.engine.language import Framing, LanguageModelling
 from headstart.objectives.clm import CausalLanguageModel
 from headstart.objectives.mlm import MaskedLanguageModel
+from headstart.objectives.recurrent import RecurrentModel
 
+LanguageModel = MaskedLanguageModel | CausalLanguageModel | RecurrentModel
+Network = language.LanguageNetwork | recurrent.RecurrentNetwork
 UNFINISHED = "unfinished"
 "folder within the backbone's that holds what an interrupted run goes on from"
 SAMPLE = 200_000_000
@@ -36,7 +42,7 @@ AT_ONCE = 4_096
 "paragraphs that are tokenized together"
 
 
-def run(objective: MaskedLanguageModel | CausalLanguageModel, request: Request) -> list[str]:
+def run(objective: LanguageModel, request: Request) -> list[str]:
     """Trains on the corpus and writes a folder in transformers' format; says how it went.
 
     A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
@@ -51,7 +57,7 @@ def run(objective: MaskedLanguageModel | CausalLanguageModel, request: Request) 
     ]
 
 
-def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, request: Request) -> dict[str, Any]:
+def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dict[str, Any]:
     out, base, seed = request.out, request.base, request.seed
     compute, progress = request.compute, request.progress
     work = out / UNFINISHED
@@ -64,11 +70,9 @@ def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corp
         "packing": PACKING,
         "tokenizer": _tokenizer_settings(objective),
     }
-    network = None
+    network: Network | None = None
     if base is not None:
-        network, tokenizer = language.existing(
-            objective.kind, base, objective.length, objective.dropout, objective.next_sentence, seed
-        )
+        network, tokenizer = _existing(objective, base, seed)
     else:
         tokenizer = _tokenizer(objective, corpus, work, told, progress)
     stream = _packed(objective, corpus, tokenizer, work, told, progress)
@@ -77,10 +81,7 @@ def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corp
     if not stream["tokens"]:
         raise DataError(f"{', '.join(corpus.sources)} holds no text.")
     if network is None:
-        network = language.new(
-            objective.kind, objective.size, tokenizer, objective.length, objective.dropout, objective.next_sentence,
-            seed,
-        )  # fmt: skip
+        network = _new(objective, tokenizer, seed)
     before, after = ([], []) if objective.joined else frame(tokenizer)
     mask = tokenizer.mask_token_id
     framing = Framing(before, after, tokenizer.pad_token_id or 0, 0 if mask is None else mask, word_begins(tokenizer))
@@ -100,7 +101,7 @@ def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corp
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     report = {
         "schema": "headstart.pretrained/1",
-        "objective": objective.kind,
+        "objective": objective.kind if objective.network == "transformers" else objective.network,
         "configuration": asdict(objective),
         "base": base,
         "seed": seed,
@@ -119,15 +120,32 @@ def _pretrain(objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corp
     return report
 
 
-def _tokenizer_settings(objective: MaskedLanguageModel | CausalLanguageModel) -> dict[str, Any]:
+def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, Any]:
+    """The network and the tokenizer to go on from."""
+    if objective.network != "transformers":
+        return recurrent.existing(objective.network, base, objective.dropout)
+    return language.existing(
+        objective.kind, base, objective.length, objective.dropout, objective.next_sentence, seed
+    )  # fmt: skip
+
+
+def _new(objective: LanguageModel, tokenizer: Any, seed: int) -> Network:
+    if objective.network != "transformers":
+        return recurrent.new(objective.network, objective.size, tokenizer, objective.dropout, seed)
+    return language.new(
+        objective.kind, objective.size, tokenizer, objective.length, objective.dropout, objective.next_sentence, seed
+    )
+
+
+def _tokenizer_settings(objective: LanguageModel) -> dict[str, Any]:
     return {name: getattr(objective, name) for name in ("tokenizer", "vocabulary", "lowercase", "length")}
 
 
-def _tokenizer(
-    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, work: Path, told: Any, progress: Progress
-) -> Any:
+def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, progress: Progress) -> Any:
     """Trained on the corpus; the one that is there already where the run was interrupted."""
     folder = work / "tokenizer"
+    if objective.tokenizer == "words":
+        return _lexicon(objective, corpus, folder, told, progress)
     if _is_done(folder, told):
         return tokenizer_of(str(folder), False)
     if objective.tokenizer not in TRAINABLE:
@@ -143,8 +161,21 @@ def _tokenizer(
     return tokenizer
 
 
+def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, progress: Progress) -> Lexicon:
+    """The corpus' most frequent words, closed: what it lacks is unknown."""
+    if not _is_done(folder, told):
+        progress.stage("count words")
+        counts: Counter[str] = Counter()
+        for text in _up_to(corpus.paragraphs(), SAMPLE):
+            counts.update(words_of(text, objective.lowercase))
+        with replacing_folder(folder) as temporary:
+            write_json(temporary / "words.json", recurrent.vocabulary_words(counts, objective.vocabulary))
+            write_json(temporary / "told.json", told)
+    return Lexicon(json.loads((folder / "words.json").read_text(encoding="utf-8")), open=False)
+
+
 def _packed(
-    objective: MaskedLanguageModel | CausalLanguageModel, corpus: Corpus, tokenizer: Any, work: Path, told: Any,
+    objective: LanguageModel, corpus: Corpus, tokenizer: Any, work: Path, told: Any,
     progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Writes the corpus as token ids and returns its size in paragraphs, tokens and characters."""

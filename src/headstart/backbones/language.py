@@ -185,6 +185,8 @@ class Reading:
     """What the network's body has made of the rows: hidden states before the head, [B, T, D]."""
 
     hidden: Tensor | None = None
+    raw: Tensor | None = None
+    "the same before the dropout of a recurrent network's output"
 
 
 @contextlib.contextmanager
@@ -197,6 +199,8 @@ def predicting(module: Any, places: Tensor) -> Iterator[Reading]:
 
     def gather(_: nn.Module, args: Any, output: Any) -> Any:
         reading.hidden = output[0]
+        if isinstance(output, tuple) and len(output) > 1 and isinstance(output[1], Tensor):
+            reading.raw = output[1]
         chosen = output[0].flatten(0, 1)[places].unsqueeze(0)  # [B, T, D] -> [1, N, D]
         if isinstance(output, tuple):
             return (chosen, *output[1:])

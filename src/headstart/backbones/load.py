@@ -58,6 +58,10 @@ def load(
             from headstart.backbones.vector_backbone import load_word_vectors
 
             return load_word_vectors(str(folder), max_length=max_length, **common)
+        if config.get("kind") in ("awd_lstm", "elmo"):
+            from headstart.backbones.recurrent import load_recurrent
+
+            return load_recurrent(str(folder), max_length=max_length, **common)
         if "architecture" in config:
             from headstart.backbones.timm import load_timm
 

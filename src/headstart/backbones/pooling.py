@@ -9,16 +9,17 @@ from torch import Tensor
 
 from headstart.core.errors import unknown
 
-Pooling = Literal["mean", "cls", "last"]
-POOLINGS: tuple[str, ...] = ("mean", "cls", "last")
+Pooling = Literal["mean", "cls", "last", "concat"]
+POOLINGS: tuple[str, ...] = ("mean", "cls", "last", "concat")
 
 
 def pool(hidden: Tensor, mask: Tensor | None, how: str) -> Tensor:
     """Pools hidden states over the real tokens of each example.
 
-    mean: sum_t mask_t h_t / sum_t mask_t;  cls: h of the first real token;  last: h of the last real token.
+    mean: sum_t mask_t h_t / sum_t mask_t;  cls: h of the first real token;  last: h of the last real token;
+    concat: the mean, the largest value of each feature, and last side by side.
 
-    hidden: [B, T, D]; mask: [B, T], 1 for real tokens, or None where all are. Returns [B, D].
+    hidden: [B, T, D]; mask: [B, T], 1 for real tokens, or None where all are. Returns [B, D], for concat [B, 3 D].
     The values at padded positions have no influence, not even where they are NaN.
     """
     if how not in POOLINGS:
@@ -26,6 +27,9 @@ def pool(hidden: Tensor, mask: Tensor | None, how: str) -> Tensor:
     if mask is None:
         mask = hidden.new_ones(hidden.shape[:2])
     real = mask.bool()
+    if how == "concat":
+        largest = hidden.masked_fill(~real[..., None], -torch.inf).amax(dim=1)  # [B, D]
+        return torch.cat([pool(hidden, mask, "mean"), largest, pool(hidden, mask, "last")], dim=1)
     if how == "mean":
         total = hidden.masked_fill(~real[..., None], 0.0).sum(dim=1)  # [B, D]
         return total / real.sum(dim=1, keepdim=True).clamp(min=1).to(hidden.dtype)

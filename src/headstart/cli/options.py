@@ -46,7 +46,7 @@ DATA = _all(
 )
 
 LOAD = _all(
-    click.option("--pooling", type=click.Choice(["mean", "cls", "last"]), help="[default: the model's own]"),
+    click.option("--pooling", type=click.Choice(["mean", "cls", "last", "concat"]), help="[default: the model's own]"),
     click.option("--max-length", type=click.IntRange(1), help="Most tokens of a text"),
     click.option("--image-size", type=click.IntRange(1), help="Side of the images in pixels"),
     click.option("--blocks", metavar="PATH", help="The chain of blocks, in a model that has several"),

@@ -50,6 +50,9 @@ class Objective(Protocol):
     @property
     def parts(self) -> int: ...
 
+    @property
+    def directions(self) -> int: ...
+
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]: ...
@@ -57,6 +60,8 @@ class Objective(Protocol):
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor: ...
 
     def contrast(self, features: Tensor) -> Tensor: ...
+
+    def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor: ...
 
 
 class Framing:
@@ -194,7 +199,7 @@ class LanguageModelling:
     def _losses(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """The sum over the predicted tokens, and these pairs' part of the mean over the step's pairs."""
         device, batch = self.compute.device, dict(micro.batch)
-        targets = micro.targets[:, : batch["input_ids"].shape[1]].flatten()
+        targets = micro.targets[:, : batch["input_ids"].shape[1] * self.objective.directions].flatten()
         places = (targets != IGNORED).nonzero()[:, 0]
         follows, pair, share = (batch.pop(name, None) for name in ("follows", "pair", "share"))
         inputs = {name: _moved(value, device) for name, value in batch.items()}
@@ -203,11 +208,15 @@ class LanguageModelling:
         with fast_dropout(device), self.compute.autocast():
             with bare, predicting(self.network, _moved(places, device)) as reading:
                 found = self.network(**inputs)
-            scores = found.prediction_logits if "prediction_logits" in found else found.logits  # [1, N, V or D]
+            scores = getattr(found, "prediction_logits", None)  # [1, N, V or D]
+            scores = found.logits if scores is None else scores
             if self._head is None:
                 total = self.objective.loss(scores[0], predicted)
             else:
                 total = summed(self._head, scores[0], predicted, self.objective.loss)
+        if reading.raw is not None and reading.hidden is not None and self.module.training:
+            part = len(places) / micro.step
+            return total, self.objective.penalty(reading.hidden, reading.raw) * part
         if share is None:
             return total, total.new_zeros(())
         if follows is not None:  # BERT: class 0 is the next sentence

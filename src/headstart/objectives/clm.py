@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from headstart.objectives.language import IGNORED, LanguageModel
+from headstart.objectives.language import LanguageModel, following
 from headstart.objectives.objective import OBJECTIVES
 
 
@@ -31,4 +31,4 @@ class CausalLanguageModel(LanguageModel):
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Each position's target is the token that follows. ids: [B, T]; the rest is for objectives that mask."""
-        return ids, np.concatenate([ids[:, 1:], np.full((len(ids), 1), IGNORED)], 1)
+        return ids, following(ids, text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,6 +14,12 @@ from headstart.objectives.objective import Objective, at_least, shares
 
 IGNORED = -100
 "the target of a position that is not predicted, as in PyTorch's cross entropy"
+
+
+def following(ids: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """[B, T] the token behind each token of the text. text: [B, T] True where one stands."""
+    words = np.where(text, ids, IGNORED)
+    return np.where(text, np.concatenate([words[:, 1:], np.full((len(ids), 1), IGNORED)], 1), IGNORED)
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,12 @@ class LanguageModel(Objective):
 
     family: ClassVar[str] = "language"
     kind: ClassVar[Literal["masked", "causal"]]
+    network: ClassVar[Literal["transformers", "awd_lstm", "elmo"]] = "transformers"
+    "whose network it trains"
     joined: ClassVar[bool]
     "whether an example is a window of the whole corpus, or a paragraph"
+    directions: ClassVar[int] = 1
+    "targets of a position"
     parts: ClassVar[int] = 1
     "into how many each example is cut"
 
@@ -55,6 +66,16 @@ class LanguageModel(Objective):
         yield from at_least(self, 8, "length", unit="tokens")
         yield from at_least(self, 300, "vocabulary", unit="tokens")
         yield from shares(self, "dropout", "warmup")
+
+    def prepared(
+        self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the network sees and what it has to say. ids, text: [B, T]; text is True where a token of it stands."""
+        raise NotImplementedError
+
+    def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
+        """What is added for the hidden states themselves, by objectives whose network shows them. [B, T, D] each"""
+        raise NotImplementedError
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Sum over the predicted tokens. scores: [N, V]; targets: [N] ids."""

@@ -1,0 +1,89 @@
+"""Lexicon: words as ids and as characters, so that a network can read words that no vocabulary holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.backbones.words import words_of
+
+CHARACTERS = 50
+"bytes of a word that are read, marks of its ends counted"
+BEGIN, END, STOP, UNKNOWN = 257, 258, 259, 260
+"characters above the bytes (1 to 256; 0 is padding): ends of a word, the end of a text, a word that is not shown"
+ALPHABET = 261
+SPECIAL = ("[END]", "[UNK]")
+
+
+class Lexicon:
+    """A tokenizer of words whose ids stand for characters.
+
+    Words of the vocabulary have the ids from 2 on. Others, where it is `open`, have ids above 2^30 made of a hash, and
+    their characters are remembered; where it is not, all are `[UNK]`, as in pretraining, which predicts known words.
+    """
+
+    def __init__(self, words: Sequence[str], open: bool = True) -> None:
+        self.words, self.open = list(words), open
+        self._ids = {word: row for row, word in enumerate(words, len(SPECIAL))}
+        special = [_row([STOP]), _row([UNKNOWN])]
+        self._table = torch.from_numpy(np.stack([*special, *(_spelled(word) for word in words)])).long()
+        self._others: dict[int, Tensor] = {}
+        self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
+        self.mask_token_id, self.all_special_ids = None, [0, 1]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __deepcopy__(self, memo: Any) -> Lexicon:
+        return self  # what one reads, all copies of its network know
+
+    def get_vocab(self) -> dict[str, int]:
+        return {**self._ids, **{word: row for row, word in enumerate(SPECIAL)}}
+
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
+        every = [*SPECIAL, *self.words]
+        return [every[i] for i in ids]
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        return 0
+
+    def id_of(self, word: str) -> int:
+        """As it stands, else in lower case, else the id of what it is spelled like."""
+        for form in (word, word.lower()):
+            if form in self._ids:
+                return self._ids[form]
+        if not self.open:
+            return 1
+        number = (1 << 30) + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big") % (1 << 30)
+        self._others.setdefault(number, torch.from_numpy(_spelled(word)).long())
+        return number
+
+    def __call__(
+        self, texts: str | Sequence[str], truncation: bool = False, max_length: int | None = None, **_: Any
+    ) -> dict[str, Any]:
+        most = max_length if truncation else None
+        if isinstance(texts, str):
+            return {"input_ids": [self.id_of(word) for word in words_of(texts)][:most]}
+        return {"input_ids": [[self.id_of(word) for word in words_of(text)][:most] for text in texts]}
+
+    def characters(self, ids: Tensor) -> Tensor:
+        """[n] ids to [n, CHARACTERS]."""
+        known = ids < len(self._table)
+        rows = self._table[torch.where(known, ids, 1).cpu()]
+        for at in (~known).nonzero()[:, 0].tolist():
+            rows[at] = self._others.get(int(ids[at]), self._table[1])
+        return rows.to(ids.device)
+
+
+def _spelled(word: str) -> np.ndarray:
+    letters = [byte + 1 for byte in word.encode()[: CHARACTERS - 2]]
+    return _row([BEGIN, *letters, END])
+
+
+def _row(characters: list[int]) -> np.ndarray:
+    return np.array(characters + [0] * (CHARACTERS - len(characters)), dtype=np.int16)
