@@ -58,6 +58,12 @@ def load(
             from headstart.backbones.vector_backbone import load_word_vectors
 
             return load_word_vectors(str(folder), max_length=max_length, **common)
+        if config.get("kind") == "clip":
+            from headstart.backbones.two_towers import load_clip
+
+            return load_clip(
+                str(folder), blocks=blocks, weights=weights, pooling=pooling, image_size=image_size
+            )  # fmt: skip
         if config.get("kind") in ("awd_lstm", "elmo"):
             from headstart.backbones.recurrent import load_recurrent
 

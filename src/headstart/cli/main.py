@@ -29,6 +29,7 @@ VERBS = {
     "find-rate": "find a learning rate by a short training in which it rises",
     "methods": "list the methods and their settings",
     "pretrain": "train a backbone from scratch",
+    "zeroshot": "classify images by labels told in words, with CLIP; nothing is trained",
     "vectors": "ask word vectors: neighbours, analogies, a benchmark; convert them",
 }
 

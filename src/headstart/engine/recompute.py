@@ -39,15 +39,15 @@ def _twice(rung: nn.Module, device: torch.device) -> Callable[..., Any]:
             return forward(*args, **kwargs)
         return checkpoint(
             forward, *args, use_reentrant=False,
-            context_fn=lambda: (contextlib.nullcontext(), _again(rung, device)), **kwargs,
+            context_fn=lambda: (contextlib.nullcontext(), run_again(rung, device)), **kwargs,
         )  # fmt: skip
 
     return run
 
 
 @contextlib.contextmanager
-def _again(rung: nn.Module, device: torch.device) -> Iterator[None]:
-    """The second run draws dropout as the first did, and batch norms don't count its batch a second time."""
+def run_again(rung: nn.Module, device: torch.device) -> Iterator[None]:
+    """What runs a second time draws dropout as it did, and batch norms don't count its batch again."""
     norms = [m for m in rung.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -16,7 +16,8 @@ class Objective:
     """What every objective has; what it learns from decides which family it is of, and that who runs it."""
 
     family: ClassVar[str]
-    "labelled: examples with labels; language: running text; vectors: running text, word by word"
+    """labelled: examples with labels; language: running text; vectors: running text, word by word; pairs: pictures and
+    captions"""
     summary: ClassVar[str]
 
     def problems(self) -> Iterator[str]:

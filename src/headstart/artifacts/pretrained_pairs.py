@@ -1,0 +1,180 @@
+"""Pretraining two towers on pictures and their captions, and the folder they are written to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.artifacts.pretraining import Request
+from headstart.backbones import language
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.builtin import place
+from headstart.backbones.files import read_config
+from headstart.backbones.load import load
+from headstart.backbones.tokenizer import train_tokenizer
+from headstart.backbones.transformers import quiet
+from headstart.backbones.two_towers import KIND, TwoTowers, joined, two_towers
+from headstart.core.environment import environment
+from headstart.core.errors import ArtifactError, ConfigurationError, ModelError
+from headstart.core.files import replacing_folder, write_json
+from headstart.data.findings import Findings
+from headstart.data.pairs import Pairs, held_out, read_pairs
+from headstart.engine.augment import Augment
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.fit import Budget, fit
+from headstart.engine.pairs import PairTraining
+from headstart.engine.tensors import write_tensors
+from headstart.evaluate.retrieval import recalls
+from headstart.objectives.clip import Clip
+
+UNFINISHED = "unfinished"
+"folder within the towers' that holds what an interrupted run goes on from"
+AGREEMENT = 0.02
+"largest difference of a feature between the towers in memory and those read again, where the weights are bf16"
+
+
+def run(objective: Clip, request: Request) -> list[str]:
+    """Trains both towers and writes a folder that `--model` and `headstart zeroshot` take; says how it went.
+
+    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
+    """
+    if request.base is not None:
+        raise ConfigurationError(
+            "clip goes on from two towers, not from one folder: name them with --set image=… and --set text=…."
+        )
+    findings = Findings()
+    request.progress.stage("read the pairs")
+    train, held = held_out(read_pairs(request.sources, request.text, findings), request.seed)
+    for finding in findings.records():
+        request.progress.say(finding.message)
+    work = request.out / UNFINISHED
+    work.mkdir(parents=True, exist_ok=True)
+    image, config = _image(objective, work, request.seed)
+    text = _text(objective, train, work, request)
+    torch.manual_seed(request.seed)
+    towers = joined(image, text, objective.width, objective.temperature, str(request.out))
+    augment = Augment(objective.augment, seed=request.seed)
+    feeds = [
+        (Feed(name, pairs.images, image, augment if name == "train" else None), Feed(name, pairs.texts, text))
+        for name, pairs in (("train", train), ("held out", held))
+    ]
+    told = json.dumps([len(train), len(held), list(request.sources)])
+    job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, told)
+    request.progress.stage("pretrain clip", job.steps_an_epoch() * objective.epochs)
+    before = recalls(*job.features())
+    trace = fit(
+        job, Budget(objective.epochs), checkpoint=Checkpoint(work / "checkpoint.safetensors"), progress=request.progress
+    )
+    after = recalls(*job.features())
+    report = {
+        "schema": "headstart.pretrained/1",
+        "objective": "clip",
+        "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(objective).items()},
+        "seed": request.seed,
+        "corpus": {"sources": list(request.sources), "pairs": len(train), "held_out": len(held)},
+        "parameters": sum(p.numel() for p in towers.module.parameters()),
+        "steps": trace.steps,
+        "status": trace.status,
+        "seconds": trace.seconds,
+        "scale": towers.scale,
+        "held_out": {"loss": trace.best_loss, "before": before, "after": after},
+        "curve": [point.to_json() for point in trace.curve],
+        "environment": environment(str(request.compute.device), request.compute.precision).to_json(),
+    }
+    with replacing_folder(request.out) as temporary:
+        _write(temporary, towers, objective, config, request.half)
+        write_json(temporary / "pretrained.json", report)
+        _compare(towers, temporary, feeds[1])
+    ended = [] if trace.status == "ok" else [f"{trace.status}; the last good weights are kept"]
+    return ended + [
+        f"{len(train):,} pairs, {report['parameters']:,} parameters, {trace.steps:,} steps in {trace.seconds:.0f} s",
+        f"of {len(held):,} held-out pairs the caption is among the first 10 for {after['texts']['10']:.1%} of the "
+        f"pictures (before {before['texts']['10']:.1%}, by chance {min(1, 10 / len(held)):.1%})",
+    ]
+
+
+def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, Any]]:
+    """The tower for pictures and its config.json."""
+    name = objective.image
+    source = place() / name.removeprefix("builtin/") if name.startswith("builtin/") else Path(name).expanduser()
+    if source.is_dir():
+        config = read_config(source)
+        if "architecture" not in config:
+            raise ModelError(f"{name} is no folder in timm's format; give one, or a timm architecture.")
+        return load(name if name.startswith("builtin/") else source), config
+    if "/" in name:
+        raise ModelError(f"there is no folder {name}; image is a timm architecture, a folder or builtin/….")
+    config = objective.folder_config()
+    (work / "image").mkdir(exist_ok=True)
+    write_json(work / "image" / "config.json", config)
+    backbone = load(work / "image", weights=False)
+    backbone.reinitialise(backbone.module, seed)
+    return backbone, config
+
+
+def _text(objective: Clip, train: Pairs, work: Path, request: Request) -> Backbone:
+    """The tower for texts: a new BERT under a tokenizer of the captions, or one that exists."""
+    if objective.text not in language.SIZES:
+        found = load(objective.text)
+        if found.modality != "text" or found.loader not in ("transformers", "builtin"):
+            raise ModelError(f"{objective.text} is no text encoder of transformers; give one, or tiny, mini, small.")
+        return found
+    folder = work / "text"
+    if not (folder / "config.json").is_file():
+        request.progress.stage("train the tokenizer")
+        captions = [str(text) for text in train.texts.inputs()]
+        # of bytes: its trainer breaks ties always the same way, so that a run taken up again has the same tokens
+        tokenizer = train_tokenizer(captions, "bpe", objective.vocabulary, True, True, objective.length)
+        network = language.new("masked", objective.text, tokenizer, objective.length, 0.0, False, request.seed)
+        with replacing_folder(folder) as temporary, quiet():
+            network.module.base_model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+    return load(folder)
+
+
+def _write(folder: Path, towers: TwoTowers, objective: Clip, config: dict[str, Any], half: bool) -> None:
+    kind = torch.bfloat16 if half else torch.float32
+    module: Any = towers.module.cpu()
+    (folder / "image").mkdir()
+    write_json(folder / "image" / "config.json", config)
+    state = {name: value.to(kind) if value.is_floating_point() else value
+             for name, value in module.image.state_dict().items()}  # fmt: skip
+    write_tensors(folder / "image" / "model.safetensors", state, {"format": "pt"})
+    with quiet():
+        module.text.to(kind).save_pretrained(folder / "text")
+        towers.text_preparation.tokenizer.save_pretrained(folder / "text")
+    module.text.float()
+    own = {
+        name: value.detach().to(kind if value.dim() else torch.float32)
+        for name, value in module.named_parameters()
+        if not name.startswith(("image.", "text."))
+    }
+    write_tensors(folder / "model.safetensors", own, {"format": "pt"})
+    length = min(objective.length, towers.text_preparation.max_length)
+    write_json(
+        folder / "config.json", {"library": "headstart", "kind": KIND, "width": objective.width, "length": length}
+    )
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+def _compare(towers: TwoTowers, folder: Path, held: tuple[Feed, Feed]) -> None:
+    """What was written is read again, and has to see and read as what was trained does."""
+    import numpy as np
+
+    again = two_towers(folder)
+    towers.module.eval()
+    few = np.arange(min(4, len(held[0])))
+    for feed, one, other in (
+        (held[0], towers.encode_images, again.encode_images),
+        (held[1], towers.encode_texts, again.encode_texts),
+    ):
+        with torch.no_grad():
+            difference = float((one(feed.batch(few)) - other(feed.batch(few))).abs().max())
+        if difference > AGREEMENT:
+            raise ArtifactError(f"the towers, read again, differ by {difference:.2g} from those in memory.")

@@ -1,0 +1,108 @@
+"""Pairs: pictures with what is said of them, read from tables into a store on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import DataError, suggestion
+from headstart.core.seeds import derive
+from headstart.data.examples import Examples
+from headstart.data.findings import Findings
+from headstart.data.images import decode
+from headstart.data.sources import resolve
+from headstart.data.store import Store
+from headstart.data.table import Column, ImagePath, Table
+
+CAPTIONS = ("caption", "captions", "text", "description", "alt", "title")
+"columns that are taken for captions where none is named, the first that is there"
+VALIDATION, AT_MOST = 0.05, 1_000
+"share of the pairs that is held out, and how many at most"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """images, texts: row by row one belongs to the other."""
+
+    images: Examples
+    texts: Examples
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, positions: np.ndarray) -> Pairs:
+        return Pairs(self.images.take(positions), self.texts.take(positions))
+
+
+def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) -> Pairs:
+    """All pairs of the training tables of the sources; those without a caption or a readable image are left out.
+
+    Raises `DataError` where a table has no column of images, or none of captions.
+    """
+    kind = pa.schema([("image", pa.large_binary()), ("caption", pa.large_string()), ("place", pa.large_string())])
+    with Store(kind) as store:
+        for source in sources:
+            for table in resolve(source)["train"]:
+                names = _columns(table, caption)
+                for chunk in table.chunks(list(names), findings):
+                    rows = zip(chunk.places, chunk.columns[names[0]], chunk.columns[names[1]])
+                    kept = [row for place, image, said in rows if (row := _row(place, image, said, findings))]
+                    if kept:
+                        images, captions, places = (list(column) for column in zip(*kept))
+                        store.write({"image": images, "caption": captions, "place": places})
+        table = store.open()
+    if not len(table):
+        raise DataError(f"{', '.join(sources)} holds no pair of an image and a text.")
+    every = np.arange(len(table))
+    none = np.zeros(len(table), dtype=np.int64)
+    views = (table.select([name, "place"]).rename_columns(["input", "place"]) for name in ("image", "caption"))
+    return Pairs(*(Examples(view, every, every, none) for view in views))
+
+
+def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+    """Pairs to train on, and others to judge by."""
+    order = np.random.default_rng(derive(seed, "pairs")).permutation(len(pairs))
+    count = min(AT_MOST, max(1, round(VALIDATION * len(pairs))))
+    return pairs.take(np.sort(order[count:])), pairs.take(np.sort(order[:count]))
+
+
+def _columns(table: Table, caption: str | None) -> tuple[str, str]:
+    columns = table.sample()
+    listed = f"Columns: {', '.join(f'{one.name} ({one.kind})' for one in columns)}."
+    images = [one.name for one in columns if one.kind == "image"]
+    if len(images) != 1:
+        raise DataError(f"{table.name} has {len(images)} columns of images; pairs need one. {listed}")
+    return images[0], _caption(table.name, columns, caption, listed)
+
+
+def _caption(name: str, columns: Sequence[Column], caption: str | None, listed: str) -> str:
+    known = [one.name for one in columns]
+    if caption is not None:
+        if caption not in known:
+            raise DataError(f"{name} has no column {caption!r}.{suggestion(caption, known)} {listed}")
+        return caption
+    found = next((one for wanted in CAPTIONS for one in known if one.lower() == wanted), None)
+    if found is None:
+        raise DataError(f"{name}: no column looks like captions. Name it with --text. {listed}")
+    return found
+
+
+def _row(place: str, image: object, caption: object, findings: Findings) -> tuple[bytes, str, str] | None:
+    data = image.get("bytes") if isinstance(image, dict) else image
+    text = str(caption).strip() if caption is not None else ""
+    if not text:
+        findings.leave_out("empty", "{rows} without a caption, left out", place)
+        return None
+    try:
+        data = Path(data).read_bytes() if isinstance(data, ImagePath) else data
+        if not isinstance(data, bytes):
+            raise DataError("no image")
+        decode(data)
+    except (OSError, DataError):
+        findings.leave_out("unreadable", "{rows} without a readable image, left out", place)
+        return None
+    return data, text, place
