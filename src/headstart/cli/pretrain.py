@@ -31,9 +31,10 @@ def command(
 ) -> None:  # fmt: skip
     """Train a backbone on SOURCES; the folder is one that --model loads.
 
-    classify: an image network on labelled images, with a head for each source. mlm: BERT, clm: GPT, declutr: sentence
-    embeddings, skipgram, cbow, glove: word vectors, on running text: text files with a paragraph a line (also .gz),
-    tables, folders of these, or data sets of the hub.
+    classify: an image network on labelled images, with a head for each source. clip: two towers, on tables of images
+    with captions. skipgram, cbow, glove: word vectors, elmo, awd (ULMFiT's): recurrent language models, mlm: BERT, clm:
+    GPT, declutr: sentence embeddings, on running text: text files with a paragraph a line (also .gz), tables, folders
+    of these, or data sets of the hub.
 
     Interrupted, the same command goes on where it stopped.
     """

@@ -1,0 +1,166 @@
+"""CLIP's loss by hand, its gradients in chunks, recall by hand, and the towers of transformers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from backbones.tiny import save, wordpiece
+from cli.test_zeroshot import pairs
+from headstart.backbones.load import load
+from headstart.backbones.two_towers import TwoTowers, joined, two_towers
+from headstart.data.findings import Findings
+from headstart.data.pairs import held_out, read_pairs
+from headstart.engine.feed import Feed
+from headstart.engine.pairs import PairTraining
+from headstart.engine.precision import compute
+from headstart.evaluate.retrieval import recalls
+from headstart.evaluate.zeroshot import class_features, probabilities
+from headstart.objectives.clip import Clip
+
+
+def test_the_loss_is_open_clips() -> None:
+    """`(CE(s x y^T, i) + CE(s y x^T, i)) / 2`, written out."""
+    x = F.normalize(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    y = F.normalize(torch.randn(4, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
+    scale = 7.0
+    total = 0.0
+    for a, b in ((x, y), (y, x)):
+        for i in range(4):
+            scores = [scale * float(a[i] @ b[j]) for j in range(4)]
+            total += -scores[i] + float(np.log(np.sum(np.exp(scores))))
+    found = Clip().loss(x, y, torch.tensor(scale).log())
+    assert found.item() == pytest.approx(total / 8, rel=1e-5)
+    assert Clip().loss(y, x, torch.tensor(scale).log()).item() == pytest.approx(found.item(), rel=1e-5)
+    far = Clip().loss(x, y, torch.tensor(1e6).log())
+    assert far.item() == pytest.approx(Clip().loss(x, y, torch.tensor(100.0).log()).item(), rel=1e-5)
+
+
+def job(place: Path, objective: Clip) -> PairTraining:
+    """Towers without batch norms, whose statistics would be of a chunk."""
+    torch.manual_seed(0)
+    image, text = load(save("vit", place / "vit")), load(save("bert", place / "bert"))
+    found = read_pairs([str(pairs(place / "p.parquet", 40))], None, Findings())
+    train, held = held_out(found, 0)
+    feeds = [(Feed("i", part.images, image), Feed("t", part.texts, text)) for part in (train, held)]
+    torch.manual_seed(1)
+    return PairTraining(
+        joined(image, text, 8, 0.1, ""), feeds[0], feeds[1], objective, compute("cpu", "fp32"), 0, ""
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lock", ["none", "image", "text"])
+def test_gradients_in_chunks_are_those_of_the_whole(tmp_path: Path, lock: Any) -> None:
+    found = []
+    for chunk in (64, 5):
+        one = job(tmp_path / f"{lock}{chunk}", Clip(batch_size=16, chunk=chunk, lock=lock))
+        one.enter(0)
+        for m in one.module.modules():
+            if isinstance(m, nn.Dropout):
+                m.p = 0.0
+        (micro,) = next(one.steps(0, 0))
+        value = one.loss(micro, 0)
+        value.backward()
+        found.append((value.detach(), {name: p.grad for name, p in one.module.named_parameters()}))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-5)
+    for name, whole in found[0][1].items():
+        parts = found[1][1][name]
+        assert (whole is None) == (parts is None), name
+        assert (whole is None) == name.startswith(f"{lock}.") or whole is None or not name.startswith(f"{lock}.")
+        if whole is not None:
+            assert torch.allclose(whole, parts, rtol=1e-3, atol=1e-5), name
+    assert found[0][1]["logit_scale"].abs() > 0
+
+
+def test_memory_that_runs_out_makes_chunks(tmp_path: Path) -> None:
+    one = job(tmp_path, Clip(batch_size=16, chunk=64))
+    one.enter(0)
+    (micro,) = next(one.steps(0, 0))
+    (cut,) = micro.split(4)
+    seen = []
+    batches = one._batches
+    one._batches = lambda positions, view: (seen.append(len(positions)), batches(positions, view))[1]  # type: ignore[method-assign]
+    one.loss(cut, 0)
+    assert max(seen) == 4
+
+
+def test_recall_by_hand() -> None:
+    images = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), dim=-1)
+    texts = F.normalize(torch.tensor([[0.8, 0.2], [1.0, 0.0], [0.1, 1.0]]), dim=-1)
+    found = recalls(images, texts)
+    # picture 0 is nearest to text 1, picture 1 to text 1 (cos .994 against .991), picture 2 to text 2
+    assert found["texts"]["1"] == pytest.approx(2 / 3)
+    assert found["texts"]["5"] == 1
+    # text 0 is nearest to picture 1, text 1 to picture 0, text 2 to picture 2
+    assert found["images"]["1"] == pytest.approx(1 / 3)
+    same = recalls(images, texts, torch.tensor([0, 0, 1]))
+    assert same["texts"]["1"] == same["images"]["1"] == 1
+
+
+def test_class_features_are_means_over_templates() -> None:
+    table = {"a cat": [1.0, 0.0], "the cat": [0.0, 1.0], "a dog": [0.0, 1.0], "the dog": [0.0, 1.0]}
+
+    class Texts:
+        def encode(self, texts: list[str]) -> list[str]:
+            return texts
+
+        def collate(self, texts: list[str]) -> dict[str, torch.Tensor]:
+            return {"x": torch.tensor([table[text] for text in texts])}
+
+    module = nn.Module()
+    module.logit_scale = nn.Parameter(torch.tensor(10.0).log())
+    towers = TwoTowers(module, lambda b: b["x"], lambda b: b["x"], None, Texts(), "")  # type: ignore[arg-type]
+    found = class_features(towers, ["cat", "dog"], ["a {}", "the {}"], compute("cpu", "fp32"))
+    half = 0.5**0.5
+    assert torch.allclose(found, torch.tensor([[half, half], [0.0, 1.0]]))
+    scores = probabilities(towers, torch.tensor([[1.0, 0.0]]), found)
+    assert scores[0, 0] == pytest.approx(1 / (1 + np.exp(-10 * half)))
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_the_towers_of_transformers_score_as_it_does(tmp_path: Path, kind: str) -> None:
+    from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokenizer = wordpiece()
+    text = {**sizes, "vocab_size": len(tokenizer), "max_position_embeddings": 16, "eos_token_id": 3, "bos_token_id": 2,
+            "pad_token_id": 0}  # fmt: skip
+    vision = {**sizes, "image_size": 24, "patch_size": 8}
+    torch.manual_seed(0)
+    if kind == "clip":
+        model: Any = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
+    else:
+        model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    model.eval().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    towers = two_towers(tmp_path)
+    said = ["a good film", "the dog and the cat and a bird"]
+    pixels = torch.randn(3, 3, 24, 24)
+    padding = {"padding": "max_length", "max_length": 16} if kind == "siglip" else {"padding": True}
+    inputs = tokenizer(said, return_tensors="pt", **padding)
+    if kind == "siglip":
+        inputs.pop("attention_mask")
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        theirs = model(pixel_values=pixels, **inputs).logits_per_image
+        mine = (
+            towers.encode_images({"pixel_values": pixels})
+            @ towers.encode_texts(towers.text_preparation.collate(towers.text_preparation.encode(said))).T
+        )
+    bias = float(model.logit_bias) if kind == "siglip" else 0.0
+    assert torch.allclose(towers.scale * mine + bias, theirs, atol=1e-4)
+
+
+def test_a_tower_alone_is_told(tmp_path: Path) -> None:
+    from headstart.core.errors import ModelError
+
+    with pytest.raises(ModelError, match="no tower for pictures"):
+        two_towers(save("bert", tmp_path / "bert"))
+    assert dataclasses.is_dataclass(TwoTowers)
