@@ -148,6 +148,24 @@ def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     call("compare", "reviews.csv", "--model", "third", *PROBE, "--out", "run").expect(0)
 
 
+def test_what_it_was_worth_is_told(here: Path) -> None:
+    corpus(here / "texts.txt")
+    asked = ("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet", "--worth", "reviews.csv", "--out")
+    done = call(*asked, "lm").expect(0)
+    assert "from scratch" in done.out
+    told = json.loads((here / "lm" / "pretrained.json").read_text())["worth"]
+    assert told["validation"] == 9
+    (scratch,) = told["against"]
+    assert scratch["name"] == "from scratch"
+    assert scratch["difference"] == pytest.approx(told["value"] - scratch["value"])
+    call(*asked, "more", "--from", "lm").expect(0)
+    base = json.loads((here / "more" / "pretrained.json").read_text())["worth"]["against"][1]
+    assert base["name"] == "base"
+    assert base["value"] == pytest.approx(told["value"]), "the same folder, the same probe"
+    call(*asked[:-2], "missing.csv", "--out", "other").refused("missing.csv")
+    assert not (here / "other").exists(), "a mistake is told before the training"
+
+
 @pytest.mark.parametrize("objective", ["awd", "elmo"])
 def test_a_recurrent_language_model_that_compare_takes(here: Path, objective: str) -> None:
     corpus(here / "texts.txt")

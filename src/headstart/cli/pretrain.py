@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Data
+    from headstart.engine.precision import Compute
 
 
 @click.command("pretrain")
@@ -18,6 +23,7 @@ from headstart.cli.progress import watching
 @click.option("--label", metavar="COLUMN", help="classify: label column [default: found]")
 @click.option("--text", metavar="COLUMN", help="Language: column of texts in tables [default: found]")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="epochs=12, image_size=48, size=small, …")
+@click.option("--worth", metavar="DATA", help="Tell what it brought a probe on these labelled examples")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--half", is_flag=True, help="Store the weights in bf16: half the bytes")
 @click.option("--device", metavar="auto|cpu|cuda")
@@ -27,7 +33,7 @@ from headstart.cli.progress import watching
 def command(
     objective: str, sources: tuple[str, ...], out: str, base: str | None, label: str | None, text: str | None,
     settings: tuple[str, ...], seed: int, half: bool, device: str | None, precision: str | None, workers: int,
-    quiet: bool,
+    quiet: bool, worth: str | None,
 ) -> None:  # fmt: skip
     """Train a backbone on SOURCES; the folder is one that --model loads.
 
@@ -43,6 +49,7 @@ def command(
     from headstart.engine.precision import compute
     from headstart.objectives.objective import OBJECTIVES
 
+    judged_by = None if worth is None else _labelled(worth)
     chosen = configured(OBJECTIVES[objective], pairs(settings), objective)
     with watching(quiet) as progress:
         request = Request(
@@ -50,6 +57,33 @@ def command(
             label=label, text=text, seed=seed, half=half, workers=workers,
         )  # fmt: skip
         lines = pretrain(chosen, request)
+        if judged_by is not None:
+            progress.stage("probe")
+            lines += _worth(out, judged_by, request.compute, base)
     for line in lines:
         click.echo(line)
     click.echo(f"{out} written; use it with --model {out}")
+
+
+def _labelled(source: str) -> Data:
+    """Read before hours of training, which a mistake in it would otherwise follow."""
+    from headstart.api import read
+    from headstart.core.errors import DataError
+
+    data = read(source)
+    if not len(data.validation):
+        raise DataError(f"{source} has no validation examples to judge a pretraining by.")
+    return data
+
+
+def _worth(out: str, data: Data, computing: Compute, base: str | None) -> list[str]:
+    """Lines, and the same in the folder's `pretrained.json`."""
+    import json
+
+    from headstart.core.files import write_json
+    from headstart.evaluate.worth import worth
+
+    found = worth(out, data, computing, base)
+    file = Path(out) / "pretrained.json"
+    write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "worth": found.to_json()})
+    return found.lines()
