@@ -5,8 +5,8 @@
 Sentences of english-general and debian-descriptions with port, shell, mouse or bank; which sense, is told by other
 words in them (below), and those with words of both or neither are left out. For each layer: mean cosine between two
 sentences of one sense less that of different senses, with a bootstrap over sentences, and how often the nearest other
-sentence is of the same sense. Beside it the same network with random weights. A static vector is one for all senses: its difference
-is 0. Writes benchmarks/results/senses.json.
+sentence is of the same sense. Beside it the same network with random weights. A static vector is one for all senses:
+its difference is 0. Writes benchmarks/results/senses.json.
 """
 
 from __future__ import annotations
