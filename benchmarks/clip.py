@@ -1,8 +1,9 @@
 """CLIP trained on seven icon themes, asked for the eighth: contexts told in words, and captions found.
 
-    python benchmarks/clip.py [--theme papirus] [--epochs 30] [--out runs/clip]
+    python benchmarks/clip.py [--theme papirus] [--epochs 20] [--out runs/clip]
 
-Both towers begin at random, so that nothing has seen the eighth theme. Told: zero-shot accuracy over its contexts with
+Both towers begin at random, so that nothing has seen the eighth theme. The captions never say what context an icon is
+of, so the texts to train on are caption and context, `folder new, action`. Told: zero-shot accuracy over its contexts with
 95 % interval, beside the largest class and one of as many; recall at 1, 5 and 10 of captions and of pictures, beside
 chance, where equal captions are equally right. Writes benchmarks/results/clip.json.
 """
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import peers
 
-TEMPLATES = ("{}", "an icon of {}", "{} icon")
+TEMPLATES = ("{}", "icon, {}")
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--theme", default="papirus", help="the one that is held out")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("runs/clip"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
@@ -43,7 +44,7 @@ def main() -> None:
     held = next(file for file in themes if file.stem == arguments.theme)
     if not (arguments.out / "pretrained.json").is_file():
         sources = [str(file) for file in themes if file != held]
-        request = Request(sources, arguments.out, compute(None), Lines(), text="caption")
+        request = Request(sources, arguments.out, compute(None), Lines(), text="caption,context")
         print(*pretrain(Clip(epochs=arguments.epochs), request), sep="\n", flush=True)
     towers = two_towers(arguments.out)
     zeroshot = _accuracy(towers, (str(held),), "context", TEMPLATES, compute("cpu"))

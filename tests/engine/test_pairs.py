@@ -91,6 +91,14 @@ def test_memory_that_runs_out_makes_chunks(tmp_path: Path) -> None:
     assert max(seen) == 4
 
 
+def test_texts_of_two_columns_are_joined(tmp_path: Path) -> None:
+    file = str(pairs(tmp_path / "p.parquet", 6))
+    found = read_pairs([file], "caption,colour", Findings())
+    alone = read_pairs([file], "caption", Findings())
+    told = [f"{caption}, {colour}" for caption, colour in zip(alone.texts.inputs(), ["red", "green", "blue"] * 2)]
+    assert found.texts.inputs() == told
+
+
 def test_recall_by_hand() -> None:
     images = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), dim=-1)
     texts = F.normalize(torch.tensor([[0.8, 0.2], [1.0, 0.0], [0.1, 1.0]]), dim=-1)

@@ -41,6 +41,8 @@ class Pairs:
 def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) -> Pairs:
     """All pairs of the training tables of the sources; those without a caption or a readable image are left out.
 
+    caption: a column, or several with commas between, whose texts are joined in the same way (`folder new, action`).
+
     Raises `DataError` where a table has no column of images, or none of captions.
     """
     kind = pa.schema([("image", pa.large_binary()), ("caption", pa.large_string()), ("place", pa.large_string())])
@@ -49,7 +51,7 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) 
             for table in resolve(source)["train"]:
                 names = _columns(table, caption)
                 for chunk in table.chunks(list(names), findings):
-                    rows = zip(chunk.places, chunk.columns[names[0]], chunk.columns[names[1]])
+                    rows = zip(chunk.places, chunk.columns[names[0]], zip(*(chunk.columns[name] for name in names[1:])))
                     kept = [row for place, image, said in rows if (row := _row(place, image, said, findings))]
                     if kept:
                         images, captions, places = (list(column) for column in zip(*kept))
@@ -70,12 +72,15 @@ def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
     return pairs.take(np.sort(order[count:])), pairs.take(np.sort(order[:count]))
 
 
-def _columns(table: Table, caption: str | None) -> tuple[str, str]:
+def _columns(table: Table, caption: str | None) -> tuple[str, ...]:
     columns = table.sample()
     listed = f"Columns: {', '.join(f'{one.name} ({one.kind})' for one in columns)}."
     images = [one.name for one in columns if one.kind == "image"]
     if len(images) != 1:
         raise DataError(f"{table.name} has {len(images)} columns of images; pairs need one. {listed}")
+    if caption is not None and caption not in [one.name for one in columns]:
+        named = [name.strip() for name in caption.split(",")]
+        return images[0], *(_caption(table.name, columns, name, listed) for name in named)
     return images[0], _caption(table.name, columns, caption, listed)
 
 
@@ -91,9 +96,9 @@ def _caption(name: str, columns: Sequence[Column], caption: str | None, listed: 
     return found
 
 
-def _row(place: str, image: object, caption: object, findings: Findings) -> tuple[bytes, str, str] | None:
+def _row(place: str, image: object, said: Sequence[object], findings: Findings) -> tuple[bytes, str, str] | None:
     data = image.get("bytes") if isinstance(image, dict) else image
-    text = str(caption).strip() if caption is not None else ""
+    text = ", ".join(told for part in said if part is not None and (told := str(part).strip()))
     if not text:
         findings.leave_out("empty", "{rows} without a caption, left out", place)
         return None
