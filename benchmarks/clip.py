@@ -3,9 +3,9 @@
     python benchmarks/clip.py [--theme papirus] [--epochs 20] [--out runs/clip]
 
 Both towers begin at random, so that nothing has seen the eighth theme. The captions never say what context an icon is
-of, so the texts to train on are caption and context, `folder new, action`. Told: zero-shot accuracy over its contexts with
-95 % interval, beside the largest class and one of as many; recall at 1, 5 and 10 of captions and of pictures, beside
-chance, where equal captions are equally right. Writes benchmarks/results/clip.json.
+of, so the texts to train on are caption and context, `folder new, action`. Told: zero-shot accuracy over its contexts
+with 95 % interval, beside the largest class and one of as many; recall at 1, 5 and 10 of captions and of pictures,
+beside chance, where equal captions are equally right. Writes benchmarks/results/clip.json.
 """
 
 from __future__ import annotations

@@ -114,14 +114,14 @@ def main() -> None:
     arguments = parser.parse_args()
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
-        backbones, missing = [], []
-        for name in arguments.only or FOLDERS[TASKS[task]["kind"]]:
+        backbones, every = [], FOLDERS[TASKS[task]["kind"]]
+        for name in arguments.only or every:
             folder = Path(peers.minilm()) if name == "minilm" else arguments.models / name
             if not folder.is_dir():
-                missing.append(name)
                 continue
             rows = one(name, str(folder), data, arguments.out / task / name, arguments.draws)
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
+        missing = [name for name in every if name not in {one["name"] for one in backbones}]
         write_json(peers.RESULTS / f"history-{task}.json", {
             "schema": "headstart.history/1", "status": "ok" if not missing else "partial", "missing": missing,
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,

@@ -157,6 +157,50 @@ def continued() -> list[str]:
     return lines + small("continued", found["note"], found["environment"])
 
 
+def pictures() -> list[str]:
+    """CLIP on a theme that it has not seen."""
+    found = read("clip")
+    if found is None:
+        return []
+    zero, both, made = found["zeroshot"], found["retrieval"], found["pretraining"]
+    told = "; ".join(
+        f"{way} at 1, 5, 10: {', '.join(f'{100 * share:.1f} %' for share in both[way].values())}"
+        for way in ("texts", "images")
+    )
+    lines = [
+        "## CLIP: seven icon themes, asked for the eighth", "",
+        f"Both towers from scratch ({made['parameters']:,} parameters) on {made['corpus']['pairs']:,} icons of seven "
+        f"themes with the texts `caption, context`, {made['steps']:,} steps, {made['seconds']:,.0f} s. On "
+        f"{found['theme']}, which was held out:", "",
+        f"- zero-shot, {zero['classes']} contexts told in words, {zero['examples']:,} icons: {share(zero)} % right; by "
+        f"chance {100 / zero['classes']:.1f} %, the largest class {100 * zero['largest_class']:.1f} %;",
+        f"- retrieval among {both['pairs']:,} pairs: {told}; by chance at 10 {100 * both['chance_at_10']:.2f} %.",
+    ]  # fmt: skip
+    return lines + small("clip", found["note"], found["environment"])
+
+
+def senses() -> list[str]:
+    """One word, several senses."""
+    found = read("senses")
+    if found is None:
+        return []
+    lines = [
+        "## One word, several senses", "",
+        "Mean cosine between ELMo's vectors of a word in two sentences of one sense, less that in sentences of "
+        "different senses, with a bootstrap over sentences; and how often the nearest other sentence is of the same sense. A "
+        "static vector's difference is 0.", "",
+        "| word | senses | network | layer | difference | nearest of the same sense | largest sense |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in found["rows"]:
+        lines.append(
+            f"| {row['word']} | {', '.join(f'{s} ({n})' for s, n in zip(row['senses'], row['sentences']))} "
+            f"| {row['network']} | {row['layer']} | {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] "
+            f"| {100 * row['nearest_of_the_same_sense']:.0f} % | {100 * row['largest_sense']:.0f} % |"
+        )
+    return lines + small("senses", found["note"], found["environment"])
+
+
 def speed() -> list[str]:
     """Tokens a second beside the Trainer."""
     found = read("pretraining-speed")
@@ -190,7 +234,7 @@ def main() -> None:
         name = path.stem.removeprefix("history-")
         plot(name, found)
         lines += task(name, found)
-    lines += crosslingual() + continued() + speed()
+    lines += pictures() + senses() + crosslingual() + continued() + speed()
     (DOCS / "history.md").write_text("\n".join(lines), encoding="utf-8")
 
 
