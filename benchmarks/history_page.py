@@ -187,8 +187,8 @@ def senses() -> list[str]:
     lines = [
         "## One word, several senses", "",
         "Mean cosine between ELMo's vectors of a word in two sentences of one sense, less that in sentences of "
-        "different senses, with a bootstrap over sentences; and how often the nearest other sentence is of the same sense. A "
-        "static vector's difference is 0.", "",
+        "different senses, with a bootstrap over sentences; and how often the nearest other sentence is of the same "
+        "sense. A static vector's difference is 0.", "",
         "| word | senses | network | layer | difference | nearest of the same sense | largest sense |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
