@@ -7,11 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from headstart.artifacts.pretraining import Request
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.load import load
-from headstart.core.errors import DataError, ModelError
+from headstart.backbones.preparation import ImagePreparation
+from headstart.backbones.timm_fresh import fresh_config, resized_config
+from headstart.core.errors import ArtifactError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.runs import read_configuration
 from headstart.data.examples import Data
@@ -22,7 +27,10 @@ from headstart.engine.feed import Feed
 from headstart.engine.fit import Budget, fit
 from headstart.engine.pretraining import Pretraining, Source
 from headstart.engine.tensors import write_tensors
-from headstart.objectives.classify import Classify
+from headstart.objectives.classify import IMAGE_SIZE, Classify
+
+AGREEMENT = 1e-3
+"largest difference of a feature between the network in memory and the one read again, as a share of the largest"
 
 
 def run(objective: Classify, request: Request) -> list[str]:
@@ -47,16 +55,8 @@ def run(objective: Classify, request: Request) -> list[str]:
 def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request: Request) -> dict[str, Any]:
     out, seed, compute, progress = request.out, request.seed, request.compute, request.progress
     out.mkdir(parents=True, exist_ok=True)
-    if request.base is None:
-        config = objective.folder_config()
-        write_json(out / "config.json", config)
-        backbone = load(out, weights=False)
-        backbone.reinitialise(backbone.module, seed)
-    else:
-        config = _config_of(request.base)
-        channels = tuple(config.get("model_args", {}).get("channels", ()))
-        objective = replace(objective, architecture=config["architecture"], channels=channels)
-        backbone = load(request.base)
+    base = request.base
+    objective, backbone, config = _new(objective, out, seed) if base is None else _further(objective, base)
     backbone.module.to(compute.device)
     backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
     augment = Augment(objective.augment, seed=seed)
@@ -68,16 +68,22 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     progress.stage("pretrain classify", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(out / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    if request.half:  # what is judged is what is written
+        _round(backbone.module)
     report = {
         "schema": "headstart.pretrained/1",
         "objective": "classify",
         "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in vars(objective).items()},
+        "base": base,
         "seed": seed,
         "sources": [
             {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
              "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
             for (name, data), accuracy in zip(sources, job.accuracies())
         ],
+        "averaged": objective.ema > 0,
+        "parameters": backbone.parameters,
+        "steps": trace.steps,
         "status": trace.status,
         "seconds": trace.seconds,
         "curve": [point.to_json() for point in trace.curve],
@@ -91,7 +97,62 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
         write_tensors(temporary / "model.safetensors", state, {"format": "pt"})
         write_json(temporary / "config.json", config)
         write_json(temporary / "pretrained.json", report)
+        _compare(backbone, temporary, feeds[0].validation)
     return report
+
+
+def _new(objective: Classify, out: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:
+    """The objective with what was taken of it, the network with random weights, and its config.json."""
+    size = objective.image_size or IMAGE_SIZE
+    config = fresh_config(
+        objective.architecture, size, objective.channels, objective.patch_size, objective.depth
+    )  # fmt: skip
+    write_json(out / "config.json", config)
+    backbone = load(out, weights=False)
+    backbone.reinitialise(backbone.module, seed)
+    return _as_built(objective, config, size, backbone), backbone, config
+
+
+def _further(objective: Classify, base: str) -> tuple[Classify, Backbone, dict[str, Any]]:
+    """The same of a folder to go on from, whose architecture stays."""
+    config = _config_of(base)
+    backbone = load(base, image_size=objective.image_size)
+    assert isinstance(backbone.preparation, ImagePreparation)
+    size = objective.image_size or backbone.preparation.size[0]
+    if objective.image_size is not None:
+        config = resized_config(config, backbone.module, size)
+    return _as_built(objective, config, size, backbone), backbone, config
+
+
+def _as_built(objective: Classify, config: dict[str, Any], size: int, backbone: Backbone) -> Classify:
+    taken = config.get("model_args") or {}
+    return replace(
+        objective,
+        architecture=config["architecture"],
+        channels=tuple(taken.get("channels", ())),
+        patch_size=taken.get("patch_size", 0),
+        depth=taken.get("depth", 0),
+        image_size=size,
+        learning_rate=objective.rate(backbone.kind),
+    )
+
+
+def _round(module: nn.Module) -> None:
+    with torch.no_grad():
+        for value in module.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.to(torch.bfloat16))
+
+
+def _compare(backbone: Backbone, folder: Path, feed: Feed) -> None:
+    """What was written is read again, and has to see what the network in memory sees."""
+    batch = feed.batch(np.arange(min(4, len(feed))))
+    backbone.module.cpu().eval()
+    with torch.no_grad():
+        kept, found = backbone.features(batch), load(folder).features(batch)
+    difference = float((kept - found).abs().max())
+    if not difference <= AGREEMENT * max(1.0, float(kept.abs().max())):
+        raise ArtifactError(f"the network, read again, differs by {difference:.2g} from the one in memory.")
 
 
 def _config_of(base: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.builtin import place
 from headstart.backbones.files import read_config
 from headstart.backbones.load import load
+from headstart.backbones.timm_fresh import fresh_config
 from headstart.backbones.tokenizer import train_tokenizer
 from headstart.backbones.transformers import quiet
 from headstart.backbones.two_towers import KIND, TwoTowers, joined, two_towers
@@ -110,7 +111,7 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
         return load(name if name.startswith("builtin/") else source), config
     if "/" in name:
         raise ModelError(f"there is no folder {name}; image is a timm architecture, a folder or builtin/….")
-    config = objective.folder_config()
+    config = fresh_config(name, objective.image_size, objective.channels)
     (work / "image").mkdir(exist_ok=True)
     write_json(work / "image" / "config.json", config)
     backbone = load(work / "image", weights=False)

@@ -54,32 +54,64 @@ def load_timm(
     return backbone
 
 
-def _create(name: str, source: str, image_size: int | None, **arguments: Any) -> nn.Module:
-    """timm's `create_model`, with `img_size` where the architecture has it."""
+def build(
+    name: str, source: str, image_size: int | None, *, optional: tuple[str, ...] = (), **arguments: Any
+) -> nn.Module:
+    """timm's `create_model`, with `img_size` where the architecture has it: a convolutional net reads any size.
+
+    optional: arguments that are left out too where the architecture does not take them.
+    Raises `ModelError` for what timm refuses, and for images that are no whole number of patches.
+    """
     import timm
 
-    try:
-        if image_size is not None:
-            try:
-                return timm.create_model(name, img_size=image_size, **arguments)
-            except TypeError:
-                pass  # a convolutional net reads any size
-        return timm.create_model(name, **arguments)
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
+    if image_size is not None:
+        arguments, optional = {**arguments, "img_size": image_size}, (*optional, "img_size")
+    while True:
+        try:
+            module = timm.create_model(name, **arguments)
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            refused = [each for each in optional if each in arguments and f"'{each}'" in str(error)]
+            if not isinstance(error, TypeError) or not refused:
+                raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
+            del arguments[refused[0]]
+        else:
+            if "img_size" in arguments:
+                _check_patches(module, source, arguments["img_size"])
+            return module
+
+
+def _check_patches(module: nn.Module, source: str, size: int) -> None:
+    """A picture that is no whole number of patches would lose its edge, and nobody be told."""
+    from timm.layers import PatchEmbed
+
+    embedding = next((m for m in module.modules() if isinstance(m, PatchEmbed)), None)
+    if embedding is None or embedding.dynamic_img_pad:
+        return
+    side = max(embedding.patch_size)
+    if size % side:
+        near = sorted({max(1, size // side) * side, -(-size // side) * side})
+        raise ModelError(
+            f"image_size is {size}, but {source} cuts images into patches of {side} x {side} pixels: give a multiple, "
+            f"{' or '.join(map(str, near))}."
+        )
+
+
+def check_architecture(name: str, where: str = "") -> None:
+    """Raises `ModelError` for what timm does not know."""
+    import timm
+
+    if name.partition(".")[0] not in timm.list_models():
+        near = suggestion(name.partition(".")[0], timm.list_models())
+        raise ModelError(f"timm has no architecture {name.partition('.')[0]!r}{where}.{near}")
 
 
 def _named(source: str, image_size: int | None, extra: dict[str, Any], weights: bool) -> nn.Module:
-    import timm
-
     name = source.removeprefix("timm/")
-    if name.partition(".")[0] not in timm.list_models():
-        near = suggestion(name.partition(".")[0], timm.list_models())
-        raise ModelError(f"timm has no architecture {name.partition('.')[0]!r}.{near}")
+    check_architecture(name)
     if not weights:
-        return _create(name, source, image_size, pretrained=False, num_classes=0, **extra)
+        return build(name, source, image_size, pretrained=False, num_classes=0, **extra)
     try:
-        return _create(name, source, image_size, pretrained=True, num_classes=0, **extra)
+        return build(name, source, image_size, pretrained=True, num_classes=0, **extra)
     except Exception as error:
         if isinstance(error, ModelError) and "hub" not in str(error).lower():
             raise
@@ -101,16 +133,11 @@ def _default_tag(name: str) -> str:
 
 
 def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], weights: bool) -> nn.Module:
-    import timm
-
     config = read_config(folder)
     if weights:
         require_safetensors(folder)
     name = config["architecture"]
-    if name not in timm.list_models():
-        raise ModelError(
-            f"timm has no architecture {name!r} ({folder}/config.json).{suggestion(name, timm.list_models())}"
-        )
+    check_architecture(name, f" ({folder}/config.json)")
     pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
     arguments = {**(config.get("model_args") or {}), **extra}
     arguments.pop("num_classes", None)
@@ -118,7 +145,7 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
         arguments.setdefault("global_pool", pooling)
     if image_size is not None:
         arguments.pop("img_size", None)
-    module = _create(
+    module = build(
         name, str(folder), image_size, pretrained=False, num_classes=0, pretrained_cfg_overlay=pretrained, **arguments
     )
     if weights:
@@ -144,7 +171,7 @@ def _converted(folder: Path, image_size: int | None, extra: dict[str, Any], erro
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                made.append(_create(source, str(folder), image_size, pretrained=True, num_classes=0, **extra))
+                made.append(build(source, str(folder), image_size, pretrained=True, num_classes=0, **extra))
             except ModelError:
                 raise error from None
     other = made[1].state_dict()

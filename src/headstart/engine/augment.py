@@ -28,6 +28,11 @@ class Augment:
     word_dropout: float = 0.0
     seed: int = 0
 
+    @property
+    def blends(self) -> bool:
+        """Whether `mix` is to be called on each batch of images."""
+        return self.name in ("mixup", "cutmix")
+
     def fresh(self, modality: str) -> bool:
         """Whether each epoch sees other views than the one before."""
         return self.name != "none" if modality == "image" else self.word_dropout > 0

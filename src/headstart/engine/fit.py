@@ -15,6 +15,7 @@ from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
+from headstart.engine.averaging import MovingAverage
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from headstart.engine.feed import Micro
 from headstart.engine.job import Job
@@ -72,7 +73,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     gradients of a step are summed over its parts, clipped, and applied.
     Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
     reaches the same weights; so does one that was paused by `budget.steps`. A loss that is not finite ends the training
-    with the last good weights.
+    with the last good weights. Where the plan asks for a moving average of the weights, that is judged and left.
     Raises `MethodError` where something that the plan put into the model gets no gradient: it is not applied.
     """
     progress = progress or Silent()
@@ -80,11 +81,14 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     total = max(1, per_epoch * budget.epochs)
     names, optimizer = list(job.plan.trained()), adamw(job)
     trace, best = Trace(), weights(job.module, names)
+    average = MovingAverage(job.plan.average, changing(job.module, names)) if job.plan.average else None
     step, room = 0, Room()
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
         put_weights(job.module, states["model"])
         best = states.get("best", best)
+        if average:
+            average.put(states["average"])
         restore_optimizer(optimizer, states.get("optimizer", {}))
         step, room.parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
@@ -120,11 +124,16 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer)}
             if trace.best_epoch is not None:  # else the best are those it began with
                 states["best"] = best
+            if average:
+                states["average"] = average.state
             checkpoint.write(states, {"signature": job.signature, "step": at, "parts": room.parts, "trace": facts})
 
     def judge(at: int, mean: float | None, rate: float) -> None:
         """A point of the curve; the weights are kept where they are the best so far."""
         nonlocal best
+        trained = weights(job.module, names) if average else {}
+        if average:
+            put_weights(job.module, average.state)
         evaluation = job.evaluate(max(0, at - 1) / total)
         if evaluation and not math.isfinite(evaluation.loss):  # statistics of norms may break where no loss does
             raise Diverged(f"diverged: the validation loss was {evaluation.loss:g} after step {at} of {total}")
@@ -134,6 +143,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             best = weights(job.module, names)
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
             trace.best_score = evaluation.score if evaluation else 0.0
+        put_weights(job.module, trained)
 
     def tired() -> bool:
         return step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)
@@ -161,6 +171,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
+                if average:
+                    average.update(changing(job.module, names), step)
                 unseen.append((loss, norm, rate))
                 due = checkpoint is not None and checkpoint.due
                 if due or len(unseen) >= at_most:
@@ -254,7 +266,7 @@ def adamw(job: Job) -> torch.optim.Optimizer:
     groups = []
     for group in job.plan.groups:
         for decays in (True, False):
-            chosen = [parameters[n] for n in group.parameters if (parameters[n].dim() > 1) == decays]
+            chosen = [parameters[n] for n in group.parameters if (group.decays and parameters[n].dim() > 1) == decays]
             if chosen:
                 decay = job.plan.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
@@ -262,11 +274,16 @@ def adamw(job: Job) -> torch.optim.Optimizer:
 
 
 def weights(module: nn.Module, names: list[str]) -> State:
-    """Copies of everything that training changes: the trained parameters and all buffers."""
+    """Copies of everything that training changes."""
+    return {name: value.clone() for name, value in changing(module, names).items()}
+
+
+def changing(module: nn.Module, names: list[str]) -> State:
+    """What training changes, as it lies in the module: the trained parameters and all buffers."""
     wanted = set(names)
-    kept: State = {n: p.detach().clone() for n, p in module.named_parameters() if n in wanted}
-    kept.update({f"buffer:{n}": b.detach().clone() for n, b in module.named_buffers()})
-    return kept
+    found: State = {n: p.detach() for n, p in module.named_parameters() if n in wanted}
+    found.update({f"buffer:{n}": b.detach() for n, b in module.named_buffers()})
+    return found
 
 
 def put_weights(module: nn.Module, state: State) -> None:

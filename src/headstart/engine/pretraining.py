@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.seeds import derive
 from headstart.data.batching import epoch_batches, sorted_batches
 from headstart.data.task import Task
@@ -30,10 +30,15 @@ class Objective(Protocol):
     def batch_size(self) -> int: ...
 
     @property
-    def learning_rate(self) -> float: ...
+    def weight_decay(self) -> float: ...
 
     @property
-    def weight_decay(self) -> float: ...
+    def warmup(self) -> float: ...
+
+    @property
+    def ema(self) -> float: ...
+
+    def rate(self, kind: str) -> float: ...
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor: ...
 
@@ -61,11 +66,16 @@ class Pretraining:
         self.module: nn.Module = nn.ModuleDict({"backbone": backbone.module, "heads": heads}).to(compute.device)
         self.heads = heads
         names = tuple(name for name, _ in self.module.named_parameters())
+        added = {f"backbone.{name}" for name in _added(backbone.module)}
         self.plan = Plan(
-            groups=(Group("all", names, rung=0),),
-            learning_rate=objective.learning_rate,
+            groups=(
+                Group("all", tuple(name for name in names if name not in added), rung=0),
+                Group("added", tuple(name for name in names if name in added), rung=0, decays=False),
+            ),
+            learning_rate=objective.rate(backbone.kind),
             weight_decay=objective.weight_decay,
-            schedule=Schedule("cosine", warmup=0.05),
+            schedule=Schedule("cosine", warmup=objective.warmup),
+            average=objective.ema,
         )
         text = repr((objective, seed, [(s.name, len(s.train)) for s in sources]))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -97,15 +107,19 @@ class Pretraining:
     def enter(self, fraction: float) -> None:
         self.module.train()
 
-    def _scores(self, source: int, micro: Micro) -> Tensor:
+    def _scores(self, source: int, batch: Batch) -> Tensor:
         with self.compute.autocast():
-            features = self.backbone.features(self.sources[source].train.moved(micro.batch, self.compute.device))
+            features = self.backbone.features(batch)
         scores: Tensor = self.heads[source](features.float())
         return scores
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
-        targets = micro.targets.to(self.compute.device)
-        return self.objective.loss(self._scores(micro.source, micro), targets) / micro.step
+        source = self.sources[micro.source]
+        batch, targets = source.train.moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
+        augment = source.train.augment
+        if augment.blends and len(targets) > 1:
+            batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, source.task.outputs)
+        return self.objective.loss(self._scores(micro.source, batch), targets) / micro.step
 
     def recomputing(self) -> AbstractContextManager[None]:
         return recomputing(self.backbone.module, self.backbone.ladder, self.compute.device)
@@ -120,10 +134,18 @@ class Pretraining:
                 for (micro,) in source.validation.micros(
                     [b] for b in sorted_batches(source.validation.lengths, 256, 256)
                 ):
-                    right += int((self._scores(number, micro).argmax(1).cpu() == micro.targets).sum())
+                    batch = source.validation.moved(micro.batch, self.compute.device)
+                    right += int((self._scores(number, batch).argmax(1).cpu() == micro.targets).sum())
                 found.append(right / len(source.validation))
         return found
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         mean = float(np.mean(self.accuracies()))
         return Evaluation(mean, 1 - mean, mean)
+
+
+def _added(module: nn.Module) -> set[str]:
+    """Names of what is added to activations instead of multiplied with them, as the module's library declares it:
+    positions and tokens, which weight decay would only draw to zero."""
+    declared: Any = getattr(module, "no_weight_decay", set)
+    return set(declared())

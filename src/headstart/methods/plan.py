@@ -80,12 +80,14 @@ class Group:
     """Parameters that train together at `scale` times the plan's learning rate.
 
     rung: the lowest rung that they touch; the number of rungs for the head.
+    decays: False for what weight decay leaves alone; it always leaves alone what has one dimension.
     """
 
     name: str
     parameters: tuple[str, ...]
     rung: int
     scale: float = 1.0
+    decays: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Plan:
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
     stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
     batch_size: examples a step where the method needs other than the run's.
+    average: decay a step of a moving average of the weights, which is judged and kept in their place; 0: none.
     """
 
     groups: tuple[Group, ...]
@@ -147,6 +150,7 @@ class Plan:
     fresh: bool = False
     stretch: float = 1.0
     batch_size: int | None = None
+    average: float = 0.0
 
     def active(self, fraction: float) -> tuple[Group, ...]:
         """The groups that train at this fraction of the steps."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from headstart.objectives.classify import Classify
 from headstart.objectives.objective import OBJECTIVES, Objective, above, at_least, shares
 
 LARGEST = 100.0
@@ -79,7 +78,3 @@ class Clip(Objective):
         scores = log_scale.exp().clamp(max=LARGEST) * images.float() @ texts.float().T  # [n, n]
         right = torch.arange(len(scores), device=scores.device)
         return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
-
-    def folder_config(self) -> dict[str, Any]:
-        """The `config.json` of a new image network."""
-        return Classify(architecture=self.image, channels=self.channels, image_size=self.image_size).folder_config()

@@ -27,17 +27,19 @@ class Objective:
 
 
 def at_least(objective: Objective, least: int, *names: str, unit: str = "") -> Iterator[str]:
-    """A sentence for each of these settings that is below `least`."""
+    """A sentence for each of these settings that is below `least`; None is none."""
     for name in names:
-        if getattr(objective, name) < least:
-            yield f"{name} is {getattr(objective, name)}, but has to be at least {least} {unit}".rstrip() + "."
+        value = getattr(objective, name)
+        if value is not None and value < least:
+            yield f"{name} is {value}, but has to be at least {least} {unit}".rstrip() + "."
 
 
 def above(objective: Objective, bound: float, *names: str) -> Iterator[str]:
-    """A sentence for each of these settings that is not above `bound`."""
+    """A sentence for each of these settings that is not above `bound`; None is none."""
     for name in names:
-        if not getattr(objective, name) > bound:
-            yield f"{name} is {getattr(objective, name)}, but has to be above {bound:g}."
+        value = getattr(objective, name)
+        if value is not None and not value > bound:
+            yield f"{name} is {value}, but has to be above {bound:g}."
 
 
 def shares(objective: Objective, *names: str) -> Iterator[str]:

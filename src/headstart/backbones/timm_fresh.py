@@ -1,0 +1,59 @@
+"""A timm architecture to be trained from scratch: the config.json from which timm, and our loader, build it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from headstart.backbones.timm import build, check_architecture
+
+
+def fresh_config(
+    architecture: str, image_size: int, channels: tuple[int, ...] = (), patch_size: int = 0, depth: int = 0
+) -> dict[str, Any]:
+    """What is 0 or empty is the architecture's own; channels are left out where it has no such argument.
+
+    Raises `ModelError` for an architecture that timm does not know or does not build so, and for images that are no
+    whole number of patches.
+    """
+    check_architecture(architecture)
+    given: dict[str, Any] = {"channels": list(channels), "patch_size": patch_size, "depth": depth}
+    module = build(
+        architecture, architecture, image_size, optional=("channels",), pretrained=False, num_classes=0,
+        **{name: value for name, value in given.items() if value},
+    )  # fmt: skip
+    taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
+    return {
+        "architecture": architecture,
+        "num_classes": 0,
+        "num_features": getattr(module, "num_features", 0),
+        "model_args": {name: taken[name] for name in ("img_size", *given) if name in taken},
+        "pretrained_cfg": {
+            "input_size": [3, image_size, image_size],
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "crop_mode": "center",
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+            **_told(module),
+        },
+    }
+
+
+def resized_config(config: dict[str, Any], module: nn.Module, image_size: int) -> dict[str, Any]:
+    """The config.json of a network that was built from `config` for images of another size."""
+    taken = getattr(module, "_model_args", {})
+    size = {"img_size": image_size} if taken.get("img_size") else {}
+    seen = config.get("pretrained_cfg") or {}
+    return {
+        **config,
+        "model_args": {**(config.get("model_args") or {}), **size},
+        "pretrained_cfg": {**seen, "input_size": [seen.get("input_size", [3])[0], image_size, image_size]},
+    }
+
+
+def _told(module: nn.Module) -> dict[str, Any]:
+    """What timm's own configuration says of the network's ends, and of the sizes that it reads."""
+    own: dict[str, Any] = getattr(module, "pretrained_cfg", {})
+    return {name: own.get(name) for name in ("first_conv", "classifier", "fixed_input_size")}
