@@ -143,6 +143,34 @@ def test_without_weights() -> None:
     assert backbone.features(tiny.batch_of(backbone)).shape == (4, backbone.dimension) == (4, 1024)
 
 
+@pytest.mark.parametrize("side", [48, 16])
+def test_another_image_size_interpolates_positions(tmp_path: Path, side: int) -> None:
+    """The learned positions as a picture, resized: as timm does it, and by PyTorch's own resizing."""
+    from timm.layers import resample_abs_pos_embed
+
+    folder = tiny.save("timm_vit", tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    weights["pos_embed"] = torch.randn(1, 1 + 16, 32, generator=torch.Generator().manual_seed(0))
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    patches = side // 8
+    found = load(folder, image_size=side).module.pos_embed.detach()
+    assert torch.equal(found, resample_abs_pos_embed(weights["pos_embed"], [patches, patches], num_prefix_tokens=1))
+    grid = weights["pos_embed"][:, 1:].reshape(1, 4, 4, 32).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(grid, (patches, patches), mode="bicubic", antialias=True)
+    assert torch.allclose(found[:, 1:], resized.flatten(2).mT, atol=1e-6)
+    assert torch.equal(found[:, 0], weights["pos_embed"][:, 0]), "the class token's place stays"
+
+
+@pytest.mark.parametrize(("side", "words"), [(50, "48 or 56"), (4, "give a multiple, 8")])
+def test_images_that_are_no_whole_number_of_patches(tmp_path: Path, side: int, words: str) -> None:
+    folder = tiny.save("timm_vit", tmp_path)
+    with pytest.raises(ModelError, match=f"image_size is {side}.* 8 x 8 pixels.*{words}"):
+        load(folder, image_size=side)
+    with pytest.raises(ModelError, match=r"image_size is 50.* 16 x 16 pixels.*48 or 64"):
+        load("timm/vit_tiny_patch16_224", weights=False, image_size=50)
+    assert load(tiny.save("timm_resnet", tmp_path / "cnn"), image_size=50).preparation.size == (50, 50)
+
+
 def test_another_image_size_resizes_positions(tmp_path: Path) -> None:
     folder = tiny.save("timm_vit", tmp_path)
     backbone = load(folder, image_size=48)

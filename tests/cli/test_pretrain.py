@@ -33,7 +33,7 @@ def test_a_backbone_that_compare_takes(here: Path) -> None:
 
 def test_what_goes_on_from_a_backbone_is_of_its_architecture(here: Path) -> None:
     images(here / "photos", 60)
-    few = ("--set", "epochs=1", "--set", "image_size=24", "--quiet")
+    few = ("--set", "epochs=1", "--quiet")
     call("pretrain", "classify", "photos", "--from", "resnet", "--out", "further", *few).expect(0)
     told, was = (json.loads((here / name / "config.json").read_text()) for name in ("further", "resnet"))
     assert told == was
@@ -41,6 +41,67 @@ def test_what_goes_on_from_a_backbone_is_of_its_architecture(here: Path) -> None
     assert written["architecture"] == was["architecture"]
     call("compare", "photos", "--model", "further", *PROBE, "--out", "run").expect(0)
     call("pretrain", "classify", "photos", "--from", "bert", "--out", "other", *few).refused("no timm architecture")
+
+
+VIT = ("--set", "architecture=test_vit", "--set", "patch_size=8", "--set", "depth=1", "--set", "epochs=1", "--quiet")
+
+
+def test_a_vision_transformer_and_its_positions_at_another_resolution(here: Path) -> None:
+    import timm
+    from timm.layers import resample_abs_pos_embed
+
+    images(here / "photos", 60)
+    images(here / "others", 40)
+    asked = ("--set", "image_size=24", "--set", "ema=0.9", "--set", "augment=mixup")
+    call("pretrain", "classify", "photos", "others", "--out", "vit", *VIT, *asked).expect(0)
+    told = json.loads((here / "vit" / "pretrained.json").read_text())
+    assert [source["source"] for source in told["sources"]] == ["photos", "others"]
+    assert all(0 <= source["accuracy"] <= 1 for source in told["sources"])
+    assert told["averaged"] is True
+    settings = told["configuration"]
+    assert (settings["channels"], settings["patch_size"], settings["learning_rate"]) == ([], 8, 1e-3)
+    config = json.loads((here / "vit" / "config.json").read_text())
+    assert config["pretrained_cfg"]["first_conv"] == "patch_embed.proj", "timm's own, not a ResNet's"
+    assert config["pretrained_cfg"]["classifier"] == "head"
+    network = timm.create_model("local-dir:vit", pretrained=True)
+    assert (network.patch_embed.img_size, network.pos_embed.shape[1]) == ((24, 24), 9 + network.num_prefix_tokens)
+
+    none = ("--set", "epochs=1", "--set", "learning_rate=1e-30", "--set", "augment=none", "--quiet")
+    call("pretrain", "classify", "photos", "--from", "vit", "--out", "larger", "--set", "image_size=32", *none).expect(
+        0
+    )
+    larger = timm.create_model("local-dir:larger", pretrained=True)
+    expected = resample_abs_pos_embed(network.pos_embed, [4, 4], num_prefix_tokens=network.num_prefix_tokens)
+    assert torch.allclose(larger.pos_embed, expected, atol=1e-6)
+    call("pretrain", "classify", "photos", "--from", "vit", "--out", "same", *none).expect(0)
+    assert json.loads((here / "same" / "config.json").read_text()) == config
+
+    full = ("--methods", "full", "--seeds", "1", "--trials", "1", "--epochs", "1")
+    call("compare", "photos", "--model", "vit", *full, "--image-size", "40", "--out", "run").expect(0)
+    photo = next((here / "photos").rglob("*.png"))
+    assert call("predict", "run", photo).expect(0).out
+
+
+def test_half_the_bytes_are_what_was_judged(here: Path) -> None:
+    from safetensors.torch import load_file
+
+    images(here / "photos", 60)
+    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24", "--half").expect(0)
+    kinds = {value.dtype for value in load_file(here / "vit" / "model.safetensors").values()}
+    assert kinds == {torch.bfloat16}
+
+
+def test_a_folder_that_reads_otherwise_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.artifacts import pretrained_labelled
+    from headstart.engine.tensors import write_tensors
+
+    def broken(path: Path, state: dict[str, torch.Tensor], told: dict[str, str]) -> None:
+        write_tensors(path, {**state, "norm.weight": state["norm.weight"] * 2}, told)
+
+    images(here / "photos", 60)
+    monkeypatch.setattr(pretrained_labelled, "write_tensors", broken)
+    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24").refused("read again")
+    assert not (here / "vit" / "pretrained.json").exists()
 
 
 def test_what_is_there_is_not_written_over(here: Path) -> None:
@@ -62,6 +123,8 @@ def test_what_is_there_is_not_written_over(here: Path) -> None:
         (("photos", "--set", "epohs=3"), ("Did you mean 'epochs'?",)),
         (("photos", "--set", "epochs=0"), ("epochs is 0",)),
         (("photos", "--set", "image_size=0"), ("image_size is 0",)),
+        (("photos", *VIT, "--set", "image_size=50"), ("image_size is 50", "48 or 56")),
+        (("photos", "--set", "patch_size=8"), ("patch_size",)),
         (("photos", "--set", "learning_rate=0"), ("learning_rate is 0",)),
         (("photos", "--from", "./missing"), ("no folder ./missing",)),
         (("photos", "--workers", "-1"), ("--workers",)),

@@ -1,0 +1,141 @@
+"""Pretraining with labels: the average of the weights by hand, resumed to the same bits, and what decays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from backbones.tiny import tiny
+from contract.settings import FP32, made
+from headstart.data.task import Task
+from headstart.engine import fit as loop
+from headstart.engine.augment import Augment
+from headstart.engine.averaging import MovingAverage
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.fit import Budget, fit
+from headstart.engine.pretraining import Pretraining, Source
+from headstart.objectives.classify import Classify
+
+EPOCHS, STEPS = 3, 4
+
+
+def job(name: str = "timm_vit", augment: Any = "none", seed: int = 0, **settings: Any) -> Pretraining:
+    """Two sources of 8 pictures, 4 a step."""
+    backbone = tiny(name)
+    objective = Classify(batch_size=4, epochs=EPOCHS, augment=augment, **settings)
+    task = Task("single_label", "image", ("no", "perhaps", "yes"))
+    sources = [
+        Source(
+            f"s{number}",
+            task,
+            Feed("train", made(backbone, "single_label", 8, number, 0), backbone, Augment(augment, seed=seed)),
+            Feed("validation", made(backbone, "single_label", 6, 10 + number, 100), backbone),
+        )
+        for number in range(2)
+    ]
+    return Pretraining(backbone, sources, objective, FP32, seed)
+
+
+def state(found: Pretraining) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in found.module.state_dict().items()}
+
+
+def test_the_average_by_hand() -> None:
+    average = MovingAverage(0.5, {"w": torch.tensor([0.0]), "n": torch.tensor(3)})
+    average.update({"w": torch.tensor([1.0]), "n": torch.tensor(4)}, 1)
+    assert average.state["w"].item() == pytest.approx(1 - 2 / 11), "(1 + 1) / (10 + 1) of what was"
+    assert average.state["n"].item() == 4
+    for _ in range(2):  # from step 8 on (1 + t) / (10 + t) is no smaller than the decay
+        before = average.state["w"].item()
+        average.update({"w": torch.tensor([0.0]), "n": torch.tensor(4)}, 8)
+        assert average.state["w"].item() == pytest.approx(before / 2)
+
+
+def test_what_is_judged_and_left_is_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live weights after each step, written down, and averaged by the formula."""
+    seen: list[dict[str, torch.Tensor]] = []
+    judged: list[dict[str, torch.Tensor]] = []
+    one = job("timm_resnet", ema=0.9)
+    seen.append(state(one))
+    step = loop.RowAdamW.step
+
+    def watched(self: Any, closure: Any = None) -> None:
+        step(self, closure)
+        seen.append(state(one))
+
+    monkeypatch.setattr(loop.RowAdamW, "step", watched)
+    evaluate = one.evaluate
+    monkeypatch.setattr(one, "evaluate", lambda fraction: (judged.append(state(one)), evaluate(fraction))[1])
+    trace = fit(one, Budget(EPOCHS))
+    assert len(seen) == EPOCHS * STEPS + 1
+    expected = {name: value.double() for name, value in seen[0].items()}
+    averages = []
+    for t, weights in enumerate(seen[1:], 1):
+        d = min(0.9, (1 + t) / (10 + t))
+        expected = {name: d * expected[name] + (1 - d) * weights[name].double() for name in expected}
+        averages.append(expected)
+    floats = [name for name, value in seen[0].items() if value.is_floating_point()]
+    assert any("running_var" in name for name in floats)
+    for epoch, found in enumerate(judged, 1):
+        for name in floats:
+            assert torch.allclose(found[name].double(), averages[epoch * STEPS - 1][name], atol=1e-6), name
+    assert trace.best_epoch is not None
+    best, left = judged[int(trace.best_epoch) - 1], state(one)
+    assert all(torch.equal(best[name], left[name]) for name in left)
+    live = seen[int(trace.best_epoch) * STEPS]
+    assert not all(torch.equal(live[name], left[name]) for name in floats)
+
+
+def test_training_itself_does_not_notice_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = [fit(job(ema=ema), Budget(EPOCHS)).losses for ema in (0.0, 0.9)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("after", [2, 4, 9])
+@pytest.mark.parametrize("augment", ["mixup", "cutmix"])
+def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: str) -> None:
+    whole = job(augment=augment, ema=0.9)
+    fit(whole, Budget(EPOCHS))
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", every=0)
+    fit(job(augment=augment, ema=0.9), Budget(EPOCHS, steps=after), checkpoint=checkpoint)
+    again = job(augment=augment, ema=0.9)
+    fit(again, Budget(EPOCHS), checkpoint=checkpoint)
+    one, other = state(whole), state(again)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_positions_tokens_biases_and_norms_do_not_decay() -> None:
+    one = job()
+    names = {id(parameter): name for name, parameter in one.module.named_parameters()}
+    groups = loop.adamw(one).param_groups
+    decaying = {names[id(p)] for group in groups if group["weight_decay"] for p in group["params"]}
+    others = {names[id(p)] for group in groups if not group["weight_decay"] for p in group["params"]}
+    assert decaying | others == set(names.values())
+    assert {
+        "backbone.pos_embed",
+        "backbone.cls_token",
+        "backbone.norm.weight",
+        "backbone.patch_embed.proj.bias",
+    } <= others
+    assert {"backbone.patch_embed.proj.weight", "backbone.blocks.0.attn.qkv.weight", "heads.0.weight"} <= decaying
+
+
+def test_labels_are_blended_with_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reaches the objective under mixup: shares, and pictures that are no longer those of the feed."""
+    one = job(augment="mixup")
+    told: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        type(one.objective), "loss", lambda self, scores, targets: (told.append(targets), scores.sum())[1]
+    )
+    ((micro,), *_) = list(one.steps(0, 0))
+    torch.manual_seed(0)
+    one.loss(micro, 0.0)
+    assert told[0].shape == (4, 3)
+    assert torch.allclose(told[0].sum(1), torch.ones(4))
+    single = micro.cut(4)[0]
+    one.loss(single, 0.0)
+    assert told[1].shape == (1,), "one picture has no other to blend with"
