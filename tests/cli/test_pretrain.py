@@ -196,6 +196,41 @@ def test_what_was_written_is_what_was_trained(here: Path) -> None:
     assert words[2] in WORDS[30:40]
 
 
+@pytest.mark.parametrize(("objective", "part"), [("mlm", "cls.predictions.bias"), ("awd", "body.embedding.weight")])
+def test_a_language_model_that_reads_otherwise_is_an_error(
+    here: Path, monkeypatch: pytest.MonkeyPatch, objective: str, part: str
+) -> None:
+    """As where a head comes back random, without a word of the library's."""
+    from safetensors.torch import load_file, save_file
+
+    from headstart.backbones import language, recurrent
+
+    def broken(save: Any) -> Any:
+        def saved(self: Any, folder: Path, tokenizer: Any, half: bool) -> None:
+            save(self, folder, tokenizer, half)
+            weights = load_file(folder / "model.safetensors")
+            kept = {name: -value if name.startswith(part) else value for name, value in weights.items()}
+            assert any(name.startswith(part) for name in kept), sorted(kept)
+            save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+        return saved
+
+    corpus(here / "texts.txt")
+    for kind in (language.LanguageNetwork, recurrent.RecurrentNetwork):
+        monkeypatch.setattr(kind, "save", broken(kind.save))
+    call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--quiet").refused("read again")
+    assert not (here / "lm" / "pretrained.json").exists()
+
+
+@pytest.mark.parametrize("objective", ["mlm", "elmo"])
+def test_a_language_model_of_half_the_bytes(here: Path, objective: str) -> None:
+    from safetensors.torch import load_file
+
+    corpus(here / "texts.txt")
+    call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--half", "--quiet").expect(0)
+    assert {value.dtype for value in load_file(here / "lm" / "model.safetensors").values()} == {torch.bfloat16}
+
+
 def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     corpus(here / "texts.txt")
     call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--set", "epochs=6", "--quiet").expect(0)

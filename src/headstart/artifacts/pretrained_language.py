@@ -17,7 +17,7 @@ from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, wor
 from headstart.backbones.transformers_text import tokenizer_of
 from headstart.backbones.words import words_of
 from headstart.core.environment import environment
-from headstart.core.errors import ConfigurationError, DataError
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress
 from headstart.data.corpus import Corpus
@@ -38,6 +38,8 @@ SAMPLE = 200_000_000
 "characters from which a tokenizer is trained"
 PACKING = 2
 "how the corpus is packed; what an older version packed is not gone on from"
+AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
+"largest difference of the loss between the network in memory and the one read again, of fp32 and of bf16 weights"
 AT_ONCE = 4_096
 "paragraphs that are tokenized together"
 
@@ -99,6 +101,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     progress.stage(f"pretrain {objective.kind}", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    learned = job.held_out_loss()
     report = {
         "schema": "headstart.pretrained/1",
         "objective": objective.kind if objective.network == "transformers" else objective.network,
@@ -110,13 +113,19 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         "steps": trace.steps,
         "status": trace.status,
         "seconds": trace.seconds,
-        "held_out_loss": {"before": untrained, "after": job.held_out_loss()},
+        "held_out_loss": {"before": untrained, "after": learned},
         "curve": [point.to_json() for point in trace.curve],
         "environment": environment(str(compute.device), compute.precision).to_json(),
     }
     with replacing_folder(out) as temporary:
         network.save(temporary, tokenizer, request.half)
         write_json(temporary / "pretrained.json", report)
+        written, _ = _existing(objective, str(temporary), seed)
+        again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
+        if not abs(again - learned) <= (AGREEMENT_HALF if request.half else AGREEMENT) * max(1.0, learned):
+            raise ArtifactError(
+                f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was written, read again."
+            )
     return report
 
 

@@ -1,8 +1,9 @@
-"""Progress on a terminal: a bar with an estimate; in a pipe, only the lines that stay."""
+"""Progress on a terminal: a bar with an estimate; in a pipe, the lines that stay, and one a minute of long work."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,13 +31,21 @@ def watching(quiet: bool) -> Iterator[Progress]:
 
 
 class Lines:
-    """What is finished, a line each."""
+    """What is finished, a line each; and how far what takes long has come, every so many seconds."""
+
+    def __init__(self, every: float = 60.0) -> None:
+        self.every = every
+        self.stage("starting")
 
     def stage(self, name: str, total: int | None = None) -> None:
-        pass
+        self.name, self.total, self.done, self.told = name, total, 0, time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        pass
+        self.done += steps
+        if time.monotonic() - self.told >= self.every:
+            of = "" if self.total is None else f" of {self.total:,}"
+            self.say(f"{self.name}: {self.done:,}{of}{', ' if note else ''}{note}")
+            self.told = time.monotonic()
 
     def say(self, message: str) -> None:
         sys.stderr.write(message + "\n")
