@@ -124,7 +124,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
         if not abs(again - learned) <= (AGREEMENT_HALF if request.half else AGREEMENT) * max(1.0, learned):
             raise ArtifactError(
-                f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was written, read again."
+                f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was read again."
             )
     return report
 
