@@ -3,7 +3,7 @@
     python benchmarks/history.py --models runs/lineage [--data debian-sections sst2 …] [--draws 3]
 
 The folder holds the backbones as examples/lineage.sh makes them; one that is not there is left out, and the record says
-so. Each is tuned on nested subsets under its methods; for every size the method is chosen by the mean over draws on
+so. The BERT is builtin/gist, MiniLM the package's unless the folder holds a copy. Each is tuned on nested subsets under its methods; for every size the method is chosen by the mean over draws on
 validation (which has as few labels), and tested. Beside it stands the same network from scratch (the method `scratch`)
 on the same examples: the difference is paired by example, with Holm's correction over the sizes. Taken up where it
 stopped. Writes benchmarks/results/history-DATA.json.
@@ -36,6 +36,7 @@ FOLDERS = {
 }
 METHODS = {"elmo": ("probe", "mix", "full"), "ulmfit": ("probe", "ulmfit")}
 "of each backbone, beside scratch; of the others probe and full"
+BUILTIN = {"bert": "builtin/gist"}
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "environment")
 
 
@@ -87,6 +88,18 @@ def one(name: str, source: str, data: Any, out: Path, draws: int) -> list[dict[s
     return rows
 
 
+def place_of(name: str, models: Path, task: str) -> tuple[str, Path]:
+    """What to load the backbone by, and its folder; the one that went on on the task's text, where it is there."""
+    from headstart.backbones.builtin import place
+
+    if source := BUILTIN.get(name):
+        return source, place() / Path(source).name
+    folder = next((one for one in (models / f"{name}-{task}", models / name) if one.is_dir()), models / name)
+    if name == "minilm" and not folder.is_dir():
+        folder = Path(peers.minilm())
+    return str(folder), folder
+
+
 def pretraining(folder: Path) -> dict[str, Any]:
     """What the folder says of its own making."""
     file = folder / "pretrained.json"
@@ -112,20 +125,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/history"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
+    here = compute(None)
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
         backbones, every = [], FOLDERS[TASKS[task]["kind"]]
         for name in arguments.only or every:
-            folder = Path(peers.minilm()) if name == "minilm" else arguments.models / name
+            source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
-            rows = one(name, str(folder), data, arguments.out / task / name, arguments.draws)
+            rows = one(name, source, data, arguments.out / task / name, arguments.draws)
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
         missing = [name for name in every if name not in {one["name"] for one in backbones}]
         write_json(peers.RESULTS / f"history-{task}.json", {
             "schema": "headstart.history/1", "status": "ok" if not missing else "partial", "missing": missing,
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
-            "backbones": backbones, "environment": environment("cpu", compute("cpu").precision).to_json(),
+            "backbones": backbones, "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip
 
 

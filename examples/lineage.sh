@@ -1,20 +1,45 @@
 #!/bin/sh
-# The lineage of pretrained text backbones, each on the same text, for benchmarks/history.py: word2vec, GloVe, ELMo,
-# ULMFiT's language model, BERT and GPT. On a GPU the last four take minutes each, on two cores hours.
+# The lineage of pretrained backbones for benchmarks/history.py. Of text, each on the same words: word2vec, GloVe, ELMo,
+# ULMFiT's language model (which goes on on the training texts of each task) and GPT; the BERT is builtin/gist. Of
+# images: a CNN and a ViT on CIFAR-10 and the contexts of seven icon themes, and CLIP on the captions of the themes; none
+# has seen papirus. On a GPU most take a minute or three each, on two cores up to hours.
 #
-#   sh examples/lineage.sh ../shared/data/text runs/lineage [NAME…]
+#   sh examples/lineage.sh ../shared/data runs/lineage [NAME…]
 set -eu
-text=$1 out=$2
+data=$1 out=$2 here=$(dirname "$0")
 shift 2
 mkdir -p "$out"
-corpus="$text/english-general $text/debian-descriptions/en.txt.gz"
-for name in ${*:-skipgram glove elmo ulmfit bert gpt}; do
-  [ -f "$out/$name/pretrained.json" ] && continue
+text="$data/text/english-general $data/text/debian-descriptions/en.txt.gz"
+themes=
+for theme in adwaita breeze elementary gnome mate oxygen tango; do
+  themes="$themes $data/image/icons/$theme.parquet"
+done
+pretrain() { # OBJECTIVE NAME SOURCES AND SETTINGS…
+  [ -f "$out/$2/pretrained.json" ] || { o=$1 n=$2; shift 2; headstart pretrain "$o" "$@" --out "$out/$n"; }
+}
+pictures() { # NAME SETTINGS…
+  [ -f "$out/icons.parquet" ] || python "$here/builtin/icons.py" "$out/icons.parquet" $themes
+  name=$1
+  shift
+  pretrain classify "$name" "$data/image/cifar10/train.parquet" "$out/icons.parquet" --label label "$@"
+}
+for name in ${*:-skipgram glove elmo ulmfit gpt cnn vit clip}; do
   case $name in
-    skipgram | glove) headstart pretrain "$name" $corpus --out "$out/$name" ;;
-    elmo) headstart pretrain elmo $corpus --out "$out/elmo" --half --set epochs=3 ;;
-    ulmfit) headstart pretrain awd $corpus --out "$out/ulmfit" --half --set epochs=5 ;;
-    bert) headstart pretrain mlm $corpus --out "$out/bert" --half --set size=mini --set epochs=16 ;;
-    gpt) headstart pretrain clm $corpus --out "$out/gpt" --half --set size=mini --set epochs=6 ;;
+    skipgram | glove) pretrain "$name" "$name" $text ;;
+    elmo) pretrain elmo elmo $text --half --set epochs=2 --set batch_tokens=32768 ;;
+    ulmfit)
+      pretrain awd ulmfit $text --half --set epochs=3 --set batch_tokens=32768
+      for task in sst2 debian-sections; do
+        pretrain awd "ulmfit-$task" "$data/text/$task/train.csv" --text text --from "$out/ulmfit" --half --set epochs=5
+      done
+      ;;
+    gpt) pretrain clm gpt $text --half --set epochs=5 --set batch_tokens=32768 ;;
+    cnn) pictures cnn --half --set epochs=6 ;;
+    vit)
+      pictures vit --half --set epochs=10 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \
+        --set augment=cutmix --set ema=0.999
+      ;;
+    clip) pretrain clip clip $themes --text caption,context --half \
+      --set channels=64,128,256,512 --set epochs=20 ;;
   esac
 done

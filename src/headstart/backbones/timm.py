@@ -68,16 +68,19 @@ def build(
         arguments, optional = {**arguments, "img_size": image_size}, (*optional, "img_size")
     while True:
         try:
-            module = timm.create_model(name, **arguments)
+            module: Any = timm.create_model(name, **arguments)
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
             refused = [each for each in optional if each in arguments and f"'{each}'" in str(error)]
             if not isinstance(error, TypeError) or not refused:
                 raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
             del arguments[refused[0]]
         else:
+            if not hasattr(module, "_model_args"):  # timm before 1.0.31 does not say what a network was built with
+                module._model_args = {k: v for k, v in arguments.items() if k not in ("pretrained", "num_classes")}
             if "img_size" in arguments:
                 _check_patches(module, source, arguments["img_size"])
-            return module
+            built: nn.Module = module
+            return built
 
 
 def _check_patches(module: nn.Module, source: str, size: int) -> None:
