@@ -3,10 +3,11 @@
     python benchmarks/history.py --models runs/lineage [--data debian-sections sst2 …] [--draws 3]
 
 The folder holds the backbones as examples/lineage.sh makes them; one that is not there is left out, and the record says
-so. The BERT is builtin/gist, MiniLM the package's unless the folder holds a copy. Each is tuned on nested subsets under its methods; for every size the method is chosen by the mean over draws on
-validation (which has as few labels), and tested. Beside it stands the same network from scratch (the method `scratch`)
-on the same examples: the difference is paired by example, with Holm's correction over the sizes. Taken up where it
-stopped. Writes benchmarks/results/history-DATA.json.
+so. The BERT is builtin/gist, MiniLM the package's unless the folder holds a copy. Each is tuned on nested subsets under
+its methods; for every size the method is chosen by the mean over draws on validation (which has as few labels), and
+tested. Beside it stands the same network from scratch (the method `scratch`) on the same examples: the difference is
+paired by example, with Holm's correction over the sizes. Taken up where it stopped. Writes benchmarks/results/history-
+DATA.json.
 """
 
 from __future__ import annotations
