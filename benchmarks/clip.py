@@ -28,10 +28,11 @@ def main() -> None:
     from headstart.artifacts.pretraining import Request, pretrain
     from headstart.backbones.two_towers import two_towers
     from headstart.cli.progress import Lines
-    from headstart.cli.zeroshot import _accuracy, _retrieval
     from headstart.core.environment import environment
     from headstart.core.files import write_json
     from headstart.engine.precision import compute
+    from headstart.evaluate.retrieval import retrieved
+    from headstart.evaluate.zeroshot import accuracy
     from headstart.objectives.clip import Clip
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -47,8 +48,8 @@ def main() -> None:
         request = Request(sources, arguments.out, compute(None), Lines(), text="caption,context")
         print(*pretrain(Clip(epochs=arguments.epochs), request), sep="\n", flush=True)
     towers = two_towers(arguments.out)
-    zeroshot = _accuracy(towers, (str(held),), "context", TEMPLATES, compute("cpu"))
-    retrieval = _retrieval(towers, (str(held),), "caption", compute("cpu"))
+    zeroshot = accuracy(towers, str(held), "context", TEMPLATES, compute("cpu"))
+    retrieval = retrieved(towers, (str(held),), "caption", compute("cpu"))
     print(json.dumps({"zeroshot": zeroshot, "retrieval": retrieval}, indent=1))
     report = json.loads((arguments.out / "pretrained.json").read_text(encoding="utf-8"))
     report["corpus"]["sources"] = [Path(source).stem for source in report["corpus"]["sources"]]

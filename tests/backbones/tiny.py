@@ -182,7 +182,7 @@ VISION = ("vit", "dinov2", "clip_vision", "swin", "resnet", "convnext")
 TIMM = tuple(_TIMM)
 TORCHVISION = ("torchvision_resnet", "torchvision_vit", "torchvision_efficientnet")
 LIVE = ("plain", "mlp", "lstm")
-OWN = ("vectors",)
+OWN = ("vectors", "awd", "elmo")
 NAMES = (*ENCODERS, *DECODERS, *VISION, *TIMM, *TORCHVISION, *LIVE, *OWN)
 BLOCKS = LAYERS
 "transformer blocks of every text model"
@@ -205,6 +205,8 @@ def save(name: str, folder: str | Path, seed: int = 0) -> Path:
             _save_text(name, folder)
         elif name == "vectors":
             _save_vectors(folder, seed)
+        elif name in OWN:
+            _save_recurrent(name, folder, seed)
         else:
             raise ValueError(f"{name} is live only; folders: {ENCODERS + DECODERS + VISION + TIMM + OWN}")
     return folder
@@ -226,6 +228,17 @@ def _save_vectors(folder: Path, seed: int) -> None:
 
     words = [word for word in WORDS if word not in ("good", "awful")]
     write_folder(folder, WordVectors(words, torch.randn(len(words), 16).numpy()), bilstm=HIDDEN // 2, seed=seed)
+
+
+def _save_recurrent(name: str, folder: Path, seed: int) -> None:
+    from headstart.backbones import recurrent
+    from headstart.backbones.lexicon import Lexicon
+
+    words = [word for word in WORDS if word not in ("good", "awful")]
+    tokenizer = Lexicon(words, open=False) if name == "elmo" else wordpiece()
+    network = recurrent.new("elmo" if name == "elmo" else "awd_lstm", "tiny", tokenizer, 1.0, seed)
+    _spread(network.module)
+    network.save(folder, tokenizer, half=False)
 
 
 def _save_vision(name: str, folder: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from cli.calling import PROBE, call, record, tree
+from headstart.evaluate.predictions import Predictions
 
 SMALL = (
     "--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", "--set", "width=16",
@@ -159,3 +160,56 @@ def test_mistakes(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]
     call(*arguments).refused(*words)
     assert tree(here / "clip") == before
     assert not (here / "x" / "pretrained.json").exists()
+
+
+WORDS = ("--set", "words=a thing that is {}", "--label", "colour", "--seeds", "1", "--trials", "1", "--epochs", "1")
+
+
+def test_the_zero_shot_classifier_is_a_method_and_where_others_begin(here: Path) -> None:
+    """The row `zeroshot` says what `headstart zeroshot` says of each picture, and what does not move from there too."""
+    still = [setting for name in ("lora", "full") for setting in ("--set", f"{name}.learning_rate=1e-12")]
+    methods = ("--methods", "zeroshot,probe,full,lora,wiseft", *WORDS, *still, "--set", "probe.penalty=1e9")
+    call("compare", "other.parquet", "--model", "clip", *methods, "--set", "wiseft.shares=0",
+         "--out", "all", "--quiet").expect(0)  # fmt: skip
+    found = record(here / "all")
+    rows = {row["method"]: row for row in found["rows"]}
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    assert rows["zeroshot"]["value"] > 0.9
+    said = {name: Predictions.read(here / "all" / "predictions" / f"{name}-seed0.safetensors") for name in rows}
+    for name in ("probe", "full", "lora", "wiseft"):
+        np.testing.assert_allclose(said[name].scores, said["zeroshot"].scores, atol=0.02, err_msg=name)
+    told = call("zeroshot", "other.parquet", "--model", "clip", "--labels", ",".join(sorted(COLOURS)),
+                "--template", "a thing that is {}").expect(0).out  # fmt: skip
+    answers = [line.split(",")[1] for line in told.splitlines()[1:]]
+    labels = sorted(COLOURS)
+    mine = [labels[best] for best in said["zeroshot"].scores.argmax(1)]
+    assert mine == [answers[number] for number in said["zeroshot"].ids]
+
+
+def test_words_need_a_tower_for_texts_and_a_place_for_the_label(here: Path) -> None:
+    asked = ("compare", "other.parquet", "--methods", "probe", "--label", "colour", "--quiet")
+    call(*asked, "--set", "words=a {}").refused("no tower for texts", "CLIP or SigLIP")
+    call(*asked, "--model", "clip", "--set", "words=a thing").refused("'a thing'", "put {} where it goes")
+    call("compare", "other.parquet", "--methods", "zeroshot", "--label", "colour", "--quiet").refused("tower for texts")
+
+
+def test_a_check_of_what_words_still_find(here: Path) -> None:
+    """The base answers as `zeroshot` does; tuning from a random head at a wild rate tears the space apart, which is
+    seen; tuning that stands still does not."""
+    told = [setting for name in ("zeroshot", "lora") for setting in ("--set", f"{name}.words=a thing that is {{}}")]
+    call("compare", "other.parquet", "--model", "clip", "--methods", "zeroshot,full,lora", *WORDS[2:], *told, "--keep",
+         "--set", "full.learning_rate=0.1", "--set", "lora.learning_rate=1e-12", "--out", "judged",
+         "--quiet").expect(0)  # fmt: skip
+    (here / "suite.toml").write_text(
+        '[[check]]\nkind = "zeroshot"\ntemplates = ["a thing that is {}"]\ntolerance = 0.1\n'
+    )
+    done = call("evaluate", "judged", "--suite", "suite.toml", "--methods", "full,lora", "--json", "--quiet")
+    told = {one["name"].partition(" ")[0]: one["checks"][0] for one in json.loads(done.out)["models"]}
+    rows = {row["method"]: row for row in record(here / "judged")["rows"]}
+    assert told["lora"]["base"]["value"] == pytest.approx(rows["zeroshot"]["value"])
+    assert told["lora"]["tuned"]["value"] == told["lora"]["base"]["value"]
+    assert told["full"]["tuned"]["value"] < 0.7
+    (here / "builtin.toml").write_text('[[check]]\nkind = "zeroshot"\n')
+    call("compare", "other.parquet", "--methods", "probe,full", *WORDS[2:], "--out", "glance", "--keep",
+         "--quiet").expect(0)  # fmt: skip
+    call("evaluate", "glance", "--suite", "builtin.toml", "--methods", "full", "--quiet").refused("no tower for texts")

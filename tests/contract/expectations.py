@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-BACKBONES = ("bert", "t5", "gpt2", "llama", "lstm", "vectors", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+RECURRENT = ("lstm", "vectors", "awd", "elmo")
+BACKBONES = ("bert", "t5", "gpt2", "llama", *RECURRENT, "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
 
 NOT_APPLICABLE = {
-    ("lora", "lstm"): "no linear or convolutional layer",
-    ("lora", "vectors"): "no linear or convolutional layer",
+    **{("lora", backbone): "no linear or convolutional layer" for backbone in ("lstm", "vectors", "awd")},
     ("bitfit", "t5"): "no biases",
     ("bitfit", "llama"): "no biases",
-    ("norms", "lstm"): "no norm",
-    ("norms", "vectors"): "no norm",
-    ("norms", "mlp"): "no norm",
-    ("ia3", "lstm"): "no attention, convolution or linear layer",
-    ("ia3", "vectors"): "no attention, convolution or linear layer",
+    **{("norms", backbone): "no norm" for backbone in (*RECURRENT, "mlp")},
+    **{("ia3", backbone): "no attention, convolution or linear layer" for backbone in ("lstm", "vectors", "awd")},
     **{
         (method, backbone): "no attention blocks"
         for method in ("houlsby", "pfeiffer", "parallel")
-        for backbone in ("lstm", "vectors", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in (*RECURRENT, "timm_resnet", "timm_convnext", "plain", "mlp")
     },
     **{
         ("prefix", backbone): "no attention"
-        for backbone in ("lstm", "vectors", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in (*RECURRENT, "timm_resnet", "timm_convnext", "plain", "mlp")
     },
     **{
         ("prompt", backbone): "does not take embeddings"
-        for backbone in ("lstm", "vectors", "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
+        for backbone in (*RECURRENT, "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
     },
     **{
         ("vpt", backbone): "no vision transformer"
@@ -34,8 +31,7 @@ NOT_APPLICABLE = {
             "t5",
             "gpt2",
             "llama",
-            "lstm",
-            "vectors",
+            *RECURRENT,
             "timm_resnet",
             "timm_convnext",
             "plain",
@@ -43,9 +39,10 @@ NOT_APPLICABLE = {
         )
     },
     **{("soup", backbone): "no ingredients" for backbone in BACKBONES},
+    **{("zeroshot", backbone): "no tower for texts" for backbone in BACKBONES},
     **{
         ("conv_adapter", backbone): "no convolutional network"
-        for backbone in ("bert", "t5", "gpt2", "llama", "lstm", "vectors", "vit", "mlp")
+        for backbone in ("bert", "t5", "gpt2", "llama", *RECURRENT, "vit", "mlp")
     },
 }
 "pairs that can't be, with what their error has to name"

@@ -130,3 +130,33 @@ def test_prior_predicts_the_frequencies() -> None:
     head = nn.Linear(D, 1)
     prior(torch.tensor([1.0, 2.0, 6.0]), Task("regression", "text"), head)
     torch.testing.assert_close(head(x).detach(), torch.full((8, 1), 3.0))
+
+
+def test_the_penalty_counts_from_given_weights() -> None:
+    """Far out they are kept; without a penalty they do not matter; in between, the minimum of the formula by scipy."""
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
+
+    x = features()
+    y = labels(x, 3)
+    near = np.random.default_rng(3).normal(size=(3, D)) / x.std(0)
+    task = Task("single_label", "image", tuple("abc"))
+
+    def at(penalty: float, given: np.ndarray | None) -> nn.Linear:
+        head = nn.Linear(D, 3).double()
+        solve(torch.tensor(x), torch.tensor(y), task, penalty, head, None if given is None else torch.tensor(given))
+        return head
+
+    np.testing.assert_allclose(at(1e9, near).weight.detach().numpy() * x.std(0), near * x.std(0), atol=1e-3)
+    scaler = StandardScaler().fit(x)
+    z = scaler.transform(x)
+
+    def objective(flat: np.ndarray) -> float:
+        weight, bias = flat[: 3 * D].reshape(3, D), flat[3 * D :]
+        scores = z @ weight.T + bias + x @ near.T
+        loss = (logsumexp(scores, axis=1) - scores[np.arange(N), y]).mean()
+        return float(loss + 5.0 / (2 * N) * np.square(weight).sum())
+
+    best = minimize(objective, np.zeros(3 * D + 3), method="BFGS", options={"gtol": 1e-7, "maxiter": 2000})
+    expected = best.x[: 3 * D].reshape(3, D) / scaler.scale_ + near
+    np.testing.assert_allclose(at(5.0, near).weight.detach().numpy() * x.std(0), expected * x.std(0), atol=2e-3)

@@ -132,8 +132,8 @@ def test_class_features_are_means_over_templates() -> None:
     assert scores[0, 0] == pytest.approx(1 / (1 + np.exp(-10 * half)))
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip"])
-def test_the_towers_of_transformers_score_as_it_does(tmp_path: Path, kind: str) -> None:
+def transformers_pair(folder: Path, kind: str) -> tuple[Any, Any]:
+    """A small CLIP or SigLIP of transformers, written to the folder, and its tokenizer."""
     from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -146,8 +146,14 @@ def test_the_towers_of_transformers_score_as_it_does(tmp_path: Path, kind: str) 
         model: Any = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
     else:
         model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
-    model.eval().save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_the_towers_of_transformers_score_as_it_does(tmp_path: Path, kind: str) -> None:
+    model, tokenizer = transformers_pair(tmp_path, kind)
     towers = two_towers(tmp_path)
     said = ["a good film", "the dog and the cat and a bird"]
     pixels = torch.randn(3, 3, 24, 24)
@@ -164,6 +170,29 @@ def test_the_towers_of_transformers_score_as_it_does(tmp_path: Path, kind: str) 
         )
     bias = float(model.logit_bias) if kind == "siglip" else 0.0
     assert torch.allclose(towers.scale * mine + bias, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_classes_told_in_words_are_a_head_on_the_backbone(tmp_path: Path, kind: str) -> None:
+    """`w z` is the scaled cosine of transformers' own features, but for the length of those of the picture."""
+    from headstart.backbones.load import load
+
+    model, _ = transformers_pair(tmp_path, kind)
+    backbone = load(tmp_path)
+    assert backbone.words is not None
+    labels, templates = ("good", "bad film", "dog"), ("{}", "a {}")
+    pixels = torch.randn(6, 3, 24, 24)
+    with torch.no_grad():
+        features = backbone.features({"pixel_values": pixels})
+        weight = backbone.words(labels, templates).weight(features)
+        own = model.get_image_features(pixel_values=pixels).pooler_output
+    classes = two_towers(tmp_path).encode_classes(labels, templates)
+    cosines = torch.nn.functional.normalize(own, dim=1) @ classes.T
+    expected = (
+        float(model.logit_scale.detach().exp()) * cosines * own.norm(dim=1, keepdim=True) / own.norm(dim=1).mean()
+    )
+    assert torch.allclose(features @ weight.T, expected, atol=1e-4)
+    assert load(tmp_path, pooling="mean").words is None  # other features than those that the projection is for
 
 
 def test_a_tower_alone_is_told(tmp_path: Path) -> None:

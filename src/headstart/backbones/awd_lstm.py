@@ -16,7 +16,7 @@ class Shape:
     """width: of the embedding, and of the last layer, since both share their weights. hidden: of the layers between.
 
     dropout: factor on all five rates: of words 0.02, of the input 0.25, between layers 0.15, of the recurrent weights
-    0.2, of the output 0.1 (those of Howard & Ruder 2018, halved as in fastai for texts of this kind).
+    0.2, of the output 0.1 (fastai's for language models; about half of those of Howard & Ruder 2018, section 4.1).
     """
 
     vocabulary: int
@@ -41,11 +41,14 @@ def locked(hidden: Tensor, rate: float, training: bool) -> Tensor:
 
 
 class Words(nn.Embedding):
-    """Rows of words, of which some words are dropped wholly, wherever they stand."""
+    """Rows of words, of which some words are dropped wholly, wherever they stand; then locked dropout.
 
-    def __init__(self, vocabulary: int, width: int, rate: float) -> None:
+    rate: of words. after: of the rows' numbers; it is here so that a frozen embedding gives the same each time.
+    """
+
+    def __init__(self, vocabulary: int, width: int, rate: float, after: float = 0.0) -> None:
         super().__init__(vocabulary, width)
-        self.rate = rate
+        self.rate, self.after = rate, after
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -53,10 +56,10 @@ class Words(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         hidden = super().forward(input)  # [B, T, D]
-        if not self.training or not self.rate:
-            return hidden
-        kept = torch.empty(self.num_embeddings, 1, device=hidden.device).bernoulli_(1 - self.rate) / (1 - self.rate)
-        return hidden * kept[input]
+        if self.training and self.rate:
+            kept = torch.empty(self.num_embeddings, 1, device=hidden.device).bernoulli_(1 - self.rate)
+            hidden = hidden * (kept / (1 - self.rate))[input]
+        return locked(hidden, self.after, self.training)
 
 
 class Layer(nn.LSTM):
@@ -105,8 +108,7 @@ class AwdLstm(nn.Module):
         super().__init__()
         self.shape = shape
         rates = {name: min(0.9, rate * shape.dropout) for name, rate in RATES.items()}
-        self.embedding = Words(shape.vocabulary, shape.width, rates["words"])
-        self.input = rates["input"]
+        self.embedding = Words(shape.vocabulary, shape.width, rates["words"], rates["input"])
         sizes = [shape.width, *[shape.hidden] * (shape.layers - 1), shape.width]
         self.layers = nn.ModuleList(
             Layer(a, b, rates["weights"], rates["between"] if number < shape.layers - 1 else 0.0)
@@ -115,7 +117,7 @@ class AwdLstm(nn.Module):
         self.output = rates["output"]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        hidden = locked(self.embedding(input_ids), self.input, self.training)
+        hidden = self.embedding(input_ids)
         for layer in self.layers:
             hidden = layer(hidden)
         return locked(hidden, self.output, self.training), hidden

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from headstart.backbones.modes import evaluating
 from headstart.core.comparison import ModelRecord
 
 if TYPE_CHECKING:
+    from headstart.backbones.class_words import ClassWords
     from headstart.backbones.preparation import Preparation
 
 Reads = Literal["top", "all"]
@@ -36,6 +37,8 @@ class Backbone:
     reinitialise: `reinitialise(module, seed)` gives all weights fresh random values in place, as the architecture
         prescribes: the control `scratch`.
     head_bias: False where the library's own classifier for this architecture has no bias (decoders).
+    words: `words(labels, templates)` gives classes told in words over the features, where a tower for texts belongs to
+        the network.
     reload: what a saved artifact needs to find this base again (a hub name or a folder); None for a live module.
     """
 
@@ -51,6 +54,7 @@ class Backbone:
     dimension: int
     pooling: str
     head_bias: bool = True
+    words: Callable[[Sequence[str], Sequence[str]], ClassWords] | None = None
     reload: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     "loader options that change what is loaded (pooling, max_length, image_size), kept in artifacts"

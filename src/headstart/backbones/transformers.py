@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.class_words import class_words
 from headstart.backbones.files import require_safetensors
 from headstart.backbones.pooling import POOLINGS
 from headstart.backbones.transformers_text import text_backbone
@@ -50,6 +52,8 @@ def load_transformers(
         options["weights"] = False
     if kind == "vision":
         backbone = vision_backbone(module, source, pooling, image_size, blocks)
+        if weights and pooling is None and hasattr(config, "text_config"):
+            backbone.words = partial(class_words, source)
     else:
         backbone = text_backbone(module, source, kind, pooling, max_length, blocks, trust_remote_code)
     backbone.options.update(options)

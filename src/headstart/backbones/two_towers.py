@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.class_words import class_words, said
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
 from headstart.backbones.preparation import ImagePreparation, TextPreparation
 from headstart.backbones.structure import find_ladder
@@ -19,6 +21,8 @@ from headstart.core.errors import ModelError
 
 KIND = "clip"
 "what config.json calls a folder of ours"
+AT_ONCE = 128
+"texts that are read together"
 
 
 @dataclass(eq=False)
@@ -47,6 +51,25 @@ class TwoTowers:
     def encode_texts(self, batch: Batch) -> Tensor:
         """[B, D] of length one."""
         return F.normalize(self.text_features(batch).float(), dim=-1)
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """[n, D] of length one, on the module's device."""
+        device = next(self.module.parameters()).device
+        rows, found = self.text_preparation.encode(list(texts)), []
+        with torch.no_grad():
+            for at in range(0, len(rows), AT_ONCE):
+                batch = self.text_preparation.collate(rows[at : at + AT_ONCE])
+                found.append(self.encode_texts({name: value.to(device) for name, value in batch.items()}))
+        return torch.cat(found)
+
+    def encode_classes(self, labels: Sequence[str], templates: Sequence[str]) -> Tensor:
+        """[C, D] of length one: for each label the mean over the templates of its features of length one.
+
+        Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
+        Source: Radford et al. 2021, "CLIP", section 3.1.4.
+        """
+        every = self.read(said(labels, templates))
+        return F.normalize(every.reshape(len(labels), len(templates), -1).mean(1), dim=-1)
 
 
 class Joined(nn.Module):
@@ -118,6 +141,7 @@ def load_clip(source: str, *, blocks: str | None = None, weights: bool = True, *
         module=module, ladder=ladder, run=run, preparation=image.preparation, reinitialise=_reinitialise(image),
         source=source, loader="clip", kind=image.kind, modality="image",
         dimension=found.module.image_projection.out_features, pooling=image.pooling, reload=source,  # type: ignore[union-attr, arg-type]
+        words=partial(class_words, source) if weights else None,
     )  # fmt: skip
     if not weights:
         backbone.reinitialise(module, 0)
@@ -162,6 +186,8 @@ def _of_transformers(source: str) -> TwoTowers:
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{source} lacks weights, which would be random: {', '.join(missing[:5])}.")
     module.eval()
+    if not hasattr(module, "get_text_features"):
+        raise ModelError(f"{source} ({config.model_type}) does not put pictures and texts into one space.")
     tokenizer = tokenizer_of(source, False)
     length = config.text_config.max_position_embeddings
     padded = config.model_type.startswith("siglip")

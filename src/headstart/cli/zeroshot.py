@@ -32,9 +32,12 @@ def command(
 
     Without --labels the images have to be labelled, and the share of right answers is told, with its interval.
     """
+    from headstart.backbones.class_words import TEMPLATE
     from headstart.backbones.two_towers import two_towers
     from headstart.core.errors import ConfigurationError
     from headstart.engine.precision import compute
+    from headstart.evaluate.retrieval import retrieved
+    from headstart.evaluate.zeroshot import accuracy
 
     if captions and (labels or label or templates):
         raise ConfigurationError("--captions asks for retrieval; it takes no --labels, --label or --template.")
@@ -42,7 +45,7 @@ def command(
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
-        told = _retrieval(towers, images, captions, computing)
+        told = retrieved(towers, images, captions, computing)
         lines = [
             f"{name:<8} {'  '.join(f'at {k}: {share:.1%}' for k, share in told[name].items())}"
             for name in ("texts", "images")
@@ -50,10 +53,12 @@ def command(
         lines.append(f"{told['pairs']:,} pairs; by chance at 10: {told['chance_at_10']:.2%}")
     elif labels:
         named = [one.strip() for one in labels.split(",") if one.strip()]
-        _predict(towers, images, named, templates or ("{}",), computing, as_json)
+        _predict(towers, images, named, templates or (TEMPLATE,), computing, as_json)
         return
     else:
-        told = _accuracy(towers, images, label, templates or ("{}",), computing)
+        if len(images) > 1:
+            raise ConfigurationError("labelled images are one file or folder; several are classified with --labels.")
+        told = accuracy(towers, images[0], label, templates or (TEMPLATE,), computing)
         lines = [
             f"accuracy {told['value']:.1%} [{told['low']:.1%}, {told['high']:.1%}] on {told['examples']:,} images of "
             f"{told['classes']} classes; the largest class is {told['largest_class']:.1%}"
@@ -61,63 +66,14 @@ def command(
     click.echo(json.dumps(told, indent=2) if as_json else "\n".join(lines))
 
 
-def _accuracy(towers: Any, images: tuple[str, ...], label: str | None, templates: Any, computing: Any) -> Any:
-    import numpy as np
-
-    from headstart.core.errors import ConfigurationError, DataError
-    from headstart.data.read import read
-    from headstart.evaluate.intervals import interval
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.predictions import Predictions
-    from headstart.evaluate.zeroshot import check_templates, class_features, image_features, probabilities
-
-    if len(images) > 1:
-        raise ConfigurationError("labelled images are one file or folder; several are classified with --labels.")
-    data = read(images[0], label=label)
-    if data.task.modality != "image" or data.task.kind != "single_label":
-        raise DataError(f"{images[0]} holds no images with one label each. Name the column with --label.")
-    check_templates(templates, data.task.labels)
-    parts = [part for part in (data.train, data.validation, data.test) if len(part)]
-    features = np.concatenate([image_features(towers, part, computing).float().cpu().numpy() for part in parts])
-    targets = np.concatenate([part.targets for part in parts])
-    import torch
-
-    classes = class_features(towers, data.task.labels, templates, computing)
-    scores = probabilities(towers, torch.from_numpy(features).to(classes.device), classes.float())
-    value, low, high = interval([Predictions(np.arange(len(targets)), targets, scores)], metric("single_label"))
-    return {
-        "value": value, "low": low, "high": high, "examples": len(targets), "classes": len(data.task.labels),
-        "largest_class": float(np.bincount(targets).max() / len(targets)), "templates": list(templates),
-    }  # fmt: skip
-
-
-def _retrieval(towers: Any, images: tuple[str, ...], captions: str, computing: Any) -> Any:
-    import numpy as np
-    import torch
-
-    from headstart.data.findings import Findings
-    from headstart.data.pairs import read_pairs
-    from headstart.evaluate.retrieval import recalls
-    from headstart.evaluate.zeroshot import image_features, text_features
-
-    pairs = read_pairs(images, captions, Findings())
-    said = [str(text) for text in pairs.texts.inputs()]
-    _, same = np.unique(said, return_inverse=True)
-    seen, read = image_features(towers, pairs.images, computing), text_features(towers, said, computing)
-    found = recalls(seen.float(), read.float(), torch.from_numpy(same))
-    share = np.bincount(same)[same] / len(said)  # of captions that are right for a picture
-    return {**found, "pairs": len(said), "chance_at_10": float((1 - (1 - share) ** 10).mean())}
-
-
 def _predict(
     towers: Any, images: tuple[str, ...], labels: list[str], templates: Any, computing: Any, as_json: bool
 ) -> None:
     from headstart.data.unlabelled import unlabelled
-    from headstart.evaluate.zeroshot import check_templates, class_features, image_features, probabilities
+    from headstart.evaluate.zeroshot import class_features, image_features, probabilities
 
-    check_templates(templates, labels)
-    rows = unlabelled(images, "image")
     classes = class_features(towers, labels, templates, computing)
+    rows = unlabelled(images, "image")
     scores = probabilities(towers, image_features(towers, [row.value for row in rows], computing), classes)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

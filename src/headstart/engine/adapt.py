@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError, ModelError
@@ -94,6 +94,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     plan = method.attach(backbone, head)
     if plan.loss == "contrastive" and setting.task.kind != "single_label":
         raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
+    if plan.words and setting.task.kind != "single_label":
+        raise MethodError(f"words name classes of which each example has one, not a {setting.task.kind} task's.")
     if not backbone.intact:
         raise ModelError(
             f"the weights of {backbone.source!r} have changed since it was loaded; what was learned from them would "
@@ -150,10 +152,12 @@ def _train(
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
     goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
-    if plan.solver == "convex" or (plan.head_start == "convex" and not goes_on):
+    if plan.solver in ("convex", "words") or (plan.begins_well and not goes_on):
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
-        convex.solve(features, targets, setting.task, plan.penalty, head)
-        if plan.solver == "convex":
+        near = _told(job, features) if plan.words else None
+        if "convex" in (plan.solver, plan.head_start):
+            convex.solve(features, targets, setting.task, plan.penalty, head, near)
+        if plan.solver != "gradient":
             return _evaluated(job)
     assert job.options.epochs is not None
     total = job.steps_an_epoch() * job.options.epochs
@@ -173,6 +177,18 @@ def _train(
     if plan.loss == "contrastive":
         job.solve_head()
     return trace
+
+
+def _told(job: Adaptation, features: Tensor) -> Tensor:
+    """[C, D] the zero-shot classifier of the classes' names, now in the head."""
+    words, head = job.backbone.words, linear_of(job.module.head)
+    assert words is not None, "a method that tells classes in words asks for a tower for texts"
+    weight = words(job.task.labels, job.plan.words).weight(features.float())
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        if head.bias is not None:
+            head.bias.zero_()
+    return weight
 
 
 @contextlib.contextmanager

@@ -145,13 +145,12 @@ class Adaptation:
                 child.eval()
 
     def _keeps_statistics(self, norm: nn.Module) -> bool:
-        """A norm that does not train keeps the statistics it was trained with; so does every one under a solved head,
+        """A norm that does not train keeps the statistics it was trained with; so does every one under a head that
 
-        which was solved for the features that these statistics give.
+        was solved, or told in words, for the features that these statistics give.
         """
         parameters = list(norm.parameters(recurse=False))  # not those of what stands beside it
-        solved_for = self.plan.head_start == "convex"
-        return solved_for or bool(parameters and not any(p.requires_grad for p in parameters))
+        return self.plan.begins_well or bool(parameters and not any(p.requires_grad for p in parameters))
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         if self.plan.loss == "contrastive":

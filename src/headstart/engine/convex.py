@@ -9,13 +9,16 @@ from headstart.data.task import Task
 from headstart.engine.losses import task_loss
 
 
-def solve(features: Tensor, targets: Tensor, task: Task, penalty: float, head: nn.Linear) -> float:
+def solve(
+    features: Tensor, targets: Tensor, task: Task, penalty: float, head: nn.Linear, near: Tensor | None = None
+) -> float:
     """Puts into `head` the minimiser of `(1/n) sum loss + penalty/(2n) ||W||^2` on standardised features.
 
     features: [n, D]; targets as in `task_loss`. The standardisation `z = (x - mean) / std` is folded into the head:
     `W x + b = (W_z / std) x + (b_z - W_z mean / std)`. L-BFGS with a strong Wolfe line search until the largest
     gradient, in nearly round coordinates, is below 1e-5; the loss is summed in float64. A head without bias is solved
-    on features that are only scaled. Returns the objective at the solution.
+    on features that are only scaled. near: [C, D] weights on the features themselves, from which the penalty counts
+    instead of from zero. Returns the objective at the solution.
     """
     x = features.double()  # [n, D]
     mean = x.mean(0) if head.bias is not None else torch.zeros_like(x[0])
@@ -35,13 +38,13 @@ def solve(features: Tensor, targets: Tensor, task: Task, penalty: float, head: n
         line_search_fn="strong_wolfe",
     )  # fmt: skip
     shift = bias if head.bias is not None else torch.zeros_like(bias)
+    given = torch.zeros(n, outputs, dtype=torch.float64, device=z.device) if near is None else x @ near.double().T
 
     def objective() -> Tensor:
         optimizer.zero_grad()
         weight = inner.float() @ basis
-        loss = (
-            task_loss(task, (z @ weight.T).double() + shift, y) / n + penalty / (2 * n) * weight.double().square().sum()
-        )
+        scores = (z @ weight.T).double() + shift + given
+        loss = task_loss(task, scores, y) / n + penalty / (2 * n) * weight.double().square().sum()
         loss.backward()
         return loss
 
@@ -52,6 +55,8 @@ def solve(features: Tensor, targets: Tensor, task: Task, penalty: float, head: n
         head.weight.copy_(scaled)
         if head.bias is not None:
             head.bias.copy_(bias - scaled @ mean)
+        if near is not None:
+            head.weight.add_(near.to(head.weight))
     return value
 
 

@@ -150,7 +150,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
 
     end = total if budget.steps is None else min(total, budget.steps)
     try:
-        if step == 0 and job.plan.head_start == "convex":
+        if step == 0 and job.plan.begins_well:
             judge(0, None, 0.0)  # the solved head is a candidate itself
         while step < end and not tired():
             epoch = step // per_epoch

@@ -130,7 +130,7 @@ class Bench:
                         wanted += [
                             (plan.cut(at), plan.reads) for at in (0.0, *(phase.start for phase in plan.timeline))
                         ]
-                    if "convex" in (plan.solver, plan.head_start):
+                    if plan.begins_well or plan.solver == "convex":
                         wanted.append((len(self.backbone.ladder), plan.reads))
         self.cache.expect(wanted)
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from headstart.backbones.class_words import TEMPLATE, said
 from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Data, Examples
 from headstart.evaluate.gate import Gate
@@ -179,6 +180,49 @@ class Retrieval(Check):
         test = self._data(material).test
         near = system.nearest(test.inputs())
         return {self.title(): hits(test.ids, test.targets[near] == test.targets)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zeroshot(Check):
+    """Another labelled set of images by the names of its classes: what the tower for texts still finds in the features.
+
+    Asked of CLIP and SigLIP; the tower for texts is the base's.
+    """
+
+    kind: ClassVar[str] = "zeroshot"
+    summary: ClassVar[str] = "a labelled set of images by its classes' names, under CLIP or SigLIP: nothing is solved"
+
+    data: str = ""
+    "a labelled set [default: the task's]; its test split is asked for"
+    label: str | None = None
+    "its label column [default: found]"
+    templates: tuple[str, ...] = (TEMPLATE,)
+    "how a label is put, such as an icon of a {}; several are averaged"
+    tolerance: float = 0.02
+
+    def title(self) -> str:
+        return self.name or (f"{self.kind} on {Path(self.data).stem}" if self.data else self.kind)
+
+    def measure(self, material: Material) -> Metric:
+        return metric("single_label", self.metric)
+
+    def _data(self, material: Material) -> Data:
+        return material.other(self.data, None, self.label) if self.data else material.data
+
+    def check(self, material: Material) -> None:
+        task = self._data(material).task
+        if (task.kind, task.modality) != ("single_label", "image"):
+            raise ConfigurationError(f"{self.title()}: it asks for images with one label each.")
+        said(task.labels, self.templates)
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        data = self._data(material)
+        if system.backbone.words is None:
+            raise ConfigurationError(f"{self.title()}: {system.backbone.source} has no tower for texts.")
+        features = system.features(data.test.inputs())
+        weight = system.backbone.words(data.task.labels, self.templates).weight(features)
+        scores = (features @ weight.T).softmax(1).cpu().numpy()
+        return {self.title(): Predictions(data.test.ids, data.test.targets, scores)}
 
 
 def hits(ids: np.ndarray, hit: np.ndarray) -> Predictions:

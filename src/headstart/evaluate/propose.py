@@ -110,7 +110,7 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
     third = {"learning_rate": row.learning_rate / 3}
     advice = f"a third of the rate, {row.learning_rate / 3:.2g}"
     lost = [c for c in e.judged.checks if c.status == "regressed"] if e.judged else []
-    forgotten = [c for c in lost if c.kind in ("retention", "perplexity", "retrieval")]
+    forgotten = [c for c in lost if c.kind in ("retention", "perplexity", "retrieval", "zeroshot")]
     if forgotten:
         told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in forgotten)
         again = "; validation can't say whether less is forgotten: evaluate again"

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
+
+from headstart.backbones.two_towers import TwoTowers
+from headstart.data.findings import Findings
+from headstart.data.pairs import read_pairs
+from headstart.engine.precision import Compute
+from headstart.evaluate.zeroshot import image_features, text_features
 
 RANKS = (1, 5, 10)
 
@@ -26,3 +36,16 @@ def _recall(scores: Tensor, right: Tensor) -> dict[str, float]:
     best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
     place = ((scores > best) & ~right).sum(1)
     return {str(k): float((place < k).float().mean()) for k in RANKS}
+
+
+def retrieved(towers: TwoTowers, sources: Sequence[str], captions: str, compute: Compute) -> dict[str, Any]:
+    """Recalls between pictures and the texts of a column, beside what chance finds among the first ten."""
+    pairs = read_pairs(sources, captions, Findings())
+    said = [str(text) for text in pairs.texts.inputs()]
+    _, same = np.unique(said, return_inverse=True)
+    seen, texts = image_features(towers, pairs.images, compute), text_features(towers, said, compute)
+    share = np.bincount(same)[same] / len(said)  # of texts that are right for a picture
+    return {
+        **recalls(seen.float(), texts.float(), torch.from_numpy(same)),
+        "pairs": len(said), "chance_at_10": float((1 - (1 - share) ** 10).mean()),
+    }  # fmt: skip

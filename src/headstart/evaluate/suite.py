@@ -12,7 +12,7 @@ from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.fields import configured
 from headstart.data.task import Task
 from headstart.evaluate.calibration import Calibration
-from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Target
+from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, Robustness, Target, Zeroshot
 from headstart.evaluate.cost import Interface, Prices
 from headstart.evaluate.generation import Generation
 from headstart.evaluate.harness import Harness
@@ -23,7 +23,8 @@ from headstart.evaluate.slices import Slice
 KINDS: dict[str, type[Check]] = {
     one.kind: one
     for one in (
-        Target, Slice, Retention, Retrieval, Perplexity, Generation, Harness, Robustness, Invariance, Calibration
+        Target, Slice, Retention, Retrieval, Zeroshot, Perplexity, Generation, Harness, Robustness, Invariance,
+        Calibration,
     )
 }  # fmt: skip
 

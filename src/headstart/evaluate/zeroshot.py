@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.two_towers import TwoTowers
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import DataError
 from headstart.data.examples import Examples, Input
 from headstart.data.images import decode
+from headstart.data.read import read
 from headstart.engine.precision import Compute
+from headstart.evaluate.intervals import interval
+from headstart.evaluate.metrics import metric
+from headstart.evaluate.predictions import Predictions
 
 AT_ONCE = 128
-TEMPLATE = "{}"
-
-
-def check_templates(templates: Sequence[str], labels: Sequence[str]) -> None:
-    """Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label."""
-    if len(set(labels)) < 2:
-        raise ConfigurationError(f"zero-shot takes two labels or more; there are {len(set(labels))}: --labels 'a,b,c'.")
-    for template in templates:
-        if "{}" not in template:
-            raise ConfigurationError(f"the template {template!r} has no place for the label; put {{}} where it goes.")
 
 
 def class_features(towers: TwoTowers, labels: Sequence[str], templates: Sequence[str], compute: Compute) -> Tensor:
-    """[C, D] of length one: for each label the mean over the templates of its features of length one.
-
-    Source: Radford et al. 2021, "CLIP", section 3.1.4.
-    """
-    said = [template.replace("{}", label.replace("_", " ")) for label in labels for template in templates]
-    every = text_features(towers, said, compute)
-    return F.normalize(every.reshape(len(labels), len(templates), -1).mean(1), dim=-1)
+    """[C, D] of length one, as `TwoTowers.encode_classes`."""
+    towers.module.to(compute.device).eval()
+    with compute.autocast():
+        return towers.encode_classes(labels, templates)
 
 
 def text_features(towers: TwoTowers, texts: Sequence[str], compute: Compute) -> Tensor:
     """[n, D] of length one."""
     towers.module.to(compute.device).eval()
-    rows = towers.text_preparation.encode(list(texts))
-    found = []
-    for at in range(0, len(rows), AT_ONCE):
-        batch = towers.text_preparation.collate(rows[at : at + AT_ONCE])
-        with torch.no_grad(), compute.autocast():
-            found.append(towers.encode_texts({name: value.to(compute.device) for name, value in batch.items()}))
-    return torch.cat(found)
+    with compute.autocast():
+        return towers.read(texts)
 
 
 def image_features(towers: TwoTowers, images: Sequence[Input] | Examples, compute: Compute) -> Tensor:
@@ -70,3 +56,25 @@ def probabilities(towers: TwoTowers, images: Tensor, classes: Tensor) -> np.ndar
     """[n, C] softmax of the scaled cosines. images: [n, D]; classes: [C, D], of length one."""
     found: np.ndarray = (towers.scale * images @ classes.T).softmax(1).float().cpu().numpy()
     return found
+
+
+def accuracy(
+    towers: TwoTowers, source: str, label: str | None, templates: Sequence[str], compute: Compute
+) -> dict[str, Any]:
+    """The share of a labelled set's images that are told right, of all its splits, with its interval.
+
+    Raises `DataError` where the source holds no images with one label each.
+    """
+    data = read(source, label=label)
+    if data.task.modality != "image" or data.task.kind != "single_label":
+        raise DataError(f"{source} holds no images with one label each. Name the column with --label.")
+    classes = class_features(towers, data.task.labels, templates, compute).float()
+    parts = [part for part in (data.train, data.validation, data.test) if len(part)]
+    features = torch.cat([image_features(towers, part, compute).float() for part in parts])
+    targets = np.concatenate([part.targets for part in parts])
+    scores = probabilities(towers, features, classes)
+    value, low, high = interval([Predictions(np.arange(len(targets)), targets, scores)], metric("single_label"))
+    return {
+        "value": value, "low": low, "high": high, "examples": len(targets), "classes": len(data.task.labels),
+        "largest_class": float(np.bincount(targets).max() / len(targets)), "templates": list(templates),
+    }  # fmt: skip

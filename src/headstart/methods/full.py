@@ -8,17 +8,17 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, rung_groups, told
 from headstart.methods.plan import Plan
 
 
 @METHODS.register("full")
 @dataclass(frozen=True)
-class Full(GradientMethod):
+class Full(FromWords, GradientMethod):
     """All rungs and the head at one learning rate."""
 
     summary: ClassVar[str] = "every weight trains"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups)
+        return self.plan(backbone, groups, words=told(self, backbone))

@@ -14,13 +14,13 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder import Site
 from headstart.core.errors import MethodError
 from headstart.methods.lora_layer import LoraLayer, Start, weight_of
-from headstart.methods.method import METHODS, GradientMethod, head_group
+from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, told
 from headstart.methods.plan import Edit, Group, Plan
 
 
 @METHODS.register("lora")
 @dataclass(frozen=True)
-class Lora(GradientMethod):
+class Lora(FromWords, GradientMethod):
     """`y = W x + s B A dropout(x)` with A [r, in] random, B [out, r] zero, so that step 0 equals the base.
 
     `s = alpha / r`, or `alpha / sqrt(r)` when rank-stabilised. A convolution gets a convolution of the same kernel,
@@ -64,7 +64,7 @@ class Lora(GradientMethod):
             names = tuple(f"backbone.{path}.{factor}" for path in here for factor in factors)
             groups.append(Group(f"lora:{backbone.ladder.rungs[rung].name}", names, rung=rung))
         edits = tuple(Edit(f"backbone.{site.path}", self._builder(rank)) for site, rank in sites)
-        return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits)
+        return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits, words=told(self, backbone))
 
     def _builder(self, rank: int) -> partial[LoraLayer]:
         scale = self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)

@@ -116,6 +116,28 @@ class GradientMethod(Method):
         return (Axis("learning_rate"),)
 
 
+@dataclass(frozen=True)
+class FromWords:
+    """The field of methods whose head can begin as a zero-shot classifier."""
+
+    words: tuple[str, ...] = ()
+    """templates for the names of the classes, such as an icon of a {}: the head begins as the zero-shot classifier that
+    they make, where the backbone is CLIP's or SigLIP's; left out: it does not"""
+
+
+def told(method: FromWords, backbone: Backbone) -> tuple[str, ...]:
+    """The templates. Raises `MethodError` where no tower for texts belongs to the backbone, or one is no template."""
+    if method.words and backbone.words is None:
+        raise MethodError(
+            f"{backbone.source} has no tower for texts, so its classes can't be told in words. Leave words out, or "
+            "give CLIP or SigLIP."
+        )
+    for template in method.words:
+        if "{}" not in template:
+            raise MethodError(f"words: the template {template!r} has no place for the label; put {{}} where it goes.")
+    return method.words
+
+
 def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group:
     names = tuple(f"head.{name}" for name, _ in head.named_parameters())
     return Group("head", names, rung=len(backbone.ladder), scale=scale)

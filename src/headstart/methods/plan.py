@@ -120,11 +120,14 @@ class Plan:
 
     edits: what is put into the model or beside its modules.
     reads: what the head gets, the pooled features at the top or those of all rungs.
-    solver: `gradient` for the training loop, `convex` for a head solved to convergence on frozen features,
+    solver: `gradient` for the training loop, `convex` for a head solved to convergence on frozen features, `words` for
+        the zero-shot classifier that `words` make,
         `prior` for the majority class, `head` for a head that solves itself: `head.solve(features, targets, kind)`,
         `soup` for an average of what other trainings of the comparison have reached.
     loss: `task`, or `contrastive` for pairs within a batch, after which the head is solved on what was learned.
     head_start: where the head begins: at random, or solved like the probe's (LP-FT).
+    words: templates such as `a photo of a {}` for the names of the classes: the head begins as the zero-shot classifier
+        that they make, and a convex one is held near it.
     fresh: the backbone begins with random weights (the control `scratch`).
     penalty: strength of the L2 penalty of the convex head, on standardised features.
     penalties: what holds the model near its base.
@@ -141,9 +144,10 @@ class Plan:
     timeline: tuple[Phase, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     reads: Reads = "top"
-    solver: Literal["gradient", "convex", "prior", "head", "soup"] = "gradient"
+    solver: Literal["gradient", "convex", "words", "prior", "head", "soup"] = "gradient"
     loss: Literal["task", "contrastive"] = "task"
     head_start: Literal["random", "convex"] = "random"
+    words: tuple[str, ...] = ()
     penalty: float = 1.0
     penalties: tuple[Penalty, ...] = ()
     interpolation: tuple[float, ...] = ()
@@ -151,6 +155,11 @@ class Plan:
     stretch: float = 1.0
     batch_size: int | None = None
     average: float = 0.0
+
+    @property
+    def begins_well(self) -> bool:
+        """Whether the head says something before training: what is trained is judged from there on."""
+        return self.head_start == "convex" or bool(self.words)
 
     def active(self, fraction: float) -> tuple[Group, ...]:
         """The groups that train at this fraction of the steps."""

@@ -8,18 +8,19 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
-from headstart.methods.method import METHODS, Axis, Method, head_group
+from headstart.methods.method import METHODS, Axis, FromWords, Method, head_group, told
 from headstart.methods.plan import Plan
 
 
 @METHODS.register("probe")
 @dataclass(frozen=True)
-class Probe(Method):
+class Probe(FromWords, Method):
     """`min_W  (1/n) sum_i loss(W z_i, y_i) + penalty/(2n) ||W||^2` on standardised features z, biases unpenalised.
 
-    The loss is cross-entropy, binary cross-entropy a label, or half the squared error. The standardisation is
-    folded into the head afterwards. Source: Alain & Bengio 2016, "Understanding intermediate layers using linear
-    classifier probes".
+    The loss is cross-entropy, binary cross-entropy a label, or half the squared error. The standardisation is folded
+    into the head afterwards. Where classes are told in words, the penalty holds W near the zero-shot classifier instead
+    of zero, and the head reads the top alone. Source: Alain & Bengio 2016, "Understanding intermediate layers using
+    linear classifier probes".
     """
 
     summary: ClassVar[str] = "features of the frozen backbone under a linear head, solved to convergence"
@@ -31,10 +32,13 @@ class Probe(Method):
 
     @property
     def head_reads(self) -> Reads:
-        return self.reads
+        return "top" if self.words else self.reads
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.reads)
+        return Plan(
+            groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.head_reads,
+            words=told(self, backbone),
+        )  # fmt: skip
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("penalty", factor=10.0),)

@@ -9,14 +9,15 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
+from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, rung_groups, told
 from headstart.methods.plan import Plan
 
 
 @METHODS.register("wiseft")
 @dataclass(frozen=True)
-class WiseFt(GradientMethod):
-    """`(1 - a) start + a tuned`: the base with the solved probe's head, everything tuned from there, and in between.
+class WiseFt(FromWords, GradientMethod):
+    """`(1 - a) start + a tuned`: the base with the solved probe's head (or the zero-shot one, as in the
+    paper, where `words` are given), everything tuned from there, and in between.
 
     Validation chooses a among `shares`, of equals the one nearest the base; the record holds the whole curve.
     Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3.
@@ -33,6 +34,8 @@ class WiseFt(GradientMethod):
         if not self.shares or not all(0 <= share <= 1 for share in self.shares):
             raise MethodError(f"wiseft: shares are {self.shares}, but have to lie between 0 and 1, one at least.")
         groups = (*rung_groups(backbone), head_group(backbone, head))
+        words = told(self, backbone)
         return self.plan(
-            backbone, groups, head_start="convex", penalty=self.penalty, interpolation=tuple(sorted(self.shares))
-        )
+            backbone, groups, words=words, head_start="random" if words else "convex", penalty=self.penalty,
+            interpolation=tuple(sorted(self.shares)),
+        )  # fmt: skip

@@ -1,0 +1,63 @@
+"""ClassWords: classes told in words, as a linear head on the features of a tower for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from headstart.core.errors import ConfigurationError
+
+TEMPLATE = "{}"
+
+
+@dataclass(frozen=True)
+class ClassWords:
+    """classes: [C, W] of length one, in the space of the two towers. projection: [W, D] from the features there; None
+
+    where they lie in it. scale: of the cosines in the softmax.
+    """
+
+    classes: Tensor
+    projection: Tensor | None
+    scale: float
+
+    def weight(self, features: Tensor) -> Tensor:
+        """[C, D] rows w such that `w z` orders a picture's classes as the cosines do, since the length of its own
+
+        features is the same for all of them; the scores are divided by the mean length over `features` [n, D].
+        """
+        projection = None if self.projection is None else self.projection.to(features)
+        lengths = (features if projection is None else features @ projection.T).norm(dim=1)
+        rows = self.scale / lengths.mean() * self.classes.to(features)
+        return rows if projection is None else rows @ projection
+
+
+def class_words(source: str, labels: Sequence[str], templates: Sequence[str]) -> ClassWords:
+    """Of the classes' names under CLIP or SigLIP, ours or transformers'.
+
+    Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
+    """
+    from headstart.backbones.two_towers import two_towers
+
+    towers = two_towers(source)
+    projection = getattr(towers.module, "visual_projection", None)
+    return ClassWords(
+        towers.encode_classes(labels, templates),
+        projection.weight.detach() if isinstance(projection, nn.Linear) else None,
+        towers.scale,
+    )
+
+
+def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Each label under each template, label by label; `_` stands for a space.
+
+    Raises `ConfigurationError` as `class_words`.
+    """
+    if len(set(labels)) < 2:
+        raise ConfigurationError(f"zero-shot takes two labels or more; there are {len(set(labels))}: --labels 'a,b,c'.")
+    for template in templates:
+        if "{}" not in template:
+            raise ConfigurationError(f"the template {template!r} has no place for the label; put {{}} where it goes.")
+    return [template.replace("{}", label.replace("_", " ")) for label in labels for template in templates]
