@@ -100,8 +100,8 @@ class _Inner(nn.Module):
 class AwdLstm(nn.Module):
     """Words through the layers from left to right; each window begins with a state of zeros.
 
-    Returns the hidden states with and without the output's dropout, [B, T, D] each. Right padding changes nothing
-    before it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
+    Returns the hidden states, [B, T, D]; the output's dropout is for what predicts. Right padding changes nothing before
+    it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -116,8 +116,20 @@ class AwdLstm(nn.Module):
         )
         self.output = rates["output"]
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor]:
         hidden = self.embedding(input_ids)
         for layer in self.layers:
             hidden = layer(hidden)
-        return locked(hidden, self.output, self.training), hidden
+        return (hidden,)
+
+
+class Dropped(nn.Module):
+    """What predicts: the hidden states after the output's dropout, and before it."""
+
+    def __init__(self, body: AwdLstm) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        (hidden,) = self.body(input_ids, attention_mask)
+        return locked(hidden, self.body.output, self.training), hidden

@@ -48,7 +48,7 @@ class LanguageModel(nn.Module):
     def __init__(self, body: awd_lstm.AwdLstm | elmo.Elmo, vocabulary: int) -> None:
         super().__init__()
         self.body = body
-        self.base_model = elmo.BothSides(body) if isinstance(body, elmo.Elmo) else body
+        self.base_model = elmo.BothSides(body) if isinstance(body, elmo.Elmo) else awd_lstm.Dropped(body)
         self.head = nn.Linear(body.shape.width, vocabulary)
         if isinstance(body, awd_lstm.AwdLstm):
             self.head.weight = body.embedding.weight
