@@ -33,11 +33,19 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 FOLDERS = {
     "text": ("skipgram", "glove", "elmo", "ulmfit", "bert", "gpt", "minilm"),
-    "image": ("cnn", "vit", "clip"),
+    "image": ("cnn", "vit", "clip", "clip-words"),
 }
-METHODS = {"elmo": ("probe", "mix", "full"), "ulmfit": ("probe", "ulmfit")}
+METHODS = {
+    "elmo": ("probe", "mix", "full"),
+    "ulmfit": ("probe", "ulmfit"),
+    "clip-words": ("zeroshot", "probe", "full"),
+}
 "of each backbone, beside scratch; of the others probe and full"
 BUILTIN = {"bert": "builtin/gist"}
+SAME = {"clip-words": "clip"}
+"another start from the same folder"
+SETTINGS = {"clip-words": {"words": ("{}", "icon, {}")}}
+"the head begins as the zero-shot classifier"
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "environment")
 
 
@@ -72,7 +80,10 @@ def one(name: str, source: str, data: Any, out: Path, draws: int) -> list[dict[s
 
     sizes = [size for size in LABELS if size < largest(data)] + [largest(data)]
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
-    found = curve(data, source, sizes=sizes, draws=draws, methods=methods, out=out, resume=True, progress=Lines())
+    more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
+    found = curve(
+        data, source, sizes=sizes, draws=draws, methods=methods, out=out, resume=True, progress=Lines(), **more
+    )
     rows = []
     for size in sizes:
         here = [reading.to_json() for reading in found.readings if reading.size == size and reading.status == "ok"]
@@ -95,6 +106,7 @@ def place_of(name: str, models: Path, task: str) -> tuple[str, Path]:
 
     if source := BUILTIN.get(name):
         return source, place() / Path(source).name
+    name = SAME.get(name, name)
     folder = next((one for one in (models / f"{name}-{task}", models / name) if one.is_dir()), models / name)
     if name == "minilm" and not folder.is_dir():
         folder = Path(peers.minilm())

