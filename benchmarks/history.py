@@ -71,28 +71,32 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
     }  # fmt: skip
 
 
-def one(name: str, source: str, data: Any, out: Path, draws: int) -> list[dict[str, Any]]:
-    """A row for each size: the chosen method, its value, the control's, and their difference."""
+def one(name: str, source: str, data: Any, out: Path, draws: int, most: int) -> list[dict[str, Any]]:
+    """A row for each size up to `most`: the chosen method, its value, the control's, and their difference.
+
+    Each size is a curve of its own, so that those that are done stand for themselves.
+    """
     from headstart.api import curve
     from headstart.cli.progress import Lines
     from headstart.evaluate.curve import largest
     from headstart.evaluate.paired import holm
 
-    sizes = [size for size in LABELS if size < largest(data)] + [largest(data)]
+    sizes = [size for size in (*(size for size in LABELS if size < largest(data)), largest(data)) if size <= most]
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
     more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
-    found = curve(
-        data, source, sizes=sizes, draws=draws, methods=methods, out=out, resume=True, progress=Lines(), **more
-    )
     rows = []
     for size in sizes:
-        here = [reading.to_json() for reading in found.readings if reading.size == size and reading.status == "ok"]
+        found = curve(
+            data, source, sizes=[size], draws=draws, methods=methods, out=out / str(size), resume=True,
+            progress=Lines(), **more,
+        )  # fmt: skip
+        here = [reading.to_json() for reading in found.readings if reading.status == "ok"]
         control = next(reading for reading in here if reading["method"] == "scratch")
         method = chosen([reading for reading in here if reading is not control])
         best = next(reading for reading in here if reading["method"] == method)
         told = {key: best[key] for key in ("size", "examples", "method", "value", "low", "high", "seconds")}
         scratch = {key: control[key] for key in ("value", "low", "high", "seconds")}
-        rows.append({**told, "scratch": scratch, **over_scratch(out, size, draws, method)})
+        rows.append({**told, "scratch": scratch, **over_scratch(out / str(size), size, draws, method)})
     for row, p in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = p
         print(name, row["size"], row["method"], {k: round(row[k], 3) for k in ("value", "difference", "p_adjusted")},
@@ -135,6 +139,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--only", nargs="+", help="these backbones alone")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--most", type=int, default=10**9, help="no more labels a class than these")
     parser.add_argument("--out", type=Path, default=Path("runs/history"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
@@ -146,7 +151,7 @@ def main() -> None:
             source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
-            rows = one(name, source, data, arguments.out / task / name, arguments.draws)
+            rows = one(name, source, data, arguments.out / task / name, arguments.draws, arguments.most)
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
         missing = [name for name in every if name not in {one["name"] for one in backbones}]
         write_json(peers.RESULTS / f"history-{task}.json", {
