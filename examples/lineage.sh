@@ -36,7 +36,7 @@ for name in ${*:-skipgram glove elmo ulmfit gpt cnn vit clip}; do
     gpt) pretrain clm gpt $text --half --set epochs=5 --set batch_tokens=32768 ;;
     cnn) pictures cnn --half --set epochs=6 ;;
     vit)
-      pictures vit --half --set epochs=10 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \
+      pictures vit --half --set epochs=4 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \
         --set augment=cutmix --set ema=0.999
       ;;
     clip) pretrain clip clip $themes --text caption,context --half \

@@ -281,6 +281,16 @@ def test_a_recurrent_language_model_that_compare_takes(here: Path, objective: st
     call("pretrain", objective, "texts.txt", "--out", "third", *LANGUAGE, "--from", "bert").refused("no folder of such")
 
 
+def test_averaged_sgd_for_ulmfits_model(here: Path) -> None:
+    corpus(here / "texts.txt")
+    asked = ("pretrain", "awd", "texts.txt", "--out", "lm", *LANGUAGE, "--set", "optimizer=nt_asgd", "--quiet")
+    call(*asked).refused("needs such as 10")
+    call(*asked, "--set", "learning_rate=10", "--set", "patience=0").refused("at least 1 epoch")
+    call(*asked, "--set", "learning_rate=10", "--set", "epochs=8", "--set", "patience=1").expect(0)
+    told = json.loads((here / "lm" / "pretrained.json").read_text())
+    assert told["held_out_loss"]["after"] < told["held_out_loss"]["before"] - 0.2
+
+
 @pytest.mark.parametrize(
     ("objective", "at"),
     [*(("mlm", at) for at in range(1, 7)), *((name, at) for name in ("awd", "elmo") for at in (2, 4))],

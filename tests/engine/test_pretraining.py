@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import torch
 
 from backbones.tiny import tiny
 from contract.settings import FP32, made
+from headstart.core.comparison import Point
 from headstart.data.task import Task
-from headstart.engine import fit as loop
 from headstart.engine.augment import Augment
-from headstart.engine.averaging import MovingAverage
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
 from headstart.engine.fit import Budget, fit
+from headstart.engine.job import Evaluation
+from headstart.engine.optimizers import optimizer_of
 from headstart.engine.pretraining import Pretraining, Source
+from headstart.engine.rows import RowAdamW
+from headstart.engine.running_average import MovingAverage, TailAverage
 from headstart.objectives.classify import Classify
 
 EPOCHS, STEPS = 3, 4
@@ -55,19 +59,60 @@ def test_the_average_by_hand() -> None:
         assert average.state["w"].item() == pytest.approx(before / 2)
 
 
+def test_the_tail_is_averaged_once_validation_does_not_improve() -> None:
+    """Merity et al. 2018, algorithm 1: evaluation 4 is above the lowest of evaluations 0 to 2."""
+    average = TailAverage(1, {"w": torch.tensor([0.0]), "n": torch.tensor(0)})
+    curve = []
+    for number, (loss, begun) in enumerate([(5.0, -1), (3.0, -1), (4.0, -1), (2.9, -1), (3.1, 10), (1.0, 10)]):
+        curve.append(Point(number + 1.0, 2 * number + 2, None, loss, None, 1.0))
+        average.look(curve)
+        assert average.since == begun, number
+        average.update({"w": torch.tensor([float(number)]), "n": torch.tensor(number)}, 11 + number - 4)
+        if begun < 0:
+            assert average.state["w"].item() == number, "until then, the weights as they are"
+    assert average.state["w"].item() == pytest.approx((4 + 5) / 2)
+    assert average.state["n"].item() == 5
+
+
+def nonmonotone(monkeypatch: pytest.MonkeyPatch) -> Pretraining:
+    """SGD whose validation gets worse after the first epoch, so that averaging begins at once."""
+    one = job()
+    one.plan = replace(one.plan, optimizer="sgd", tail_average=1, schedule=replace(one.plan.schedule, name="constant"))
+    monkeypatch.setattr(one, "evaluate", lambda fraction: Evaluation(0.0, 10 * fraction, fraction))
+    return one
+
+
+def test_interrupted_sgd_with_its_tail_averaged_comes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, steps = nonmonotone(monkeypatch), 5 * STEPS
+    fit(whole, Budget(5))
+    for after in (6, 13, 18):
+        checkpoint = Checkpoint(tmp_path / f"{after}.safetensors", every=0)
+        fit(nonmonotone(monkeypatch), Budget(5, steps=after), checkpoint=checkpoint)
+        again = nonmonotone(monkeypatch)
+        fit(again, Budget(5), checkpoint=checkpoint)
+        one, other = state(whole), state(again)
+        assert all(torch.equal(one[name], other[name]) for name in one), f"{after} of {steps}"
+    live = job()
+    live.plan = replace(whole.plan, tail_average=0)
+    fit(live, Budget(5))
+    assert not all(torch.equal(state(live)[name], value) for name, value in state(whole).items())
+
+
 def test_what_is_judged_and_left_is_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
     """The live weights after each step, written down, and averaged by the formula."""
     seen: list[dict[str, torch.Tensor]] = []
     judged: list[dict[str, torch.Tensor]] = []
     one = job("timm_resnet", ema=0.9)
     seen.append(state(one))
-    step = loop.RowAdamW.step
+    step = RowAdamW.step
 
     def watched(self: Any, closure: Any = None) -> None:
         step(self, closure)
         seen.append(state(one))
 
-    monkeypatch.setattr(loop.RowAdamW, "step", watched)
+    monkeypatch.setattr(RowAdamW, "step", watched)
     evaluate = one.evaluate
     monkeypatch.setattr(one, "evaluate", lambda fraction: (judged.append(state(one)), evaluate(fraction))[1])
     trace = fit(one, Budget(EPOCHS))
@@ -111,7 +156,7 @@ def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: s
 def test_positions_tokens_biases_and_norms_do_not_decay() -> None:
     one = job()
     names = {id(parameter): name for name, parameter in one.module.named_parameters()}
-    groups = loop.adamw(one).param_groups
+    groups = optimizer_of(one).param_groups
     decaying = {names[id(p)] for group in groups if group["weight_decay"] for p in group["params"]}
     others = {names[id(p)] for group in groups if not group["weight_decay"] for p in group["params"]}
     assert decaying | others == set(names.values())

@@ -1,11 +1,10 @@
-"""Averages of weights: between a start and what was tuned from it, over several trainings, over one's steps."""
+"""Averages of weights: between a start and what was tuned from it, and over several trainings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from headstart.core.comparison import Share
@@ -84,32 +83,3 @@ def greedy_soup(
             names.append(one.name)
     put(kept)
     return names, best
-
-
-class MovingAverage:
-    """`a <- d a + (1 - d) w` after step t, with `d = min(decay, (1 + t) / (10 + t))`; integers are those of w.
-
-    The smaller d of the first steps lets the random start be forgotten. Statistics of batch norms are averaged too.
-
-    Sources: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 8; the first steps' d is that of
-    TensorFlow's `ExponentialMovingAverage`.
-    """
-
-    def __init__(self, decay: float, start: Mapping[str, Tensor]) -> None:
-        self.decay = decay
-        self.state: State = {name: value.detach().clone() for name, value in start.items()}
-
-    @torch.no_grad()
-    def update(self, weights: Mapping[str, Tensor], step: int) -> None:
-        """step: 1 for the first."""
-        share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for name, value in self.state.items():
-            if value.is_floating_point():
-                value.lerp_(weights[name], share)
-            else:
-                value.copy_(weights[name])
-
-    def put(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from an average that was kept."""
-        for name, value in self.state.items():
-            value.copy_(state[name])

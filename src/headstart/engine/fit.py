@@ -15,11 +15,12 @@ from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
-from headstart.engine.averaging import MovingAverage
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from headstart.engine.feed import Micro
 from headstart.engine.job import Job
-from headstart.engine.rows import RowAdamW, clip
+from headstart.engine.optimizers import optimizer_of
+from headstart.engine.rows import clip
+from headstart.engine.running_average import average_of
 from headstart.engine.schedules import factor
 from headstart.methods.plan import Group
 
@@ -69,19 +70,18 @@ class Diverged(Exception):
 def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progress: Progress | None = None) -> Trace:
     """Trains `job.module` as its plan says and leaves the weights that were best on validation in it.
 
-    AdamW (`RowAdamW`: embedding tables by rows, where their gradients are sparse) with the plan's groups and schedule;
-    gradients of a step are summed over its parts, clipped, and applied.
+    The plan's optimizer with its groups and schedule; gradients of a step are summed over its parts, clipped, applied.
     Each step seeds the generators from (seed, step), so a run that was stopped and goes on from its checkpoint
     reaches the same weights; so does one that was paused by `budget.steps`. A loss that is not finite ends the training
-    with the last good weights. Where the plan asks for a moving average of the weights, that is judged and left.
+    with the last good weights. Where the plan asks for an average of the weights, that is judged and left.
     Raises `MethodError` where something that the plan put into the model gets no gradient: it is not applied.
     """
     progress = progress or Silent()
     per_epoch = job.steps_an_epoch()
     total = max(1, per_epoch * budget.epochs)
-    names, optimizer = list(job.plan.trained()), adamw(job)
+    names, optimizer = list(job.plan.trained()), optimizer_of(job)
     trace, best = Trace(), weights(job.module, names)
-    average = MovingAverage(job.plan.average, changing(job.module, names)) if job.plan.average else None
+    average = average_of(job.plan, changing(job.module, names))
     step, room = 0, Room()
     if checkpoint and (saved := checkpoint.read(job.signature)):
         states, facts = saved
@@ -93,6 +93,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         step, room.parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
         trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
+        if average:
+            average.look(curve)
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
@@ -139,6 +141,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             raise Diverged(f"diverged: the validation loss was {evaluation.loss:g} after step {at} of {total}")
         value, held_out = (evaluation.value, evaluation.loss) if evaluation else (None, None)
         trace.curve.append(Point(at / per_epoch, at, mean, held_out, value, rate))
+        if average:
+            average.look(trace.curve)
         if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
             best = weights(job.module, names)
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
@@ -258,19 +262,6 @@ def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Ro
         job.module.zero_grad(set_to_none=True)
         if job.compute.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def adamw(job: Job) -> torch.optim.Optimizer:
-    """AdamW over the plan's groups, at rate 0 yet; biases and norms (one dimension) do not decay."""
-    parameters = dict(job.module.named_parameters())
-    groups = []
-    for group in job.plan.groups:
-        for decays in (True, False):
-            chosen = [parameters[n] for n in group.parameters if (group.decays and parameters[n].dim() > 1) == decays]
-            if chosen:
-                decay = job.plan.weight_decay if decays else 0.0
-                groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
-    return RowAdamW(groups, fused=job.compute.device.type in ("cpu", "cuda"))
 
 
 def weights(module: nn.Module, names: list[str]) -> State:

@@ -13,8 +13,9 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
-from headstart.engine.fit import Room, adamw, backward
+from headstart.engine.fit import Room, backward
 from headstart.engine.meter import meter
+from headstart.engine.optimizers import optimizer_of
 from headstart.methods.method import Method
 
 
@@ -40,7 +41,7 @@ def cost(setting: Setting, method: Method) -> Cost:
     with attached(setting, method, seed=0) as job, economical(job), meter(device) as reading, closing(room):
         if job.plan.penalties:
             job.hold()
-        optimizer, seconds = adamw(job), []
+        optimizer, seconds = optimizer_of(job), []
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
         most = next(iter(job.train.micros([cut], view=0)))

@@ -51,6 +51,9 @@ class Objective(Protocol):
     def parts(self) -> int: ...
 
     @property
+    def averages_after(self) -> int: ...
+
+    @property
     def directions(self) -> int: ...
 
     def prepared(
@@ -119,7 +122,9 @@ class LanguageModelling:
             groups=(Group("all", tuple(name for name, _ in module.named_parameters()), rung=0),),
             learning_rate=objective.learning_rate,
             weight_decay=objective.weight_decay,
-            schedule=Schedule("linear", warmup=objective.warmup),
+            schedule=Schedule("constant" if objective.averages_after else "linear", warmup=objective.warmup),
+            optimizer="sgd" if objective.averages_after else "adamw",
+            tail_average=objective.averages_after,
         )
         text = repr((objective, seed, len(packed.ids), packed.units, told))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -135,6 +135,7 @@ class Plan:
     stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
     batch_size: examples a step where the method needs other than the run's.
     average: decay a step of a moving average of the weights, which is judged and kept in their place; 0: none.
+    tail_average: evaluations without improvement after which the mean of the further steps' weights is; 0: never.
     """
 
     groups: tuple[Group, ...]
@@ -155,6 +156,8 @@ class Plan:
     stretch: float = 1.0
     batch_size: int | None = None
     average: float = 0.0
+    tail_average: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
 
     @property
     def begins_well(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from headstart.objectives.language import following
-from headstart.objectives.objective import OBJECTIVES
+from headstart.objectives.objective import OBJECTIVES, at_least
 from headstart.objectives.recurrent import RecurrentModel
 
 
@@ -31,6 +31,10 @@ class AwdLanguageModel(RecurrentModel):
     "how much large activations cost"
     beta: float = 1.0
     "how much it costs that activations change from word to word"
+    optimizer: Literal["adamw", "nt_asgd"] = "adamw"
+    "`nt_asgd`: SGD at a constant rate, whose weights are averaged once validation has not improved for `patience`"
+    patience: int = 5
+    "epochs, for nt_asgd"
 
     summary: ClassVar[str] = "ULMFiT's language model: an LSTM with a dropout for each of its parts"
     network: ClassVar[Literal["awd_lstm", "elmo"]] = "awd_lstm"
@@ -42,8 +46,15 @@ class AwdLanguageModel(RecurrentModel):
             yield from super().problems()
         if not 0 <= self.dropout <= 3:
             yield f"dropout is {self.dropout}, but is a factor on the rates and has to lie in [0, 3]."
+        yield from at_least(self, 1, "patience", unit="epoch")
+        if self.optimizer == "nt_asgd" and self.learning_rate < 0.1:
+            yield f"learning_rate is {self.learning_rate}, AdamW's; nt_asgd needs such as 10 or the paper's 30."
         if min(self.alpha, self.beta) < 0:
             yield f"alpha and beta are {self.alpha} and {self.beta}, but have to be at least 0."
+
+    @property
+    def averages_after(self) -> int:
+        return self.patience if self.optimizer == "nt_asgd" else 0
 
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator

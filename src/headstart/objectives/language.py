@@ -67,6 +67,11 @@ class LanguageModel(Objective):
         yield from at_least(self, 300, "vocabulary", unit="tokens")
         yield from shares(self, "dropout", "warmup")
 
+    @property
+    def averages_after(self) -> int:
+        """Epochs without improvement after which plain SGD's weights are averaged (NT-ASGD); 0: AdamW without that."""
+        return 0
+
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
