@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +20,9 @@ from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
-from headstart.engine.feed import Micro
+from headstart.engine.feed import Feed, Micro
 from headstart.engine.fit import Budget, fit, smoothed
+from headstart.engine.precision import Compute
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
 
@@ -502,3 +504,29 @@ def test_what_does_not_fit_alone_is_an_error(monkeypatch) -> None:
     backbone = tiny("bert")
     with pytest.raises(torch.OutOfMemoryError), adapted(setting_of(backbone), method_of("full"), 0):
         pass
+
+
+@pytest.mark.parametrize(("family", "augment"), [("bert", "none"), ("timm_resnet", "none"), ("timm_resnet", "strong")])
+@pytest.mark.parametrize("method", ["full", "freeze"])
+def test_batches_that_a_thread_prepares_change_no_bit(
+    monkeypatch: pytest.MonkeyPatch, family: str, augment: Any, method: str
+) -> None:
+    """As on a GPU; the views of an epoch are those of the examples, whoever draws them."""
+    made: list[bool] = []
+    raw = Feed._raw
+
+    def watched(self: Feed, *arguments: Any) -> Any:
+        made.append(threading.current_thread() is threading.main_thread())
+        return raw(self, *arguments)
+
+    monkeypatch.setattr(Feed, "_raw", watched)
+    found = []
+    for early in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(Compute, "early", property(lambda self, early=early: early))
+            setting = setting_of(tiny(family), augment=Augment(augment), epochs=2, score=rising())
+            made.clear()
+            with adapted(setting, method_of(method), 0) as done:
+                found.append(state_of(done.model))
+            assert all(made) != early
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

@@ -127,10 +127,13 @@ class Adaptation:
             # sorted by length, few examples would meet the same partners in every epoch
             batches = balanced_batches(self.train.examples.targets, self.batch_size, self.seed, epoch)
             ordered = ([b[np.argsort(-costs[b], kind="stable")]] for b in batches[start:])
-            return ([replace(one, whole=True)] for (one,) in self.train.micros(ordered, view=epoch))
+            return (
+                [replace(one, whole=True)]
+                for (one,) in self.train.micros(ordered, view=epoch, early=self.compute.early)
+            )
         batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
         parts = (split_by_tokens(b, costs, self.options.batch_tokens) for b in batches[start:])
-        return self.train.micros(parts, view=epoch)
+        return self.train.micros(parts, view=epoch, early=self.compute.early)
 
     def enter(self, fraction: float) -> None:
         active = {name for group in self.plan.active(fraction) for name in group.parameters}
@@ -224,7 +227,7 @@ class Adaptation:
         """Places and features of a whole feed, in batches of like length."""
         self.module.eval()
         batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
-        for (micro,) in feed.micros([b] for b in batches):
+        for (micro,) in feed.micros(([b] for b in batches), early=self.compute.early):
             batch = feed.moved(micro.batch, self.compute.device)
             with torch.no_grad():
                 yield micro.positions, self._features(feed, micro.positions, batch, fraction)

@@ -203,7 +203,7 @@ class Cache:
         found: dict[Wanted, Store] = {}
         with evaluating(self.backbone.module):
             for place, (micro,) in enumerate(
-                feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
+                feed.micros(([b] for b in sorted_batches(feed.costs, batch_tokens, 256)), early=self.compute.early)
             ):
                 batch = feed.moved(micro.batch, self.compute.device)
                 with torch.no_grad(), self.compute.autocast():
@@ -261,7 +261,8 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
         return kept.values.to(device)
     out = torch.empty(len(feed), cache.backbone.width(reads), device=device)
     with torch.no_grad(), cache.compute.autocast():
-        for (micro,) in feed.micros([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256)):
+        batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
+        for (micro,) in feed.micros(batches, early=cache.compute.early):
             batch = feed.moved(micro.batch, device)
             out[torch.from_numpy(micro.positions)] = cache.backbone.features(batch, reads).float()
     return out

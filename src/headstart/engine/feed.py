@@ -18,6 +18,7 @@ from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.preparation import Encoded, ImagePreparation, TextPreparation
 from headstart.data.examples import Examples
 from headstart.data.images import decode
+from headstart.engine.ahead import ahead
 from headstart.engine.augment import Augment
 from headstart.engine.tokens import Tokens
 
@@ -121,8 +122,8 @@ class Feed:
 
     def moved(self, batch: Batch, device: torch.device) -> Batch:
         """A micro-batch's inputs on the device, where pixels become what the model takes: bytes travel faster."""
-        if device.type == "cuda":  # a large copy waits for the GPU unless it starts from pinned memory
-            batch = {name: value.pin_memory() if value.nbytes > PIN else value for name, value in batch.items()}
+        if device.type == "cuda":
+            batch = _pinned(batch)
         batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
         if isinstance(self.preparation, ImagePreparation):
             batch["pixel_values"] = self.preparation.normalised(batch["pixel_values"])
@@ -162,8 +163,13 @@ class Feed:
         image = self.preparation.resize_and_crop(decode(encoded))
         return torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
 
-    def micros(self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None) -> Iterator[list[Micro]]:
-        """Loads the micro-batches of each step, ahead of their use where there are worker processes."""
+    def micros(
+        self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None, early: bool = False
+    ) -> Iterator[list[Micro]]:
+        """Loads the micro-batches of each step, before they are asked for where there are worker processes.
+
+        early: in a thread too, but for views of images.
+        """
         steps = [list(step) for step in steps]
         flat = [positions for step in steps for positions in step]
         batches: Iterator[Batch]
@@ -172,11 +178,20 @@ class Feed:
                 _Batches(self, flat, view), batch_size=None, shuffle=False, num_workers=self.workers
             )
             batches = iter(loader)
+        elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the one generator
+            batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:
             batches = (self._raw(positions, view) for positions in flat)
         for step in steps:
             size = sum(len(positions) for positions in step)
             yield [Micro(p, next(batches), self.targets[p], size) for p in step]
+
+
+def _pinned(batch: Batch) -> Batch:
+    """A large copy to a GPU waits for it unless it starts from pinned memory."""
+    if not torch.cuda.is_available():
+        return batch
+    return {k: v.pin_memory() if v.nbytes > PIN and not v.is_pinned() else v for k, v in batch.items()}
 
 
 class _Batches(Dataset[Batch]):

@@ -29,6 +29,11 @@ class Compute:
     def dtype(self) -> torch.dtype:
         return torch.bfloat16 if self.bf16 else torch.float32
 
+    @property
+    def early(self) -> bool:
+        """Whether a thread prepares batches while the model computes: on a CPU it would take from the model."""
+        return self.device.type == "cuda"
+
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
         """Matrix products in the precision.
