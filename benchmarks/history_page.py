@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from tables import HERE, read, small
+from results_files import HERE, read, small
 
 DOCS = HERE.parent / "docs"
 NAMES = {

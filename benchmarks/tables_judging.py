@@ -1,0 +1,158 @@
+"""Tables of what is judged: ranking, forgetting, learning curves, word vectors. For `benchmarks/tables.py`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from results_files import HERE, read, small
+
+TEXTBOOK = (
+    ("scratch", "100,000 and more"), ("full", "1,000 to 10,000"), ("freeze", "100 to 1,000"),
+)  # fmt: skip
+"the labels a method is said to need"
+
+
+def ranking() -> list[str]:
+    """What scores foretell of fine-tuning."""
+    scores = {"probe": "probe %", "knn": "5 neighbours %", "logme": "LogME", "h_score": "H-score"}
+    lines = ["## What `headstart rank` foretells of fine-tuning", ""]
+    for path in sorted((HERE / "results").glob("ranking-*.json")):
+        lines += _ranking(json.loads(path.read_text(encoding="utf-8")), path.stem, scores)
+    return lines if len(lines) > 2 else []
+
+
+def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[str]:
+    lines = [
+        f"MiniLM cut after each of its blocks, and random weights, on {found['data']}, {found['each']} labels a class; "
+        f"scored on {found['validation']} validation examples, then tuned in full ({found['epochs']} epochs, "
+        f"{found['seeds']} seeds, default rate) and tested.", "",
+        f"| backbone | {' | '.join(scores.values())} | tuned, test accuracy % |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found["candidates"]:
+        tuned = f"{100 * one['tuned']:.1f} [{100 * one['tuned_low']:.1f}, {100 * one['tuned_high']:.1f}]"
+        lines.append(
+            f"| {one['model']} | {100 * one['probe']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}] "
+            f"| {100 * one['knn']:.1f} | {one['logme']:.3f} | {one['h_score']:.3f} | {tuned} |"
+        )
+    lines += ["", "| score | Kendall's tau, all | tau, pretrained | best by it is below the best by, points |",
+              "|---|---|---|---|"]  # fmt: skip
+    for score, title in scores.items():
+        one = found["agreement"][score]
+        lines.append(
+            f"| {title.removesuffix(' %')} | {one['tau']:.2f} | {one['tau_of_the_pretrained']:.2f} "
+            f"| {100 * one['regret']:.1f} |"
+        )
+    return lines + small(name, found["note"], found["environment"], found["threads"])
+
+
+def forgetting() -> list[str]:
+    """What tuning gains and what it forgets, for each task."""
+    lines = ["## Tuned against base: gained and forgotten", ""]
+    for path in sorted((HERE / "results").glob("forgetting-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found = result["evaluation"]
+        told = found["configuration"]
+        size = f"{told['each']} labels a class" if told["each"] else "all labels"
+        lines += [
+            f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
+            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
+            "as it is), with a 95 % interval; bold where a check was regressed.", "",
+            f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
+            "|---|" + "---|" * len(found["models"]),
+        ]  # fmt: skip
+        for place, check in enumerate(found["models"][0]["checks"]):
+            percent = check["metric"] != "ece"
+            base = f"{100 * check['base']['value']:.1f} %" if percent else f"{check['base']['value']:.3f}"
+            cells = [_change(one["checks"][place], percent) for one in found["models"]]
+            lines.append(f"| {check['check']}, {base} | {' | '.join(cells)} |")
+        lines.append("| gates | " + " | ".join("passed" if m["passed"] else "failed" for m in found["models"]) + " |")
+        seconds = (f"{one['seconds']:.0f} s" for one in found["models"])
+        lines.append(f"| one training | {' | '.join(seconds)} |")
+        lines += small(path.stem, result["note"], found["environment"])
+    return lines if len(lines) > 2 else []
+
+
+def _change(check: dict[str, Any], percent: bool) -> str:
+    values = (check["difference"], check["low"], check["high"])
+    d, low, high = (f"{100 * v:+.1f}" if percent else f"{v:+.3f}" for v in values)
+    told = f"{d} [{low}, {high}], {check['status']}"
+    return f"**{told}**" if check["status"] == "regressed" else told
+
+
+def curves() -> list[str]:
+    """Quality against labels, beside the textbook's table."""
+    lines = ["## How many labels each method needs", ""]
+    for path in sorted((HERE / "results").glob("curve-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        found = result["curve"]
+        methods = list(dict.fromkeys(one["method"] for one in found["readings"]))
+        lines += [
+            f"{found['model']} on {found['data']}, {found['configuration']['draws']} draws of each size, default "
+            "rates; accuracy in % with a 95 % interval.", "",
+            f"| labels a class | examples | {' | '.join(methods)} |", "|---|---|" + "---|" * len(methods),
+        ]  # fmt: skip
+        for size in found["sizes"]:
+            here = {one["method"]: one for one in found["readings"] if one["size"] == size}
+            cells = (
+                f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+                for one in (here[name] for name in methods)
+            )
+            lines.append(f"| {size} | {here[methods[0]]['examples']} | {' | '.join(cells)} |")
+        laws = {law["method"]: law for law in found["laws"]}
+        if laws and next(iter(laws.values()))["reach"]:
+            targets = [f"{100 * reach['value']:.0f} %" for reach in next(iter(laws.values()))["reach"]]
+            lines += [
+                "", "Examples that a value would take by the fitted law, beside what the textbook says a method needs:",
+                "", f"| method | textbook | {' | '.join(targets)} |", "|---|---|" + "---|" * len(targets),
+            ]  # fmt: skip
+            for name, law in laws.items():
+                reach = " | ".join(map(_reach, law["reach"]))
+                lines.append(f"| {name} | {dict(TEXTBOOK).get(name, '')} | {reach} |")
+        lines += small(path.stem, result["note"], found["environment"])
+    return lines if len(lines) > 2 else []
+
+
+def _reach(one: dict[str, Any]) -> str:
+    if one["examples"] is None:
+        return "out of reach" if one["low"] is None else f"{one['low']:,.0f} at least, perhaps never"
+    most = f"{one['high']:,.0f}" if one["high"] else "never"
+    return f"{one['examples']:,.0f} [{one['low']:,.0f}, {most}]"
+
+
+def vectors() -> list[str]:
+    """Analogies that word vectors answer."""
+    found = read("vectors")
+    if not found:
+        return []
+    corpus, words = found["results"][0]["corpus"], found["results"][0]["words"]
+    lines = [
+        "## Word vectors", "",
+        f"Trained on {corpus['words'] / 1e6:.1f} million words of dictionaries, essays and articles, lower-cased; "
+        f"{words:,} vectors of 100 numbers. Right are answers to word2vec's questions that have vectors (3CosAdd among "
+        "all words); seconds are those of the whole command.", "",
+        "| objective | analogies right | of them `family` | seconds | king - man + woman | near king |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found["results"]:
+        share = f"{one['total']['right'] / one['total']['asked']:.1%}"
+        family = next(section for section in one["sections"] if section["name"] == "family")
+        total, (answers, near) = one["total"], (
+            ", ".join(f"{word} {cosine:.2f}" for word, cosine in one[name][:4])
+            for name in ("king_man_woman", "nearest_to_king")
+        )  # fmt: skip
+        lines.append(
+            f"| `{one['objective']}` | {total['right']:,} of {total['asked']:,} ({share}) "
+            f"| {family['right']} of {family['asked']} | {one['seconds']:.0f} | {answers} | {near} |"
+        )
+    glove = next((one for one in found["results"] if one["entries"]), None)
+    if glove:
+        lines += [
+            "", f"GloVe went over {glove['entries'] / 1e6:.1f} million entries, {glove['entries_a_second'] / 1e6:.2f} "
+            f"million a second, {len(glove['costs'])} times; the cost of an entry fell to {glove['costs'][-1]:.4f}. "
+            f"Counting took {glove['counting_seconds']:.0f} s.",
+        ]  # fmt: skip
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return lines + small(
+        "vectors", f"{versions}. {found['note']}", found["environment"], found["results"][0]["threads"]
+    )

@@ -1,0 +1,227 @@
+"""Tables of the engine: speed and memory against the peers. `benchmarks/tables.py` puts them on pages."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from results_files import read, small
+
+
+def engine() -> list[str]:
+    """Times faster than the peers, by work."""
+    found = read("engine")
+    if not found:
+        return []
+    lines = ["## The engine against Trainer", ""]
+    for part in found["parts"]:
+        sides = list(part["runs"][0])
+        lines += [
+            f"**{part['work']}**, {part['epochs']} epochs of {part['examples']} examples: "
+            + "; ".join(f"{side} {times:.2f} times" for side, times in part["times_faster"].items()),
+            "", "| side | seconds, median | peak memory, GB | accuracy % | precision |", "|---|---|---|---|---|",
+        ]  # fmt: skip
+        for side in sides:
+            runs = [run[side] for run in part["runs"]]
+            accuracy = [100 * run["accuracy"] for run in runs if "accuracy" in run]
+            memory = statistics.median(run["peak_memory_bytes"] for run in runs) / 1e9
+            lines.append(
+                f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} "
+                f"| {statistics.fmean(accuracy):.1f} | {runs[0]['precision']} |"
+                if accuracy
+                else f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} | | "
+                f"{runs[0]['precision']} |"
+            )
+        lines += small("engine", part["note"], part["environment"], part["threads"])
+    return lines
+
+
+def leaderboard() -> list[str]:
+    """All methods in the time of one fine-tune."""
+    found = read("leaderboard")
+    if not found:
+        return []
+    share, runs = found["share_of_the_peers_time"], found["runs"]
+    lines = [
+        "## The whole leaderboard against one full fine-tune", "",
+        f"Ten methods and two controls with a budget, TREC with MiniLM, {len(runs)} pairs in alternation. Median share "
+        f"of the time of transformers' Trainer ({found['epochs']} epochs): {share['defaults']:.2f} at its defaults, "
+        f"{share['tuned']:.2f} tuned (bf16 and batches of like length).", "",
+        "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
+    ]  # fmt: skip
+    for side in ("ours", "defaults", "tuned"):
+        seconds = ", ".join(f"{run[side]['seconds']:.0f}" for run in runs)
+        accuracies = ", ".join(f"{100 * run[side]['accuracy']:.1f}" for run in runs)
+        lines.append(f"| {side} | {seconds} | {accuracies} |")
+    first = runs[0]["ours"]
+    lines += [
+        "", f"The first run's rows (epochs to fit the budget: {first['forecast']['epochs'] or 'as usual'}; rates "
+        f"tried a method: {max(row['trials'] for row in first['rows'])}):", "",
+        "| method | accuracy % | |", "|---|---|---|",
+    ]  # fmt: skip
+    for row in sorted(first["rows"], key=lambda row: -(row["value"] or -1)):
+        told = "" if row["status"] == "ok" else row["status"]
+        value = f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row["value"] else ""
+        lines.append(f"| {row['method']} | {value} | {told} |")
+    return lines + ["", f"> {first['verdict']}", *small("leaderboard", found["note"], found["environment"])]
+
+
+def performance() -> list[str]:
+    """Where a step's time goes."""
+    found = read("step-profile")
+    if not found:
+        return []
+    groups = list(found["parts"][0]["milliseconds"])
+    lines = [
+        "# Where the time goes", "",
+        "Made by `benchmarks/tables.py` from what `benchmarks/step_profile.py` measured: a training step of MiniLM on",
+        "TREC, batch 32. The limit is the arithmetic of the step (two operations a weight and token forward, as many",
+        f"for each gradient) at the rate of a large matrix product here, {found['product_flops'] / 1e9:.0f} GFLOP/s in "
+        f"{found['environment']['precision']}.", "",
+        f"| work | tokens a step | a step, ms | limit, ms | {' | '.join(f'{name}, ms' for name in groups)} |",
+        f"|---|---|---|---|{'---|' * len(groups)}",
+    ]  # fmt: skip
+    for part in found["parts"]:
+        each = " | ".join(f"{part['milliseconds'][name]:.1f}" for name in groups)
+        lines.append(
+            f"| {part['work']} | {part['tokens_a_step']:.0f} | {part['step_milliseconds']:.0f} "
+            f"| {part['limit_milliseconds']:.0f} | {each} |"
+        )
+    return [*lines, *small("step-profile", found["note"], found["environment"], found["threads"]), *whole()]
+
+
+def whole() -> list[str]:
+    """Where the leaderboard's time goes."""
+    found = read("leaderboard-profile")
+    if not found:
+        return []
+    lines = [
+        "## The whole leaderboard", "",
+        f"Ten methods and two controls on TREC with MiniLM under a budget of {found['budget']:.0f} s, by Python's "
+        f"profiler: {found['steps']} steps, {len(found['finished'])} methods finished.", "",
+        "| part | s | share |", "|---|---|---|",
+    ]  # fmt: skip
+    for part, seconds in found["seconds"].items():
+        lines.append(f"| {part} | {seconds:.1f} | {seconds / found['whole']:.0%} |")
+    return lines + small("leaderboard-profile", found["note"], found["environment"], found["threads"])
+
+
+def few() -> list[str]:
+    """The few-shot methods beside SetFit."""
+    found = read("fewshot")
+    if not found:
+        return []
+    lines = ["## Few examples a class, against SetFit", ""]
+    for part in found["parts"]:
+        cut = f", texts cut at {part['longest']} tokens" if part["longest"] else ""
+        peer = part["peer"]
+        lines += [
+            f"**{part['data']}, {part['each']} a class**, {part['draws']} draws{cut}; {peer['name']}", "",
+            "| method | accuracy % | less SetFit's, paired | seconds, median | of the processor |",
+            "|---|---|---|---|---|",
+        ]  # fmt: skip
+
+        def seconds(row: dict[str, Any]) -> str:
+            cpu = [value for value in row.get("cpu_seconds", []) if value is not None]
+            return f"{statistics.median(row['seconds']):.1f} | {f'{statistics.median(cpu):.1f}' if cpu else ''}"
+
+        for name, row in part["methods"].items():
+            d = row["against_peer"]
+            lines.append(
+                f"| {name} | {100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
+                f"| {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "
+                f"p = {d['p_value']:.3f} | {seconds(row)} |"
+            )
+        lines.append(
+            f"| *SetFit* | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] | "
+            f"| {seconds(peer)} |"
+        )
+        if pairs := part.get("pairs"):
+            ours, peers = (statistics.median(run["cpu_seconds"] for run in pairs[side]) for side in ("ours", "peer"))
+            lines += ["", f"Timed in alternation, {len(pairs['ours'])} pairs: contrastive {ours:.0f} s of the "
+                      f"processor, SetFit with {pairs['iterations']} pairs a sentence {peers:.0f} s; median share "
+                      f"{pairs['share_of_the_peers_time']:.2f}."]  # fmt: skip
+        lines += small("fewshot", part["note"], part["environment"], part["threads"])
+    return lines
+
+
+def races() -> list[str]:
+    """What simulated races lose and save."""
+    found = read("race-simulated")
+    if not found:
+        return []
+    lines = [
+        "## Races, simulated from measured learning curves", "",
+        f"{found['races']} races a task. Lost: the method that would have won was stopped. Regret: how far the best "
+        "that ran to its end is below the winner. Time: of all trainings in full.", "",
+        "| curves of | lost | regret, points | time |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for task, one in found["tasks"].items():
+        lines.append(f"| {task} | {one['lost']:.1%} | {100 * one['regret']:.2f} | {one['cost']:.0%} |")
+    told = "Curves: `benchmarks/results/race-curves.json`; cifar10's were not looked at when the rules were set."
+    return lines + small("race-simulated", told, found["environment"])
+
+
+def mixed() -> list[str]:
+    """Eight LoRAs in one batch."""
+    found = read("mixed")
+    if not found:
+        return []
+    lines = [
+        "## Eight LoRAs mixed in one batch", "",
+        f"{found['rows']} rows; share of the throughput of the base alone, median.", "",
+        "| LoRA on | Headstart | PEFT |", "|---|---|---|",
+    ]  # fmt: skip
+    for title, part in found["targets"].items():
+        share = part["share_of_the_base"]
+        lines.append(f"| {title} | {share['ours']:.2f} | {share['peft']:.2f} |")
+    return lines + small("mixed", found["note"], found["environment"], found["threads"])
+
+
+def rows() -> list[str]:
+    """Many rows."""
+    found = read("rows")
+    if not found:
+        return []
+    lines = [
+        "## A CSV of many rows: read, audit, split, tokenize", "",
+        "| rows | read, audit, split, s | tokenize, s | peak memory, GB |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for size in found["sizes"]:
+        lines.append(
+            f"| {size['rows']:,} | {size['read_seconds']:.1f} | {size['tokenize_seconds']:.1f} "
+            f"| {size['peak_memory_bytes'] / 1e9:.2f} |"
+        )
+    return lines + small("rows", found["note"], found["environment"])
+
+
+def gpu() -> list[str]:
+    """Steps on a GPU against Trainer, with PEFT where adapters train."""
+    found = read("gpu")
+    if found is None:
+        return []
+    lines = [
+        f"## On a {found['card']}", "",
+        "Seconds of two epochs (median), times as fast as transformers' Trainer at its defaults and tuned (bf16, like "
+        "lengths together, workers that decode); share of the card's bf16 matrix products "
+        f"({found['matmul_flops'] / 1e12:.0f} TFLOP/s measured); peak memory. The target is 1.5 times the "
+        "tuned one.", "",
+        "| network | trains | batch | ours | defaults | tuned | share of peak | memory, ours and tuned |",
+        "|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for part in found["parts"]:
+        middle = {
+            side: statistics.median(run[side]["seconds"] for run in part["runs"]) for side in part["runs"][0]
+        }  # fmt: skip
+        memory = [part["runs"][0][side]["peak_memory_bytes"] / 1e9 for side in ("ours", "tuned")]
+        lines.append(
+            f"| {part['case']} | {part['work']} | {part['batch_size']} | {middle['ours']:.2f} s "
+            f"| {middle['defaults']:.2f} s, {part['times_faster']['defaults']:.2f}x "
+            f"| {middle['tuned']:.2f} s, {part['times_faster']['tuned']:.2f}x "
+            f"| {100 * part['share_of_the_peak']['ours']:.1f} % | {memory[0]:.2f} and {memory[1]:.2f} GB |"
+        )
+    lines += [
+        "",
+        f"{len(found['parts'][0]['runs'])} runs of each side in turn; what is not in the table was not measured.",
+    ]
+    return lines + small("gpu", found["note"], found["environment"])
