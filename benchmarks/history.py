@@ -125,7 +125,10 @@ def pretraining(folder: Path) -> dict[str, Any]:
     report = json.loads(file.read_text(encoding="utf-8"))
     if corpus := report.get("corpus"):  # paths of this machine say nothing elsewhere
         corpus["sources"] = [Path(source).name for source in corpus["sources"]]
-    return {key: report[key] for key in REPORTED if report.get(key) is not None}
+    told = {key: report[key] for key in REPORTED if report.get(key) is not None}
+    if base := report.get("base"):  # it went on
+        told["before"] = pretraining(folder.parent / Path(base).name)
+    return told
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ python benchmarks/history_page.py
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 from results_files import HERE, read, small
@@ -13,10 +14,12 @@ from results_files import HERE, read, small
 DOCS = HERE.parent / "docs"
 NAMES = {
     "skipgram": "word2vec", "glove": "GloVe", "elmo": "ELMo", "ulmfit": "ULMFiT", "bert": "own BERT", "gpt": "own GPT",
-    "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP",
+    "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP", "clip-words": "CLIP, from words",
 }  # fmt: skip
 COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#33404d")
 ALPHA = 0.05
+REFERENCE = {"text": "bert", "image": "cnn"}
+"whose network from scratch has a line of its own"
 
 
 def share(row: dict[str, Any]) -> str:
@@ -28,10 +31,19 @@ def points(row: dict[str, Any], key: str = "p_adjusted") -> str:
     return f"**{told}**" if row[key] <= ALPHA else told
 
 
+def more_than_scratch(row: dict[str, Any]) -> str:
+    return points({**row, "low": row["difference_low"], "high": row["difference_high"]})
+
+
 def task(name: str, found: dict[str, Any]) -> list[str]:
     """One data set: quality, the difference from scratch, and what the pretraining cost."""
     backbones = found["backbones"]
     sizes = [row["size"] for row in max((one["rows"] for one in backbones), key=len)]
+
+    def cells(one: dict[str, Any], told: Callable[[dict[str, Any]], str]) -> str:
+        by_size = {row["size"]: told(row) for row in one["rows"]}
+        return " | ".join(by_size.get(size, "–") for size in sizes)
+
     head = [f"| backbone | {' | '.join(map(str, sizes[:-1]))} | all |", "|---|" + "---|" * len(sizes)]
     lines = [
         f"## {name}", "", f"![accuracy against labels a class](history-{name}.svg)", "",
@@ -39,15 +51,16 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         "the method was chosen on validation.", "", *head,
     ]  # fmt: skip
     for one in backbones:
-        cells = (f"{share(row)} {row['method']}" for row in one["rows"])
-        lines.append(f"| {NAMES[one['name']]} | {' | '.join(cells)} |")
+        if one["name"] in REFERENCE.values():
+            lines.append(f"| {NAMES[one['name']]}, from scratch | {cells(one, lambda row: share(row['scratch']))} |")
+    for one in backbones:
+        lines.append(f"| {NAMES[one['name']]} | {cells(one, lambda row: share(row) + ' ' + row['method'])} |")
     lines += [
         "", "More than the same network from scratch, in points, paired by example; bold where p is at most 0.05 after "
         "Holm's correction over the sizes.", "", *head,
     ]  # fmt: skip
     for one in backbones:
-        told = ({**row, "low": row["difference_low"], "high": row["difference_high"]} for row in one["rows"])
-        lines.append(f"| {NAMES[one['name']]} | {' | '.join(points(row) for row in told)} |")
+        lines.append(f"| {NAMES[one['name']]} | {cells(one, more_than_scratch)} |")
     few = [
         f"{NAMES[one['name']]} at {row['size']}"
         for one in backbones
@@ -61,15 +74,17 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
     lines += ["", "| backbone | pretrained on | parameters | seconds | where |", "|---|---|---|---|---|"]
     for one in backbones:
         made = one["pretraining"]
-        corpus = made.get("corpus", {})
-        text = corpus.get("tokens") or corpus.get("words") or corpus.get("pairs")
-        seconds = f"{made['seconds']:,.0f}" if made.get("seconds") else "by others"
-        where = made.get("environment", {})
-        cells = [
-            NAMES[one["name"]], f"{text:,} tokens" if text else "", str(made.get("parameters", "")), seconds,
+        first = made.get("before", made)  # the larger part, where it went on on the task's texts
+        corpus = first.get("corpus", {})
+        kind = next((kind for kind in ("tokens", "words", "pairs") if corpus.get(kind)), "images")
+        amount = corpus.get(kind) or sum(source["train"] for source in first.get("sources", ()))
+        seconds = f"{made['seconds'] + (first['seconds'] if first is not made else 0):,.0f}" if made else "by others"
+        where = first.get("environment", {})
+        told = [
+            NAMES[one["name"]], f"{amount:,} {kind}" if amount else "", str(made.get("parameters", "")), seconds,
             f"{where.get('device', '')} {where.get('processor', '')}",
         ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(told)} |")
     if found["missing"]:
         lines += ["", f"Not measured yet: {', '.join(NAMES[name] for name in found['missing'])}."]
     return lines + small(f"history-{name}", found["note"], found["environment"])

@@ -16,6 +16,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.load import load
 from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.timm_fresh import fresh_config, resized_config
+from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.runs import read_configuration
@@ -87,7 +88,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
         "status": trace.status,
         "seconds": trace.seconds,
         "curve": [point.to_json() for point in trace.curve],
-        "torch": torch.__version__,
+        "environment": environment(str(compute.device), compute.precision).to_json(),
     }  # fmt: skip
     state = {
         name: value.to(torch.bfloat16) if request.half and value.is_floating_point() else value
