@@ -162,6 +162,9 @@ def test_words_that_no_vocabulary_holds_are_read_by_their_characters() -> None:
     one, two = (body(torch.tensor([[2, i]]))[0][0, 1] for i in (cats, catz))
     assert not torch.allclose(one, two)
     assert torch.equal(copy.deepcopy(body)(torch.tensor([[2, cats]]))[0][0, 1], one)
+    assert lexicon("Catz")["input_ids"] == [catz], "capitals that were never trained are not read"
+    cased = Lexicon([*WORDS, "Paris"])
+    assert cased("Catz")["input_ids"] != cased("catz")["input_ids"]
     long = lexicon("x" * 99)["input_ids"]
     assert lexicon.characters(torch.tensor(long))[0, -1] == 258
 

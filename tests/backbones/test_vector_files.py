@@ -113,7 +113,8 @@ def test_what_is_broken_is_told_with_its_place(tmp_path: Path, content: bytes, w
 def test_a_packed_file_that_is_cut_short(tmp_path: Path) -> None:
     write_file(some(), tmp_path / "v.txt.gz", "text")
     whole = (tmp_path / "v.txt.gz").read_bytes()
-    for content in (whole[: len(whole) // 2], b"no gzip at all"):
+    broken = whole[:20] + bytes(byte ^ 255 for byte in whole[20:40]) + whole[40:]
+    for content in (whole[: len(whole) // 2], b"no gzip at all", broken):
         (tmp_path / "v.txt.gz").write_bytes(content)
         with pytest.raises(ModelError, match="can't be unpacked"):
             read_file(tmp_path / "v.txt.gz")

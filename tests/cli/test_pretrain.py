@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import torch
 from backbones.tiny import WORDS
 from cli.calling import PROBE, call, images, record, tree
 
-LANGUAGE = ("--set", "size=tiny", "--set", "vocabulary=400", "--set", "epochs=2", "--set", "batch_tokens=1024")
+FURTHER = ("--set", "epochs=2", "--set", "batch_tokens=1024")
+"for a network that is there"
+LANGUAGE = ("--set", "size=tiny", "--set", "vocabulary=400", *FURTHER)
 TINY = ("--set", "architecture=resnet10t", "--set", "channels=8,8,8,8", "--set", "image_size=24", "--set", "epochs=1")
 
 
@@ -234,7 +237,7 @@ def test_a_language_model_of_half_the_bytes(here: Path, objective: str) -> None:
 def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     corpus(here / "texts.txt")
     call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--set", "epochs=6", "--quiet").expect(0)
-    call("pretrain", "mlm", "texts.txt", "--out", "second", *LANGUAGE, "--from", "first", "--quiet").expect(0)
+    call("pretrain", "mlm", "texts.txt", "--out", "second", *FURTHER, "--from", "first", "--quiet").expect(0)
     first, second = (
         json.loads((here / n / "pretrained.json").read_text())["held_out_loss"] for n in ("first", "second")
     )
@@ -242,14 +245,14 @@ def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     tokenizers = [(here / n / "tokenizer.json").read_bytes() for n in ("first", "second")]
     assert tokenizers[0] == tokenizers[1]
     # a bare encoder too, whose head over the vocabulary is new
-    call("pretrain", "mlm", "texts.txt", "--out", "third", *LANGUAGE, "--set", "length=64", "--from", "bert").expect(0)
+    call("pretrain", "mlm", "texts.txt", "--out", "third", *FURTHER, "--set", "length=64", "--from", "bert").expect(0)
     call("compare", "reviews.csv", "--model", "third", *PROBE, "--out", "run").expect(0)
 
 
 def test_what_it_was_worth_is_told(here: Path) -> None:
     corpus(here / "texts.txt")
-    asked = ("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet", "--worth", "reviews.csv", "--out")
-    done = call(*asked, "lm").expect(0)
+    asked = ("pretrain", "mlm", "texts.txt", *FURTHER, "--quiet", "--worth", "reviews.csv", "--out")
+    done = call(*asked, "lm", *LANGUAGE).expect(0)
     assert "from scratch" in done.out
     told = json.loads((here / "lm" / "pretrained.json").read_text())["worth"]
     assert told["validation"] == 9
@@ -261,7 +264,40 @@ def test_what_it_was_worth_is_told(here: Path) -> None:
     assert base["name"] == "base"
     assert base["value"] == pytest.approx(told["value"]), "the same folder, the same probe"
     call(*asked[:-2], "missing.csv", "--out", "other").refused("missing.csv")
+    images(here / "photos", 20)
+    call("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet", "--worth", "photos", "--out", "other").refused(
+        "holds images", "reads texts"
+    )
     assert not (here / "other").exists(), "a mistake is told before the training"
+
+
+def test_what_is_a_new_networks_own_is_refused_for_one_to_go_on_from(here: Path) -> None:
+    corpus(here / "texts.txt")
+    call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--quiet").expect(0)
+    asked = ("pretrain", "mlm", "texts.txt", "--out", "second", *FURTHER, "--from", "first", "--quiet")
+    call(*asked, "--set", "size=small", "--set", "lowercase=false").refused("size, lowercase: of a new network")
+    call(*asked).expect(0)
+    told = json.loads((here / "second" / "pretrained.json").read_text())["configuration"]
+    assert told["length"] == 128
+    assert not {"size", "vocabulary", "tokenizer", "lowercase"} & told.keys(), "they are the base's"
+    call("pretrain", "elmo", "texts.txt", "--out", "lm", *LANGUAGE, "--set", "dropout=0.5").refused("has none")
+
+
+def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
+    from headstart.backbones.load import load
+
+    corpus(here / "texts.txt")
+    shutil.copytree("bert", "pooled")
+    (here / "pooled" / "1_Pooling").mkdir()
+    (here / "pooled" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    asked = ("pretrain", "mlm", "texts.txt", *FURTHER, "--set", "length=64", "--quiet", "--from")
+    call(*asked, "pooled", "--out", "second").expect(0)
+    assert load("pooled").pooling == load("second").pooling == "cls"
+
+
+def test_a_corpus_of_one_line_is_told_to_have_too_few_paragraphs(here: Path) -> None:
+    (here / "line.txt").write_text(" ".join(["a good film and a bad one"] * 2000))
+    call("pretrain", "mlm", "line.txt", "--out", "lm", *LANGUAGE, "--quiet").refused("only 1 paragraphs", "a line")
 
 
 @pytest.mark.parametrize("objective", ["awd", "elmo"])
@@ -275,10 +311,10 @@ def test_a_recurrent_language_model_that_compare_takes(here: Path, objective: st
     found = record(here / "run")
     assert {row["status"] for row in found["rows"]} == {"ok"}
     call("predict", "run", "a film with wordsneverseen").expect(0)
-    call("pretrain", objective, "texts.txt", "--out", "second", *LANGUAGE, "--from", "lm", "--quiet").expect(0)
+    call("pretrain", objective, "texts.txt", "--out", "second", *FURTHER, "--from", "lm", "--quiet").expect(0)
     again = json.loads((here / "second" / "pretrained.json").read_text())
     assert again["held_out_loss"]["before"] == pytest.approx(told["held_out_loss"]["after"], abs=0.02)
-    call("pretrain", objective, "texts.txt", "--out", "third", *LANGUAGE, "--from", "bert").refused("no folder of such")
+    call("pretrain", objective, "texts.txt", "--out", "third", *FURTHER, "--from", "bert").refused("no folder of such")
 
 
 def test_averaged_sgd_for_ulmfits_model(here: Path) -> None:

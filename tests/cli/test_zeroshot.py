@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from backbones.tiny import save
 from cli.calling import PROBE, call, record, tree
 from headstart.evaluate.predictions import Predictions
 
@@ -64,7 +65,9 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_classes_told_in_words_are_found(here: Path) -> None:
     asked = ("zeroshot", "other.parquet", "--model", "clip")
-    done = call(*asked, "--label", "colour", "--template", "a thing that is {}", "--template", "{}", "--json").expect(0)
+    done = call(
+        *asked, "--label", "colour", "--template", "a thing that is {}", "--template", "a sign that is {}", "--json"
+    ).expect(0)
     found = json.loads(done.out)
     assert found["value"] > 0.9
     assert found["low"] <= found["value"] <= found["high"]
@@ -138,6 +141,59 @@ def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatc
     for file in ("model.safetensors", "image/model.safetensors", "text/model.safetensors"):
         one, two = (load_file(here / name / file) for name in ("whole", "stopped"))
         assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.engine.pairs import PairTraining
+
+    asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=1", "--out")
+
+    def stopping(self: PairTraining, *arguments: Any) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PairTraining, "loss", stopping)
+        assert call(*asked, "changed", "--text", "caption").code == 130
+    call(*asked, "changed", "--text", "colour", "--set", "length=8", "--set", "text=mini").expect(0)
+    call(*asked, "fresh", "--text", "colour", "--set", "length=8", "--set", "text=mini").expect(0)
+    for file in ("text/config.json", "text/tokenizer.json", "text/model.safetensors", "image/model.safetensors"):
+        assert (here / "changed" / file).read_bytes() == (here / "fresh" / file).read_bytes(), file
+
+
+def test_a_text_tower_keeps_its_pooling_and_reads_as_much_as_it_learnt(here: Path) -> None:
+    from headstart.backbones.two_towers import two_towers
+
+    save("bert", here / "pooled")
+    (here / "pooled" / "1_Pooling").mkdir()
+    (here / "pooled" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    more = ("--set", "text=pooled", "--set", "epochs=1", "--set", "length=8")
+    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "cls", *SMALL, *more).expect(0)
+    towers = two_towers("cls")
+    assert towers.text_preparation.max_length == 8
+    long, cut = (towers.read([f"a thing that is red{more}"]) for more in (" and green" * 9, " and green" * 20))
+    assert torch.equal(long, cut)
+
+
+def test_towers_that_read_otherwise_are_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.artifacts import pretrained_pairs
+
+    write = pretrained_pairs.write_tensors
+
+    def broken(path: Path, tensors: Any, metadata: Any) -> None:
+        write(path, {n: -v if n == "text_projection.weight" else v for n, v in tensors.items()}, metadata)
+
+    monkeypatch.setattr(pretrained_pairs, "write_tensors", broken)
+    call("pretrain", "clip", "train.parquet", "--out", "broken", *SMALL, "--set", "epochs=1").refused("read again")
+    assert not (here / "broken" / "pretrained.json").exists()
+
+
+def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -> None:
+    sizes = ("--set", "batch_size=33", "--set", "chunk=32", "--set", "epochs=1", "--set", "image_size=32")
+    call("pretrain", "clip", "train.parquet", "--out", "odd", *SMALL, *sizes).expect(0)
+    pairs(here / "few.parquet", 2)
+    call("pretrain", "clip", "few.parquet", "--out", "few", *SMALL).refused("2 pairs are too few")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,8 +39,13 @@ def test_loss_and_gradients_are_the_plain_heads(bias: bool, rows: int) -> None:
         assert torch.allclose(plain, mine, rtol=1e-4, atol=1e-4)
 
 
-def test_what_does_not_train_gets_no_gradient() -> None:
+def test_what_does_not_train_gets_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     head, hidden = nn.Linear(4, 9), torch.randn(5, 4)
+
+    def asked(*_: Any) -> Any:
+        raise AssertionError("a gradient was computed that nobody asks for")
+
+    monkeypatch.setattr(torch.autograd, "grad", asked)
     with torch.no_grad():
         value = summed(head, hidden, torch.zeros(5, dtype=torch.long), loss)
     plain = loss(head(hidden), torch.zeros(5, dtype=torch.long)).item()

@@ -176,6 +176,15 @@ def test_a_tokenizer_that_is_trained(kind: str) -> None:
         assert tokenizer.decode(tokenizer("naïve 日本 🙂")["input_ids"]) == "naïve 日本 🙂"
 
 
+def test_headings_do_not_make_a_tokenizer_of_bytes_a_wordpiece_one() -> None:
+    texts = ["## The story of a dog", "## Another heading", "#### Deeper still"] * 40 + TEXTS * 5
+    tokenizer = train_tokenizer(texts, "bpe", 400, True, True, 64)
+    assert any(token.startswith("##") for token in tokenizer.get_vocab())
+    begins = word_begins(tokenizer)
+    words = tokenizer(" unbelievable storiez", add_special_tokens=False)["input_ids"]
+    assert begins[words].sum() == 2
+
+
 def test_errors_in_the_preparing_thread_are_raised() -> None:
     from headstart.engine.ahead import ahead
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
@@ -21,6 +23,7 @@ from headstart.data.pairs import held_out, read_pairs
 from headstart.engine.feed import Feed
 from headstart.engine.pairs import PairTraining
 from headstart.engine.precision import compute
+from headstart.evaluate import retrieval
 from headstart.evaluate.retrieval import recalls
 from headstart.evaluate.zeroshot import class_features, probabilities
 from headstart.objectives.clip import Clip
@@ -99,7 +102,7 @@ def test_texts_of_two_columns_are_joined(tmp_path: Path) -> None:
     assert found.texts.inputs() == told
 
 
-def test_recall_by_hand() -> None:
+def test_recall_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     images = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), dim=-1)
     texts = F.normalize(torch.tensor([[0.8, 0.2], [1.0, 0.0], [0.1, 1.0]]), dim=-1)
     found = recalls(images, texts)
@@ -110,6 +113,21 @@ def test_recall_by_hand() -> None:
     assert found["images"]["1"] == pytest.approx(1 / 3)
     same = recalls(images, texts, torch.tensor([0, 0, 1]))
     assert same["texts"]["1"] == same["images"]["1"] == 1
+    monkeypatch.setattr(retrieval, "ROWS", 2)
+    assert recalls(images, texts) == found
+    assert recalls(images, texts, torch.tensor([0, 0, 1])) == same
+
+
+def test_a_picture_with_all_its_captions_is_on_one_side(tmp_path: Path) -> None:
+    file = pairs(tmp_path / "p.parquet", 40)
+    table = pq.read_table(file)
+    pq.write_table(pa.concat_tables([table] * 3), file)
+    found = read_pairs([str(file)], None, Findings())
+    train, held = held_out(found, 0)
+    assert len(train) + len(held) == 120
+    assert 6 <= len(held) <= 9
+    assert not {*train.images.inputs()} & {*held.images.inputs()}
+    assert [*held_out(found, 1)[1].images.inputs()] != [*held.images.inputs()]
 
 
 def test_class_features_are_means_over_templates() -> None:

@@ -153,6 +153,18 @@ def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: s
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_another_base_or_other_labels_are_another_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = job()
+    assert one.signature == job().signature
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.backbones.backbone.Backbone.fingerprint", "another")
+        assert job().signature != one.signature
+    for change in ({"fingerprint": "other data"}, {"task": Task("single_label", "image", ("a", "b", "c"))}):
+        sources = [replace(one.sources[0], **change), one.sources[1]]
+        other = Pretraining(one.backbone, sources, one.objective, FP32, 0)
+        assert other.signature != one.signature
+
+
 def test_positions_tokens_biases_and_norms_do_not_decay() -> None:
     one = job()
     names = {id(parameter): name for name, parameter in one.module.named_parameters()}

@@ -62,7 +62,13 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
     augment = Augment(objective.augment, seed=seed)
     feeds = [
-        Source(name, data.task, Feed(name, data.train, backbone, augment), Feed(name, data.validation, backbone))
+        Source(
+            name,
+            data.task,
+            Feed(name, data.train, backbone, augment),
+            Feed(name, data.validation, backbone),
+            data.record.fingerprint,
+        )
         for name, data in sources
     ]
     job = Pretraining(backbone, feeds, objective, compute, seed)

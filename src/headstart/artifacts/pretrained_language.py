@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.artifacts.pretraining import Request
+from headstart.artifacts.pretraining import TOLD, Request, is_done
 from headstart.backbones import language, recurrent
 from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
-from headstart.backbones.transformers_text import tokenizer_of
+from headstart.backbones.transformers_text import copy_reading, tokenizer_of
 from headstart.backbones.words import words_of
 from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError
@@ -93,8 +93,8 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     packed = Packed(work / "tokens", room, objective.joined)
     if not len(packed.held_out):
         raise DataError(
-            f"the corpus has only {stream['tokens']} tokens: too few to learn from some and be judged by others. Give "
-            "more text."
+            f"the corpus has only {stream['paragraphs']:,} paragraphs ({stream['tokens']:,} tokens): too few to learn "
+            "from some and be judged by others. Give more text, a paragraph a line."
         )
     job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([told, stream]))
     untrained = job.held_out_loss()
@@ -105,7 +105,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     report = {
         "schema": "headstart.pretrained/1",
         "objective": objective.kind if objective.network == "transformers" else objective.network,
-        "configuration": asdict(objective),
+        "configuration": {k: v for k, v in asdict(objective).items() if base is None or k not in objective.of_new},
         "base": base,
         "seed": seed,
         "corpus": {"sources": list(corpus.sources), **stream},
@@ -119,6 +119,8 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     }
     with replacing_folder(out) as temporary:
         network.save(temporary, tokenizer, request.half)
+        if base is not None:
+            copy_reading(base, temporary)
         write_json(temporary / "pretrained.json", report)
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
@@ -155,7 +157,7 @@ def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, 
     folder = work / "tokenizer"
     if objective.tokenizer == "words":
         return _lexicon(objective, corpus, folder, told, progress)
-    if _is_done(folder, told):
+    if is_done(folder, told):
         return tokenizer_of(str(folder), False)
     if objective.tokenizer not in TRAINABLE:
         return tokenizer_of(objective.tokenizer, False)
@@ -166,20 +168,20 @@ def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, 
     )  # fmt: skip
     with replacing_folder(folder) as temporary:
         tokenizer.save_pretrained(temporary)
-        write_json(temporary / "told.json", told)
+        write_json(temporary / TOLD, told)
     return tokenizer
 
 
 def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, progress: Progress) -> Lexicon:
     """The corpus' most frequent words, closed: what it lacks is unknown."""
-    if not _is_done(folder, told):
+    if not is_done(folder, told):
         progress.stage("count words")
         counts: Counter[str] = Counter()
         for text in _up_to(corpus.paragraphs(), SAMPLE):
             counts.update(words_of(text, objective.lowercase))
         with replacing_folder(folder) as temporary:
             write_json(temporary / "words.json", recurrent.vocabulary_words(counts, objective.vocabulary))
-            write_json(temporary / "told.json", told)
+            write_json(temporary / TOLD, told)
     return Lexicon(json.loads((folder / "words.json").read_text(encoding="utf-8")), open=False)
 
 
@@ -189,7 +191,7 @@ def _packed(
 ) -> dict[str, Any]:  # fmt: skip
     """Writes the corpus as token ids and returns its size in paragraphs, tokens and characters."""
     place = work / "tokens"
-    if _is_done(work / "packed", told):
+    if is_done(work / "packed", told):
         found: dict[str, Any] = json.loads((work / "packed" / "size.json").read_text(encoding="utf-8"))
         return found
     size = {"paragraphs": 0, "characters": 0}
@@ -214,13 +216,8 @@ def _packed(
     found = {**size, "tokens": tokens}
     with replacing_folder(work / "packed") as temporary:
         write_json(temporary / "size.json", found)
-        write_json(temporary / "told.json", told)
+        write_json(temporary / TOLD, told)
     return found
-
-
-def _is_done(folder: Path, told: Any) -> bool:
-    path = folder / "told.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == told
 
 
 def _up_to(texts: Iterable[str], characters: int) -> Iterator[str]:

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import Request
+from headstart.artifacts.pretraining import TOLD, Request, is_done
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.builtin import place
@@ -21,8 +22,9 @@ from headstart.backbones.tokenizer import train_tokenizer
 from headstart.backbones.transformers import quiet
 from headstart.backbones.two_towers import KIND, TwoTowers, joined, two_towers
 from headstart.core.environment import environment
-from headstart.core.errors import ArtifactError, ConfigurationError, ModelError
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
+from headstart.data.corpus import Corpus
 from headstart.data.findings import Findings
 from headstart.data.pairs import Pairs, held_out, read_pairs
 from headstart.engine.augment import Augment
@@ -30,14 +32,18 @@ from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
 from headstart.engine.fit import Budget, fit
 from headstart.engine.pairs import PairTraining
+from headstart.engine.precision import compute
 from headstart.engine.tensors import write_tensors
-from headstart.evaluate.retrieval import recalls
+from headstart.evaluate.retrieval import recalls, told_apart
+from headstart.evaluate.zeroshot import image_features, text_features
 from headstart.objectives.clip import Clip
 
 UNFINISHED = "unfinished"
 "folder within the towers' that holds what an interrupted run goes on from"
-AGREEMENT = 0.02
-"largest difference of a feature between the towers in memory and those read again, where the weights are bf16"
+AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
+"largest difference of a feature between the towers in memory and those read again, of fp32 and of bf16 weights"
+LEAST = 10
+"pairs, of which one at least is held out"
 
 
 def run(objective: Clip, request: Request) -> list[str]:
@@ -51,13 +57,19 @@ def run(objective: Clip, request: Request) -> list[str]:
         )
     findings = Findings()
     request.progress.stage("read the pairs")
-    train, held = held_out(read_pairs(request.sources, request.text, findings), request.seed)
+    pairs = read_pairs(request.sources, request.text, findings)
+    train, held = held_out(pairs, request.seed)
     for finding in findings.records():
         request.progress.say(finding.message)
     work = request.out / UNFINISHED
     work.mkdir(parents=True, exist_ok=True)
+    if len(pairs) < LEAST or not len(train):
+        raise DataError(
+            f"{len(pairs)} pairs are too few to learn from some and be judged by others; give {LEAST} at least."
+        )
+    told = {"sources": Corpus(tuple(request.sources), None).stamp(), "captions": request.text, "seed": request.seed}
     image, config = _image(objective, work, request.seed)
-    text = _text(objective, train, work, request)
+    text = _text(objective, train, work, request, told)
     torch.manual_seed(request.seed)
     towers = joined(image, text, objective.width, objective.temperature, str(request.out))
     augment = Augment(objective.augment, seed=request.seed)
@@ -65,14 +77,14 @@ def run(objective: Clip, request: Request) -> list[str]:
         (Feed(name, pairs.images, image, augment if name == "train" else None), Feed(name, pairs.texts, text))
         for name, pairs in (("train", train), ("held out", held))
     ]
-    told = json.dumps([len(train), len(held), list(request.sources)])
-    job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, told)
+    job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, json.dumps(told))
+    same, chance = told_apart([str(text) for text in held.texts.inputs()])
     request.progress.stage("pretrain clip", job.steps_an_epoch() * objective.epochs)
-    before = recalls(*job.features())
+    before = recalls(*job.features(), same)
     trace = fit(
         job, Budget(objective.epochs), checkpoint=Checkpoint(work / "checkpoint.safetensors"), progress=request.progress
     )
-    after = recalls(*job.features())
+    after = recalls(*job.features(), same)
     report = {
         "schema": "headstart.pretrained/1",
         "objective": "clip",
@@ -84,19 +96,19 @@ def run(objective: Clip, request: Request) -> list[str]:
         "status": trace.status,
         "seconds": trace.seconds,
         "scale": towers.scale,
-        "held_out": {"loss": trace.best_loss, "before": before, "after": after},
+        "held_out": {"loss": trace.best_loss, "before": before, "after": after, "chance_at_10": chance},
         "curve": [point.to_json() for point in trace.curve],
         "environment": environment(str(request.compute.device), request.compute.precision).to_json(),
     }
     with replacing_folder(request.out) as temporary:
-        _write(temporary, towers, objective, config, request.half)
+        _write(temporary, towers, objective, config, text.pooling, request.half)
         write_json(temporary / "pretrained.json", report)
-        _compare(towers, temporary, feeds[1])
+        _compare(towers, temporary, held, AGREEMENT_HALF if request.half else AGREEMENT)
     ended = [] if trace.status == "ok" else [f"{trace.status}; the last good weights are kept"]
     return ended + [
         f"{len(train):,} pairs, {report['parameters']:,} parameters, {trace.steps:,} steps in {trace.seconds:.0f} s",
         f"of {len(held):,} held-out pairs the caption is among the first 10 for {after['texts']['10']:.1%} of the "
-        f"pictures (before {before['texts']['10']:.1%}, by chance {min(1, 10 / len(held)):.1%})",
+        f"pictures (before {before['texts']['10']:.1%}, by chance {chance:.1%})",
     ]
 
 
@@ -119,15 +131,16 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
     return backbone, config
 
 
-def _text(objective: Clip, train: Pairs, work: Path, request: Request) -> Backbone:
+def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dict[str, Any]) -> Backbone:
     """The tower for texts: a new BERT under a tokenizer of the captions, or one that exists."""
     if objective.text not in language.SIZES:
-        found = load(objective.text)
+        found = load(objective.text, max_length=objective.length)
         if found.modality != "text" or found.loader not in ("transformers", "builtin"):
             raise ModelError(f"{objective.text} is no text encoder of transformers; give one, or tiny, mini, small.")
         return found
     folder = work / "text"
-    if not (folder / "config.json").is_file():
+    told = {**told, "text": objective.text, "vocabulary": objective.vocabulary, "length": objective.length}
+    if not is_done(folder, told):
         request.progress.stage("train the tokenizer")
         captions = [str(text) for text in train.texts.inputs()]
         # of bytes: its trainer breaks ties always the same way, so that a run taken up again has the same tokens
@@ -136,10 +149,11 @@ def _text(objective: Clip, train: Pairs, work: Path, request: Request) -> Backbo
         with replacing_folder(folder) as temporary, quiet():
             network.module.base_model.save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
+            write_json(temporary / TOLD, told)
     return load(folder)
 
 
-def _write(folder: Path, towers: TwoTowers, objective: Clip, config: dict[str, Any], half: bool) -> None:
+def _write(folder: Path, towers: TwoTowers, objective: Clip, config: dict[str, Any], pooling: str, half: bool) -> None:
     kind = torch.bfloat16 if half else torch.float32
     module: Any = towers.module.cpu()
     (folder / "image").mkdir()
@@ -158,24 +172,21 @@ def _write(folder: Path, towers: TwoTowers, objective: Clip, config: dict[str, A
     }
     write_tensors(folder / "model.safetensors", own, {"format": "pt"})
     length = min(objective.length, towers.text_preparation.max_length)
-    write_json(
-        folder / "config.json", {"library": "headstart", "kind": KIND, "width": objective.width, "length": length}
-    )
+    write_json(folder / "config.json", {
+        "library": "headstart", "kind": KIND, "width": objective.width, "length": length, "text_pooling": pooling,
+    })  # fmt: skip
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
-def _compare(towers: TwoTowers, folder: Path, held: tuple[Feed, Feed]) -> None:
-    """What was written is read again, and has to see and read as what was trained does."""
-    import numpy as np
-
-    again = two_towers(folder)
-    towers.module.eval()
-    few = np.arange(min(4, len(held[0])))
-    for feed, one, other in (
-        (held[0], towers.encode_images, again.encode_images),
-        (held[1], towers.encode_texts, again.encode_texts),
+def _compare(towers: TwoTowers, folder: Path, held: Pairs, agreement: float) -> None:
+    """What was written is read again, and has to see and read what was trained does, each by its own preparation."""
+    again, here = two_towers(folder), compute("cpu", "fp32")
+    few = held.take(np.arange(min(4, len(held))))
+    said = [str(text) for text in few.texts.inputs()]
+    for one, other in (
+        (image_features(towers, few.images, here), image_features(again, few.images, here)),
+        (text_features(towers, said, here), text_features(again, said, here)),
     ):
-        with torch.no_grad():
-            difference = float((one(feed.batch(few)) - other(feed.batch(few))).abs().max())
-        if difference > AGREEMENT:
+        difference = float((one - other).abs().max())
+        if not difference <= agreement:
             raise ArtifactError(f"the towers, read again, differ by {difference:.2g} from those in memory.")

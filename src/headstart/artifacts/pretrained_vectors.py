@@ -139,10 +139,7 @@ def _word2vec(
     begun.touch()
     request.progress.stage(f"pretrain {type(objective).__name__.lower()}", len(stream.ids) * objective.epochs)
     start = time.perf_counter()
-    matrix = word2vec.train(
-        stream.ids, stream.words, stream.counts, stream.size["paragraphs"], objective, threads, request.seed,
-        request.progress,
-    )  # fmt: skip
+    matrix = word2vec.train(stream.ids, stream.words, stream.counts, objective, threads, request.seed, request.progress)
     return matrix, {"seconds": time.perf_counter() - start}
 
 

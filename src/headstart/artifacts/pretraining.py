@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,9 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Progress, Silent
 from headstart.engine.precision import Compute
 from headstart.objectives.objective import Objective
+
+TOLD = "told.json"
+"what a part of the work was made for"
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,21 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     """
     if problems := list(objective.problems()):
         raise ConfigurationError(" ".join(problems))
+    if request.base is not None and (given := objective.changed(objective.of_new)):
+        raise ConfigurationError(
+            f"{', '.join(given)}: of a new network; {request.base}, which it goes on from, has its own. Leave "
+            f"{'it' if len(given) == 1 else 'them'} or --from out."
+        )
     _check_folder(request.out)
     family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
     lines: list[str] = family.run(objective, request)
     return lines
+
+
+def is_done(folder: Path, told: object) -> bool:
+    """Whether an interrupted run has finished this part of its work, and for what is asked for now."""
+    path = folder / TOLD
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(told))
 
 
 def _check_folder(out: Path) -> None:

@@ -32,7 +32,8 @@ class Lexicon:
         self._ids = {word: row for row, word in enumerate(words, len(SPECIAL))}
         special = [_row([STOP]), _row([UNKNOWN])]
         self._table = torch.from_numpy(np.stack([*special, *(_spelled(word) for word in words)])).long()
-        self._others: dict[int, Tensor] = {}
+        self._others: dict[int, str] = {}
+        self.lowercase = not any(word != word.lower() for word in words)
         self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
         self.mask_token_id, self.all_special_ids = None, [0, 1]
 
@@ -59,8 +60,9 @@ class Lexicon:
                 return self._ids[form]
         if not self.open:
             return 1
+        word = word.lower() if self.lowercase else word  # capitals were never trained
         number = (1 << 30) + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big") % (1 << 30)
-        self._others.setdefault(number, torch.from_numpy(_spelled(word)).long())
+        self._others.setdefault(number, word)
         return number
 
     def __call__(
@@ -76,7 +78,8 @@ class Lexicon:
         known = ids < len(self._table)
         rows = self._table[torch.where(known, ids, 1).cpu()]
         for at in (~known).nonzero()[:, 0].tolist():
-            rows[at] = self._others.get(int(ids[at]), self._table[1])
+            if (word := self._others.get(int(ids[at]))) is not None:
+                rows[at] = torch.from_numpy(_spelled(word))
         return rows.to(ids.device)
 
 

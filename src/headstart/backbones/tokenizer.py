@@ -59,10 +59,10 @@ def word_begins(tokenizer: Any) -> np.ndarray:
     """
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     special = set(tokenizer.all_special_ids)
-    if any(token.startswith("##") for token in tokens):  # first: Ġ is a letter too
-        begins = [not token.startswith("##") for token in tokens]
-    else:
-        begins = [token.startswith(("Ġ", "▁")) for token in tokens]
+    goes_on = [token.startswith("##") for token in tokens]
+    begins = [token.startswith(("Ġ", "▁")) for token in tokens]
+    if sum(goes_on) > sum(begins):  # the more frequent: Ġ is a letter too, and ## begins a heading
+        begins = [not more for more in goes_on]
     return np.array([begin or i in special for i, begin in enumerate(begins)])
 
 

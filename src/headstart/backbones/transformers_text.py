@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,18 @@ def _longest(config: Any, tokenizer: Any, module: nn.Module) -> int | None:
             limits.append(m.num_embeddings - m.padding_idx - 1)
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < 10**7]
     return min(known) if known else None
+
+
+READING = ("1_Pooling/config.json", "sentence_bert_config.json", "modules.json")
+"what sentence-transformers writes beside a model: how its features are pooled, and how much of a text it reads"
+
+
+def copy_reading(source: str, folder: Path) -> None:
+    """Keeps these files of a folder for what was trained further from it."""
+    for name in READING:
+        if (file := Path(source).expanduser() / name).is_file():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, folder / name)
 
 
 def _sentence_settings(folder: Path) -> tuple[str | None, int | None]:

@@ -112,8 +112,10 @@ def two_towers(source: str | Path) -> TwoTowers:
 def _own(folder: Path) -> tuple[TwoTowers, Backbone]:
     from headstart.backbones.load import load
 
-    image, text = load(folder / "image"), load(folder / "text", max_length=int(read_config(folder)["length"]))
-    found = joined(image, text, int(read_config(folder)["width"]), 0.07, str(folder))
+    config = read_config(folder)
+    image = load(folder / "image")
+    text = load(folder / "text", max_length=int(config["length"]), pooling=config.get("text_pooling"))
+    found = joined(image, text, int(config["width"]), 0.07, str(folder))
     require_safetensors(folder)
     parts = {name: p for name, p in found.module.named_parameters() if not name.startswith(("image.", "text."))}
     weights = read_weights(folder / "model.safetensors")

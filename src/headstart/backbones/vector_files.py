@@ -7,6 +7,7 @@ import gzip
 import mmap
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +51,7 @@ def read_file(path: str | Path) -> WordVectors:
             if _is_text(beginning):
                 return _Reader(place).text(file, 2, dimension, count)
             return _Reader(place).binary(file, dimension, count)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ModelError(f"{place} can't be unpacked ({error}); is it cut short? Copy or download it again.") from error
 
 

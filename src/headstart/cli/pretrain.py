@@ -49,8 +49,8 @@ def command(
     from headstart.engine.precision import compute
     from headstart.objectives.objective import OBJECTIVES
 
-    judged_by = None if worth is None else _labelled(worth)
     chosen = configured(OBJECTIVES[objective], pairs(settings), objective)
+    judged_by = None if worth is None else _labelled(worth, chosen.modality)
     with watching(quiet) as progress:
         request = Request(
             sources=sources, out=Path(out), compute=compute(device, precision), progress=progress, base=base,
@@ -65,12 +65,14 @@ def command(
     click.echo(f"{out} written; use it with --model {out}")
 
 
-def _labelled(source: str) -> Data:
+def _labelled(source: str, modality: str) -> Data:
     """Read before hours of training, which a mistake in it would otherwise follow."""
     from headstart.api import read
     from headstart.core.errors import DataError
 
     data = read(source)
+    if data.task.modality.partition("_")[0] != modality:
+        raise DataError(f"{source} holds {data.task.modality}s, but what is pretrained reads {modality}s.")
     if not len(data.validation):
         raise DataError(f"{source} has no validation examples to judge a pretraining by.")
     return data

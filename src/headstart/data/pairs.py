@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,18 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) 
 
 
 def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
-    """Pairs to train on, and others to judge by."""
-    order = np.random.default_rng(derive(seed, "pairs")).permutation(len(pairs))
+    """Pairs to train on, and others to judge by; a picture with several captions is on one side with all of them."""
+    key = derive(seed, "pairs").to_bytes(8, "big")
+    digests = [
+        hashlib.blake2b(data, digest_size=8, key=key).digest()
+        for at in range(len(pairs))
+        for data in pairs.images.inputs(np.array([at]))
+        if isinstance(data, bytes)
+    ]
+    order = sorted(range(len(pairs)), key=lambda at: (digests[at], at))
     count = min(AT_MOST, max(1, round(VALIDATION * len(pairs))))
+    while count < len(order) and digests[order[count]] == digests[order[count - 1]]:
+        count += 1
     return pairs.take(np.sort(order[count:])), pairs.take(np.sort(order[:count]))
 
 

@@ -54,7 +54,7 @@ def summed(head: nn.Linear, hidden: Tensor, targets: Tensor, loss: Loss) -> Tens
 
     hidden: [N, D]; targets: [N]. loss: adds up over rows.
     """
-    total: Tensor = _InParts.apply(hidden, head.weight, head.bias, targets, loss)
+    total: Tensor = _InParts.apply(hidden, head.weight, head.bias, targets, loss, torch.is_grad_enabled())
     return total
 
 
@@ -62,8 +62,11 @@ class _InParts(torch.autograd.Function):
     """The gradients are made in the forward pass, which is when the scores are there."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, loss: Loss) -> Tensor:
-        kind, learns = hidden.dtype, ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, loss: Loss, wanted: bool
+    ) -> Tensor:
+        """wanted: whether gradients are; in here they always seem to be."""
+        kind, learns = hidden.dtype, wanted and (ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
         weights, offset = weight.to(kind), None if bias is None else bias.to(kind)
         slopes = hidden.new_empty(len(hidden) if learns else 0, len(weight))  # [N, V]
         total = torch.zeros((), device=hidden.device)
@@ -84,4 +87,5 @@ class _InParts(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> Any:
         to_hidden, to_weight, to_bias = ctx.saved_tensors
         slope = slopes[0]
-        return to_hidden * slope, to_weight.float() * slope, None if to_bias is None else to_bias * slope, None, None
+        to_bias = None if to_bias is None else to_bias * slope
+        return to_hidden * slope, to_weight.float() * slope, to_bias, None, None, None

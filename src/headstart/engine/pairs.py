@@ -103,10 +103,11 @@ class PairTraining:
             return self.towers.encode_images(batches[0]), self.towers.encode_texts(batches[1])
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
-        chunk = max(1, min(self.objective.chunk, -(-len(micro.positions) // micro.pieces)))
+        chunk = max(2, min(self.objective.chunk, -(-len(micro.positions) // micro.pieces)))
         scale = self.module.logit_scale
         assert isinstance(scale, Tensor)
-        parts = [micro.positions[at : at + chunk] for at in range(0, len(micro.positions), chunk)]
+        # of like size: a norm over the batch has nothing to say of a single picture
+        parts = np.array_split(micro.positions, -(-len(micro.positions) // chunk))
         if len(parts) == 1:
             return self.objective.loss(*self._encoded(self._batches(parts[0], micro.source)), scale)
         return self._in_chunks(parts, micro.source, scale)

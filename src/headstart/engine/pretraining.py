@@ -45,12 +45,13 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """One labelled source."""
+    """One labelled source. fingerprint: of its data."""
 
     name: str
     task: Task
     train: Feed
     validation: Feed
+    fingerprint: str = ""
 
 
 class Pretraining:
@@ -77,7 +78,8 @@ class Pretraining:
             schedule=Schedule("cosine", warmup=objective.warmup),
             average=objective.ema,
         )
-        text = repr((objective, seed, [(s.name, len(s.train)) for s in sources]))
+        start = [(s.name, len(s.train), s.task.labels, s.fingerprint) for s in sources]
+        text = repr((objective, seed, start, backbone.fingerprint))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property

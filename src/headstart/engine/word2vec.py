@@ -64,7 +64,7 @@ class Sentences:
 
 
 def train(
-    ids: np.ndarray, words: Sequence[str], counts: Sequence[int], paragraphs: int, objective: Objective, threads: int,
+    ids: np.ndarray, words: Sequence[str], counts: Sequence[int], objective: Objective, threads: int,
     seed: int, progress: Progress,
 ) -> np.ndarray:  # fmt: skip
     """Vectors [V, D] in the order of the words. ids: a packed corpus of them, whose separator is V."""
@@ -77,6 +77,6 @@ def train(
     )  # fmt: skip
     model.build_vocab_from_freq(dict(zip(words, counts)))
     sentences = Sentences(ids, words, progress)
-    model.train(sentences, total_examples=paragraphs, total_words=sum(counts), epochs=objective.epochs)
+    model.train(sentences, total_words=sum(counts), epochs=objective.epochs)
     found: np.ndarray = model.wv.vectors[[model.wv.key_to_index[word] for word in words]]
     return found

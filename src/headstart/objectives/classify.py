@@ -29,6 +29,7 @@ class Classify(Objective):
     """
 
     family: ClassVar[str] = "labelled"
+    of_new: ClassVar[tuple[str, ...]] = ("architecture", "channels", "patch_size", "depth")
     summary: ClassVar[str] = "an image network on labelled images, a head for each source"
 
     architecture: str = "resnet18"

@@ -35,6 +35,8 @@ class BidirectionalLanguageModel(RecurrentModel):
         yield from super().problems()
         if self.tokenizer != "words":
             yield f"tokenizer is {self.tokenizer!r}, but elmo reads words; leave it out."
+        if self.dropout:
+            yield f"dropout is {self.dropout}, but this ELMo has none; leave it out."
 
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator

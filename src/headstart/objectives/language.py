@@ -50,6 +50,7 @@ class LanguageModel(Objective):
     "tokens a step"
 
     family: ClassVar[str] = "language"
+    of_new: ClassVar[tuple[str, ...]] = ("size", "vocabulary", "tokenizer", "lowercase")
     kind: ClassVar[Literal["masked", "causal"]]
     network: ClassVar[Literal["transformers", "awd_lstm", "elmo"]] = "transformers"
     "whose network it trains"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from headstart.core.registry import Registry
@@ -19,6 +19,18 @@ class Objective:
     """labelled: examples with labels; language: running text; vectors: running text, word by word; pairs: pictures and
     captions"""
     summary: ClassVar[str]
+    of_new: ClassVar[tuple[str, ...]] = ()
+    "settings of a network that is made: one to go on from has its own"
+
+    @property
+    def modality(self) -> str:
+        """What the backbone will read."""
+        return "image" if self.family in ("labelled", "pairs") else "text"
+
+    def changed(self, names: Sequence[str]) -> list[str]:
+        """Those of these settings that are not as they are by default."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return [name for name in names if getattr(self, name) != defaults[name]]
 
     def problems(self) -> Iterator[str]:
         """Sentences that say which settings can't be, one each."""
