@@ -130,6 +130,7 @@ def test_what_is_there_is_not_written_over(here: Path) -> None:
         (("photos", "--set", "patch_size=8"), ("patch_size",)),
         (("photos", "--set", "learning_rate=0"), ("learning_rate is 0",)),
         (("photos", "--from", "./missing"), ("no folder ./missing",)),
+        (("photos", "--from", "resnet", "--set", "channels=8,8,8,8"), ("channels: of a new network",)),
         (("photos", "--workers", "-1"), ("--workers",)),
     ],
 )

@@ -208,6 +208,7 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "image=resnt18"), ("resnt18",)),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=nowhere/x/y"), ("nowhere/x/y",)),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--from", "clip"), ("two towers",)),
+        (("pretrain", "mlm", "train.parquet", "--out", "x"), ("holds images (image)", "--text")),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "batch_size=1"), ("batch_size is 1",)),
     ],
 )

@@ -102,4 +102,10 @@ def _texts(file: Path | Table, text: str | None, findings: Findings) -> Iterator
 
 
 def _column(table: Table, text: str | None) -> Sequence[str]:
-    return find_inputs(table.sample(), table.name, "text", text, [])[:1]
+    columns = table.sample()
+    if text is None and (pictures := [one.name for one in columns if one.kind == "image"]):
+        raise DataError(
+            f"{table.name} holds images ({pictures[0]}), and running text is read here. If a column of texts is meant, "
+            "name it with --text."
+        )
+    return find_inputs(columns, table.name, "text", text, [])[:1]
