@@ -71,8 +71,8 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
     }  # fmt: skip
 
 
-def one(name: str, source: str, data: Any, out: Path, draws: int, most: int) -> list[dict[str, Any]]:
-    """A row for each size up to `most`: the chosen method, its value, the control's, and their difference.
+def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | None) -> list[dict[str, Any]]:
+    """A row for each size up to `most`, or, for None, each that is there already: the chosen method, its value, the control's, and their difference.
 
     Each size is a curve of its own, so that those that are done stand for themselves.
     """
@@ -81,11 +81,14 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, most: int) -> 
     from headstart.evaluate.curve import largest
     from headstart.evaluate.paired import holm
 
-    sizes = [size for size in (*(size for size in LABELS if size < largest(data)), largest(data)) if size <= most]
+    sizes = (*(size for size in LABELS if size < largest(data)), largest(data))
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
     more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
     rows = []
     for size in sizes:
+        places = [out / str(size) / "readings" / f"{size}-{draw}" / "rows.json" for draw in range(draws)]
+        if size > most if most is not None else not all(place.is_file() for place in places):
+            continue
         found = curve(
             data, source, sizes=[size], draws=draws, methods=methods, out=out / str(size), resume=True,
             progress=Lines(), **more,
@@ -143,10 +146,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="these backbones alone")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--most", type=int, default=10**9, help="no more labels a class than these")
+    parser.add_argument("--finished", action="store_true", help="train nothing more: the sizes that are there")
     parser.add_argument("--out", type=Path, default=Path("runs/history"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
-    here = compute(None)
+    here, most = compute(None), None if arguments.finished else arguments.most
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
         backbones, every = [], FOLDERS[TASKS[task]["kind"]]
@@ -154,11 +158,11 @@ def main() -> None:
             source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
-            rows = one(name, source, data, arguments.out / task / name, arguments.draws, arguments.most)
+            rows = one(name, source, data, arguments.out / task / name, arguments.draws, most)
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
         missing = [name for name in every if name not in {one["name"] for one in backbones}]
         write_json(peers.RESULTS / f"history-{task}.json", {
-            "schema": "headstart.history/1", "status": "ok" if not missing else "partial", "missing": missing,
+            "schema": "headstart.history/1", "status": "ok" if not (missing or arguments.finished) else "partial", "missing": missing,
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
             "backbones": backbones, "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip
