@@ -72,7 +72,9 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
 
 
 def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | None) -> list[dict[str, Any]]:
-    """A row for each size up to `most`, or, for None, each that is there already: the chosen method, its value, the control's, and their difference.
+    """A row for each size up to `most`, or, for None, each that is there already.
+
+    A row holds the chosen method, its value, the control's, and their difference.
 
     Each size is a curve of its own, so that those that are done stand for themselves.
     """
@@ -162,7 +164,8 @@ def main() -> None:
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
         missing = [name for name in every if name not in {one["name"] for one in backbones}]
         write_json(peers.RESULTS / f"history-{task}.json", {
-            "schema": "headstart.history/1", "status": "ok" if not (missing or arguments.finished) else "partial", "missing": missing,
+            "schema": "headstart.history/1", "missing": missing,
+            "status": "ok" if not (missing or arguments.finished) else "partial",
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
             "backbones": backbones, "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip
