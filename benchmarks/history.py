@@ -55,19 +55,20 @@ def chosen(readings: list[dict[str, Any]]) -> str:
 
 
 def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, float]:
-    """The method less the same network from scratch, over the draws of a size."""
+    """The method less the same network from scratch, over the draws of a size in which neither diverged."""
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.paired import compare
     from headstart.evaluate.predictions import Predictions
 
-    tuned, scratch = (
-        [Predictions.read(folder / "readings" / f"{size}-{draw}" / f"{name}.safetensors") for draw in range(draws)]
-        for name in (method, "scratch")
-    )
+    files = [
+        [folder / "readings" / f"{size}-{draw}" / f"{name}.safetensors" for name in (method, "scratch")]
+        for draw in range(draws)
+    ]
+    tuned, scratch = zip(*(map(Predictions.read, pair) for pair in files if all(file.is_file() for file in pair)))
     test = compare(tuned, scratch, metric("single_label"))
     return {
         "difference": test.difference, "difference_low": test.low, "difference_high": test.high,
-        "p_value": test.p_value,
+        "p_value": test.p_value, "draws": len(tuned),
     }  # fmt: skip
 
 
