@@ -284,6 +284,35 @@ def test_what_is_a_new_networks_own_is_refused_for_one_to_go_on_from(here: Path)
     call("pretrain", "elmo", "texts.txt", "--out", "lm", *LANGUAGE, "--set", "dropout=0.5").refused("has none")
 
 
+def test_perplexity_is_asked_in_windows_that_the_model_reads(here: Path) -> None:
+    corpus(here / "texts.txt")
+    (here / "suite.toml").write_text('[[check]]\nkind = "perplexity"\ndata = "texts.txt"\ngate = "none"\n')
+    told = {}
+    for objective in ("mlm", "awd"):
+        call("pretrain", objective, "texts.txt", "--out", objective, *LANGUAGE, "--quiet").expect(0)
+        fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "1", "--quiet")
+        call("compare", "reviews.csv", "--model", objective, *fast, "--keep", "--out", f"run-{objective}").expect(0)
+        told[objective] = call("evaluate", f"run-{objective}", "--suite", "suite.toml", "--methods", "full", "--quiet")
+    told["mlm"].expect(0)
+    told["awd"].refused("no head over a vocabulary")
+
+
+def test_what_diverges_is_no_success(here: Path) -> None:
+    corpus(here / "texts.txt")
+    done = call("pretrain", "mlm", "texts.txt", "--out", "lm", *LANGUAGE, "--set", "learning_rate=1e30", "--quiet")
+    assert done.code == 1
+    assert "diverged" in done.out
+    assert "use it with" not in done.out
+    assert "last good weights" in done.err
+
+
+def test_what_is_refused_leaves_nothing_behind(here: Path) -> None:
+    (here / "empty.txt").write_text("")
+    for source in ("missing.txt", "empty.txt"):
+        call("pretrain", "mlm", source, "--out", "lm", *LANGUAGE, "--quiet").refused(source.partition(".")[0])
+        assert not (here / "lm").exists()
+
+
 def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
     from headstart.backbones.load import load
 

@@ -232,6 +232,8 @@ def test_the_zero_shot_classifier_is_a_method_and_where_others_begin(here: Path)
     rows = {row["method"]: row for row in found["rows"]}
     assert {row["status"] for row in rows.values()} == {"ok"}
     assert rows["zeroshot"]["value"] > 0.9
+    assert rows["zeroshot"]["trained_parameters"] == 0
+    assert json.loads((here / "clip" / "pretrained.json").read_text())["corpus"]["captions"] == ["caption"]
     said = {name: Predictions.read(here / "all" / "predictions" / f"{name}-seed0.safetensors") for name in rows}
     for name in ("probe", "full", "lora", "wiseft"):
         np.testing.assert_allclose(said[name].scores, said["zeroshot"].scores, atol=0.02, err_msg=name)

@@ -176,6 +176,16 @@ def test_a_tokenizer_that_is_trained(kind: str) -> None:
         assert tokenizer.decode(tokenizer("naïve 日本 🙂")["input_ids"]) == "naïve 日本 🙂"
 
 
+def test_the_same_text_gives_the_same_wordpieces() -> None:
+    """Of many words that occur as often: the trainer numbers them as they come."""
+    texts = [f"w{number} x{number} y{number}" for number in range(300)] * 2
+    one, two = (train_tokenizer(texts, "wordpiece", 380, True, True, 64).get_vocab() for _ in range(2))
+    assert [one[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")] == list(range(5))
+    shared = one.keys() & two.keys()
+    assert len(shared) > 300
+    assert sorted(shared, key=lambda token: one[token]) == sorted(shared, key=lambda token: two[token])
+
+
 def test_headings_do_not_make_a_tokenizer_of_bytes_a_wordpiece_one() -> None:
     texts = ["## The story of a dog", "## Another heading", "#### Deeper still"] * 40 + TEXTS * 5
     tokenizer = train_tokenizer(texts, "bpe", 400, True, True, 64)

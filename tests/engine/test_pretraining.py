@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from backbones.tiny import tiny
 from contract.settings import FP32, made
 from headstart.core.comparison import Point
+from headstart.core.progress import Silent
 from headstart.data.task import Task
 from headstart.engine.augment import Augment
 from headstart.engine.checkpoint import Checkpoint
@@ -151,6 +154,44 @@ def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: s
     fit(again, Budget(EPOCHS), checkpoint=checkpoint)
     one, other = state(whole), state(again)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals as a terminal does")
+@pytest.mark.parametrize("at", [1, 4, 6])
+def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """At the first step, at the last of an epoch, within one; long before a checkpoint is due."""
+    whole = job()
+    fit(whole, Budget(EPOCHS))
+    checkpoint, stopped, told = Checkpoint(tmp_path / "checkpoint.safetensors"), job(), Told()
+    loss, calls = type(stopped).loss, 0
+
+    def pressing(self: Pretraining, *arguments: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return loss(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(stopped), "loss", pressing)
+        with pytest.raises(KeyboardInterrupt):
+            fit(stopped, Budget(EPOCHS), checkpoint=checkpoint)
+    assert calls == at
+    again = job()
+    fit(again, Budget(EPOCHS), checkpoint=checkpoint, progress=told)
+    assert told.lines == [f"goes on after step {at} of {EPOCHS * STEPS}"]
+    one, other = state(whole), state(again)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    fit(job(seed=1), Budget(EPOCHS), checkpoint=checkpoint, progress=told)
+    assert "begins anew" in told.lines[-1]
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
 
 
 def test_another_base_or_other_labels_are_another_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ def run(objective: Classify, request: Request) -> list[str]:
         if found.task.modality != "image" or found.task.kind != "single_label":
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
     return [
-        f"{source['source']:<16}{source['classes']:>4} classes  validation accuracy {source['accuracy']:.3f}"
+        f"{source['source']:<16}{source['classes']:>4} classes  accuracy {source['accuracy']:.3f} of "
+        f"{source['validation']:,} validation images"
         for source in _pretrain(objective, data, request)["sources"]
     ]
 

@@ -98,13 +98,13 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         )
     job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([told, stream]))
     untrained = job.held_out_loss()
-    progress.stage(f"pretrain {objective.kind}", job.steps_an_epoch() * objective.epochs)
+    progress.stage(f"pretrain {objective.name}", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     learned = job.held_out_loss()
     report = {
         "schema": "headstart.pretrained/1",
-        "objective": objective.kind if objective.network == "transformers" else objective.network,
+        "objective": objective.name,
         "configuration": {k: v for k, v in asdict(objective).items() if base is None or k not in objective.of_new},
         "base": base,
         "seed": seed,

@@ -90,7 +90,12 @@ def run(objective: Clip, request: Request) -> list[str]:
         "objective": "clip",
         "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(objective).items()},
         "seed": request.seed,
-        "corpus": {"sources": list(request.sources), "pairs": len(train), "held_out": len(held)},
+        "corpus": {
+            "sources": list(request.sources),
+            "pairs": len(train),
+            "held_out": len(held),
+            "captions": list(pairs.columns),
+        },
         "parameters": sum(p.numel() for p in towers.module.parameters()),
         "steps": trace.steps,
         "status": trace.status,
@@ -106,7 +111,8 @@ def run(objective: Clip, request: Request) -> list[str]:
         _compare(towers, temporary, held, AGREEMENT_HALF if request.half else AGREEMENT)
     ended = [] if trace.status == "ok" else [f"{trace.status}; the last good weights are kept"]
     return ended + [
-        f"{len(train):,} pairs, {report['parameters']:,} parameters, {trace.steps:,} steps in {trace.seconds:.0f} s",
+        f"{len(train):,} pairs of image and {', '.join(pairs.columns)}, {report['parameters']:,} parameters, "
+        f"{trace.steps:,} steps in {trace.seconds:.0f} s",
         f"of {len(held):,} held-out pairs the caption is among the first 10 for {after['texts']['10']:.1%} of the "
         f"pictures (before {before['texts']['10']:.1%}, by chance {chance:.1%})",
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, DataError, ModelError
 from headstart.core.progress import Progress, Silent
 from headstart.engine.precision import Compute
 from headstart.objectives.objective import Objective
@@ -52,7 +53,13 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
         )
     _check_folder(request.out)
     family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
-    lines: list[str] = family.run(objective, request)
+    new = not request.out.exists()
+    try:
+        lines: list[str] = family.run(objective, request)
+    except (ConfigurationError, DataError, ModelError):
+        if new:  # what is refused leaves nothing behind
+            shutil.rmtree(request.out, ignore_errors=True)
+        raise
     return lines
 
 

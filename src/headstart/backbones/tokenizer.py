@@ -16,7 +16,8 @@ def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase:
     """A `PreTrainedTokenizerFast` of at most so many tokens.
 
     pairs: put [CLS] a [SEP] b [SEP] around texts, as encoders expect; otherwise only an end token exists.
-    WordPiece's trainer breaks ties as they come, so that two trainings can differ in rare tokens; that of BPE does not.
+    WordPiece's trainer numbers tokens as they come; here they are in the order of the alphabet, so that the same text
+    gives the same ids. Where it breaks a tie for the last of them, two trainings can still differ in a rare token.
     lowercase: drop case and accents (WordPiece only). length: most tokens that the model reads.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -36,6 +37,9 @@ def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase:
         raw.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(**options, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     raw.train_from_iterator(texts, trainer)
+    if kind == "wordpiece":
+        tokens = [*special, *sorted(raw.get_vocab().keys() - set(special))]
+        raw.model = models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")  # type: ignore[call-arg]
     if not pairs:
         unknown = {"unk_token": "[UNK]"} if kind == "wordpiece" else {}
         return PreTrainedTokenizerFast(

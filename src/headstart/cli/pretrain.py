@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,12 @@ def command(
             lines += _worth(out, judged_by, request.compute, base)
     for line in lines:
         click.echo(line)
+    status = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8")).get("status", "ok")
+    if status != "ok":
+        click.echo(
+            f"{out} holds the last good weights, which may be worth little. Try a lower learning_rate.", err=True
+        )
+        sys.exit(1)
     click.echo(f"{out} written; use it with --model {out}")
 
 
@@ -80,8 +88,6 @@ def _labelled(source: str, modality: str) -> Data:
 
 def _worth(out: str, data: Data, computing: Compute, base: str | None) -> list[str]:
     """Lines, and the same in the folder's `pretrained.json`."""
-    import json
-
     from headstart.core.files import write_json
     from headstart.evaluate.worth import worth
 

@@ -34,7 +34,7 @@ def command(
     """
     from headstart.backbones.class_words import TEMPLATE
     from headstart.backbones.two_towers import two_towers
-    from headstart.core.errors import ConfigurationError
+    from headstart.core.errors import ConfigurationError, DataError
     from headstart.engine.precision import compute
     from headstart.evaluate.retrieval import retrieved
     from headstart.evaluate.zeroshot import accuracy
@@ -58,7 +58,10 @@ def command(
     else:
         if len(images) > 1:
             raise ConfigurationError("labelled images are one file or folder; several are classified with --labels.")
-        told = accuracy(towers, images[0], label, templates or (TEMPLATE,), computing)
+        try:
+            told = accuracy(towers, images[0], label, templates or (TEMPLATE,), computing)
+        except DataError as error:
+            raise DataError(f"{error} Images without labels are told by those that --labels names.") from error
         lines = [
             f"accuracy {told['value']:.1%} [{told['low']:.1%}, {told['high']:.1%}] on {told['examples']:,} images of "
             f"{told['classes']} classes; the largest class is {told['largest_class']:.1%}"

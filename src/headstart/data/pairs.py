@@ -27,16 +27,17 @@ VALIDATION, AT_MOST = 0.05, 1_000
 
 @dataclass(frozen=True)
 class Pairs:
-    """images, texts: row by row one belongs to the other."""
+    """images, texts: row by row one belongs to the other. columns: that the texts are from."""
 
     images: Examples
     texts: Examples
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, positions: np.ndarray) -> Pairs:
-        return Pairs(self.images.take(positions), self.texts.take(positions))
+        return Pairs(self.images.take(positions), self.texts.take(positions), self.columns)
 
 
 def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) -> Pairs:
@@ -47,13 +48,15 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) 
     Raises `DataError` where a table has no column of images, or none of captions.
     """
     kind = pa.schema([("image", pa.large_binary()), ("caption", pa.large_string()), ("place", pa.large_string())])
+    captions_of: dict[str, None] = {}
     with Store(kind) as store:
         for source in sources:
             for table in resolve(source)["train"]:
                 names = _columns(table, caption)
+                captions_of.update(dict.fromkeys(names[1:]))
                 for chunk in table.chunks(list(names), findings):
                     rows = zip(chunk.places, chunk.columns[names[0]], zip(*(chunk.columns[name] for name in names[1:])))
-                    kept = [row for place, image, said in rows if (row := _row(place, image, said, findings))]
+                    kept = [row for place, image, told in rows if (row := _row(place, image, told, findings))]
                     if kept:
                         images, captions, places = (list(column) for column in zip(*kept))
                         store.write({"image": images, "caption": captions, "place": places})
@@ -62,8 +65,11 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) 
         raise DataError(f"{', '.join(sources)} holds no pair of an image and a text.")
     every = np.arange(len(table))
     none = np.zeros(len(table), dtype=np.int64)
-    views = (table.select([name, "place"]).rename_columns(["input", "place"]) for name in ("image", "caption"))
-    return Pairs(*(Examples(view, every, every, none) for view in views))
+    pictures, said = (
+        Examples(table.select([name, "place"]).rename_columns(["input", "place"]), every, every, none)
+        for name in ("image", "caption")
+    )
+    return Pairs(pictures, said, tuple(captions_of))
 
 
 def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:

@@ -69,6 +69,8 @@ class Adapted:
 
     @property
     def trained_parameters(self) -> int:
+        if self.plan.solver == "words":
+            return 0
         parameters = dict(self.model.named_parameters())
         return sum(parameters[name].numel() for name in self.plan.trained())
 

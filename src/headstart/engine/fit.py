@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
+from headstart.core.interrupts import Interrupt, patient
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
@@ -95,6 +96,10 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
         if average:
             average.look(curve)
+        if 0 < step < total:
+            progress.say(f"goes on after step {step:,} of {total:,}")
+    elif checkpoint and checkpoint.path.exists():
+        progress.say("what was interrupted here had other settings or data: it begins anew")
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None
@@ -153,6 +158,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         return step % per_epoch == 0 and _tired(trace, step / per_epoch, budget)
 
     end = total if budget.steps is None else min(total, budget.steps)
+    waiting = contextlib.ExitStack()
+    interrupt = waiting.enter_context(patient())
     try:
         if step == 0 and job.plan.begins_well:
             judge(0, None, 0.0)  # the solved head is a candidate itself
@@ -179,10 +186,11 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                     average.update(changing(job.module, names), step)
                 unseen.append((loss, norm, rate))
                 due = checkpoint is not None and checkpoint.due
-                if due or len(unseen) >= at_most:
+                if due or interrupt.asked or len(unseen) >= at_most:
                     look()
-                if due and step % per_epoch:
+                if (due or interrupt.asked) and step % per_epoch:
                     keep(step)
+                    _stop(interrupt)
                 if step >= end:
                     break
                 if budget.stop_factor and _rising(trace.losses, budget.stop_factor):
@@ -193,8 +201,9 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                 break
             judge(step, statistics.fmean(trace.losses[-per_epoch:]), rate)
             phase = None  # evaluation changed the modes
-            if checkpoint and checkpoint.due:
+            if interrupt.asked or (checkpoint and checkpoint.due):
                 keep(step)
+                _stop(interrupt)
     except Diverged as event:
         trace.status = str(event)
         optimizer.zero_grad(set_to_none=True)
@@ -206,12 +215,15 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         elif trace.best_epoch is not None:
             put_weights(job.module, best)
     finally:
+        waiting.close()
         room.close()
     trace.steps = step
     if not (trace.paused and checkpoint):  # then what was kept says it, without the writing itself
         trace.seconds = trace.earlier + time.perf_counter() - start
     if room.parts > 1 or room.frugal:
         trace.notes += (room.note(),)
+    if trace.best_epoch == 0 and trace.status == "ok":
+        trace.notes += ("no step did better on validation than the start, which is kept",)
     return trace
 
 
@@ -283,6 +295,11 @@ def put_weights(module: nn.Module, state: State) -> None:
     with torch.no_grad():
         for name, value in state.items():
             targets[name].copy_(value)
+
+
+def _stop(interrupt: Interrupt) -> None:
+    if interrupt.asked:
+        raise KeyboardInterrupt
 
 
 def _unread(job: Job, budget: Budget) -> int:

@@ -54,7 +54,7 @@ class Perplexity(Check):
     windows: int = 200
     "most windows of the text that are read"
     length: int = 128
-    "tokens of a window"
+    "tokens of a window; fewer where the model reads fewer"
     tolerance: float = 0.05
 
     def title(self) -> str:
@@ -76,31 +76,38 @@ class Perplexity(Check):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         preparation = system.backbone.preparation
         assert isinstance(preparation, TextPreparation)
-        windows = self._windows(preparation.tokenizer, material.place)
+        if system.backbone.loader != "transformers":
+            raise ConfigurationError(
+                f"{self.title()}: {system.backbone.source} has no head over a vocabulary that transformers reads, so "
+                "there is no perplexity to measure; leave the check out."
+            )
         network, kind = with_head(str(system.backbone.reload), system.backbone.module)
+        special = 0 if kind == "causal" else sum(map(len, frame(preparation.tokenizer)))
+        length = min(self.length, preparation.max_length - special)
+        windows = self._windows(preparation.tokenizer, material.place, length)
         network.to(system.compute.device)
         found = [
             _nats(network, kind, window, preparation.tokenizer, system.compute.autocast, system.compute.device)
             for window in windows.split(16)
         ]
         nats = torch.cat(found).numpy()
-        tokens = np.full(len(nats), self.length - (kind == "causal"), dtype=np.float32)
+        tokens = np.full(len(nats), length - (kind == "causal"), dtype=np.float32)
         return {self.title(): Predictions(np.arange(len(nats)), tokens, nats[:, None])}
 
-    def _windows(self, tokenizer: Any, place: Path) -> Tensor:
+    def _windows(self, tokenizer: Any, place: Path, length: int) -> Tensor:
         """[n, length] ids of the text, its paragraphs joined by a space; as many windows as fit, spread over it."""
         corpus = Corpus((within(place, self.data),), self.text)
         ids: list[int] = []
         for paragraph in corpus.paragraphs():
             ids += tokenizer(" " + paragraph, add_special_tokens=False, verbose=False)["input_ids"]
-            if len(ids) > 50 * self.windows * self.length:
+            if len(ids) > 50 * self.windows * length:
                 break
-        count = len(ids) // self.length
+        count = len(ids) // length
         if count < 2:
             raise ConfigurationError(
-                f"{self.title()}: {self.data} has {len(ids)} tokens, fewer than two windows of {self.length}."
+                f"{self.title()}: {self.data} has {len(ids)} tokens, fewer than two windows of {length}."
             )
-        whole = torch.tensor(ids[: count * self.length]).reshape(count, self.length)
+        whole = torch.tensor(ids[: count * length]).reshape(count, length)
         return whole[np.linspace(0, count - 1, min(count, self.windows)).round().astype(int)]
 
 

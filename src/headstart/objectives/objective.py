@@ -23,6 +23,11 @@ class Objective:
     "settings of a network that is made: one to go on from has its own"
 
     @property
+    def name(self) -> str:
+        """As the user calls it."""
+        return next((name for name in OBJECTIVES.names() if OBJECTIVES[name] is type(self)), type(self).__name__)
+
+    @property
     def modality(self) -> str:
         """What the backbone will read."""
         return "image" if self.family in ("labelled", "pairs") else "text"
