@@ -401,6 +401,7 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
         (("texts.txt", "--set", "size=reviews.csv"), ("no transformers configuration",)),
         (("texts.txt", "--set", "mask=1"), ("mask is 1.0",)),
         (("texts.txt", "--set", "length=3"), ("length is 3",)),
+        (("texts.txt", "--set", "batch_tokens=100"), ("batch_tokens is 100", "of 128")),
         (("texts.txt", "--set", "vocabulary=10"), ("vocabulary is 10",)),
         (("texts.txt", "--set", "dropout=-1"), ("dropout is -1",)),
         (("texts.txt", "--set", "tokenizer=nowhere"), ("nowhere",)),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import Request
+from headstart.artifacts.pretraining import TOLD, Request, is_done
 from headstart.backbones.vector_backbone import write_folder
 from headstart.backbones.word_vectors import WordVectors
 from headstart.backbones.words import words_of
@@ -110,12 +110,12 @@ def _glove(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     start = time.perf_counter()
     wanted = {**told, "window": objective.window, "seed": request.seed}
-    if not _is_done(work / "counts", wanted):
+    if not is_done(work / "counts", wanted):
         request.progress.stage("count co-occurrences", len(stream.ids))
         with replacing_folder(work / "counts") as temporary:
             count(stream.ids, len(stream.words), objective.window, temporary / "entries", objective.memory,
                   request.seed, request.progress)  # fmt: skip
-            write_json(temporary / "told.json", wanted)
+            write_json(temporary / TOLD, wanted)
     found = Cooccurrence(work / "counts" / "entries")
     counted = time.perf_counter() - start
     if not len(found):
@@ -146,7 +146,7 @@ def _word2vec(
 def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[str, Any], progress: Progress) -> Stream:
     """Writes the corpus as ids of the words that get a vector; reads it where that is done already."""
     place = work / "words"
-    if not _is_done(place, told):
+    if not is_done(place, told):
         findings = Findings()
         counts: Counter[str] = Counter()
         progress.stage("count words")
@@ -157,6 +157,8 @@ def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[s
             progress.say(finding.message)
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: objective.vocabulary]
         kept = {word: seen for word, seen in ordered if seen >= objective.minimum_count}
+        if not counts:
+            raise DataError(f"{', '.join(corpus.sources)} holds no text.")
         if not kept:
             raise DataError(
                 f"{', '.join(corpus.sources)} has no word that occurs {objective.minimum_count} times. Give more text, "
@@ -185,12 +187,7 @@ def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[s
         with replacing_folder(place) as temporary:
             pack(temporary / "ids", encoded(), len(kept), len(kept) + 1)
             write_json(temporary / "words.json", {"counts": list(kept.items()), "size": size})
-            write_json(temporary / "told.json", told)
+            write_json(temporary / TOLD, told)
     found = json.loads((place / "words.json").read_text(encoding="utf-8"))
     words, seen = zip(*found["counts"])
     return Stream(packed_ids(place / "ids"), list(words), list(seen), found["size"])
-
-
-def _is_done(folder: Path, told: Any) -> bool:
-    path = folder / "told.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(told))

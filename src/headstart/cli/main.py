@@ -131,7 +131,7 @@ def _forget_output() -> None:
 
 
 def _explained(error: click.ClickException) -> str:
-    message = error.format_message()
+    message = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     if context is None or context.parent is None:
         return message

@@ -63,8 +63,9 @@ class LanguageModel(Objective):
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
-        yield from at_least(self, 1, "batch_tokens")
         yield from at_least(self, 8, "length", unit="tokens")
+        if self.batch_tokens < self.length:
+            yield f"batch_tokens is {self.batch_tokens}, but a step has to hold an example of {self.length} (length)."
         yield from at_least(self, 300, "vocabulary", unit="tokens")
         yield from shares(self, "dropout", "warmup")
 
