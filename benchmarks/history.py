@@ -102,7 +102,10 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | No
         best = next(reading for reading in here if reading["method"] == method)
         told = {key: best[key] for key in ("size", "examples", "method", "value", "low", "high", "seconds")}
         scratch = {key: control[key] for key in ("value", "low", "high", "seconds")}
-        rows.append({**told, "scratch": scratch, **over_scratch(out / str(size), size, draws, method)})
+        every = {one["method"]: {key: one[key] for key in ("value", "low", "high")} for one in here}
+        rows.append(
+            {**told, "methods": every, "scratch": scratch, **over_scratch(out / str(size), size, draws, method)}
+        )
     for row, p in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = p
         print(name, row["size"], row["method"], {k: round(row[k], 3) for k in ("value", "difference", "p_adjusted")},
