@@ -21,8 +21,8 @@ WHY = {
     "sst2": "The corpus is dictionaries, essays and package descriptions. The same backbones gain much on "
     "debian-sections, whose topics it holds, and little here: it has few opinions. MiniLM, which others trained on a "
     "billion pairs of sentences, gains on both.",
-    "papirus": "From random weights the same network reaches about 70 % with 10 labels of each of the 8 contexts: they "
-    "differ in outline and colour, which a small network learns from them. What seven other themes and CIFAR-10 teach "
+    "papirus": "From random weights the same network reaches about 70 % with 10 labels of each of the 8 contexts, "
+    "presumably because they differ in outline and colour. What seven other themes and CIFAR-10 teach "
     "adds nothing that these figures could tell from chance.",
     "medical": "With 10 labels of each of 6 classes the same network from random weights is right in 90 % and more: "
     "there is little to gain.",
