@@ -126,4 +126,4 @@ def test_a_text_too_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("a few words")
     check = Perplexity(data="short.txt")
     with pytest.raises(ConfigurationError, match="fewer than two windows"):
-        check._windows(wordpiece(), tmp_path)
+        check._windows(wordpiece(), tmp_path, 16)
