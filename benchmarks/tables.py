@@ -11,7 +11,7 @@ from typing import Any
 
 from results_files import HERE
 from tables_judging import curves, forgetting, ranking, vectors
-from tables_speed import engine, few, gpu, leaderboard, mixed, performance, races, rows
+from tables_speed import engine, few, gpu, leaderboard, mixed, performance, races, rows, vision
 
 
 def table(result: dict[str, Any]) -> list[str]:
@@ -83,7 +83,7 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *leaderboard(), *engine(), *few(), *races(), *ranking(), *forgetting(), *curves(), *mixed(), *rows(),
+        *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *curves(), *mixed(), *rows(),
         *vectors(), *gpu(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")

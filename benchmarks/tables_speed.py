@@ -36,34 +36,72 @@ def engine() -> list[str]:
     return lines
 
 
-def leaderboard() -> list[str]:
-    """All methods in the time of one fine-tune."""
-    found = read("leaderboard")
+VISION = {
+    "features": "features of the frozen network, one pass",
+    "unfreeze": "gradual unfreezing, three epochs: the head, the upper half, the whole",
+}
+VISION_SIDES = {
+    "plain": "timm in a plain loop",
+    "tuned": "the same in bf16 and channels last",
+    "fastai": "fastai as its users write it",
+}
+
+
+def vision() -> list[str]:
+    """Images at 224 pixels against plain PyTorch and fastai."""
+    found = read("vision")
     if not found:
         return []
-    share, runs = found["share_of_the_peers_time"], found["runs"]
-    lines = [
-        "## The whole leaderboard against one full fine-tune", "",
-        f"Ten methods and two controls with a budget, TREC with MiniLM, {len(runs)} pairs in alternation. Median share "
-        f"of the time of transformers' Trainer ({found['epochs']} epochs): {share['defaults']:.2f} at its defaults, "
-        f"{share['tuned']:.2f} tuned (bf16 and batches of like length).", "",
-        "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
-    ]  # fmt: skip
-    for side in ("ours", "defaults", "tuned"):
-        seconds = ", ".join(f"{run[side]['seconds']:.0f}" for run in runs)
-        accuracies = ", ".join(f"{100 * run[side]['accuracy']:.1f}" for run in runs)
-        lines.append(f"| {side} | {seconds} | {accuracies} |")
-    first = runs[0]["ours"]
-    lines += [
-        "", f"The first run's rows (epochs to fit the budget: {first['forecast']['epochs'] or 'as usual'}; rates "
-        f"tried a method: {max(row['trials'] for row in first['rows'])}):", "",
-        "| method | accuracy % | |", "|---|---|---|",
-    ]  # fmt: skip
-    for row in sorted(first["rows"], key=lambda row: -(row["value"] or -1)):
-        told = "" if row["status"] == "ok" else row["status"]
-        value = f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row["value"] else ""
-        lines.append(f"| {row['method']} | {value} | {told} |")
-    return lines + ["", f"> {first['verdict']}", *small("leaderboard", found["note"], found["environment"])]
+    lines = ["## Images at 224 pixels", ""]
+    for part in found["parts"]:
+        runs = part["runs"]
+        lines += [
+            f"**{part['model']}**, {VISION[part['work']]}, {part['images']:,} images, {len(runs)} runs of each in turn",
+            "", "| side | seconds, median | ours is times as fast, median |", "|---|---|---|",
+            f"| Headstart | {statistics.median(run['ours'] for run in runs):.1f} | |",
+            *(
+                f"| {VISION_SIDES[side]} | {statistics.median(run[side] for run in runs):.1f} | {times:.2f} |"
+                for side, times in part["times_faster"].items()
+            ),
+            *small("vision", part["note"], part["environment"], part["threads"]),
+        ]  # fmt: skip
+    return lines
+
+
+def leaderboard() -> list[str]:
+    """All methods in the time of one fine-tune, or of two of a tuned one."""
+    lines: list[str] = []
+    for name, against in (("leaderboard", "its defaults"), ("leaderboard-tuned", "its best")):
+        found = read(name)
+        if not found:
+            continue
+        share, runs = found["share_of_the_peers_time"], found["runs"]
+        told = {"defaults": "at its defaults", "tuned": "tuned (bf16 and batches of like length)"}
+        lines += [
+            f"## The whole leaderboard against one full fine-tune at {against}", "",
+            f"Ten methods and two controls with a budget, TREC with MiniLM, {len(runs)} pairs in alternation. Median "
+            f"share of the time of transformers' Trainer ({found['epochs']} epochs): "
+            + ", ".join(f"{times:.2f} {told[side]}" for side, times in share.items()) + ".", "",
+            "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
+        ]  # fmt: skip
+        for side in ("ours", *share):
+            seconds = ", ".join(f"{run[side]['seconds']:.0f}" for run in runs)
+            accuracies = ", ".join(f"{100 * run[side]['accuracy']:.1f}" for run in runs)
+            lines.append(f"| {side} | {seconds} | {accuracies} |")
+        first = runs[0]["ours"]
+        lines += [
+            "", f"The first run's rows (epochs to fit the budget: {first['forecast']['epochs'] or 'as usual'}; rates "
+            f"tried a method: {max(row['trials'] for row in first['rows'])}):", "",
+            "| method | accuracy % | |", "|---|---|---|",
+        ]  # fmt: skip
+        for row in sorted(first["rows"], key=lambda row: -(row["value"] or -1)):
+            told_of = "" if row["status"] == "ok" else row["status"]
+            value = (
+                f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row["value"] else ""
+            )
+            lines.append(f"| {row['method']} | {value} | {told_of} |")
+        lines += ["", f"> {first['verdict']}", *small(name, found["note"], found["environment"])]
+    return lines
 
 
 def performance() -> list[str]:

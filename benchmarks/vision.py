@@ -4,12 +4,15 @@
 
 JPEG files of CIFAR-10, decoded and enlarged on both sides; networks without pretrained weights, since only time is
 measured. The peer is timm's network in a DataLoader loop: as most write it, and tuned (channels last, and bf16 where
-the processor has it). Sides take turns, each in a process of its own. Writes benchmarks/results/vision.json.
+the processor has it); where fastai is installed, its own gradual unfreezing of a ResNet-18 too. Sides take turns, each
+in a process of its own. Writes benchmarks/results/vision.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import json
 import os
 import statistics
@@ -28,6 +31,7 @@ import peers
 RESULT = peers.RESULTS / "vision.json"
 WORKS = ("features", "unfreeze")
 SIDES = ("ours", "plain", "tuned")
+FASTAI = ("unfreeze", "resnet18")
 EPOCHS, STAGES = 3, 3
 
 
@@ -126,6 +130,24 @@ def plain(work: str, model: str, data: Any, tuned: bool) -> float:
     return time.perf_counter() - start
 
 
+def fastai(data: Any) -> float:
+    import fastai_peer
+
+    labels = [data.task.labels[int(target)] for target in data.train.targets]
+    return fastai_peer.unfreeze(data.train.inputs(), labels, 224, 32)
+
+
+def sides(work: str, model: str) -> tuple[str, ...]:
+    here = (work, model) == FASTAI and importlib.util.find_spec("fastai") is not None
+    return (*SIDES, "fastai") if here else SIDES
+
+
+def timed(work: str, model: str, side: str, data: Any) -> float:
+    if side == "ours":
+        return ours(work, model, data)
+    return fastai(data) if side == "fastai" else plain(work, model, data, side == "tuned")
+
+
 def main() -> None:
     import torch
 
@@ -144,14 +166,14 @@ def main() -> None:
     if arguments.one:
         work, model, side = arguments.one
         data = some(arguments.images)
-        print(ours(work, model, data) if side == "ours" else plain(work, model, data, side == "tuned"))
+        print(timed(work, model, side, data))
         return
     for model in arguments.model:
         for work in arguments.work:
             runs = []
             for _ in range(arguments.repeats):
                 run = {}
-                for side in SIDES:
+                for side in sides(work, model):
                     command = [sys.executable, __file__, "--one", work, model, side, "--images", str(arguments.images)]
                     done = subprocess.run(command, capture_output=True, text=True)
                     if done.returncode:
@@ -159,11 +181,16 @@ def main() -> None:
                     run[side] = float(done.stdout.strip().splitlines()[-1])
                 runs.append(run)
                 print(model, work, {side: f"{seconds:.1f} s" for side, seconds in run.items()}, flush=True)
-            times = {side: statistics.median(run[side] / run["ours"] for run in runs) for side in SIDES[1:]}
+            times = {
+                side: statistics.median(run[side] / run["ours"] for run in runs) for side in runs[0] if side != "ours"
+            }
+            note = arguments.note
+            if "fastai" in times:
+                note = f"fastai {importlib.metadata.version('fastai')}. {note}".strip()
             device = str(compute(None).device)
             part = {
                 "model": model, "work": work, "images": arguments.images, "runs": runs, "times_faster": times,
-                "threads": torch.get_num_threads(), "note": arguments.note,
+                "threads": torch.get_num_threads(), "note": note,
                 "environment": environment(device, compute(None).precision).to_json(),
             }  # fmt: skip
             print(model, work, times, flush=True)
