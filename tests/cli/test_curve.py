@@ -36,7 +36,8 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
     assert "90.0 takes" in done.out
     assert done.out.rstrip().endswith("Record  c/curve.json")
     assert [law["method"] for law in found["laws"]] == ["probe"], "a control has no law"
-    assert str(here / "c") not in call("runs", "--json").out, "what a curve trains is no run of its own"
+    folders = [one["folder"] for one in json.loads(call("runs", "--json").out) if str(here) in one["folder"]]
+    assert folders == [str(here / "c")], "what a curve trains is no run of its own"
     assert "</svg>" in (here / "c" / "curve.svg").read_text()
 
 
@@ -59,6 +60,34 @@ def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "_one", lambda *arguments: (calls.append(arguments), real(*arguments)))
     assert curve("--sizes", "4,8,12", "--out", "c", "--resume").expect(0).out == whole.replace("whole/", "c/")
     assert len(calls) == 6, "three were there, three were left"
+
+
+def test_a_draw_of_the_same_examples_is_another_training(here: Path) -> None:
+    """With all labels every draw holds the same examples: what differs is the seed, or nothing would."""
+    from safetensors.numpy import load_file
+
+    reviews(here / "reviews.csv", 60)
+    few = ("--model", "bert", "--methods", "full,probe", "--draws", "2", "--epochs", "1", "--quiet")
+    call("curve", "reviews.csv", *few, "--sizes", "1000", "--out", "x").refused("1 to ")
+    most = int(call("curve", "reviews.csv", *few, "--sizes", "1000", "--out", "x").err.split("1 to ")[1].split()[0])
+    call("curve", "reviews.csv", *few, "--sizes", most, "--out", "c").expect(0)
+    told = [
+        [load_file(here / "c" / "readings" / f"{most}-{draw}" / f"{name}.safetensors") for draw in (0, 1)]
+        for name in ("full", "probe")
+    ]
+    for (one, other), differs in zip(told, (True, False)):
+        assert one["ids"].tolist() == other["ids"].tolist()
+        assert (one["scores"] != other["scores"]).any() == differs
+
+
+def test_a_finished_curve_is_of_its_own_data(here: Path) -> None:
+    done = curve("--sizes", "4,8", "--out", "c").expect(0)
+    before = (here / "c" / "curve.json").read_bytes()
+    assert curve("--sizes", "4,8", "--out", "c", "--resume").expect(0).out == done.out
+    with (here / "reviews.csv").open("a") as file:
+        file.write("a new one,1\n")
+    curve("--sizes", "4,8", "--out", "c", "--resume").refused("other examples", "--out")
+    assert (here / "c" / "curve.json").read_bytes() == before
 
 
 def test_mistakes_are_one_message(here: Path) -> None:

@@ -182,3 +182,62 @@ def _test_size(folder: Path, language: str | None = None) -> int:
     rows = (folder / "mixed.csv").read_text().splitlines()
     numbers = [int(place.rpartition(":")[2]) for place in test.places(np.arange(len(test)))]
     return sum(language is None or rows[number - 1].endswith(f",{language}") for number in numbers)
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(kept: Path) -> None:
+    shutil.copytree(kept / "run", kept / "b" / "run")
+    call("evaluate", "run", "b/run", "--methods", "full", "--quiet", "-o", "both.json")
+    names = [one["name"] for one in json.loads((kept / "both.json").read_text())["models"]]
+    assert names == ["run: full", "b/run: full"]
+    call("evaluate", "run", "./run").refused("given twice")
+
+
+def test_a_suite_that_asks_for_nothing_does_not_pass(lora_run, here: Path) -> None:
+    (here / "suite.toml").write_text('[[check]]\nkind = "slice"\nby = "class"\nleast = 100000\n')
+    call("evaluate", lora_run.folder, "--suite", "suite.toml").refused("nothing would be judged", "left out")
+
+
+def test_the_record_is_no_page(lora_run, here: Path) -> None:
+    call("evaluate", lora_run.folder, "-o", "out.html").refused("out.json")
+    assert not (here / "out.html").exists()
+
+
+def test_examples_that_were_read_otherwise_are_refused(kept: Path) -> None:
+    import headstart
+    from headstart.core.errors import ConfigurationError
+
+    other = headstart.read("reviews.csv", seed=1)
+    with pytest.raises(ConfigurationError, match="other examples"):
+        headstart.judge("run", data=other)
+    own = headstart.read("reviews.csv")
+    assert headstart.judge("run", data=own, methods=["full"]).fingerprint == own.record.fingerprint
+
+
+def test_a_bare_model_says_that_its_data_are_unknown(lora_run, tmp_path: Path) -> None:
+    shutil.copytree(lora_run.folder / "model", tmp_path / "model")
+    data = json.loads((lora_run.folder / "configuration.json").read_text())["data"]
+    done = call("evaluate", tmp_path / "model", "--data", data, "--quiet", "--json", "-o", tmp_path / "found.json")
+    assert "can't be told" in json.loads(done.out)["notes"][0]
+
+
+def test_a_labelled_method_keeps_its_label(here: Path) -> None:
+    wide = ("--methods", "lora@wide", "--set", "lora@wide.rank=4", "--seeds", "1", "--trials", "1", "--epochs", "1")
+    call("compare", "reviews.csv", "--model", "bert", *wide, "--out", "run").expect(0)
+    done = call("evaluate", "run", "--methods", "lora@wide", "--quiet")
+    assert done.code in (0, 1), done.err
+    assert [one["name"] for one in evaluation(here)["models"]] == ["lora@wide"]
+    assert "Against its base" in (here / "run" / "model" / "README.md").read_text()
+
+
+def test_a_defect_is_told_from_a_failed_gate(lora_run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch's is called."""
+
+    for error, code, words in ((KeyError("x"), 70, "Traceback"), (OutOfMemoryError("CUDA"), 2, "ran out of memory")):
+
+        def broken(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("headstart.api.judge", broken)
+        done = call("evaluate", lora_run.folder)
+        assert (done.code, words in done.err) == (code, True), done.err

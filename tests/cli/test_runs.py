@@ -110,3 +110,29 @@ def test_runs_that_cannot_be_compared(history: Path) -> None:
     text = (history / "y.html").read_text()
     assert '"paired":false' in text
     assert "other test examples" in text
+
+
+def test_a_tracker_that_is_away_is_one_message(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> str:
+        raise ConnectionError("nobody answers\nand much more")
+
+    monkeypatch.setattr("headstart.artifacts.tracking._mlflow", away)
+    told = call("runs", "log", "one", "--to", "mlflow").refused("did not take the run: nobody answers")
+    assert "much more" not in told
+
+
+def test_curves_and_pretrainings_are_runs_too(history: Path) -> None:
+    few = ("--sizes", "4,8", "--draws", "1", "--methods", "probe", "--quiet", "--out", "curve")
+    call("curve", "reviews.csv", "--model", "bert", *few).expect(0)
+    (history / "text.txt").write_text("\n".join(f"some words of line {i} and a few more" for i in range(300)))
+    small = [f"--set={name}" for name in ("size=tiny", "vocabulary=300", "epochs=1", "batch_tokens=512")]
+    call("pretrain", "mlm", "text.txt", *small, "--out", "backbone", "--quiet").expect(0)
+    found = json.loads(call("runs", "--json").expect(0).out)
+    assert [one["verb"] for one in found] == ["compare", "compare", "curve", "pretrain"]
+    report = json.loads((history / "backbone" / "pretrained.json").read_text())
+    assert found[-1]["value"] == report["held_out_loss"]["after"]
+    assert found[-1]["methods"] == ["mlm"]
+    lines = call("runs").expect(0).out.splitlines()
+    assert [line.split()[3] for line in lines[1:]] == ["compare", "compare", "curve", "pretrain"]
+    assert "mlm" in call("runs", "show", "backbone").expect(0).out
+    call("runs", "diff", "1", "3", "--html", "x.html").refused("no finished run")

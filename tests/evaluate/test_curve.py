@@ -57,3 +57,13 @@ def test_a_law_is_read_in_the_metrics_own_direction() -> None:
     assert up.forecasts[0].low <= up.forecasts[0].value <= up.forecasts[0].high
     assert down.forecasts[0].value == pytest.approx(1 - up.forecasts[0].value, abs=1e-3)
     assert laws(accuracy[:2], metric("single_label"), []) == []
+
+
+def test_a_law_for_what_learns_from_scratch_but_none_for_the_most_frequent_class() -> None:
+    values = [(60, 0.5), (180, 0.6), (600, 0.7), (1800, 0.8)]
+    found = [
+        Reading(name, n, n, "ok", value, value - 0.01, value + 0.01, 3)
+        for name in ("scratch", "majority")
+        for n, value in values
+    ]
+    assert [law.method for law in laws(found, metric("single_label"), [])] == ["scratch"]

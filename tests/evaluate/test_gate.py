@@ -45,18 +45,18 @@ def test_gates() -> None:
 def test_so_many_more_examples_decide() -> None:
     """A difference of 2 points with a half width of 4: four times the examples make the width 2."""
     found = Paired(0.02, -0.0192, 0.0592, 0.3271)  # z = 0.98, half of the 1.96 that is asked for
-    assert more_examples(found, 0.3271, 500, 0.0) == pytest.approx(3 * 500, rel=0.01)
+    assert more_examples(found, 1.0, 500, 0.0) == pytest.approx(3 * 500, rel=0.01)
     # a difference of 0 is decided once the interval lies within the tolerance
     assert more_examples(Paired(0.0, -0.02, 0.02, 1.0), 1.0, 500, 0.01) == pytest.approx(3 * 500, rel=0.01)
     # a p-value made four times as large by correction asks for the quantile of 1.25 %: 2.498 instead of 1.960
-    assert more_examples(found, 4 * 0.3271, 500, 0.0) == pytest.approx(500 * (4 * (2.498 / 1.960) ** 2 - 1), rel=0.01)
+    assert more_examples(found, 4.0, 500, 0.0) == pytest.approx(500 * (4 * (2.498 / 1.960) ** 2 - 1), rel=0.01)
     # the interval alone would have it decided; the test, whose z is 2.226, asks for 2.498
-    assert more_examples(Paired(0.183, 0.033, 0.317, 0.026), 0.104, 60, 0.02) == 16
+    assert more_examples(Paired(0.183, 0.033, 0.317, 0.026), 4.0, 60, 0.02) == 16
 
 
 def test_no_number_of_examples_tells_what_seeds_blur() -> None:
     blurred = Paired(0.02, -0.04, 0.08, 0.5, seed_error=0.03)
-    assert more_examples(blurred, 0.5, 500, 0.0) is None
+    assert more_examples(blurred, 1.0, 500, 0.0) is None
     assert more_examples(Paired(0.0, -0.02, 0.02, 1.0), 1.0, 500, 0.0) is None
 
 
@@ -105,3 +105,18 @@ def test_power_against_three_points() -> None:
     share = _share_failed(200, 1, 1000, drop=0.35)
     print(f"{share:.1%} of such losses found")
     assert share > 0.25
+
+
+def test_more_checks_ask_for_more_examples_even_where_p_is_at_its_end() -> None:
+    """Holm's p stops at 1, what it asks of the p-value does not."""
+    rng = np.random.default_rng(1)
+    difficulty = rng.standard_normal(300)
+    base, tuned = (binary(answers(rng, difficulty, 1, mean=mean)) for mean in (1.0, 1.1))
+    needed = []
+    for family in (4, 10, 20):
+        names = {f"r{i}": (ACCURACY, "not_regressed", 0.0) for i in range(family)}
+        first = checked(names, dict.fromkeys(names, base), dict.fromkeys(names, tuned))[0]
+        assert first.status == "undecided"
+        needed.append(first.more_examples)
+    assert first.p_adjusted == 1.0
+    assert needed[0] < needed[1] < needed[2]

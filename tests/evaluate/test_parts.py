@@ -82,3 +82,27 @@ def test_a_method_on_each_part() -> None:
     assert german.value == pytest.approx((1 / 3 + 2 / 3) / 2)
     assert french.low < 1  # three examples do not show that none would be wrong
     assert german.low <= german.value <= german.high
+
+
+def test_files_of_one_name_in_two_folders_are_two_parts(tmp_path: Path) -> None:
+    train = table(tmp_path / "train.csv", [(f"word {i} and more", "ab"[i % 2], "en") for i in range(40)])
+    tests = []
+    for language, count in (("fr", 6), ("de", 8)):
+        (tmp_path / language).mkdir()
+        rows = [(f"{language} {i} and so on", "ab"[i % 2], language) for i in range(count)]
+        tests.append(table(tmp_path / language / "test.csv", rows))
+    data = read(train, text="text", label="label", test=tests)
+    assert {name: len(rows) for name, rows in by_file(data.test).items()} == {"fr/test.csv": 6, "de/test.csv": 8}
+    held = column_by_place(train, "language", test=tests)
+    assert {name: len(rows) for name, rows in by_column(data.test, held, "language").items()} == {"fr": 6, "de": 8}
+
+
+def test_folders_of_images_of_one_name_are_two_parts(tmp_path: Path) -> None:
+    for folder, count in (("train", 20), ("north/photos", 3), ("south/photos", 4)):
+        for i in range(count):
+            for label in ("cat", "dog"):
+                place = tmp_path / folder / label / f"{i}.png"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8)).save(place)
+    data = read(tmp_path / "train", test=[tmp_path / "north" / "photos", tmp_path / "south" / "photos"])
+    assert {name: len(rows) for name, rows in by_file(data.test).items()} == {"north-photos": 6, "south-photos": 8}

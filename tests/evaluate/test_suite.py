@@ -52,6 +52,14 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
         ('[[checks]]\nkind = "target"', "Did you mean 'check'"),
         ('[[check]]\nkind = "target"\n[[check]]\nkind = "target"\nmetric = "ece"', "two checks called 'target'"),
         ("[[check", "no TOML"),
+        ('check = ["target"]', "a table [[check]]"),
+        ('external = [1]\n[[check]]\nkind = "target"', "each external one [[external]]"),
+        ('[[check]]\nkind = "retention"\ndata = "x.csv"\nexamples = 0', "examples is 0, but has to be at least 1"),
+        ('[[check]]\nkind = "lm_eval"\ntask = "x"\nshots = -1', "shots is -1, but has to be at least 0"),
+        (
+            '[[check]]\nkind = "target"\n[[external]]\nname = "x"\ninput = 1\noutput = -1',
+            "output of x is -1.0, but has to be 0 or more",
+        ),
     ],
 )
 def test_mistakes_say_what_is_allowed(tmp_path: Path, text: str, words: str) -> None:

@@ -15,6 +15,7 @@ from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.fields import configured, converted
 from headstart.core.files import write_text
+from headstart.core.history import entry_of, remembered
 from headstart.core.progress import Progress
 from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def compare(
     data: Any = None, model: Any = None, *, out: str | Path | None = None, resume: bool = False,
     progress: Progress | None = None, opened: Callable[[str], object] | None = None, remember: bool = True,
-    **options: Any,
+    first_seed: int = 0, **options: Any,
 ) -> Comparison:  # fmt: skip
     """Every method side by side on these data; returns the record and leaves a run folder.
 
@@ -37,6 +38,7 @@ def compare(
         (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test files do), those of
         `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made. remember: whether the run goes into the history.
+    first_seed: the seeds are this one and those after it.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
     from headstart.data.examples import Data as Read
@@ -89,7 +91,7 @@ def compare(
             folder=folder,
             compute=computing,
             options=trained,
-            seeds=seeds,
+            seeds=range(first_seed, first_seed + seeds),
             trials=trials,
             metric_name=options.get("metric"),
             race=converted(options.get("race", False), bool, "race"),
@@ -106,7 +108,7 @@ def compare(
     write_text(folder / "report.html", page(result))
     write_cards(folder, result)
     if remember:
-        _remember(folder, result, progress)
+        remembered(entry_of(folder, result), progress)
     return result
 
 
@@ -127,18 +129,6 @@ def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
         raise ConfigurationError(f"by={name!r} needs the file that the data come from; give it as data.")
     held = column_by_place(source, name, options.get("validation"), options.get("test"))
     return by_column(examples.test, held, name)
-
-
-def _remember(folder: Path, result: Comparison, progress: Progress | None) -> None:
-    """The run goes into the history; one that can't be written is told, and stops nothing."""
-    from headstart.core import history
-    from headstart.core.errors import ResourceError
-
-    try:
-        history.remember(history.entry_of(folder, result))
-    except ResourceError as error:
-        if progress:
-            progress.say(f"not in the history: {error}")
 
 
 def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:

@@ -13,6 +13,7 @@ from headstart.api.options import LOAD, READ, only, title_of
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.files import write_text
+from headstart.core.history import entry_of_curve, remembered
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS, close_run, open_run, run_folder
 
@@ -63,6 +64,8 @@ def curve(
     backbone = backbone_for(model, examples, only(options, LOAD))
     computing = compute(options.get("device"), options.get("precision"))
     inputs = {"data": examples.record.fingerprint, "model": backbone.fingerprint}
+    if resume and (folder / "curve.json").is_file():
+        return _finished(folder, inputs["data"], opened)
     open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
@@ -72,8 +75,10 @@ def curve(
     if not isinstance(data, Read):
         watched.say(str(examples))
 
-    def one(part: Data, place: Path, again: bool) -> Comparison:
-        return compare(part, backbone, out=place, resume=again, seeds=1, progress=progress, remember=False, **rest)
+    def one(part: Data, place: Path, draw: int) -> Comparison:
+        return compare(
+            part, backbone, out=place, resume=True, seeds=1, first_seed=draw, progress=progress, remember=False, **rest
+        )
 
     try:
         found = readings(examples, chosen, draws, folder, measure, one, watched)
@@ -88,4 +93,20 @@ def curve(
     write_text(folder / "curve.svg", learning_curve(result))
     result.write(folder / "curve.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    remembered(entry_of_curve(folder, result), progress)
     return result
+
+
+def _finished(folder: Path, fingerprint: str, opened: Callable[[str], object] | None) -> LearningCurve:
+    """The curve that has come to its end here. Raises `ConfigurationError` where the data have changed since."""
+    from headstart.core.curve import LearningCurve
+
+    found = LearningCurve.read(folder / "curve.json")
+    if found.fingerprint != fingerprint:
+        raise ConfigurationError(
+            f"{folder} holds the finished curve of other examples than {found.data} holds now; give another --out. "
+            "Nothing was changed."
+        )
+    if opened:
+        opened(str(folder))
+    return found

@@ -10,6 +10,7 @@ from headstart.api.comparing import write_cards
 from headstart.api.loading import read
 from headstart.core.comparison import Comparison
 from headstart.core.duration import seconds_of
+from headstart.core.errors import ConfigurationError
 from headstart.core.files import write_text
 from headstart.core.progress import Progress
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def judge(
     runs: str | Path | Sequence[str | Path], *, suite: str | Path | None = None, methods: Sequence[str] | None = None,
     data: Any = None, model: Any = None, device: str | None = None, precision: str | None = None,
-    out: str | Path | None = None, progress: Progress | None = None,
+    out: str | Path | None = None, trust_remote_code: bool = False, progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """The models of runs against the base that they share: what is better, what was lost, what it costs.
 
@@ -35,11 +36,16 @@ def judge(
     from headstart.report.evaluation_page import page
 
     given = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    file = Path(out or Path(given[0]) / "evaluation.json")
+    if file.suffix.lower() in (".html", ".htm"):
+        raise ConfigurationError(
+            f"{file} is the record, in JSON; the page beside it gets .html. Name it {file.stem}.json."
+        )
     named = [methods] if isinstance(methods, str) else methods
     found = run(
-        [Path(one) for one in given], suite, named, data, model, device, precision, read=read, progress=progress
-    )
-    file = Path(out or Path(given[0]) / "evaluation.json")
+        [Path(one) for one in given], suite, named, data, model, device, precision, trust_remote_code, read=read,
+        progress=progress,
+    )  # fmt: skip
     found.write(file)
     write_text(file.with_suffix(".html"), page(found))
     for folder in map(Path, given if out is None else ()):
@@ -53,7 +59,7 @@ def judge(
 def improve(
     run: str | Path, *, method: str | None = None, budget: str | float | None = None, seeds: int = 3,
     propose: bool = False, data: Any = None, model: Any = None, device: str | None = None,
-    precision: str | None = None, progress: Progress | None = None,
+    precision: str | None = None, trust_remote_code: bool = False, progress: Progress | None = None,
 ) -> Improvement:  # fmt: skip
     """What to change in a run that `compare` or `fit` left, each with its evidence, and what it did on validation.
 
@@ -65,6 +71,6 @@ def improve(
 
     given = seconds_of(budget) if isinstance(budget, str) else budget
     return improved(
-        Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, read=read,
-        progress=progress,
+        Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, trust_remote_code,
+        read=read, progress=progress,
     )  # fmt: skip

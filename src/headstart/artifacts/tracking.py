@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.comparison import Comparison, Row
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, ResourceError
 from headstart.core.runs import finished
 
 TARGETS = "mlflow (the server of MLFLOW_TRACKING_URI, or its default), mlflow:URI, or tensorboard:FOLDER"
@@ -36,13 +36,18 @@ def log(folder: str | Path, target: str) -> str:
 
     A run of MLflow holds the comparison's options and verdict, and within it one run a method: its configuration, its
     figures and, step by step and seed by seed, its curve. TensorBoard gets a folder a method and seed with the curves,
-    and the figures as text. Raises `ConfigurationError` for a target that can't be, `ArtifactError` for no run.
+    and the figures as text. Raises `ConfigurationError` for a target that can't be, `ArtifactError` for no run, and
+    `ResourceError` where the tracker does not take it.
     """
     check_target(target)
     folder = Path(folder)
     record = finished(folder)
     name, _, place = target.partition(":")
-    return _mlflow(folder, record, place) if name == "mlflow" else _tensorboard(folder, record, Path(place))
+    try:
+        return _mlflow(folder, record, place) if name == "mlflow" else _tensorboard(folder, record, Path(place))
+    except Exception as error:  # trackers have their own kinds: a server that is away, a store that can't be written
+        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ResourceError(f"{target} did not take the run: {why}. {folder} is as it was.") from error
 
 
 def _figures(row: Row) -> dict[str, float]:

@@ -57,6 +57,8 @@ def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     """
     if len(set(labels)) < 2:
         raise ConfigurationError(f"zero-shot takes two labels or more; there are {len(set(labels))}: --labels 'a,b,c'.")
+    if not templates:
+        raise ConfigurationError("zero-shot takes a template, such as 'a photo of a {}'; there is none.")
     for template in templates:
         if "{}" not in template:
             raise ConfigurationError(f"the template {template!r} has no place for the label; put {{}} where it goes.")

@@ -21,10 +21,15 @@ def command(
     from headstart.artifacts.peft_read import from_peft
     from headstart.backbones.load import load
     from headstart.core.errors import ConfigurationError
+    from headstart.core.files import write_text
+    from headstart.report.card import adopted_card
 
     if Path(out).exists():
         raise ConfigurationError(f"{out} exists; choose a new folder. Nothing was changed there.")
     backbone = load(model, pooling=pooling, trust_remote_code=trust_remote_code)
     names = [label.strip() for label in labels.split(",")] if labels else []
     made = from_peft(adapter, backbone, Path(out) / "model", labels=names)
+    base = made.base
+    card = adopted_card(made.method, made.configuration, made.task.labels, base.source, base.fingerprint, adapter)
+    write_text(Path(out) / "model" / "README.md", card)
     click.echo(f"{out}: {made.method} on {model}, {len(made.task.labels)} classes. Try: headstart predict {out} …")

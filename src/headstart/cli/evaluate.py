@@ -21,12 +21,13 @@ from headstart.cli.progress import watching
 @click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: that of the training]")
 @click.option("--device", metavar="auto|cpu|cuda")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
 @click.option("-o", "--out", metavar="FILE", help="The record [default: evaluation.json in the first run's folder]")
 @click.option("--quiet", is_flag=True, help="No progress")
 @click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
 def command(
     runs: tuple[str, ...], against: str, suite: str | None, methods: str | None, data: str | None, model: str | None,
-    precision: str | None, device: str | None, out: str | None, quiet: bool, as_json: bool,
+    precision: str | None, device: str | None, trust_remote_code: bool, out: str | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Judge the models of RUNs against their base, check by check, on the same examples.
 
@@ -39,7 +40,7 @@ def command(
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         found = api.judge(
             runs, suite=suite, methods=named, data=data, model=model, device=device, precision=precision, out=out,
-            progress=progress,
+            trust_remote_code=trust_remote_code, progress=progress,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -22,6 +22,7 @@ from headstart.cli.progress import watching
 @click.option("--model", metavar="MODEL", help="Where the run's base lies now")
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
 @click.option("--quiet", is_flag=True, help="No progress")
 @click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
 def command(run: str, quiet: bool, as_json: bool, **options: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,10 @@ VERBS = {
     "zeroshot": "classify images by labels told in words, with CLIP; nothing is trained",
     "vectors": "ask word vectors: neighbours, analogies, a benchmark; convert them",
 }
+
+NO_ROOM = "the machine ran out of memory; try a smaller --batch-tokens or a smaller model."
+DEFECT = 70
+"EX_SOFTWARE of sysexits.h"
 
 
 class ReaderGone(Exception):
@@ -86,7 +91,10 @@ def headstart() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a verb. A user's mistake is one message and exit code 2; Ctrl-C is 130; nothing is half-written."""
+    """Runs a verb. A user's mistake is one message and exit code 2; Ctrl-C is 130; nothing is half-written.
+
+    1 is a verb's own answer, such as a failed gate; a defect of Headstart itself is a traceback and 70.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     given = sys.argv[1:] if arguments is None else arguments
     _streams()
@@ -109,7 +117,12 @@ def main(arguments: list[str] | None = None) -> None:
         where = f" ({error.filename})" if error.filename else ""
         _end(f"the system does not allow it: {error.strerror or error}{where}. Nothing was half-written.", 2)
     except MemoryError:
-        _end("the machine ran out of memory; try a smaller --batch-tokens or a smaller model.", 2)
+        _end(NO_ROOM, 2)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU
+            _end(NO_ROOM, 2)
+        traceback.print_exc()  # a defect of Headstart's
+        sys.exit(DEFECT)
 
 
 def _streams() -> None:

@@ -48,6 +48,7 @@ def command(
     """
     from headstart.artifacts.pretraining import Request, pretrain
     from headstart.core.fields import configured
+    from headstart.core.history import entry_of_pretraining, remembered
     from headstart.engine.precision import compute
     from headstart.objectives.objective import OBJECTIVES
 
@@ -62,10 +63,11 @@ def command(
         if judged_by is not None:
             progress.stage("probe")
             lines += _worth(out, judged_by, request.compute, base)
+        report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
+        remembered(entry_of_pretraining(Path(out), sources, report), progress)
     for line in lines:
         click.echo(line)
-    status = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8")).get("status", "ok")
-    if status != "ok":
+    if report.get("status", "ok") != "ok":
         click.echo(
             f"{out} holds the last good weights, which may be worth little. Try a lower learning_rate.", err=True
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
-from headstart.core.errors import ResourceError
+from headstart.core.errors import HeadstartError, ResourceError
 from headstart.core.runs import read_configuration
 
 
@@ -55,7 +55,6 @@ def _logged(folder: str, target: str) -> None:
 
     try:
         told = tracking.log(folder, target)
-    except Exception as error:  # libraries' own kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        told = f"not logged to {target}: {reason}. headstart runs log {folder} --to {target} tries again"
+    except HeadstartError as error:
+        told = f"{error} headstart runs log {folder} --to {target} tries again"
     sys.stderr.write(told + "\n")

@@ -11,7 +11,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List the runs of `compare` and `fit`; show one, diff two, prune those whose folders are gone."""
+    """List the runs of `compare`, `fit`, `curve` and `pretrain`; show one, diff two, prune what is gone."""
     if context.invoked_subcommand:
         return
     from headstart.core.history import entries

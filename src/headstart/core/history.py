@@ -6,13 +6,15 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from headstart.core.comparison import Comparison
+from headstart.core.comparison import Comparison, EnvironmentRecord
+from headstart.core.curve import LearningCurve
 from headstart.core.errors import ArtifactError, ResourceError
+from headstart.core.progress import Progress
 from headstart.core.record import Record
 
 TABLE = """CREATE TABLE IF NOT EXISTS runs (
@@ -42,6 +44,8 @@ class Entry(Record):
     libraries: dict[str, str] = field(default_factory=dict)
     number: int = 0
     "by which the command line calls it"
+    verb: str = "compare"
+    "what was run: compare (or fit), curve or pretrain"
 
     @property
     def there(self) -> bool:
@@ -58,6 +62,34 @@ def entry_of(folder: Path, found: Comparison) -> Entry:
         tuple(one.method for one in found.rows), found.verdict.method, found.task.metric, value, low, high,
         found.status, found.seconds, found.configuration,
         {"headstart": found.environment.headstart, **found.environment.libraries},
+    )  # fmt: skip
+
+
+def entry_of_curve(folder: Path, found: LearningCurve) -> Entry:
+    """A learning curve; it recommends no method, so that it has no value."""
+    return _unvalued(
+        folder, "curve", found.environment, data=found.data, model=found.model,
+        methods=tuple(dict.fromkeys(one.method for one in found.readings)), metric=found.metric, status="complete",
+        seconds=found.seconds, configuration=found.configuration,
+    )  # fmt: skip
+
+
+def entry_of_pretraining(folder: Path, sources: Sequence[str], report: Mapping[str, Any]) -> Entry:
+    """A pretraining, from what `pretrained.json` says; its value is the loss on held-out text, where it has one."""
+    loss = report.get("held_out_loss") or {}
+    found = _unvalued(
+        folder, "pretrain", EnvironmentRecord.from_json(report["environment"]), data=", ".join(sources),
+        model=report.get("base") or "from scratch", methods=(report["objective"],), metric="held_out_loss",
+        status=report.get("status", "ok"), seconds=report.get("seconds"), configuration=report["configuration"],
+    )  # fmt: skip
+    return replace(found, value=loss.get("after"))
+
+
+def _unvalued(folder: Path, verb: str, where: EnvironmentRecord, **facts: Any) -> Entry:
+    libraries = {"headstart": where.headstart, **where.libraries}
+    return Entry(
+        str(folder.resolve()), where.started, verb=verb, verdict=None, value=None, low=None, high=None,
+        libraries=libraries, **facts,
     )  # fmt: skip
 
 
@@ -81,6 +113,15 @@ def _opened() -> Iterator[sqlite3.Connection]:
         raise ResourceError(
             f"can't use the index of runs {place} ({error}); set HEADSTART_HOME to a folder that can be written."
         ) from error
+
+
+def remembered(entry: Entry, progress: Progress | None) -> None:
+    """Notes a run; an index that can't be written is told, and stops nothing."""
+    try:
+        remember(entry)
+    except ResourceError as error:
+        if progress:
+            progress.say(f"not in the history: {error}")
 
 
 def remember(entry: Entry) -> None:

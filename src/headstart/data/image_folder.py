@@ -22,7 +22,7 @@ class ImageFolder:
 
     def __init__(self, root: Path, name: str = "") -> None:
         self.root, self.name = root, name or root.name
-        self._prefix = f"{name}/" if name else ""
+        self.called = bool(name)
         self.classes = class_folders(root)
 
     def _files(self, findings: Findings) -> Iterator[tuple[str, str, str]]:
@@ -33,7 +33,8 @@ class ImageFolder:
                 inner[:] = sorted(name for name in inner if not name.startswith("."))
                 for file in natural([name for name in files if not name.startswith(".")]):
                     path = os.path.join(folder, file)
-                    place = self._prefix + os.path.relpath(path, self.root)
+                    inside = os.path.relpath(path, self.root)
+                    place = f"{self.name}/{inside}" if self.called else inside
                     if os.path.splitext(file)[1].lower() not in SUFFIXES:
                         findings.add("skipped", "note", "files without an image's extension were passed over", [place])
                         continue

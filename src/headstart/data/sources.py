@@ -69,10 +69,29 @@ def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
             else:
                 found[split] = _other(split, other, loaded)
     found = {split: found[split] for split in SPLITS if split in found}
+    _tell_apart([table for tables in found.values() for table in tables])
     if "train" not in found:
         has = ", ".join(found or loaded or ()) or "none"
         raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
     return found
+
+
+def _tell_apart(tables: Sequence[Table]) -> None:
+    """Files of one name get as much of their paths before it as tells them apart: places name their rows.
+
+    So do folders of images, with hyphens: their places are parted from them at the first slash.
+    """
+    alike: dict[str, list[Any]] = {}
+    for table in tables:
+        if not isinstance(table, hub.HubTable):
+            alike.setdefault(table.name, []).append(table)
+    for same in alike.values():
+        parts = [(table.root if isinstance(table, ImageFolder) else table.path).resolve().parts for table in same]
+        different, taken = len(set(parts)), 1
+        while len({part[-taken:] for part in parts}) < different:
+            taken += 1
+        for table, part in zip(same, parts) if taken > 1 else ():
+            table.name = ("-" if isinstance(table, ImageFolder) else "/").join(part[-taken:])
 
 
 def _called(table: Table) -> Table:

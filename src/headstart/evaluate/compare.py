@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def compare(
     folder: Path,
     compute: Compute,
     options: Options = Options(),  # noqa: B008 - frozen
-    seeds: int = 3,
+    seeds: Sequence[int] = (0, 1, 2),
     trials: int = 3,
     metric_name: str | None = None,
     race: bool = False,
@@ -86,7 +86,7 @@ def compare(
     begun = time.perf_counter()
     task = data.task
     bench = Bench(
-        data, backbone, options, compute, folder, metric(task.kind, metric_name), tuple(range(seeds)), trials,
+        data, backbone, options, compute, folder, metric(task.kind, metric_name), tuple(seeds), trials,
         workers, progress or Silent(),
     )  # fmt: skip
     bench.keeps_trials = any(method.combines for method in methods.values())

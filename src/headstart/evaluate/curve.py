@@ -82,9 +82,9 @@ def _nested(examples: Examples, size: int, data: Data, draw: int) -> Examples:
 
 def readings(
     data: Data, sizes: Sequence[int], draws: int, folder: Path, metric: Metric,
-    compare: Callable[[Data, Path, bool], Comparison], progress: Progress,
+    compare: Callable[[Data, Path, int], Comparison], progress: Progress,
 ) -> list[Reading]:  # fmt: skip
-    """Each method at each size. compare: data, run folder and whether to take it up, to its record.
+    """Each method at each size. compare: data, run folder and seed (the draw's number) to the record.
 
     What a size's draw has found stays in `folder/readings`; its run folder goes.
     """
@@ -96,7 +96,8 @@ def readings(
             place = folder / "readings" / f"{size}-{draw}"
             progress.say(f"{size} labels, draw {draw + 1} of {draws}: {len(part.train)} examples")
             if not (place / "rows.json").is_file():
-                _one(place, folder / "progress" / f"{size}-{draw}", part, compare)
+                run = folder / "progress" / place.name
+                _one(place, compare(part, run, draw), run)
             told.append(json.loads((place / "rows.json").read_text()))
             said.append(len(part.train))
         for name in told[0]:
@@ -117,12 +118,13 @@ def readings(
     return found
 
 
-def _one(place: Path, run: Path, part: Data, compare: Callable[[Data, Path, bool], Comparison]) -> None:
-    record = compare(part, run, True)
+def _one(place: Path, record: Comparison, run: Path) -> None:
+    """Keeps what a run has found; the run's folder goes."""
     place.mkdir(parents=True, exist_ok=True)
     for row in record.rows:
         if row.status == "ok":
-            shutil.copy2(run / "predictions" / f"{row.method}-seed0.safetensors", place / f"{row.method}.safetensors")
+            (made,) = (run / "predictions").glob(f"{row.method}-seed*.safetensors")
+            shutil.copy2(made, place / f"{row.method}.safetensors")
     rows = {
         row.method: {
             "status": row.status, "seconds": row.train_seconds, "validation_value": row.validation_value,
@@ -134,10 +136,11 @@ def _one(place: Path, run: Path, part: Data, compare: Callable[[Data, Path, bool
 
 
 def laws(found: Sequence[Reading], metric: Metric, targets: Sequence[float]) -> list[Law]:
-    """The law of each method that has three readings or more, but for controls."""
+    """The law of each method that has three readings or more, but for a control that doesn't learn."""
     result = []
     for name in dict.fromkeys(reading.method for reading in found):
-        if method_class(name).control:
+        kind = method_class(name)
+        if kind.control and kind.solved:  # the most frequent class learns nothing from more of them
             continue
         mine = [one for one in found if one.method == name and one.value is not None]
         if len({one.examples for one in mine}) < 3:

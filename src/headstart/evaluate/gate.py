@@ -56,8 +56,10 @@ def passes(status: Status, gate: Gate) -> bool:
     return status == "improved" if gate == "improved" else status != "regressed"
 
 
-def more_examples(found: Paired, p_adjusted: float, examples: int, tolerance: float) -> int | None:
+def more_examples(found: Paired, harder: float, examples: int, tolerance: float) -> int | None:
     """About how many more would decide, if the difference d stays what it is.
+
+    harder: how many times as small as without its family Holm's correction asks the p-value to be.
 
     Decided is where |d| is so many standard errors from 0 as Holm's correction asks for here, or where the interval
     lies within the tolerance t, `1.96 s < t - |d|`. Standard errors s are the test's own, |d| over the quantile of its
@@ -67,7 +69,6 @@ def more_examples(found: Paired, p_adjusted: float, examples: int, tolerance: fl
     d, usual = abs(found.difference), float(ndtri(1 - ALPHA / 2))
     ways = [((found.high - found.low) / (2 * usual), (tolerance - d) / usual)]
     if 0 < found.p_value < 1 and d > 0:
-        harder = max(1.0, p_adjusted / found.p_value)
         ways.append((d / float(ndtri(1 - found.p_value / 2)), d / float(ndtri(1 - ALPHA / (2 * harder)))))
     needed = []
     for error, enough in ways:
@@ -84,15 +85,16 @@ def checked(
 ) -> list[CheckRecord]:  # fmt: skip
     """Each check of one model against the base, in the order of `names`: check to metric, gate and tolerance."""
     paired = {name: compare(tuned[name], base[name], metric) for name, (metric, _, _) in names.items()}
-    adjusted = {name: one.p_value for name, one in paired.items()}  # what guards nothing stands for itself
+    raised = {name: one.p_value for name, one in paired.items()}  # what guards nothing stands for itself
     for family in ("improved", "not_regressed"):  # what has to improve is one question, what must not be lost another
         mine = [name for name, (_, gate, _) in names.items() if gate == family]
-        adjusted |= dict(zip(mine, holm([paired[name].p_value for name in mine])))
+        raised |= dict(zip(mine, holm([paired[name].p_value for name in mine], most=math.inf)))
     found = []
     for name, (metric, gate, tolerance) in names.items():
-        one, p_adjusted, examples = paired[name], adjusted[name], len(base[name][0])
+        one, p_adjusted, examples = paired[name], min(1.0, raised[name]), len(base[name][0])
         status = status_of(one, p_adjusted, tolerance, metric.higher_is_better)
-        more = more_examples(one, p_adjusted, examples, tolerance) if status == "undecided" else None
+        harder = raised[name] / one.p_value if one.p_value > 0 else 1.0
+        more = more_examples(one, harder, examples, tolerance) if status == "undecided" else None
         before, after = (Score(*interval(runs[name], metric), len(runs[name])) for runs in (base, tuned))
         found.append(
             CheckRecord(

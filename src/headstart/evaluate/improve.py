@@ -117,11 +117,11 @@ class _Trials:
         begin = time.perf_counter()
         try:
             base = self._trained(name, was, self.data, self.options)
+            before = interval(base, self.measure)[0]
         except FAILURES as error:
             yield [Tried(one, _failed(error) if one.can_be_tried else "yours") for one in found]
             return
         one, tried, pairs = time.perf_counter() - begin, list[Tried](), dict[int, Paired]()
-        before = interval(base, self.measure)[0]
         for proposal in found:
             if not proposal.can_be_tried:
                 tried.append(Tried(proposal, "yours"))

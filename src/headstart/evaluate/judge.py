@@ -55,6 +55,9 @@ def judge(
     names: dict[str, tuple[Metric, Gate, float]] = {
         part: (measure, check.gate, check.tolerance) for part, (check, measure) in told.items()
     }
+    if not names:
+        left_out = " ".join(note for check in checks for note in check.notes(material))
+        raise ConfigurationError(f"no check of the suite asks for any example, so nothing would be judged. {left_out}")
     before: Answers = {part: [found] for _, _, parts in asked for part, found in parts.items()}
     base_cost, judged = cost(base, data.test, None, prices), []
     # of a share of right answers it can be shown which these are

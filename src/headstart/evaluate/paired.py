@@ -164,13 +164,13 @@ def mcnemar_exact(b: int, c: int) -> float:
     return min(1.0, 2 * float(binom.cdf(min(b, c), b + c, 0.5)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], most: float = 1.0) -> list[float]:
     """P-values adjusted for having tested them all: reject where <= alpha, any false rejection has chance <= alpha.
 
-    Sorted p_(1) <= … <= p_(m) become max over j <= i of min(1, (m - j + 1) p_(j)). Source: Holm 1979.
+    Sorted p_(1) <= … <= p_(m) become max over j <= i of min(most, (m - j + 1) p_(j)). Source: Holm 1979.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
+    adjusted[order] = np.minimum(most, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
     return adjusted.tolist()

@@ -34,13 +34,14 @@ READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_w
 
 def evaluate(
     runs: Sequence[Path], suite: str | Path | None, methods: Sequence[str] | None, data: Any, model: Any,
-    device: str | None, precision: str | None, *, read: Callable[..., Data], progress: Progress | None = None,
+    device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
+    progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """See `headstart.api.judge`."""
     models: dict[str, list[Path]] = {}
-    for run in runs:
+    for title, run in _titles(runs).items():
         for name, folders in models_of(run).items():
-            models[name if len(runs) == 1 else f"{run.name}: {name}"] = folders
+            models[name if len(runs) == 1 else f"{title}: {name}"] = folders
     if methods is not None:
         held = {name.rpartition(": ")[2] for name in models}
         if missing := [name for name in methods if name not in held]:
@@ -61,7 +62,7 @@ def evaluate(
     examples = _data(runs, data, read)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
-    backbone = model if hasattr(model, "ladder") else base_of(first, model)
+    backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
     computing = compute(device, precision or first.precision)
     backbone.module.to(computing.device)
     file = runs[0] / CONFIGURATION
@@ -83,7 +84,12 @@ def evaluate(
         models, {name: artifact.method for name, artifact in artifacts.items()}, backbone,
         Material(examples, other, place, column), checks, computing, progress=progress,
     )  # fmt: skip
-    notes = (*(f"{name} is the base itself, under a probe: not judged" for name in bases), *notes)
+    unsure = [run for run in runs if not (run / "comparison.json").is_file()]
+    notes = (
+        *(f"{name} is the base itself, under a probe: not judged" for name in bases),
+        *(f"{run} keeps no record of its data: whether it was trained on these can't be told" for run in unsure),
+        *notes,
+    )
     priced = checks.prices.machine_hour is not None or checks.externals
     asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
@@ -103,13 +109,14 @@ def _told_apart(told: dict[str, Any]) -> list[Slice]:
 
 def improved(
     run: Path, method: str | None, budget: float | None, seeds: tuple[int, ...], propose: bool, data: Any, model: Any,
-    device: str | None, precision: str | None, *, read: Callable[..., Data], progress: Progress | None = None,
+    device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
+    progress: Progress | None = None,
 ) -> Improvement:  # fmt: skip
     """See `headstart.api.improve`."""
     record = finished(run)
     artifact = Artifact.open(run)
     examples = _data([run], data, read)
-    backbone = model if hasattr(model, "ladder") else base_of(artifact, model)
+    backbone = model if hasattr(model, "ladder") else base_of(artifact, model, trust_remote_code)
     names = [field.name for field in fields(Options)]
     asked = {n: v for n, v in record.configuration.items() if n in names}
     if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
@@ -127,12 +134,22 @@ def improved(
     )  # fmt: skip
 
 
+def _titles(runs: Sequence[Path]) -> dict[str, Path]:
+    """What each run is called: its folder's name; where several have it, the path."""
+    places = [run.resolve() for run in runs]
+    names = [place.name for place in places]
+    if twice := [run for run, place in zip(runs, places) if places.count(place) > 1]:
+        raise ConfigurationError(f"{twice[0]} is given twice; give each run once.")
+    return {name if names.count(name) == 1 else str(run): run for name, run in zip(names, runs)}
+
+
 def models_of(run: Path) -> dict[str, list[Path]]:
     """Method to the folders of its seeds: every method of a run that kept them, else the one model."""
     kept = sorted((run / "models").glob("*/seed*"), key=lambda place: (place.parent.name, int(place.name[4:])))
     if not kept:
         place = run if (run / "artifact.json").is_file() else run / "model"
-        return {Artifact.open(run).method: [place]}
+        recommended = finished(run).verdict.method if (run / "comparison.json").is_file() else None
+        return {recommended or Artifact.open(run).method: [place]}
     found: dict[str, list[Path]] = {}
     for place in kept:
         found.setdefault(place.parent.name, []).append(place)
@@ -141,13 +158,12 @@ def models_of(run: Path) -> dict[str, list[Path]]:
 
 def _data(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
     """The examples of the runs, read as they were read for training; all of them had the same."""
-    if isinstance(given, Data):
-        return given
     file = runs[0] / CONFIGURATION
     if not file.is_file() and given is None:
         raise ArtifactError(f"{runs[0]} does not say which data it was trained on; give them with --data.")
     told = read_configuration(file) if file.is_file() else {}
-    found = read(given if given is not None else told.get("data"), **{k: told[k] for k in READ if k in told})
+    source = given if given is not None else told.get("data")
+    found = source if isinstance(source, Data) else read(source, **{k: told[k] for k in READ if k in told})
     for run in runs:
         record = run / "comparison.json"
         trained = Comparison.read(record).data.fingerprint if record.is_file() else found.record.fingerprint

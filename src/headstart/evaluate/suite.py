@@ -28,6 +28,9 @@ KINDS: dict[str, type[Check]] = {
     )
 }  # fmt: skip
 
+LEAST = {"examples": 1, "max_tokens": 1, "least": 1, "shots": 0}
+"keys of checks that count something"
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -53,6 +56,8 @@ def read_suite(path: str | Path) -> Suite:
     listed = found.get("check")
     if not isinstance(listed, list) or not listed:
         raise ConfigurationError(f'the suite {path} lists no checks; each is a table [[check]] with kind = "target".')
+    if any(not isinstance(table, dict) for table in listed):
+        raise ConfigurationError(f"the suite {path}: each check is a table [[check]], not a value in a list.")
     checks = [_check(number, table, path) for number, table in enumerate(listed, 1)]
     titles = [check.title() for check in checks]
     if twice := sorted({title for title in titles if titles.count(title) > 1}):
@@ -63,14 +68,18 @@ def read_suite(path: str | Path) -> Suite:
 def _prices(found: dict[str, Any], path: str | Path) -> tuple[Prices, tuple[Interface, ...]]:
     """The tables [prices] and [[external]]."""
     listed = found.get("external", [])
-    if not isinstance(listed, list) or not isinstance(found.get("prices", {}), dict):
+    tables = isinstance(listed, list) and all(isinstance(table, dict) for table in listed)
+    if not tables or not isinstance(found.get("prices", {}), dict):
         raise ConfigurationError(f"the suite {path}: prices is one table [prices], each external one [[external]].")
     for number, table in enumerate(listed, 1):
         if missing := [name for name in ("name", "input", "output") if name not in table]:
             raise ConfigurationError(f"external {number} in {path} has no {missing[0]}; give name, input and output.")
     interfaces = tuple(configured(Interface, one, f"external {i} in {path}") for i, one in enumerate(listed, 1))
     prices: Prices = configured(Prices, found.get("prices", {}), f"prices in {path}")
-    for what, value in (("machine_hour", prices.machine_hour), *((one.name, one.input) for one in interfaces)):
+    amounts = [("machine_hour", prices.machine_hour)]
+    for one in interfaces:
+        amounts += [(f"{name} of {one.name}", getattr(one, name)) for name in ("input", "output", "prompt", "answer")]
+    for what, value in amounts:
         if value is not None and value < 0:
             raise ConfigurationError(f"prices in {path}: {what} is {value}, but has to be 0 or more.")
     return prices, interfaces
@@ -84,6 +93,11 @@ def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
     check: Check = configured(KINDS[kind], settings, f"check {number} ({kind}) in {path}")
     if not check.tolerance >= 0:
         raise ConfigurationError(f"check {number} in {path}: tolerance is {check.tolerance}, but has to be 0 or more.")
+    for name, least in LEAST.items():
+        if getattr(check, name, least) < least:
+            raise ConfigurationError(
+                f"check {number} in {path}: {name} is {getattr(check, name)}, but has to be at least {least}."
+            )
     return check
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from headstart.core.comparison import Comparison, Row
 from headstart.core.evaluation import CheckRecord, Judged
@@ -18,6 +20,30 @@ def card(found: Comparison, row: Row, judged: Judged | None = None) -> str:
     return "\n".join(
         [_header(found, row), *_body(found, row), *(_checks(judged) if judged else []), *_limits(found, row)]
     )
+
+
+def adopted_card(
+    method: str, configuration: Mapping[str, Any], labels: Sequence[str], base: str, fingerprint: str, adapter: str
+) -> str:
+    """The card of a model that another program trained: what it is, and that nothing was measured."""
+    from huggingface_hub import ModelCardData
+
+    hub = bool(HUB_NAME.fullmatch(base)) and not Path(base).exists()
+    data = ModelCardData(
+        library_name="headstart", tags=["headstart", "transfer-learning", method], base_model=base if hub else None,
+        model_name=f"{method} on {Path(base).name}",
+    )  # fmt: skip
+    lines = [
+        f"# {method} on {Path(base).name}", "",
+        f"Tells apart {len(labels)} classes: {', '.join(labels[:20])}{', …' if len(labels) > 20 else ''}."
+        if labels else "Gives a number.", "", "## How it was made", "",
+        f"Read from {adapter}, an adapter that PEFT wrote.", "",
+        *(f"- {name}: {fmt.setting(value, name)}" for name, value in sorted(configuration.items())),
+        f"- base: {base}, fingerprint {fingerprint}", "", "## Limits", "",
+        "- Its training data are not known here, and nothing was measured: `headstart evaluate FOLDER --data DATA` "
+        "judges it against its base.", "",
+    ]  # fmt: skip
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(lines)
 
 
 def _header(found: Comparison, row: Row) -> str:

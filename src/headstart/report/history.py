@@ -14,14 +14,27 @@ from headstart.report.columns import aligned
 def listing(entries: Sequence[Entry]) -> str:
     """A line a run, the latest last."""
     if not entries:
-        return "No runs yet: `headstart compare` or `headstart fit` makes one."
-    head = ("run", "started", "data", "model", "methods", "use", "metric", "value", "95 % interval", "took", "folder")
-    return "\n".join(aligned([head, *map(_cells, entries)], left=(1, 2, 3, 5, 6, 10)))
+        return "No runs yet: `headstart compare`, `fit`, `curve` or `pretrain` makes one."
+    head = (
+        "run",
+        "started",
+        "verb",
+        "data",
+        "model",
+        "methods",
+        "use",
+        "metric",
+        "value",
+        "95 % interval",
+        "took",
+        "folder",
+    )
+    return "\n".join(aligned([head, *map(_cells, entries)], left=(1, 2, 3, 4, 6, 7, 11)))
 
 
 def _cells(one: Entry) -> tuple[str, ...]:
     return (
-        str(one.number), one.started[:16].replace("T", " "), _short(one.data), _short(one.model),
+        str(one.number), one.started[:16].replace("T", " "), one.verb, _short(one.data), _short(one.model),
         str(len(one.methods)), one.verdict or one.status, fmt.metric_heading(one.metric),
         fmt.value(one.metric, one.value), fmt.interval(one.metric, one.low, one.high), fmt.seconds(one.seconds, ""),
         one.folder + ("" if one.there else " (gone)"),
@@ -39,6 +52,7 @@ def details(one: Entry) -> str:
     lines = [
         ("folder", one.folder + ("" if one.there else " (gone)")),
         ("started", one.started),
+        ("verb", one.verb),
         ("status", one.status),
         ("data", one.data),
         ("model", one.model),
@@ -66,7 +80,7 @@ def difference(a: Entry, b: Entry) -> str:
 
 def _facts(one: Entry) -> Mapping[str, str]:
     outcome: dict[str, Any] = {
-        "data": one.data, "model": one.model, "methods": ", ".join(one.methods), "use": one.verdict,
+        "verb": one.verb, "data": one.data, "model": one.model, "methods": ", ".join(one.methods), "use": one.verdict,
         fmt.metric_heading(one.metric): f"{fmt.value(one.metric, one.value)} "
                                         f"{fmt.interval(one.metric, one.low, one.high)}".strip(),
         "took": fmt.seconds(one.seconds),
