@@ -28,6 +28,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/step_profile.py
 	$(BIN)/python benchmarks/leaderboard_profile.py
+	$(BIN)/python benchmarks/kernel_memory.py
 	$(BIN)/python benchmarks/vision.py
 	$(BIN)/python benchmarks/fewshot.py --pairs 3
 	$(BIN)/python benchmarks/mixed.py
