@@ -59,6 +59,7 @@ def test_tensorboard_holds_the_curves(run: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     call("runs", "log", run, "--to", f"tensorboard:{tmp_path}").expect(0)
+    call("runs", "log", run, "--to", f"tensorboard:{tmp_path}").refused("holds a log already")
     record = Comparison.read(run / "comparison.json")
     for seed in (0, 1):
         events = EventAccumulator(str(tmp_path / "run" / "lora" / f"seed{seed}"))

@@ -268,7 +268,7 @@ def test_several_test_files_are_told_apart(here: Path) -> None:
          "--out", "kept").expect(0)  # fmt: skip
     judged = call("evaluate", "kept", "--methods", "lora", "--json")
     assert judged.code in (0, 1), judged.err
-    assert "source: french.csv: 12 examples, left out" in judged.out  # a slice needs 20
+    assert "slice by source: left out, with fewer than 20 examples: french.csv (12)" in judged.out  # a slice needs 20
 
 
 def test_a_column_tells_the_test_set_apart(here: Path) -> None:

@@ -41,6 +41,11 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
     assert "</svg>" in (here / "c" / "curve.svg").read_text()
 
 
+def test_two_sizes_are_too_few_for_a_law(here: Path) -> None:
+    done = curve("--sizes", "4,8", "--target", "0.9", "--out", "c").expect(0)
+    assert "asks for 3 sizes; here are 2" in done.out
+
+
 def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.evaluate import curve as module
 
@@ -93,6 +98,7 @@ def test_a_finished_curve_is_of_its_own_data(here: Path) -> None:
 def test_mistakes_are_one_message(here: Path) -> None:
     curve("--sizes", "4,ten").refused("--sizes", "10,30,100")
     curve("--sizes", "4,4000", "--out", "c").refused("4000", "labels")
+    curve("--sizes", "4,8", "--target", "95", "--out", "c").refused("95 % is 0.95")
     curve("--budget", "10m", "--out", "c").refused("--budget")
     curve("--metric", "acuracy", "--out", "c").refused("accuracy")
     assert not (here / "c").exists()

@@ -146,8 +146,14 @@ def test_mistakes_are_one_message(lora_run, here: Path) -> None:
     call("evaluate", run, "--methods", "vpt").refused("vpt")
     (here / "suite.toml").write_text('[[check]]\nkind = "robustness"\nchange = "blur"\n')
     call("evaluate", run, "--suite", "suite.toml").refused("blur", "typos")
-    (here / "suite.toml").write_text('[[check]]\nkind = "retention"\ndata = "nowhere.csv"\n')
-    call("evaluate", run, "--suite", "suite.toml").refused("nowhere.csv")
+    (here / "suite.toml").write_text('[[check]]\nkind = "retention"\ndata = "nowhere.csv"\nname = "kept"\n')
+    call("evaluate", run, "--suite", "suite.toml").refused("kept: there is no file", "nowhere.csv")
+    (here / "numbers.csv").write_text("a,b\n1,2\n3,4\n")
+    (here / "suite.toml").write_text('[[check]]\nkind = "retention"\ndata = "numbers.csv"\n')
+    assert "--" not in call("evaluate", run, "--suite", "suite.toml").refused("retention of numbers: ")
+    external = '[[external]]\nname = "large"\ninput = 1\noutput = 1\nquality = 93\n'
+    (here / "suite.toml").write_text('[[check]]\nkind = "target"\n' + external)
+    call("evaluate", run, "--suite", "suite.toml").refused("external large", "93 % is 0.93")
     reviews(here / "other.csv", seed=3)
     call("evaluate", run, "--data", "other.csv").refused("other examples", "--data")
 

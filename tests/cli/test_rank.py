@@ -9,7 +9,8 @@ from cli.calling import call
 
 
 def test_a_line_a_model_and_the_record(here: Path) -> None:
-    done = call("rank", "reviews.csv", "--models", "bert", "resnet", "-o", "ranking.json").expect(0)
+    done = call("rank", "reviews.csv", "--models", "bert", "resnet", "-o", "ranking.json").expect(2)
+    assert "headstart: 1 of 2 could not be scored: resnet" in done.err
     head, first, second = done.out.splitlines()[:3]
     assert head.split()[:3] == ["model", "LogME", "Accuracy,"]
     assert first.startswith("bert ")
@@ -22,7 +23,7 @@ def test_a_line_a_model_and_the_record(here: Path) -> None:
 
 def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
     (here / "again").symlink_to((here / "bert").resolve())
-    call("rank", "reviews.csv", "--models", "bert", "again", "resnet", "--confirm", "1", "-o", "r.json").expect(0)
+    call("rank", "reviews.csv", "--models", "bert", "again", "resnet", "--confirm", "1", "-o", "r.json").expect(2)
     first, second, third = json.loads((here / "r.json").read_text())["candidates"]
     assert first["tuned_share"] == 1.0
     assert first["tuned_low"] <= first["tuned"] <= first["tuned_high"]

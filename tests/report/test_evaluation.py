@@ -43,7 +43,7 @@ def test_money_stands_beside_quality_and_the_frontier_is_drawn() -> None:
     head = next(line for line in told.splitlines() if line.startswith("cost "))
     assert head.split()[-3:] == ["EUR", "a", "1000"]
     assert "J each" not in head, "no machine reported it"
-    assert "large-model: 0.04 EUR a thousand, 95.0" in told
+    assert "large-model: 0.04 EUR a thousand examples; Accuracy, % 95.0, as the suite says" in told
     text = page(found)
     assert text.count('class="scatter wide"') == 1
     assert "EUR a thousand examples (log scale)" in text

@@ -43,10 +43,16 @@ def log(folder: str | Path, target: str) -> str:
     folder = Path(folder)
     record = finished(folder)
     name, _, place = target.partition(":")
+    before = Path(place) / folder.resolve().name
+    if name == "tensorboard" and any(before.glob("**/events.*")):
+        raise ConfigurationError(
+            f"{before} holds a log already, which a second would be drawn over; remove it, or give another folder."
+        )
     try:
         return _mlflow(folder, record, place) if name == "mlflow" else _tensorboard(folder, record, Path(place))
     except Exception as error:  # trackers have their own kinds: a server that is away, a store that can't be written
-        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        why = (said.splitlines() or [type(error).__name__])[0][:200]
         raise ResourceError(f"{target} did not take the run: {why}. {folder} is as it was.") from error
 
 

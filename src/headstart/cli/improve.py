@@ -36,4 +36,7 @@ def command(run: str, quiet: bool, as_json: bool, **options: Any) -> None:
 
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         found = api.improve(run, progress=progress, **options)
-    click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2) if as_json else str(found))
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+    else:
+        click.echo(f"{found}\n\nRecord  {run}/improvement.json")

@@ -152,7 +152,7 @@ def _explained(error: click.ClickException) -> str:
 
 
 def _stopped(arguments: Sequence[str]) -> str:
-    if arguments and arguments[0] in ("compare", "fit"):
+    if arguments and arguments[0] in ("compare", "fit", "curve"):
         if "--resume" in arguments:
             return "stopped. What was finished is kept; the same command goes on from there."
         return "stopped. What was finished is kept; the same command with --resume goes on from there."

@@ -8,6 +8,7 @@ import click
 
 from headstart.cli.options import DATA, LOAD
 from headstart.cli.progress import watching
+from headstart.core.errors import ModelError
 
 
 @click.command("rank")
@@ -40,7 +41,8 @@ def command(
 ) -> None:
     """Score pretrained models on DATA without training them: LogME, a linear probe, neighbours and H-score.
 
-    With --confirm 3, the first three are then fine-tuned, as far as they keep up.
+    With --confirm 3, the first three are then fine-tuned, as far as they keep up. Ends with 2 where one of the models
+    could not be scored; the others are.
 
     DATA comes first, then --models A B C.
     """
@@ -54,3 +56,5 @@ def command(
     if out:
         found.write(out)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else table(found))
+    if wrong := [one.name for one in found.candidates if one.status != "ok"]:
+        raise ModelError(f"{len(wrong)} of {len(found.candidates)} could not be scored: {', '.join(wrong)}.")

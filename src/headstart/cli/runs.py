@@ -50,6 +50,8 @@ def diff(first: str, second: str, html: str | None) -> None:
 
         write_text(html, page(versus(Path(one.folder), Path(other.folder))))
     click.echo(difference(one, other))
+    if html:
+        click.echo(f"\nPage    {html}")
 
 
 @command.command("log")
@@ -72,4 +74,4 @@ def prune() -> None:
 
     gone = history.prune()
     click.echo("\n".join(one.folder for one in gone))
-    click.echo(f"{len(gone)} runs forgotten", err=True)
+    click.echo(f"{len(gone)} {'run' if len(gone) == 1 else 'runs'} forgotten", err=True)

@@ -82,7 +82,7 @@ def unwritable(path: Path, error: OSError) -> ResourceError:
     """What the user reads when `path` can't be written."""
     reason = f"{error.filename} is no folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
     return ResourceError(
-        f"can't write {path}: {reason}. Nothing was changed there; free space or choose another --out."
+        f"can't write {path}: {reason}. Nothing was changed there; free space, or choose another place."
     )
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.backbones.class_words import TEMPLATE, said
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, DataError
 from headstart.data.examples import Data, Examples
 from headstart.evaluate.gate import Gate
 from headstart.evaluate.metrics import Metric, metric
@@ -45,7 +45,10 @@ class Material:
     def other(self, source: str, text: str | None, label: str | None) -> Data:
         key = (source, text, label)
         if key not in self._sets:
-            self._sets[key] = self.read(within(self.place, source), text, label)
+            try:
+                self._sets[key] = self.read(within(self.place, source), text, label)
+            except DataError as error:  # in a suite, columns are keys of the check, not flags
+                raise DataError(str(error).replace("--label", "label").replace("--text", "text")) from error
         return self._sets[key]
 
 

@@ -113,6 +113,9 @@ class _Trials:
         budget: float | None,
     ) -> Iterator[list[Tried]]:  # fmt: skip
         """All that was tried, again after each trial, with what it says of each of them so far."""
+        if budget is not None and time.perf_counter() - start > budget:  # the evidence took it
+            yield [Tried(one, "no time" if one.can_be_tried else "yours") for one in found]
+            return
         was = configured(method_class(name), configuration, name)
         begin = time.perf_counter()
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones.backbone import Backbone
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.evaluation import CheckRecord, Cost, Flip, Judged
 from headstart.core.progress import Progress, Silent
 from headstart.data.examples import Examples
@@ -45,7 +45,8 @@ def judge(
     progress, data = progress or Silent(), material.data
     checks, prices = suite.checks, suite.prices
     for check in checks:
-        check.check(material)
+        _check(check, material)
+    _check_quality(suite, material)
     if not len(data.test):
         raise ConfigurationError("an evaluation needs test examples, and there are none.")
     progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(checks))
@@ -80,6 +81,29 @@ def judge(
         passed = all(record.passed for record in records)
         judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))
     return tuple(judged), base_cost, tuple(note for check in checks for note in check.notes(material))
+
+
+def _check(check: Check, material: Material) -> None:
+    """Raises what the check raises, with the check's name."""
+    try:
+        check.check(material)
+    except (ConfigurationError, DataError) as error:
+        if check.title() in str(error):
+            raise
+        raise type(error)(f"{check.title()}: {error}") from error
+
+
+def _check_quality(suite: Suite, material: Material) -> None:
+    """What is said of models of others is of the target's metric."""
+    measure = suite.checks[0].measure(material)
+    low, high = measure.bounds
+    for one in suite.externals:
+        if one.quality is not None and not low <= one.quality <= high:
+            said = f"; {one.quality:g} % is {one.quality / 100:g}" if measure.percent else ""
+            raise ConfigurationError(
+                f"the external {one.name}: quality is {one.quality:g}, but {measure.name} lies in {low:g} to "
+                f"{high:g}{said}."
+            )
 
 
 def _asked(

@@ -174,7 +174,7 @@ def clean_labels(e: Evidence) -> Iterator[Proposal]:
         f"a probe that never saw them is sure of another label for {count} training "
         f"example{'s' if count > 1 else ''}: {shown}{', …' if count > 5 else ''}"
     )
-    advice = "look at these labels; tried here: training without them"
+    advice = "look at these labels; a trial trains without them"
     yield Proposal("clean labels", evidence, advice, without=tuple(e.suspects))
 
 

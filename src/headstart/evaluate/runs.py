@@ -38,6 +38,7 @@ def evaluate(
     progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """See `headstart.api.judge`."""
+    asked_for = read_suite(suite) if suite is not None else None
     models: dict[str, list[Path]] = {}
     for title, run in _titles(runs).items():
         for name, folders in models_of(run).items():
@@ -67,7 +68,7 @@ def evaluate(
     backbone.module.to(computing.device)
     file = runs[0] / CONFIGURATION
     told = read_configuration(file) if file.is_file() else {}
-    checks = read_suite(suite) if suite is not None else default_suite(examples.task, *_told_apart(told))
+    checks = asked_for or default_suite(examples.task, *_told_apart(told))
     place = Path(suite).parent if suite is not None else Path()
 
     def other(source: str, text: str | None, label: str | None) -> Data:

@@ -48,7 +48,8 @@ class Slice(Check):
 
     def notes(self, material: Material) -> list[str]:
         found = self._parts(material)
-        told = [f"{part}: {len(rows)} examples, left out" for part, rows in found.items() if len(rows) < self.least]
+        few = [f"{part.partition(': ')[2]} ({len(rows)})" for part, rows in found.items() if len(rows) < self.least]
+        told = [f"{self.title()}: left out, with fewer than {self.least} examples: {', '.join(few)}"] if few else []
         if self.by == "length":
             short, long = self._cuts(material.data.test)
             told.insert(0, f"length: short up to {short:g} words, long above {long:g}")

@@ -14,9 +14,11 @@ def tables(found: Evaluation) -> str:
     """A table of checks a model, who flipped, the costs side by side, and whether the gates were passed."""
     parts = [_model(one) for one in found.models]
     parts.append(_costs(found))
-    parts += list(found.notes)
+    parts.append("\n".join(found.notes))
     if any(record.more_examples for one in found.models for record in one.checks):
         parts.append("undecided, N more: about so many more examples would tell")
+    if any(record.status == "undecided" and not record.more_examples for one in found.models for record in one.checks):
+        parts.append("undecided alone: no number of examples would tell; more seeds might")
     failed = [f"{one.name}: {record.check}" for one in found.models for record in one.checks if not record.passed]
     parts.append("every gate passed" if found.passed else f"failed: {', '.join(failed)}")
     return "\n\n".join(part for part in parts if part)
@@ -24,14 +26,14 @@ def tables(found: Evaluation) -> str:
 
 def _model(one: Judged) -> str:
     seeds = f", {len(one.models)} seeds" if len(one.models) > 1 else ""
-    main = one.checks[0].metric
+    main, first = one.checks[0].metric, " (the first seed)" if seeds else ""
     head = ("check", "n", "base", "tuned", "change", "95 % interval", "p", "gate", "")
     rows = [head, *(_cells(record, main) for record in one.checks)]
     lines = [f"{one.name}{seeds} against the base; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
     for record in one.checks:
         if record.gained or record.lost:
             lines.append(f"{record.check}: {record.gained} examples are right that were wrong, {record.lost} wrong "
-                         "that were right")  # fmt: skip
+                         f"that were right{first}")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -42,7 +44,7 @@ def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
         status += f", {fmt.count(record.more_examples)} more"
     gate = {"none": fmt.MISSING}.get(record.gate, "passed" if record.passed else "failed")
     return (
-        record.check if name == main else f"{record.check}, {name}", str(record.examples),
+        record.check if name == main or name in record.check else f"{record.check}, {name}", str(record.examples),
         fmt.value(name, record.base.value), fmt.value(name, record.tuned.value),
         fmt.value(name, record.difference, signed=True), fmt.interval(name, record.low, record.high),
         fmt.p_value(record.p_adjusted), gate, status,
@@ -59,8 +61,9 @@ def _costs(found: Evaluation) -> str:
     rows = [(name, *(column.show(column.of(cost)) for column in columns)) for name, cost in told]
     lines = aligned([head, *rows])
     for one in found.externals:
-        reached = f", {fmt.value(_metric(found), one.quality)}" if one.quality is not None else ""
-        lines.append(f"{one.name}: {money(one.money)} {found.currency} a thousand{reached}")
+        told_of = f"; {fmt.metric_heading(_metric(found))} {fmt.value(_metric(found), one.quality)}, as the suite says"
+        reached = told_of if one.quality is not None else ""
+        lines.append(f"{one.name}: {money(one.money)} {found.currency} a thousand examples{reached}")
     return "\n".join(lines)
 
 

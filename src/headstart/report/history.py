@@ -35,10 +35,15 @@ def listing(entries: Sequence[Entry]) -> str:
 def _cells(one: Entry) -> tuple[str, ...]:
     return (
         str(one.number), one.started[:16].replace("T", " "), one.verb, _short(one.data), _short(one.model),
-        str(len(one.methods)), one.verdict or one.status, fmt.metric_heading(one.metric),
+        str(len(one.methods)), _used(one), fmt.metric_heading(one.metric),
         fmt.value(one.metric, one.value), fmt.interval(one.metric, one.low, one.high), fmt.seconds(one.seconds, ""),
         one.folder + ("" if one.there else " (gone)"),
     )  # fmt: skip
+
+
+def _used(one: Entry) -> str:
+    """The method to use; where there is none, whether the run came to its end."""
+    return one.verdict or (fmt.MISSING if one.status in ("complete", "ok") else one.status)
 
 
 def _short(source: str) -> str:
@@ -57,7 +62,7 @@ def details(one: Entry) -> str:
         ("data", one.data),
         ("model", one.model),
         ("methods", ", ".join(one.methods)),
-        ("use", one.verdict or fmt.MISSING),
+        ("use", _used(one)),
         (fmt.metric_heading(one.metric), value),
         ("took", fmt.seconds(one.seconds)),
         *((name, fmt.setting(item, name)) for name, item in sorted(one.configuration.items())
@@ -80,7 +85,7 @@ def difference(a: Entry, b: Entry) -> str:
 
 def _facts(one: Entry) -> Mapping[str, str]:
     outcome: dict[str, Any] = {
-        "verb": one.verb, "data": one.data, "model": one.model, "methods": ", ".join(one.methods), "use": one.verdict,
+        "verb": one.verb, "data": one.data, "model": one.model, "methods": ", ".join(one.methods), "use": _used(one),
         fmt.metric_heading(one.metric): f"{fmt.value(one.metric, one.value)} "
                                         f"{fmt.interval(one.metric, one.low, one.high)}".strip(),
         "took": fmt.seconds(one.seconds),

@@ -34,7 +34,8 @@ def _part(found: Improvement, one: Tried) -> str:
 
 def _outcome(found: Improvement, one: Tried) -> str:
     if one.difference is None or one.before is None or one.after is None:
-        return {"yours": "for you to do", "no time": "not tried, the budget was spent"}.get(one.status, one.status)
+        yours = "can be tried" if one.proposal.can_be_tried else "for you to do"
+        return {"yours": yours, "no time": "not tried, the budget was spent"}.get(one.status, one.status)
     before, after = (value(found.metric, number) for number in (one.before, one.after))
     difference = value(found.metric, one.difference, signed=True)
     span = interval(found.metric, one.low, one.high)

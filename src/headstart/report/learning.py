@@ -6,6 +6,9 @@ from headstart.core.curve import LearningCurve, Reading
 from headstart.report import format as fmt
 from headstart.report.columns import aligned
 
+FEWEST = 3
+"sizes of a law"
+
 
 def table(found: LearningCurve) -> str:
     """A line a size, a column a method; then what more data would bring."""
@@ -19,6 +22,11 @@ def table(found: LearningCurve) -> str:
     lines = [fmt.metric_heading(found.metric), *aligned(rows, left=())]
     if found.laws:
         lines += ["", "By a power law through these, error = limit + a n^-b:", *aligned(_laws(found))]
+    elif len(found.sizes) < FEWEST:
+        lines += [
+            "",
+            f"A power law, and what a target would take, asks for {FEWEST} sizes; here are {len(found.sizes)}.",
+        ]
     return "\n".join(lines)
 
 
