@@ -23,6 +23,15 @@ def table(path: Path, rows: list[tuple[str, str, str]]) -> Path:
     return path
 
 
+def pictures(folder: Path, count: int) -> None:
+    """So many of each of two classes."""
+    for i in range(count):
+        for label in ("cat", "dog"):
+            place = folder / label / f"{i}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8)).save(place)
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, list[Path]]:
     train = table(tmp_path / "train.csv", [(f"word {i} and more", "ab"[i % 2], "en") for i in range(40)])
@@ -52,11 +61,7 @@ def test_by_a_column(files: tuple[Path, list[Path]], monkeypatch: pytest.MonkeyP
 
 def test_by_the_folder_of_images(tmp_path: Path) -> None:
     for folder, count in (("train", 20), ("snow", 3), ("rain", 4)):
-        for i in range(count):
-            for label in ("cat", "dog"):
-                place = tmp_path / folder / label / f"{i}.png"
-                place.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8)).save(place)
+        pictures(tmp_path / folder, count)
     data = read(tmp_path / "train", test=[tmp_path / "snow", tmp_path / "rain"])
     assert {name: len(rows) for name, rows in by_file(data.test).items()} == {"snow": 6, "rain": 8}
 
@@ -99,10 +104,6 @@ def test_files_of_one_name_in_two_folders_are_two_parts(tmp_path: Path) -> None:
 
 def test_folders_of_images_of_one_name_are_two_parts(tmp_path: Path) -> None:
     for folder, count in (("train", 20), ("north/photos", 3), ("south/photos", 4)):
-        for i in range(count):
-            for label in ("cat", "dog"):
-                place = tmp_path / folder / label / f"{i}.png"
-                place.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), np.uint8)).save(place)
+        pictures(tmp_path / folder, count)
     data = read(tmp_path / "train", test=[tmp_path / "north" / "photos", tmp_path / "south" / "photos"])
     assert {name: len(rows) for name, rows in by_file(data.test).items()} == {"north-photos": 6, "south-photos": 8}
