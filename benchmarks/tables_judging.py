@@ -54,6 +54,7 @@ def forgetting() -> list[str]:
         found = result["evaluation"]
         told = found["configuration"]
         size = f"{told['each']} labels a class" if told["each"] else "all labels"
+        size += f", {told['epochs']} epochs" if told["epochs"] else ""
         lines += [
             f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
             f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
