@@ -84,7 +84,7 @@ def test_proposals_alone_and_a_budget_that_is_spent(run: Path) -> None:
     done = call("improve", "run", "--method", "lora", "--propose", "--json").expect(0)
     found = json.loads(done.out)
     assert {one["status"] for one in found["tried"]} == {"yours"}
-    done = call("improve", "run", "--method", "lora", "--budget", "1s", "--seeds", "1", "--json").expect(0)
+    done = call("improve", "run", "--method", "lora", "--budget", "0.01s", "--seeds", "1", "--json").expect(0)
     assert "Record  run/improvement.json" in call("improve", "run", "--method", "lora", "--propose").expect(0).out
     can = [o for o in json.loads(done.out)["tried"] if o["proposal"]["settings"] or o["proposal"]["options"]]
     assert {one["status"] for one in can} == {"no time"}
