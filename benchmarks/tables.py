@@ -12,6 +12,7 @@ from typing import Any
 from results_files import HERE
 from tables_judging import curves, forgetting, ranking, vectors
 from tables_speed import engine, few, gpu, leaderboard, mixed, performance, races, rows, vision
+from tables_targets import targets
 
 
 def table(result: dict[str, Any]) -> list[str]:
@@ -83,8 +84,8 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *curves(), *mixed(), *rows(),
-        *vectors(), *gpu(),
+        *targets(), *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *curves(),
+        *mixed(), *rows(), *vectors(), *gpu(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():
