@@ -90,7 +90,7 @@ def _vision() -> Iterator[Row]:
     for part in (read("vision") or {"parts": []})["parts"]:
         for side, target in IMAGES[part["work"]].items():
             if side in part["times_faster"]:
-                work = f"{part['work']}, {part['model']}, 224 pixels: times as fast"
+                work = f"{part['work']}, {part['model']}, {part['images']:,} images of 224 pixels: times as fast"
                 yield work, f"PyTorch, {side}" if side != "fastai" else side, target, part["times_faster"][side], True
 
 
