@@ -60,13 +60,15 @@ def main() -> None:
             out=arguments.out / name, resume=True, progress=Lines(), **methods,
         )  # fmt: skip
         print(table(found), flush=True)
+        record = found.to_json() | told
+        record["configuration"]["model"] = told["model"]  # not this machine's folder
         write_json(
             peers.RESULTS / f"curve-{name}.json",
             {
                 "schema": "headstart.benchmark/1",
                 "status": "ok",
                 "note": arguments.note,
-                "curve": found.to_json() | told,
+                "curve": record,
             },
         )
 

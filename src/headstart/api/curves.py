@@ -60,13 +60,8 @@ def curve(
     folder = run_folder(out, f"{title_of(data)}-curve", configuration, resume)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure = metric(examples.task.kind, options.get("metric"))
-    low, high = measure.bounds
     for target in targets:
-        if not low <= target <= high:
-            said = f"; {target:g} % is {target / 100:g}" if measure.percent else ""
-            raise ConfigurationError(
-                f"a target of {target:g} is no {measure.name}: it lies in {low:g} to {high:g}{said}."
-            )
+        measure.check(target, "a target")
     chosen = sizes_for(examples, sizes)
     backbone = backbone_for(model, examples, only(options, LOAD))
     computing = compute(options.get("device"), options.get("precision"))

@@ -9,6 +9,8 @@ from headstart.core.comparison import EnvironmentRecord
 from headstart.core.record import Record
 
 SCHEMA = "headstart.curve/1"
+FEWEST = 3
+"sizes that a law is read off"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.comparison import Comparison, SplitRecord
-from headstart.core.curve import Forecast, Law, Reach, Reading
+from headstart.core.curve import FEWEST, Forecast, Law, Reach, Reading
 from headstart.core.errors import ConfigurationError
 from headstart.core.files import write_json
 from headstart.core.progress import Progress
@@ -143,7 +143,7 @@ def laws(found: Sequence[Reading], metric: Metric, targets: Sequence[float]) -> 
         if kind.control and kind.solved:  # the most frequent class learns nothing from more of them
             continue
         mine = [one for one in found if one.method == name and one.value is not None]
-        if len({one.examples for one in mine}) < 3:
+        if len({one.examples for one in mine}) < FEWEST:
             continue
         n = [one.examples for one in mine]
         deviations = [((one.high or 0.0) - (one.low or 0.0)) / (2 * Z) for one in mine]

@@ -96,14 +96,9 @@ def _check(check: Check, material: Material) -> None:
 def _check_quality(suite: Suite, material: Material) -> None:
     """What is said of models of others is of the target's metric."""
     measure = suite.checks[0].measure(material)
-    low, high = measure.bounds
     for one in suite.externals:
-        if one.quality is not None and not low <= one.quality <= high:
-            said = f"; {one.quality:g} % is {one.quality / 100:g}" if measure.percent else ""
-            raise ConfigurationError(
-                f"the external {one.name}: quality is {one.quality:g}, but {measure.name} lies in {low:g} to "
-                f"{high:g}{said}."
-            )
+        if one.quality is not None:
+            measure.check(one.quality, f"the external {one.name}: quality")
 
 
 def _asked(

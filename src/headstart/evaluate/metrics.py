@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core.comparison import ClassRow
-from headstart.core.errors import unknown
+from headstart.core.errors import ConfigurationError, unknown
 from headstart.data.task import Kind
 from headstart.evaluate.predictions import Predictions
 
@@ -52,6 +52,13 @@ class Metric:
         if not predictions.finite:
             raise ValueError(f"{self.name} of scores that are NaN or infinite: this run diverged")
         return self.rows(predictions)
+
+    def check(self, value: float, what: str) -> None:
+        """Raises `ConfigurationError` where `what`, a value of this metric that the user gave, can be none."""
+        low, high = self.bounds
+        if not low <= value <= high:
+            meant = f"; {value:g} % is {value / 100:g}" if self.percent else ""
+            raise ConfigurationError(f"{what} is {value:g}, but {self.name} lies in {low:g} to {high:g}{meant}.")
 
     def of(self, predictions: Predictions) -> float:
         """The metric's value; NaN where the scores are not finite."""

@@ -61,8 +61,10 @@ def _costs(found: Evaluation) -> str:
     rows = [(name, *(column.show(column.of(cost)) for column in columns)) for name, cost in told]
     lines = aligned([head, *rows])
     for one in found.externals:
-        told_of = f"; {fmt.metric_heading(_metric(found))} {fmt.value(_metric(found), one.quality)}, as the suite says"
-        reached = told_of if one.quality is not None else ""
+        reached = ""
+        if one.quality is not None:
+            name = _metric(found)
+            reached = f"; {fmt.metric_heading(name)} {fmt.value(name, one.quality)}, as the suite says"
         lines.append(f"{one.name}: {money(one.money)} {found.currency} a thousand examples{reached}")
     return "\n".join(lines)
 

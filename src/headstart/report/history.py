@@ -16,19 +16,9 @@ def listing(entries: Sequence[Entry]) -> str:
     if not entries:
         return "No runs yet: `headstart compare`, `fit`, `curve` or `pretrain` makes one."
     head = (
-        "run",
-        "started",
-        "verb",
-        "data",
-        "model",
-        "methods",
-        "use",
-        "metric",
-        "value",
-        "95 % interval",
-        "took",
+        "run", "started", "verb", "data", "model", "methods", "use", "metric", "value", "95 % interval", "took",
         "folder",
-    )
+    )  # fmt: skip
     return "\n".join(aligned([head, *map(_cells, entries)], left=(1, 2, 3, 4, 6, 7, 11)))
 
 

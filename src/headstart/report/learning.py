@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from headstart.core.curve import LearningCurve, Reading
+from headstart.core.curve import FEWEST, LearningCurve, Reading
 from headstart.report import format as fmt
 from headstart.report.columns import aligned
-
-FEWEST = 3
-"sizes of a law"
 
 
 def table(found: LearningCurve) -> str:
