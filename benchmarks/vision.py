@@ -51,7 +51,7 @@ def ours(work: str, model: str, data: Any) -> float:
 
     import headstart
     from headstart.core.fields import configured
-    from headstart.engine.adapt import Setting, adapted
+    from headstart.engine.adapt import Setting, adapted, new_head
     from headstart.engine.cache import Cache, all_features
     from headstart.engine.feed import Feed
     from headstart.engine.job import Options
@@ -69,9 +69,9 @@ def ours(work: str, model: str, data: Any) -> float:
         all_features(cache, train, options.batch_tokens)
         return time.perf_counter() - start
     setting = Setting(backbone, data.task, train, none, options, computing, lambda *_: (0.0, 0.0), cache)
-    with adapted(
-        setting, configured(METHODS["unfreeze"], {"stages": STAGES, "share": (STAGES - 1) / STAGES}, "unfreeze"), 0
-    ):
+    method = configured(METHODS["unfreeze"], {"stages": STAGES, "share": (STAGES - 1) / STAGES}, "unfreeze")
+    cache.expect(method.attach(backbone, new_head(backbone, data.task, method, 0)).prefixes(len(backbone.ladder)))
+    with adapted(setting, method, 0):
         return time.perf_counter() - start
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import timm
+import torch
+from torch.nn import functional as F
 
 from backbones.tiny import tiny
 from headstart.backbones.attention import output_projection, projections
+from headstart.backbones.load import load
+from headstart.backbones.timm import wrap
 
 SEPARATE = {
     "bert": ("query", "key", "value", "attention.output.dense", "output.dense"),
@@ -54,6 +61,20 @@ def test_every_site_has_its_projections(family: str) -> None:
             assert out is not None
             assert out.path.endswith(f".{end}")
             assert out.outputs == 32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU timm's fused attention stays")
+@pytest.mark.parametrize("live", [False, True])
+def test_on_a_cpu_timms_attention_is_plain_and_gives_the_same(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2, num_classes=0).eval()
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        fused = network(pixels)
+    backbone = load(network, image_size=32) if live else wrap(copy.deepcopy(network), image_size=32)
+    assert network.blocks[0].attn.fused_attn  # the user's own stays as it is
+    monkeypatch.setattr(F, "scaled_dot_product_attention", None)  # whoever calls it fails
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.features({"pixel_values": pixels}), fused, rtol=1e-4, atol=1e-5)
 
 
 def test_windows_have_heads_of_their_stage() -> None:

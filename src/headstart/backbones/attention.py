@@ -53,6 +53,18 @@ class Projections:
         return self.key.size // self.head_size
 
 
+def plain_attention(module: nn.Module) -> None:
+    """Off with timm's fused attention where there is no GPU: on a CPU it is slower over a picture's patches.
+
+    Measured by `benchmarks/attention.py`.
+    """
+    if not torch.cuda.is_available():
+        part: Any
+        for part in module.modules():
+            if getattr(part, "fused_attn", False) is True:
+                part.fused_attn = False
+
+
 def projections(root: nn.Module, site: Site) -> Projections | None:
     """The projections of an attention site; None where they can't be told (`nn.MultiheadAttention` fuses them)."""
     module = root.get_submodule(site.path)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.attention import plain_attention
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.pooling import pool
 from headstart.backbones.preparation import ImagePreparation, TextPreparation
@@ -64,6 +65,7 @@ def load_module(
         backbone.options.update(options)
         return backbone
     module.eval()
+    plain_attention(module)
     preparing: Any
     if tokenizer is not None:
         preparing = TextPreparation(tokenizer, max_length or 512)

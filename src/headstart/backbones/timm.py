@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.attention import plain_attention
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
 from headstart.backbones.fresh import refill
@@ -203,6 +204,7 @@ def wrap(
     if getattr(module, "num_classes", 0):
         module.reset_classifier(0)  # type: ignore[operator]
     module.eval()
+    plain_attention(module)
     preparation = _preparation(module, image_size)
     shape = (2, preparation.channels, *preparation.size)
     sample = {"pixel_values": torch.linspace(-1, 1, 2 * shape[1] * shape[2] * shape[3]).reshape(shape)}

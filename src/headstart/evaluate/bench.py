@@ -125,13 +125,7 @@ class Bench:
             with contextlib.suppress(MethodError):  # it will be told when its turn comes
                 for candidate in candidates(self.settled(method), self.axes(method), self.trials):
                     head = candidate.head(self.backbone, self.data.task.outputs, bias=True)
-                    plan = candidate.attach(self.backbone, head)
-                    if not plan.fresh:
-                        wanted += [
-                            (plan.cut(at), plan.reads) for at in (0.0, *(phase.start for phase in plan.timeline))
-                        ]
-                    if plan.begins_well or plan.solver == "convex":
-                        wanted.append((len(self.backbone.ladder), plan.reads))
+                    wanted += candidate.attach(self.backbone, head).prefixes(len(self.backbone.ladder))
         self.cache.expect(wanted)
 
     def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:

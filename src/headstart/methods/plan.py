@@ -177,6 +177,13 @@ class Plan:
         starts = [p.start for p in self.timeline if p.start <= fraction + 1e-9] or [fraction]
         return min(group.rung for start in starts for group in self.active(start)) if not self.fresh else 0
 
+    def prefixes(self, top: int) -> list[tuple[int, Reads]]:
+        """The cuts, of `top` rungs, whose states a training asks the cache for, and what the head reads above them."""
+        cuts = [] if self.fresh else [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
+        if self.begins_well or self.solver == "convex":
+            cuts.append(top)
+        return [(cut, self.reads) for cut in cuts]
+
     def trained(self) -> tuple[str, ...]:
         """Names of all parameters that train at some time."""
         return tuple(name for group in self.groups for name in group.parameters)
