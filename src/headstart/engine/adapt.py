@@ -201,9 +201,9 @@ def economical(job: Adaptation) -> Iterator[None]:
     """
     trained = set(job.plan.trained())
     with contextlib.ExitStack() as stack:
-        if job.compute.device.type == "cuda":
+        if job.compute.device.type in ("cpu", "cuda"):
             stack.enter_context(frozen_rounded(job.module, trained, job.compute))
-        elif job.compute.device.type == "cpu" and all(penalty.kind != "weights" for penalty in job.plan.penalties):
+        if job.compute.device.type == "cpu" and all(penalty.kind != "weights" for penalty in job.plan.penalties):
             stack.enter_context(row_gradients(job.module, trained))
         yield
 
