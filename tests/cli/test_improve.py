@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,59 @@ def test_proposals_alone_and_a_budget_that_is_spent(run: Path) -> None:
     assert {one["status"] for one in can} == {"no time"}
 
 
+def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: pytest.fail("something was trained"))
+    out = call("improve", "run", "--method", "lora", "--budget", "0.01s").expect(0).out
+    assert out.count("not tried, the budget was spent") == len(WAYS)
+    needed = json.loads((run / "improvement.json").read_text())["needed"]
+    trained = json.loads((run / "comparison.json").read_text())["rows"]
+    once = next(row["train_seconds"] for row in trained if row["method"] == "lora")
+    assert needed > 2 * 3 * once, "the method as it was and one change, with three seeds"
+    assert "give --budget" in out
+
+
+def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.evaluate.bench import Bench
+
+    file = run / "improvement.json"
+    call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
+    first = json.loads(file.read_text())["tried"]
+    assert first[0]["configuration"]["learning_rate"] == 1e-4
+    assert first[1]["configuration"]["learning_rate"] != 1e-4
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "heat", lambda *_: pytest.fail("trained again"))
+        call("improve", "run", "--method", "lora", "--seeds", "1", "--propose").expect(0)
+        call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
+    assert json.loads(file.read_text())["tried"] == first
+    three = Proposal("wider", "it", "", settings={"rank": 2})
+    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: [*WAYS, three])
+    call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
+    again = json.loads(file.read_text())["tried"]
+    assert [one["difference"] for one in again[:2]] == [one["difference"] for one in first]
+    assert again[2]["difference"] is not None
+    p_values = [one["p_value"] for one in again]
+    smallest = min(range(3), key=lambda at: p_values[at])
+    assert again[smallest]["p_adjusted"] == pytest.approx(min(1.0, 3 * p_values[smallest])), "Holm over all three"
+    call("improve", "run", "--method", "lora", "--seeds", "2", "--propose").expect(0)
+    assert json.loads((run / "improvement.1.json").read_text())["tried"] == again
+    assert {one["status"] for one in json.loads(file.read_text())["tried"]} == {"yours"}
+
+
+def test_another_base_is_refused(run: Path, here: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(here / "bert", here / "other")
+    weights = load_file(here / "other" / "model.safetensors")
+    name = next(iter(sorted(weights)))
+    weights[name] = weights[name] + torch.ones_like(weights[name])
+    save_file(weights, here / "other" / "model.safetensors", metadata={"format": "pt"})
+    call("improve", "run", "--model", "other", "--propose").refused("fingerprint")
+    assert not (run / "improvement.json").exists()
+
+
 def test_a_method_that_can_not_be_judged_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def diverged(*_: object) -> None:
         raise ValueError("scores that are no numbers")
@@ -133,4 +187,5 @@ def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkey
     calls, stop = -1, KeyboardInterrupt  # in the second trial, when the first is judged
     assert call("improve", "run", "--method", "full", "--seeds", "1").code == 130
     kept = json.loads((run / "improvement.json").read_text())["tried"]
-    assert [one["status"] for one in kept] in (["helped"], ["hurt"], ["undecided"])
+    assert kept[0]["status"] in ("helped", "hurt", "undecided")
+    assert kept[1]["status"] == "yours", "not begun, or not finished"

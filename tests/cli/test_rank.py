@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from cli.calling import call
@@ -22,7 +23,7 @@ def test_a_line_a_model_and_the_record(here: Path) -> None:
 
 
 def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
-    (here / "again").symlink_to((here / "bert").resolve())
+    shutil.copytree(here / "bert", here / "again")
     call("rank", "reviews.csv", "--models", "bert", "again", "resnet", "--confirm", "1", "-o", "r.json").expect(2)
     first, second, third = json.loads((here / "r.json").read_text())["candidates"]
     assert first["tuned_share"] == 1.0
@@ -34,6 +35,7 @@ def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
     assert told.splitlines()[0].endswith("fine-tuned")
     assert told.count("[") == 4, "an interval of the probe and one of the tuned model each"
     assert "Nothing was trained" not in told
+    assert "Start from bert; from again" in told, "twins can't be told apart"
     assert "Nothing was trained" in call("rank", "reviews.csv", "--models", "bert").out
 
 
@@ -49,4 +51,5 @@ def test_mistakes_are_one_message(here: Path) -> None:
     call("rank", "reviews.csv").refused("--models")
     call("rank", "reviews.csv", "--models", "nowhere/model").refused("nowhere/model")
     call("rank", "reviews.csv", "--models", "bert", "bert").refused("bert", "twice")
+    call("rank", "reviews.csv", "--models", "bert", "bert/").refused("bert", "twice")
     call("rank", "gone.csv", "--models", "bert").refused("gone.csv")

@@ -123,6 +123,13 @@ def test_more_data_for_the_class_that_is_missed() -> None:
     assert "b is found 50 %" in found.evidence
     assert "taken for c" in found.evidence
     assert not found.can_be_tried
+    assert "classes on average 80 %" in found.evidence
+    rare = replace(missed, classes=(*classes, ClassRow("d", 0.9, 0.2, 0.9, 4)), confusion=tuple(
+        (*line, 0) for line in (*missed.confusion, (0, 3, 0))
+    ))  # fmt: skip
+    found = of(Evidence(record(rare), "full", "text"), "more data")
+    assert "b is found 50 % of the time, classes on average 65 %" in found.evidence
+    assert "too few of the test examples are of d to tell" in found.evidence
 
 
 def test_a_wrong_label_is_doubted_and_a_right_one_is_not() -> None:

@@ -28,6 +28,7 @@ def rank(
     options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
     """
     from functools import partial
+    from pathlib import Path
 
     from headstart.core.environment import environment
     from headstart.core.ranking import Ranking
@@ -42,13 +43,15 @@ def rank(
     models = [models] if isinstance(models, str) else list(models)
     if not models:
         raise ConfigurationError("rank needs models to choose from: --models A B C.")
-    if twice := sorted({name for name in models if models.count(name) > 1}):
+    places = [Path(name).expanduser().resolve() if Path(name).expanduser().is_dir() else name for name in models]
+    if twice := sorted({name for name, place in zip(models, places) if places.count(place) > 1}):
         raise ConfigurationError(f"these models are named twice: {', '.join(twice)}.")
     if confirm < 0:
         raise ConfigurationError(f"confirm is {confirm}, but has to be 0 or more.")
     if examples < 10:
         raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
     computing = compute(options.get("device"), options.get("precision"))
+    where = environment(str(computing.device), computing.precision)
     found = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure = metric(found.task.kind, options.get("metric"))
     loaded = partial(load, **only(options, LOAD))
@@ -57,7 +60,7 @@ def rank(
         candidates = tuned(found, candidates, confirm, loaded, measure, computing, progress=progress)
     return Ranking(
         found.record.source, found.record.fingerprint, measure.name, min(examples, len(found.train)),
-        len(found.validation), candidates, environment(str(computing.device), computing.precision),
+        len(found.validation), candidates, where,
         {"models": models, "examples": examples, "rungs": rungs, "confirm": confirm, **options},
     )  # fmt: skip
 

@@ -85,6 +85,15 @@ class Artifact(Record):
         made: Method = configured(METHODS[self.method], self.configuration, self.method)
         return made
 
+    def check_base(self, backbone: Backbone) -> None:
+        """Raises `ArtifactError` where the backbone is not, or is no longer, the one that this was trained on."""
+        found = fingerprint(backbone.module)  # as it is now; the backbone's own is of when it was first asked for
+        if not self.base.fingerprint == found == backbone.fingerprint:
+            raise ArtifactError(
+                f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
+                f"{found}, not {self.base.fingerprint}. Give the unchanged base, or train again."
+            )
+
     def check_inputs(self, backbone: Backbone) -> None:
         """Raises `ArtifactError` where the backbone prepares inputs or reads features otherwise than in training."""
         if backbone.preparation.to_json() != self.preparation:
@@ -147,12 +156,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     missing, unexpected or of another shape.
     """
     artifact = Artifact.open(folder)
-    found = fingerprint(backbone.module)  # as it is now; the backbone's own is of when it was first asked for
-    if not artifact.base.fingerprint == found == backbone.fingerprint:
-        raise ArtifactError(
-            f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
-            f"{found}, not {artifact.base.fingerprint}. Give the unchanged base, or train again."
-        )
+    artifact.check_base(backbone)
     artifact.check_inputs(backbone)
     method, weights = artifact.trained_with(), read_tensors(folder)
     with restored(backbone, method, artifact.task, artifact.head_bias, weights, artifact.tensors) as (model, plan):

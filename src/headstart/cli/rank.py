@@ -55,6 +55,7 @@ def command(
         found = api.rank(data, (*first, *more), progress=progress, **options)
     if out:
         found.write(out)
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else table(found))
+    record = f"\n\nRecord  {out}" if out else ""
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else f"{table(found)}{record}")
     if wrong := [one.name for one in found.candidates if one.status != "ok"]:
         raise ModelError(f"{len(wrong)} of {len(found.candidates)} could not be scored: {', '.join(wrong)}.")

@@ -32,6 +32,11 @@ class Proposal(Record):
     def can_be_tried(self) -> bool:
         return bool(self.method or self.settings or self.options or self.without)
 
+    def same_trial(self, other: Proposal) -> bool:
+        """Whether both change the same, whatever speaks for it."""
+        mine, others = ((one.method, one.settings, one.options, one.without) for one in (self, other))
+        return mine == others
+
 
 @dataclass(frozen=True)
 class Tried(Record):
@@ -39,15 +44,18 @@ class Tried(Record):
 
     proposal: Proposal
     status: str
-    "`helped`, `hurt`, `undecided`, `no time`, `failed: …`, or `yours` where it is for the user to do"
+    "`helped`, `hurt`, `undecided`, `no time`, `failed: …`, or `yours` where it is for the user to do, or to try"
     before: float | None = None
     after: float | None = None
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    p_value: float | None = None
     p_adjusted: float | None = None
     "after Holm's correction over what was tried"
     seconds: float | None = None
+    configuration: dict[str, Any] = field(default_factory=dict)
+    "all fields of the method that was trained"
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ class Improvement(Record):
     environment: EnvironmentRecord
     seconds: float
     budget: float | None = None
+    needed: float | None = None
+    "seconds from the start to the end of one trial, as forecast, where the budget is too short for any"
+    run_started: str = ""
+    "when the run was trained, by its own record"
     schema: str = SCHEMA
 
     def __str__(self) -> str:

@@ -38,6 +38,8 @@ class Candidate(Record):
     tuned_high: float | None = None
     tuned_share: float | None = None
     "of its training after which that was measured: below 1 for one that was clearly behind"
+    tuned_seconds: float | None = None
+    "of that training"
     seconds: float | None = None
     "for loading, reading the features and scoring; rungs of a model share the first two"
 

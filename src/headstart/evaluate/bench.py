@@ -42,7 +42,7 @@ from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import Standing
 from headstart.evaluate.tune import Outcome, candidates, tune
-from headstart.methods.method import Axis, Method
+from headstart.methods.method import Axis, Method, settled
 
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
@@ -221,8 +221,7 @@ class Bench:
 
     def settled(self, method: Method) -> Method:
         """With the learning rate where tuning begins."""
-        rate = getattr(method, "rate", None)
-        return replace(method, learning_rate=rate(self.backbone)) if rate else method  # type: ignore[call-arg]
+        return settled(method, self.backbone)
 
     def axes(self, method: Method) -> list[Axis]:
         """What is tuned: nothing that the user has set."""

@@ -58,7 +58,8 @@ def confirm(
 
 
 def _with(one: Candidate, share: float, standing: Standing, metric: Metric) -> Candidate:
+    raced = replace(one, tuned_share=share, tuned_seconds=standing.seconds)
     if not standing.predictions.finite:
-        return replace(one, tuned_share=share)
+        return raced
     value, low, high = interval([standing.predictions], metric)
-    return replace(one, tuned=value, tuned_low=low, tuned_high=high, tuned_share=share)
+    return replace(raced, tuned=value, tuned_low=low, tuned_high=high)

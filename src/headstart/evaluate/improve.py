@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison
 from headstart.core.environment import environment
@@ -26,12 +27,12 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric, metric
-from headstart.evaluate.paired import Paired, compare, holm
+from headstart.evaluate.paired import compare, holm
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.propose import ALPHA, Evidence, proposals
 from headstart.evaluate.rank import rung_probes
 from headstart.evaluate.suspects import suspects
-from headstart.methods.method import Method, method_class
+from headstart.methods.method import Method, method_class, settled
 from headstart.methods.probe import Probe
 
 FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
@@ -41,22 +42,22 @@ FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
 def improve(
     record: Comparison, method: str | None, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
     run: str, judged: Judged | None = None, seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
-    only_propose: bool = False, progress: Progress | None = None,
+    only_propose: bool = False, earlier: Improvement | None = None, progress: Progress | None = None,
     keep: Callable[[Improvement], object] = lambda so_far: None,
 ) -> Improvement:  # fmt: skip
     """Proposals for one method of a run (the verdict's where none is named), and what became of them.
 
     options: those that the run trained with. Each change is trained with every seed beside the method as it was, and
     compared on the validation examples, paired; after Holm's correction it helped, hurt, or can't be told. budget:
-    seconds after which no further one is begun. keep: given the record after each trial, and in the end.
+    seconds after which no further one is begun. earlier: of the same run; its trials are not repeated where
+    `taken_up`. keep: given the record after each trial, and in the end.
     """
     progress, start = progress or Silent(), time.perf_counter()
-    name = method or record.verdict.method
-    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
-    if name not in rows:
-        raise unknown(f"method of {run}", str(name), rows)
+    name = chosen_of(record, method, run)
+    row = record.row(name)
     if not len(data.validation):
         raise ConfigurationError("to improve a run takes validation examples, and there are none.")
+    where = environment(str(compute.device), compute.precision)
     measure = metric(data.task.kind, record.task.metric)
     progress.stage("gather evidence")
     doubted = _suspects(data, backbone, compute)
@@ -64,24 +65,52 @@ def improve(
     places = dict(zip(told, data.train.places(list(doubted)))) if doubted else {}
     probes = rung_probes(data, backbone, measure, compute)
     backbone.module.to(compute.device)
+    known = earlier.tried if earlier and taken_up(earlier, record, name, len(seeds), compute.precision) else ()
     evidence = Evidence(record, name, data.task.modality, probes, judged, told, places)
-    found = proposals(evidence)
+    tried = [_known(one, known) or Tried(one, "yours") for one in proposals(evidence)]
 
-    def so_far(tried: Sequence[Tried]) -> Improvement:
+    def so_far(needed: float | None = None) -> Improvement:
         return Improvement(
             run, name, measure.name, len(seeds), len(data.validation), tuple(tried), where,
-            time.perf_counter() - start, budget,
+            time.perf_counter() - start, budget, needed, record.environment.started,
         )  # fmt: skip
 
-    where = environment(str(compute.device), compute.precision)
-    result = so_far([Tried(one, "yours") for one in found])
-    if not only_propose and any(one.can_be_tried for one in found):
-        trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
-        for tried in trials.of(found, name, rows[name].configuration, start, budget):
-            result = so_far(tried)
-            keep(result)
+    open_ones = [at for at, one in enumerate(tried) if one.proposal.can_be_tried and one.difference is None]
+    needed = None
+    if open_ones and not only_propose:
+        forecast = time.perf_counter() - start + 2 * len(seeds) * (row.train_seconds or 0.0)
+        needed = forecast if budget is not None and forecast > budget else None
+        if needed is not None:
+            for at in open_ones:
+                tried[at] = replace(tried[at], status="no time")
+        else:
+            trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
+            for _ in trials.of(tried, open_ones, name, row.configuration, start, budget):
+                keep(so_far())
+    result = so_far(needed)
     keep(result)
     return result
+
+
+def chosen_of(record: Comparison, method: str | None, run: str) -> str:
+    """The method to improve: the one that is named, or the verdict's."""
+    name = method or record.verdict.method
+    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
+    if name not in rows:
+        raise unknown(f"method of {run}", str(name), rows)
+    return str(name)
+
+
+def taken_up(earlier: Improvement, record: Comparison, name: str, seeds: int, precision: str) -> bool:
+    """Whether trials of this earlier record are what the same trials would come to again."""
+    then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
+    return then == (record.environment.started, name, seeds, precision)
+
+
+def _known(proposal: Proposal, earlier: Sequence[Tried]) -> Tried | None:
+    """What came of the same trial before."""
+    done = (one for one in earlier if one.difference is not None and one.proposal.same_trial(proposal))
+    return next((replace(one, proposal=proposal) for one in done), None)
 
 
 def _suspects(data: Data, backbone: Backbone, compute: Compute) -> dict[int, int]:
@@ -109,58 +138,59 @@ class _Trials:
         self.measure, self.seeds, self.progress = measure, seeds, progress
 
     def of(
-        self, found: Sequence[Proposal], name: str, configuration: Mapping[str, object], start: float,
-        budget: float | None,
-    ) -> Iterator[list[Tried]]:  # fmt: skip
-        """All that was tried, again after each trial, with what it says of each of them so far."""
-        if budget is not None and time.perf_counter() - start > budget:  # the evidence took it
-            yield [Tried(one, "no time" if one.can_be_tried else "yours") for one in found]
-            return
+        self, tried: list[Tried], open_ones: Sequence[int], name: str, configuration: Mapping[str, object],
+        start: float, budget: float | None,
+    ) -> Iterator[int]:  # fmt: skip
+        """Tries these places of the list, each of which then holds what came of it; gives the place after each."""
         was = configured(method_class(name), configuration, name)
         begin = time.perf_counter()
         try:
             base = self._trained(name, was, self.data, self.options)
             before = interval(base, self.measure)[0]
         except FAILURES as error:
-            yield [Tried(one, _failed(error) if one.can_be_tried else "yours") for one in found]
+            for at in open_ones:
+                tried[at] = replace(tried[at], status=_failed(error))
             return
-        one, tried, pairs = time.perf_counter() - begin, list[Tried](), dict[int, Paired]()
-        for proposal in found:
-            if not proposal.can_be_tried:
-                tried.append(Tried(proposal, "yours"))
-                continue
+        one = time.perf_counter() - begin
+        for at in open_ones:
+            proposal = tried[at].proposal
             if budget is not None and time.perf_counter() - start + one > budget:
-                tried.append(Tried(proposal, "no time", before))
+                tried[at] = Tried(proposal, "no time", before)
                 continue
             begin = time.perf_counter()
             try:
-                runs = self._of(proposal, name, was)
+                method = self._method(proposal, name, was)
+                runs = self._of(proposal, method)
                 paired = compare(runs, base, self.measure)
             except FAILURES as error:
-                tried.append(Tried(proposal, _failed(error), before))
+                tried[at] = Tried(proposal, _failed(error), before)
                 continue
-            pairs[len(tried)] = paired
-            after = interval(runs, self.measure)[0]
-            seconds = time.perf_counter() - begin
-            tried.append(Tried(proposal, "", before, after, paired.difference, paired.low, paired.high, None, seconds))
-            self._decide(tried, pairs)
-            yield tried
-        yield tried
+            tried[at] = Tried(
+                proposal, "", before, interval(runs, self.measure)[0], paired.difference, paired.low, paired.high,
+                paired.p_value, None, time.perf_counter() - begin, fields_of(method),
+            )  # fmt: skip
+            self._decide(tried)
+            self.progress.say(f"{proposal.name}: {tried[at].status}")
+            yield at
 
-    def _decide(self, tried: list[Tried], pairs: Mapping[int, Paired]) -> None:
+    def _decide(self, tried: list[Tried]) -> None:
         """Holm's correction over all trials so far."""
         sign = 1 if self.measure.higher_is_better else -1
-        for (place, paired), adjusted in zip(pairs.items(), holm([one.p_value for one in pairs.values()])):
-            better = "helped" if sign * paired.difference > 0 else "hurt"
-            status = better if adjusted <= ALPHA else "undecided"
-            tried[place] = replace(tried[place], status=status, p_adjusted=adjusted)
+        places = [at for at, one in enumerate(tried) if one.p_value is not None]
+        for at, adjusted in zip(places, holm([tried[at].p_value or 0.0 for at in places])):
+            better = "helped" if sign * (tried[at].difference or 0.0) > 0 else "hurt"
+            tried[at] = replace(tried[at], status=better if adjusted <= ALPHA else "undecided", p_adjusted=adjusted)
 
-    def _of(self, proposal: Proposal, name: str, was: Method) -> list[Predictions]:
+    def _method(self, proposal: Proposal, name: str, was: Method) -> Method:
+        """The method with the change, its learning rate settled."""
         method = was
         if proposal.method and proposal.method != name.partition("@")[0]:
             method = configured(method_class(proposal.method), proposal.settings, proposal.method)
         elif proposal.settings:
             method = replace(was, **proposal.settings)
+        return settled(method, self.backbone)
+
+    def _of(self, proposal: Proposal, method: Method) -> list[Predictions]:
         kept = ~np.isin(self.data.train.ids, proposal.without)
         data = replace(self.data, train=self.data.train.take(np.flatnonzero(kept))) if proposal.without else self.data
         return self._trained(proposal.name.replace(" ", "-"), method, data, replace(self.options, **proposal.options))
@@ -175,7 +205,7 @@ class _Trials:
                     progress=self.progress,
                 )  # fmt: skip
                 try:
-                    found.append(bench.heat(name, bench.settled(method), 1.0).predictions)
+                    found.append(bench.heat(name, settled(method, self.backbone), 1.0).predictions)
                 finally:
                     bench.cache.close()
         return found

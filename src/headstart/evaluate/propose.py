@@ -84,11 +84,13 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
     if depth == now or now is None:
         return
     name = "freeze more" if depth > now else "freeze fewer"
-    where = "at the top, more than at any rung below" if best == len(values) - 1 else f"below {e.rungs[best].rung}"
-    also = "" if best == len(values) - 1 else f", {_value(e, values[-1])} at the top"
+    top = best == len(values) - 1
+    where = "at the top, more than anywhere below" if top else f"below {e.rungs[best].rung}"
+    also = "" if top else f", {_value(e, values[-1])} at the top"
     evidence = (
-        f"a probe on the base's features reaches {_value(e, values[best])} {where}{also} and {_value(e, values[0])} "
-        f"at the lowest level; {row.method} froze {now}"
+        f"a probe on the base's features reaches {_value(e, values[best])} {_interval(e, e.rungs[best])} {where}{also} "
+        f"and {_value(e, values[0])} at the lowest level, so that what lies below may stay as it is; "
+        f"{row.method} froze {now}"
     )
     settings = {"rungs": depth, **({"learning_rate": row.learning_rate} if row.method == "freeze" else {})}
     yield Proposal(name, evidence, f"train the rungs above the lowest {depth}", "freeze", settings)
@@ -179,10 +181,13 @@ def clean_labels(e: Evidence) -> Iterator[Proposal]:
 
 
 def more_data(e: Evidence) -> Iterator[Proposal]:
-    rows = [row for row in e.row.classes if row.support >= FEW and row.recall is not None]
-    if len(rows) < 2:
+    known = [row for row in e.row.classes if row.recall is not None]
+    rows = [row for row in known if row.support >= FEW]
+    if len(known) < 2:
         return
-    mean = statistics.fmean(row.recall or 0.0 for row in rows)
+    mean = statistics.fmean(row.recall or 0.0 for row in known)
+    small = ", ".join(row.label for row in known if row.support < FEW)
+    untold = f"; too few of the test examples are of {small} to tell" if small else ""
     labels, table = [row.label for row in e.row.classes], np.array(e.row.confusion)
     for row in sorted(rows, key=lambda one: one.recall or 0.0)[:3]:
         if (row.recall or 0.0) > mean - BEHIND:
@@ -192,7 +197,7 @@ def more_data(e: Evidence) -> Iterator[Proposal]:
         wrong[at] = 0
         told = f", most often taken for {labels[int(wrong.argmax())]}" if wrong.sum() else ""
         found, usual = f"{100 * (row.recall or 0):.0f} %", f"{100 * mean:.0f} %"
-        evidence = f"{row.label} is found {found} of the time, classes on average {usual}{told}"
+        evidence = f"{row.label} is found {found} of the time, classes on average {usual}{told}{untold}"
         yield Proposal("more data", evidence, f"collect more examples of {row.label}")
 
 
@@ -201,6 +206,10 @@ RULES = (rungs, lower_rate, augment, clean_labels, use_the_probe, more_data)
 
 def _value(e: Evidence, value: float) -> str:
     return f"{100 * value:.1f} %" if e.percent else f"{value:.4g}"
+
+
+def _interval(e: Evidence, level: Candidate) -> str:
+    return f"[{_value(e, level.low or 0.0)}, {_value(e, level.high or 0.0)}]"
 
 
 def _points(e: Evidence, value: float) -> str:

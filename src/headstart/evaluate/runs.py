@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
-from headstart.evaluate.improve import improve
+from headstart.evaluate.improve import chosen_of, improve, taken_up
 from headstart.evaluate.judge import judge
 from headstart.evaluate.slices import Slice
 from headstart.evaluate.suite import default_suite, read_suite
@@ -60,11 +61,12 @@ def evaluate(
     if len({artifact.base.fingerprint for artifact in artifacts.values()}) > 1:
         raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
     first = next(iter(artifacts.values()))
+    computing = compute(device, precision or first.precision)
+    where = environment(str(computing.device), computing.precision)
     examples = _data(runs, data, read)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
     backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
-    computing = compute(device, precision or first.precision)
     backbone.module.to(computing.device)
     file = runs[0] / CONFIGURATION
     told = read_configuration(file) if file.is_file() else {}
@@ -95,7 +97,7 @@ def evaluate(
     asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
-        all(one.passed for one in judged), judged, environment(str(computing.device), computing.precision), base_cost,
+        all(one.passed for one in judged), judged, where, base_cost,
         notes, asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
     )  # fmt: skip
@@ -118,20 +120,26 @@ def improved(
     artifact = Artifact.open(run)
     examples = _data([run], data, read)
     backbone = model if hasattr(model, "ladder") else base_of(artifact, model, trust_remote_code)
+    artifact.check_base(backbone)
     names = [field.name for field in fields(Options)]
     asked = {n: v for n, v in record.configuration.items() if n in names}
     if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
         asked["epochs"] = record.forecast.epochs
     options = configured(Options, asked, "training")
-    judged = None
+    judged, name, file = None, chosen_of(record, method, str(run)), run / "improvement.json"
     if (run / "evaluation.json").is_file():
-        name = method or record.verdict.method
         models = Evaluation.read(run / "evaluation.json").models
         judged = next((one for one in models if one.name.rpartition(": ")[2] == name), None)
+    earlier = Improvement.read(file) if file.is_file() else None
+    computing = compute(device, precision or artifact.precision)
+    if earlier and not taken_up(earlier, record, name, len(seeds), computing.precision):
+        if any(one.difference is not None for one in earlier.tried):
+            earlier.write(next(place for n in count(1) if not (place := run / f"improvement.{n}.json").exists()))
+        earlier = None
     return improve(
-        record, method, examples, backbone, compute(device, precision or artifact.precision), options, run=str(run),
-        judged=judged, seeds=seeds, budget=budget, only_propose=propose, progress=progress,
-        keep=lambda so_far: so_far.write(run / "improvement.json"),
+        record, method, examples, backbone, computing, options, run=str(run),
+        judged=judged, seeds=seeds, budget=budget, only_propose=propose, earlier=earlier, progress=progress,
+        keep=lambda so_far: so_far.write(file),
     )  # fmt: skip
 
 

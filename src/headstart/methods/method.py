@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import nn
@@ -157,6 +157,12 @@ def rung_groups(
         if index >= lowest and names:
             groups.append(Group(rung.name, names, rung=index, scale=factor ** (index - n)))
     return tuple(groups)
+
+
+def settled(method: Method, backbone: Backbone) -> Method:
+    """With the learning rate where tuning begins, where none is set."""
+    rate = getattr(method, "rate", None)
+    return replace(method, learning_rate=rate(backbone)) if rate else method  # type: ignore[call-arg]
 
 
 def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase, ...]:

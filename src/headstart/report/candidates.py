@@ -27,15 +27,27 @@ def table(found: Ranking) -> str:
     lines += [
         "",
         f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
-        f"{found.validation} of validation. The test split was not looked at. First is the",
-        "highest LogME; overlapping intervals do not tell models apart.",
-        *(
-            ("Fine-tuned: in full, all training examples, in a race on validation; these come in its order.",)
-            if raced
-            else ("Nothing was trained.",)
-        ),
-    ]
+        f"{found.validation} of validation. The test split was not looked at.",
+        *(_raced(scored, found.validation) if raced else (
+            "First is the highest LogME; overlapping intervals do not tell models apart. Nothing was trained.",
+        )),
+    ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _raced(scored: list[Candidate], validation: int) -> tuple[str, ...]:
+    """What the race says, and what it can't."""
+    first, *others = [one for one in scored if one.tuned is not None] or scored[:1]
+    near = [one.name for one in others if (one.tuned_low or 0.0) <= (first.tuned_high or 0.0)
+            and (one.tuned_high or 0.0) >= (first.tuned_low or 0.0) and one.tuned_share == 1]  # fmt: skip
+    told = f"Start from {first.name}"
+    if near:
+        told += f"; from {', '.join(near)} {validation} examples can't tell it, since the intervals overlap"
+    return (
+        "First are the fine-tuned (in full, all training examples, one seed) in the order of their race on validation,",
+        "then the others by LogME.",
+        f"{told}.",
+    )
 
 
 def _tuned(one: Candidate, metric: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from headstart.core.improvement import Improvement, Tried
-from headstart.report.format import interval, metric_heading, seconds, value
+from headstart.report.format import interval, metric_heading, p_value, seconds, value
 
 
 def text(found: Improvement) -> str:
@@ -21,6 +21,12 @@ def text(found: Improvement) -> str:
         end = (
             f"\nOf {len(tried)} tried with {found.seeds} seeds on {found.validation:,} validation examples, {what} "
             f"({seconds(found.seconds)}). No trial read the test split."
+        )
+    if found.needed is not None:
+        end += (
+            f"\nNothing was trained: the method as it was and one change to it, with {found.seeds} "
+            f"seed{'s' * (found.seeds > 1)}, take about {seconds(found.needed)} with what went before; give --budget "
+            "as much or more."
         )
     return "\n".join(parts) + end
 
@@ -39,4 +45,5 @@ def _outcome(found: Improvement, one: Tried) -> str:
     before, after = (value(found.metric, number) for number in (one.before, one.after))
     difference = value(found.metric, one.difference, signed=True)
     span = interval(found.metric, one.low, one.high)
-    return f"{one.status}: {metric_heading(found.metric)} {before} -> {after} on validation, {difference} {span}"
+    p = "" if one.p_adjusted is None else f", p {p_value(one.p_adjusted)} after Holm"
+    return f"{one.status}: {metric_heading(found.metric)} {before} -> {after} on validation, {difference} {span}{p}"
