@@ -15,5 +15,7 @@ def seconds_of(text: str | float) -> float:
     unit = UNITS.get(found[2]) if found else None
     seconds = float(found[1]) * unit if found and unit else 0.0
     if seconds <= 0:
-        raise ConfigurationError(f"a time is written as 90s, 10m, 1.5h or a number of seconds, above 0; {text!r} is something else.")
+        raise ConfigurationError(
+            f"a time is written as 90s, 10m, 1.5h or a number of seconds, above 0; {text!r} is something else."
+        )
     return seconds
