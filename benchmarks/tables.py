@@ -11,7 +11,8 @@ from typing import Any
 
 from results_files import HERE
 from tables_judging import curves, forgetting, ranking, vectors
-from tables_speed import engine, few, gpu, leaderboard, mixed, performance, races, rows, vision
+from tables_performance import performance
+from tables_speed import engine, few, gpu, leaderboard, mixed, races, rows, vision
 from tables_targets import targets
 
 

@@ -104,62 +104,6 @@ def leaderboard() -> list[str]:
     return lines
 
 
-def performance() -> list[str]:
-    """Where a step's time goes."""
-    found = read("step-profile")
-    if not found:
-        return []
-    groups = list(found["parts"][0]["milliseconds"])
-    lines = [
-        "# Where the time goes", "",
-        "Made by `benchmarks/tables.py` from what `benchmarks/step_profile.py` measured: a training step of MiniLM on",
-        "TREC, batch 32. The limit is the arithmetic of the step (two operations a weight and token forward, as many",
-        f"for each gradient) at the rate of a large matrix product here, {found['product_flops'] / 1e9:.0f} GFLOP/s in "
-        f"{found['environment']['precision']}.", "",
-        f"| work | tokens a step | a step, ms | limit, ms | {' | '.join(f'{name}, ms' for name in groups)} |",
-        f"|---|---|---|---|{'---|' * len(groups)}",
-    ]  # fmt: skip
-    for part in found["parts"]:
-        each = " | ".join(f"{part['milliseconds'][name]:.1f}" for name in groups)
-        lines.append(
-            f"| {part['work']} | {part['tokens_a_step']:.0f} | {part['step_milliseconds']:.0f} "
-            f"| {part['limit_milliseconds']:.0f} | {each} |"
-        )
-    return [*lines, *small("step-profile", found["note"], found["environment"], found["threads"]), *kernels(), *whole()]
-
-
-def kernels() -> list[str]:
-    """What of the peak memory is kernels."""
-    found = read("kernel-memory")
-    if not found:
-        return []
-    lines = [
-        "## Kernels in memory", "",
-        "oneDNN makes a kernel for each product of each length of text and keeps as many as here: part of the peak",
-        "memory of a training of LoRA (3 epochs of TREC) is theirs.", "",
-        "| kernels kept | seconds | peak memory, GB |", "|---|---|---|",
-    ]  # fmt: skip
-    for run in found["runs"]:
-        lines.append(f"| {run['kept']:,} | {run['seconds']:.1f} | {run['peak_memory_bytes'] / 1e9:.2f} |")
-    return lines + small("kernel-memory", found["note"], found["environment"], found["threads"])
-
-
-def whole() -> list[str]:
-    """Where the leaderboard's time goes."""
-    found = read("leaderboard-profile")
-    if not found:
-        return []
-    lines = [
-        "## The whole leaderboard", "",
-        f"Ten methods and two controls on TREC with MiniLM under a budget of {found['budget']:.0f} s, by Python's "
-        f"profiler: {found['steps']} steps, {len(found['finished'])} methods finished.", "",
-        "| part | s | share |", "|---|---|---|",
-    ]  # fmt: skip
-    for part, seconds in found["seconds"].items():
-        lines.append(f"| {part} | {seconds:.1f} | {seconds / found['whole']:.0%} |")
-    return lines + small("leaderboard-profile", found["note"], found["environment"], found["threads"])
-
-
 def few() -> list[str]:
     """The few-shot methods beside SetFit."""
     found = read("fewshot")

@@ -19,11 +19,21 @@ def targets() -> list[str]:
         "Ratios, medians of the runs below. Where one is missed, [performance.md](performance.md) says where the time "
         "is.", "", "| work | against | target | measured | |", "|---|---|---|---|---|",
     ]  # fmt: skip
-    for work, peer, target, measured, more in _rows():
-        met = measured >= target if more else measured <= target
-        sign = "at least" if more else "at most"
-        lines.append(f"| {work} | {peer} | {sign} {target:.2f} | {measured:.2f} | {'' if met else '**missed**'} |")
+    for row in _rows():
+        work, peer, target, measured, more = row
+        sign, note = "at least" if more else "at most", "" if _met(row) else "**missed**"
+        lines.append(f"| {work} | {peer} | {sign} {target:.2f} | {measured:.2f} | {note} |")
     return [*lines, ""]
+
+
+def missed() -> list[str]:
+    """The works of which a target is missed."""
+    return [row[0] for row in _rows() if not _met(row)]
+
+
+def _met(row: Row) -> bool:
+    _, _, target, measured, more = row
+    return measured >= target if more else measured <= target
 
 
 def _rows() -> Iterator[Row]:
@@ -72,10 +82,10 @@ def _engine() -> Iterator[Row]:
             yield f"{work}, {part['epochs']} epochs: times as fast", f"Trainer, {side}", target, times[side], True
         if work == "lora":
             for side in ("defaults", "tuned"):
-                yield f"{work}: share of the peak memory", f"Trainer, {side}", 1.0, _memory(part, side), False
+                yield f"{work}: share of the peak memory", f"Trainer, {side}", 1.0, memory_share(part, side), False
 
 
-def _memory(part: dict[str, Any], side: str) -> float:
+def memory_share(part: dict[str, Any], side: str) -> float:
     ours, theirs = (
         statistics.median(run[name]["peak_memory_bytes"] for run in part["runs"]) for name in ("ours", side)
     )

@@ -77,6 +77,12 @@ def test_on_a_cpu_timms_attention_is_plain_and_gives_the_same(live: bool, monkey
         torch.testing.assert_close(backbone.features({"pixel_values": pixels}), fused, rtol=1e-4, atol=1e-5)
 
 
+def test_attention_over_many_patches_stays_fused() -> None:
+    """Written out, it would keep a table of patches by patches for each head and layer."""
+    network = timm.create_model("vit_tiny_patch16_224", img_size=288, depth=1, num_classes=0)
+    assert load(network, image_size=288).module.blocks[0].attn.fused_attn  # type: ignore[union-attr, index]
+
+
 def test_windows_have_heads_of_their_stage() -> None:
     backbone = tiny("timm_swin")
     found = [projections(backbone.module, site) for site in backbone.ladder.sites_of("attention")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from cli.calling import FAST, call, tree
 from headstart.core.improvement import Proposal
+from headstart.evaluate.paired import Paired, compare
 
 WAYS = [
     Proposal("rate", "it", "", settings={"learning_rate": 1e-4}),
@@ -94,20 +97,30 @@ def test_proposals_alone_and_a_budget_that_is_spent(run: Path) -> None:
 def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: pytest.fail("something was trained"))
-    out = call("improve", "run", "--method", "lora", "--budget", "0.01s").expect(0).out
-    assert out.count("not tried, the budget was spent") == len(WAYS)
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: pytest.fail("something was trained"))
+        out = call("improve", "run", "--method", "lora", "--budget", "0.01s").expect(0).out
+    assert out.count("not tried, no time was left") == len(WAYS)
     needed = json.loads((run / "improvement.json").read_text())["needed"]
     trained = json.loads((run / "comparison.json").read_text())["rows"]
     once = next(row["train_seconds"] for row in trained if row["method"] == "lora")
     assert needed > 2 * 3 * once, "the method as it was and one change, with three seeds"
-    assert "give --budget" in out
+    enough = re.search(r"--budget (\d+s) or more", out)
+    assert enough
+    assert int(enough[1][:-1]) >= needed
+    monkeypatch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: iter(()))
+    assert "--budget" not in call("improve", "run", "--method", "lora", "--budget", enough[1]).expect(0).out
 
 
 def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.evaluate.bench import Bench
 
-    file = run / "improvement.json"
+    file, p_values = run / "improvement.json", iter((0.01, 0.02, 0.04))
+
+    def paired(*runs: object, **options: object) -> Paired:
+        return dataclasses.replace(compare(*runs, **options), p_value=next(p_values))  # type: ignore[arg-type]
+
+    monkeypatch.setattr("headstart.evaluate.improve.compare", paired)
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     first = json.loads(file.read_text())["tried"]
     assert first[0]["configuration"]["learning_rate"] == 1e-4
@@ -123,12 +136,13 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     again = json.loads(file.read_text())["tried"]
     assert [one["difference"] for one in again[:2]] == [one["difference"] for one in first]
     assert again[2]["difference"] is not None
-    p_values = [one["p_value"] for one in again]
-    smallest = min(range(3), key=lambda at: p_values[at])
-    assert again[smallest]["p_adjusted"] == pytest.approx(min(1.0, 3 * p_values[smallest])), "Holm over all three"
+    assert [round(one["p_adjusted"], 6) for one in again] == [0.03, 0.04, 0.04], "Holm over all three"
     call("improve", "run", "--method", "lora", "--seeds", "2", "--propose").expect(0)
     assert json.loads((run / "improvement.1.json").read_text())["tried"] == again
     assert {one["status"] for one in json.loads(file.read_text())["tried"]} == {"yours"}
+    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS[:1])
+    call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
+    assert json.loads(file.read_text())["tried"] == again, "for two of them nothing speaks any more"
 
 
 def test_another_base_is_refused(run: Path, here: Path) -> None:

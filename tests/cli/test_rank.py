@@ -33,9 +33,10 @@ def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
     assert third["model"] == "resnet"
     told = call("rank", "reviews.csv", "--models", "bert", "again", "--confirm", "2", "--quiet").expect(0).out
     assert told.splitlines()[0].endswith("fine-tuned")
-    assert told.count("[") == 4, "an interval of the probe and one of the tuned model each"
+    assert told.count("[") == 5, "an interval of the probe and one of the tuned model each, and one of the difference"
     assert "Nothing was trained" not in told
-    assert "Start from bert; from again" in told, "twins can't be told apart"
+    assert "Start from bert, though" in told
+    assert "can't tell it from all others: bert less again is " in " ".join(told.split()), "they are twins"
     assert "Nothing was trained" in call("rank", "reviews.csv", "--models", "bert").out
 
 

@@ -6,7 +6,8 @@ model's name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +20,9 @@ from headstart.backbones.cutting import probes
 from headstart.backbones.ladder import Ladder, Site
 from headstart.backbones.modes import evaluating
 from headstart.backbones.sites import linear_sizes
+
+FEW_PATCHES = 256
+"of a picture, up to which plain attention was found faster on a CPU"
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,35 @@ class Projections:
 
 
 def plain_attention(module: nn.Module) -> None:
-    """Off with timm's fused attention where there is no GPU: on a CPU it is slower over a picture's patches.
+    """Off with timm's fused attention where a CPU computes: over few patches it is slower, most of all backwards.
 
-    Measured by `benchmarks/attention.py`.
+    Measured by `benchmarks/attention.py`. It keeps [heads, patches, patches] of each layer for the gradient.
     """
-    if not torch.cuda.is_available():
+    patches = getattr(getattr(module, "patch_embed", None), "num_patches", None)
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if not gpu and patches is not None and patches <= FEW_PATCHES:
         part: Any
         for part in module.modules():
             if getattr(part, "fused_attn", False) is True:
                 part.fused_attn = False
+
+
+@contextlib.contextmanager
+def fused_attention(module: Any) -> Iterator[None]:
+    """While it lasts, this attention module calls `scaled_dot_product_attention`, if it knows how to."""
+    config: Any = getattr(module, "config", None)
+    implementation, fused = getattr(config, "_attn_implementation", None), getattr(module, "fused_attn", None)
+    try:
+        if implementation is not None:
+            config._attn_implementation = "sdpa"
+        if fused is not None:
+            module.fused_attn = True
+        yield
+    finally:
+        if implementation is not None:
+            config._attn_implementation = implementation
+        if fused is not None:
+            module.fused_attn = fused
 
 
 def projections(root: nn.Module, site: Site) -> Projections | None:

@@ -35,8 +35,8 @@ def load_module(
     reinitialise: Callable[[nn.Module, int], None] | None = None,
     preparation: ImagePreparation | None = None,
 ) -> Backbone:
-    """A live module as a backbone, changed in place in one way: a final classification layer is taken off (`load`
-    gives a copy here).
+    """A live module as a backbone, changed in place: a final classification layer is taken off, and attention may be
+    written out (`plain_attention`). `load` gives a copy here.
 
     features: `features(module, batch)` gives the pooled features [B, D]. Without it the module is called with the
         images (or with `input_ids` and `attention_mask`), its last linear layer, where it is the last thing that runs,

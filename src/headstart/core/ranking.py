@@ -40,6 +40,10 @@ class Candidate(Record):
     "of its training after which that was measured: below 1 for one that was clearly behind"
     tuned_seconds: float | None = None
     "of that training"
+    behind: float | None = None
+    "the first one's metric less this one's, paired by validation example, where both trained to the end"
+    behind_low: float | None = None
+    behind_high: float | None = None
     seconds: float | None = None
     "for loading, reading the features and scoring; rungs of a model share the first two"
 

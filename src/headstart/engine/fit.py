@@ -96,7 +96,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
         if average:
             average.look(curve)
-        if 0 < step < total and not facts["trace"]["paused"]:
+        if 0 < step < total and not facts["trace"]["paused"]:  # a race's heats pause all the time
             progress.say(f"goes on after step {step:,} of {total:,}")
     elif checkpoint and checkpoint.path.exists():
         progress.say("what was interrupted here had other settings or data: it begins anew")

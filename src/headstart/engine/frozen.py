@@ -20,8 +20,8 @@ def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute
     """While it lasts, what is not `trained` of linear layers and convolutions is bf16; then it is what it was.
 
     Autocast gives these layers the same values, so no bit of a result changes. On a GPU the fp32 originals wait in
-    the host's memory. A weight that another kind of layer shares (a tied embedding), or that the layer around it reads
-    (`reads_weights`: DoRA's norms), stays as it is.
+    the host's memory; a CPU holds both. A weight that another kind of layer shares (a tied embedding), or that the
+    layer around it reads (`reads_weights`: DoRA's norms), stays as it is.
     """
     if not compute.bf16:
         yield

@@ -16,6 +16,7 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
+from headstart.evaluate.paired import compare
 from headstart.evaluate.race import HEATS, Standing, heat
 from headstart.methods.full import Full
 
@@ -49,17 +50,24 @@ def confirm(
                 # models are compared as methods are at the last heat: none is another's configuration
                 stops = heat(standings, metric, len(HEATS) - 1, lambda model: model)
                 racing = [model for model in racing if model not in stops]
+            if not racing:  # all diverged
+                break
         for bench in benches.values():
             bench.cache.close()
     order = sorted(tops, key=lambda one: (came[one.model][0], came[one.model][1].order), reverse=True)
-    raced = [_with(one, *came[one.model], metric) for one in order]
+    first = came[order[0].model]
+    raced = [_with(one, *came[one.model], metric, first) for one in order]
     names = {one.model for one in tops}
     return (*raced, *(one for one in candidates if one.model not in names or one.rung != "top"))
 
 
-def _with(one: Candidate, share: float, standing: Standing, metric: Metric) -> Candidate:
+def _with(one: Candidate, share: float, standing: Standing, metric: Metric, first: tuple[float, Standing]) -> Candidate:
     raced = replace(one, tuned_share=share, tuned_seconds=standing.seconds)
     if not standing.predictions.finite:
         return raced
     value, low, high = interval([standing.predictions], metric)
-    return replace(raced, tuned=value, tuned_low=low, tuned_high=high)
+    raced = replace(raced, tuned=value, tuned_low=low, tuned_high=high)
+    if standing is first[1] or share < 1:
+        return raced
+    paired = compare([first[1].predictions], [standing.predictions], metric)
+    return replace(raced, behind=paired.difference, behind_low=paired.low, behind_high=paired.high)

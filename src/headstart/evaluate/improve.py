@@ -14,7 +14,7 @@ from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison
 from headstart.core.environment import environment
-from headstart.core.errors import ConfigurationError, HeadstartError, unknown
+from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.evaluation import Judged
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Proposal, Tried
@@ -40,20 +40,19 @@ FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
 
 
 def improve(
-    record: Comparison, method: str | None, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
+    record: Comparison, name: str, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
     run: str, judged: Judged | None = None, seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
-    only_propose: bool = False, earlier: Improvement | None = None, progress: Progress | None = None,
+    only_propose: bool = False, earlier: Sequence[Tried] = (), progress: Progress | None = None,
     keep: Callable[[Improvement], object] = lambda so_far: None,
 ) -> Improvement:  # fmt: skip
-    """Proposals for one method of a run (the verdict's where none is named), and what became of them.
+    """Proposals for one method of a run, and what became of them.
 
     options: those that the run trained with. Each change is trained with every seed beside the method as it was, and
     compared on the validation examples, paired; after Holm's correction it helped, hurt, or can't be told. budget:
-    seconds after which no further one is begun. earlier: of the same run; its trials are not repeated where
-    `taken_up`. keep: given the record after each trial, and in the end.
+    seconds after which no further one is begun. earlier: trials that are not repeated. keep: given the record after
+    each trial, and in the end.
     """
     progress, start = progress or Silent(), time.perf_counter()
-    name = chosen_of(record, method, run)
     row = record.row(name)
     if not len(data.validation):
         raise ConfigurationError("to improve a run takes validation examples, and there are none.")
@@ -65,9 +64,7 @@ def improve(
     places = dict(zip(told, data.train.places(list(doubted)))) if doubted else {}
     probes = rung_probes(data, backbone, measure, compute)
     backbone.module.to(compute.device)
-    known = earlier.tried if earlier and taken_up(earlier, record, name, len(seeds), compute.precision) else ()
-    evidence = Evidence(record, name, data.task.modality, probes, judged, told, places)
-    tried = [_known(one, known) or Tried(one, "yours") for one in proposals(evidence)]
+    tried = _taken_up(proposals(Evidence(record, name, data.task.modality, probes, judged, told, places)), earlier)
 
     def so_far(needed: float | None = None) -> Improvement:
         return Improvement(
@@ -78,39 +75,32 @@ def improve(
     open_ones = [at for at, one in enumerate(tried) if one.proposal.can_be_tried and one.difference is None]
     needed = None
     if open_ones and not only_propose:
-        forecast = time.perf_counter() - start + 2 * len(seeds) * (row.train_seconds or 0.0)
-        needed = forecast if budget is not None and forecast > budget else None
-        if needed is not None:
+        one = len(seeds) * (row.train_seconds or 0.0)
+        if budget is not None and time.perf_counter() - start + 2 * one > budget:
+            needed = time.perf_counter() - start + 2 * one
             for at in open_ones:
                 tried[at] = replace(tried[at], status="no time")
         else:
             trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
             for _ in trials.of(tried, open_ones, name, row.configuration, start, budget):
                 keep(so_far())
+            if all(tried[at].status == "no time" for at in open_ones):  # this machine is slower than the run's
+                needed = time.perf_counter() - start + trials.seconds
     result = so_far(needed)
     keep(result)
     return result
 
 
-def chosen_of(record: Comparison, method: str | None, run: str) -> str:
-    """The method to improve: the one that is named, or the verdict's."""
-    name = method or record.verdict.method
-    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
-    if name not in rows:
-        raise unknown(f"method of {run}", str(name), rows)
-    return str(name)
-
-
-def taken_up(earlier: Improvement, record: Comparison, name: str, seeds: int, precision: str) -> bool:
-    """Whether trials of this earlier record are what the same trials would come to again."""
-    then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
-    return then == (record.environment.started, name, seeds, precision)
-
-
-def _known(proposal: Proposal, earlier: Sequence[Tried]) -> Tried | None:
-    """What came of the same trial before."""
-    done = (one for one in earlier if one.difference is not None and one.proposal.same_trial(proposal))
-    return next((replace(one, proposal=proposal) for one in done), None)
+def _taken_up(found: Sequence[Proposal], earlier: Sequence[Tried]) -> list[Tried]:
+    """The proposals with what came of the same trials before, and trials for which nothing speaks any more."""
+    tried = [Tried(one, "yours") for one in found]
+    for old in earlier:
+        at = next((at for at, one in enumerate(tried) if one.proposal.same_trial(old.proposal)), None)
+        if at is not None and old.proposal.can_be_tried and old.status != "no time":
+            tried[at] = replace(old, proposal=tried[at].proposal)
+        elif at is None and old.difference is not None:
+            tried.append(old)
+    return tried
 
 
 def _suspects(data: Data, backbone: Backbone, compute: Compute) -> dict[int, int]:
@@ -136,13 +126,14 @@ class _Trials:
     ) -> None:  # fmt: skip
         self.data, self.backbone, self.compute, self.options = data, backbone, compute, options
         self.measure, self.seeds, self.progress = measure, seeds, progress
+        self.seconds = 0.0  # that the method as it was has taken
 
     def of(
         self, tried: list[Tried], open_ones: Sequence[int], name: str, configuration: Mapping[str, object],
         start: float, budget: float | None,
     ) -> Iterator[int]:  # fmt: skip
         """Tries these places of the list, each of which then holds what came of it; gives the place after each."""
-        was = configured(method_class(name), configuration, name)
+        was = settled(configured(method_class(name), configuration, name), self.backbone)
         begin = time.perf_counter()
         try:
             base = self._trained(name, was, self.data, self.options)
@@ -151,10 +142,10 @@ class _Trials:
             for at in open_ones:
                 tried[at] = replace(tried[at], status=_failed(error))
             return
-        one = time.perf_counter() - begin
+        self.seconds = time.perf_counter() - begin
         for at in open_ones:
             proposal = tried[at].proposal
-            if budget is not None and time.perf_counter() - start + one > budget:
+            if budget is not None and time.perf_counter() - start + self.seconds > budget:
                 tried[at] = Tried(proposal, "no time", before)
                 continue
             begin = time.perf_counter()
@@ -164,6 +155,7 @@ class _Trials:
                 paired = compare(runs, base, self.measure)
             except FAILURES as error:
                 tried[at] = Tried(proposal, _failed(error), before)
+                yield at
                 continue
             tried[at] = Tried(
                 proposal, "", before, interval(runs, self.measure)[0], paired.difference, paired.low, paired.high,
@@ -205,7 +197,7 @@ class _Trials:
                     progress=self.progress,
                 )  # fmt: skip
                 try:
-                    found.append(bench.heat(name, settled(method, self.backbone), 1.0).predictions)
+                    found.append(bench.heat(name, method, 1.0).predictions)
                 finally:
                     bench.cache.close()
         return found

@@ -15,7 +15,7 @@ from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
 from headstart.core.evaluation import Evaluation
 from headstart.core.fields import configured
-from headstart.core.improvement import Improvement
+from headstart.core.improvement import Improvement, Tried
 from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, finished, read_configuration
 from headstart.data.by_place import column_by_place
@@ -23,7 +23,7 @@ from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
-from headstart.evaluate.improve import chosen_of, improve, taken_up
+from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
 from headstart.evaluate.slices import Slice
 from headstart.evaluate.suite import default_suite, read_suite
@@ -126,21 +126,47 @@ def improved(
     if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
         asked["epochs"] = record.forecast.epochs
     options = configured(Options, asked, "training")
-    judged, name, file = None, chosen_of(record, method, str(run)), run / "improvement.json"
+    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
+    name = str(method or record.verdict.method)
+    if name not in rows:
+        raise unknown(f"method of {run}", name, rows)
+    judged, computing = None, compute(device, precision or artifact.precision)
     if (run / "evaluation.json").is_file():
         models = Evaluation.read(run / "evaluation.json").models
         judged = next((one for one in models if one.name.rpartition(": ")[2] == name), None)
-    earlier = Improvement.read(file) if file.is_file() else None
-    computing = compute(device, precision or artifact.precision)
-    if earlier and not taken_up(earlier, record, name, len(seeds), computing.precision):
-        if any(one.difference is not None for one in earlier.tried):
-            earlier.write(next(place for n in count(1) if not (place := run / f"improvement.{n}.json").exists()))
-        earlier = None
+
+    def same(earlier: Improvement) -> bool:
+        """Whether its trials would come to the same again."""
+        then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
+        return then == (record.environment.started, name, len(seeds), computing.precision)
+
+    earlier, keep = _improvements(run, same)
     return improve(
-        record, method, examples, backbone, computing, options, run=str(run),
-        judged=judged, seeds=seeds, budget=budget, only_propose=propose, earlier=earlier, progress=progress,
-        keep=lambda so_far: so_far.write(file),
+        record, name, examples, backbone, computing, options, run=str(run), judged=judged, seeds=seeds, budget=budget,
+        only_propose=propose, earlier=earlier, progress=progress, keep=keep,
     )  # fmt: skip
+
+
+def _improvements(
+    run: Path, same: Callable[[Improvement], bool]
+) -> tuple[tuple[Tried, ...], Callable[[Improvement], None]]:
+    """Earlier trials that are taken up, and what writes the new record: another's moves aside, and is found again."""
+    file = run / "improvement.json"
+    asides = sorted(run.glob("improvement.*.json"))
+    found = {place: Improvement.read(place) for place in (file, *asides) if place.is_file()}
+    at = next((place for place, one in found.items() if same(one)), None)
+    free = next(place for number in count(1) if (place := run / f"improvement.{number}.json") not in found)
+    aside = at if at in asides else free
+    moving = file in found and at != file and any(one.status not in ("yours", "no time") for one in found[file].tried)
+
+    def keep(so_far: Improvement) -> None:
+        nonlocal moving
+        if moving:
+            file.replace(aside)
+            moving = False
+        so_far.write(file)
+
+    return found[at].tried if at else (), keep
 
 
 def _titles(runs: Sequence[Path]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from headstart.backbones.attention import Projections, projections
+from headstart.backbones.attention import Projections, fused_attention, projections
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.cutting import probes
 from headstart.backbones.modes import evaluating
@@ -145,23 +145,9 @@ class PrefixedAttention(nn.Module):
         raise ModelError("keys and values that no input made can't be merged into a model; serve it with headstart.")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        base: Any = self.base
-        config: Any = getattr(base, "config", None)
-        before = getattr(config, "_attn_implementation", None)
         keys, values = (self.keys, self.values) if self.rows is None else self.rows()
-        plain = getattr(base, "fused_attn", None) is False  # timm's word for it
-        try:
-            if before is not None and before != "sdpa":
-                config._attn_implementation = "sdpa"
-            if plain:
-                base.fused_attn = True
-            with _Prefixed(keys, values, self.heads) as mode:
-                output = base(*args, **kwargs)
-        finally:
-            if before is not None:
-                config._attn_implementation = before
-            if plain:
-                base.fused_attn = False
+        with fused_attention(self.base), _Prefixed(keys, values, self.heads) as mode:
+            output = self.base(*args, **kwargs)
         self.reached = mode.reached
         return output
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from headstart.core.ranking import Candidate, Ranking
 from headstart.report import format as fmt
 from headstart.report.columns import aligned
@@ -28,26 +30,29 @@ def table(found: Ranking) -> str:
         "",
         f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
         f"{found.validation} of validation. The test split was not looked at.",
-        *(_raced(scored, found.validation) if raced else (
+        *(_raced(scored, found.metric, found.validation) if raced else (
             "First is the highest LogME; overlapping intervals do not tell models apart. Nothing was trained.",
         )),
     ]  # fmt: skip
     return "\n".join(lines)
 
 
-def _raced(scored: list[Candidate], validation: int) -> tuple[str, ...]:
+def _raced(scored: list[Candidate], metric: str, validation: int) -> tuple[str, ...]:
     """What the race says, and what it can't."""
-    first, *others = [one for one in scored if one.tuned is not None] or scored[:1]
-    near = [one.name for one in others if (one.tuned_low or 0.0) <= (first.tuned_high or 0.0)
-            and (one.tuned_high or 0.0) >= (first.tuned_low or 0.0) and one.tuned_share == 1]  # fmt: skip
-    told = f"Start from {first.name}"
-    if near:
-        told += f"; from {', '.join(near)} {validation} examples can't tell it, since the intervals overlap"
-    return (
+    lines = (
         "First are the fine-tuned (in full, all training examples, one seed) in the order of their race on validation,",
         "then the others by LogME.",
-        f"{told}.",
     )
+    first = scored[0]
+    if first.tuned is None:
+        return (*lines, "None could be fine-tuned at its default rate.")
+    near = [one for one in scored if one.behind_low is not None and one.behind_low <= 0 <= (one.behind_high or 0.0)]
+    told = "; ".join(
+        f"{first.name} less {one.name} is {fmt.value(metric, one.behind, signed=True)} "
+        f"{fmt.interval(metric, one.behind_low, one.behind_high)}" for one in near
+    )  # fmt: skip
+    cant = f", though {validation} examples can't tell it from all others: {told}" if near else ""
+    return (*lines, *textwrap.wrap(f"Start from {first.name}{cant}.", 110))
 
 
 def _tuned(one: Candidate, metric: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 from headstart.core.improvement import Improvement, Tried
 from headstart.report.format import interval, metric_heading, p_value, seconds, value
+
+SPARE = 1.2
+"by how much more than forecast a budget is advised"
 
 
 def text(found: Improvement) -> str:
@@ -18,15 +22,16 @@ def text(found: Improvement) -> str:
     end = ""
     if tried:
         what = f"{', '.join(helped)} helped" if helped else "none helped for certain"
+        took = seconds(sum(one.seconds or 0.0 for one in tried))
         end = (
             f"\nOf {len(tried)} tried with {found.seeds} seeds on {found.validation:,} validation examples, {what} "
-            f"({seconds(found.seconds)}). No trial read the test split."
+            f"({took}). No trial read the test split."
         )
     if found.needed is not None:
         end += (
-            f"\nNothing was trained: the method as it was and one change to it, with {found.seeds} "
-            f"seed{'s' * (found.seeds > 1)}, take about {seconds(found.needed)} with what went before; give --budget "
-            "as much or more."
+            f"\nNothing {'more ' * bool(tried)}was tried: the method as it was and one change to it, with "
+            f"{found.seeds} seed{'s' * (found.seeds > 1)}, take about {seconds(found.needed)} with what goes before: "
+            f"--budget {math.ceil(SPARE * found.needed)}s or more."
         )
     return "\n".join(parts) + end
 
@@ -41,7 +46,7 @@ def _part(found: Improvement, one: Tried) -> str:
 def _outcome(found: Improvement, one: Tried) -> str:
     if one.difference is None or one.before is None or one.after is None:
         yours = "can be tried" if one.proposal.can_be_tried else "for you to do"
-        return {"yours": yours, "no time": "not tried, the budget was spent"}.get(one.status, one.status)
+        return {"yours": yours, "no time": "not tried, no time was left"}.get(one.status, one.status)
     before, after = (value(found.metric, number) for number in (one.before, one.after))
     difference = value(found.metric, one.difference, signed=True)
     span = interval(found.metric, one.low, one.high)
