@@ -27,6 +27,8 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/leaderboard.py --peer tuned
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/step_profile.py
+	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/vision_profile.py
 	$(BIN)/python benchmarks/leaderboard_profile.py
 	$(BIN)/python benchmarks/kernel_memory.py
 	$(BIN)/python benchmarks/vision.py
