@@ -19,18 +19,18 @@ def text(found: Improvement) -> str:
     parts = [_part(found, one) for one in found.tried]
     helped = [one.proposal.name for one in found.tried if one.status == "helped"]
     tried = [one for one in found.tried if one.difference is not None]
-    end = ""
+    end, seeds = "", f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if tried:
         what = f"{', '.join(helped)} helped" if helped else "none helped for certain"
         took = seconds(sum(one.seconds or 0.0 for one in tried))
         end = (
-            f"\nOf {len(tried)} tried with {found.seeds} seeds on {found.validation:,} validation examples, {what} "
+            f"\nOf {len(tried)} tried with {seeds} on {found.validation:,} validation examples, {what} "
             f"({took}). No trial read the test split."
         )
     if found.needed is not None:
         end += (
             f"\nNothing {'more ' * bool(tried)}was tried: the method as it was and one change to it, with "
-            f"{found.seeds} seed{'s' * (found.seeds > 1)}, take about {seconds(found.needed)} with what goes before: "
+            f"{seeds}, take about {seconds(found.needed)} with what goes before: "
             f"--budget {math.ceil(SPARE * found.needed)}s or more."
         )
     return "\n".join(parts) + end
