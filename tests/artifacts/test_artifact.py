@@ -20,6 +20,7 @@ from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.backbones.cutting import probes
 from headstart.backbones.load import load
 from headstart.core.errors import ArtifactError, DataError, ModelError, ResourceError
 from headstart.engine.adapt import adapted
@@ -215,6 +216,29 @@ def test_a_predictor_predicts_as_the_trained_model_did(kind: Any, tmp_path: Path
     with pytest.raises(DataError, match="reads texts"):
         predictor([b"bytes"])
     assert predictor([]) == []
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_bf16_predictor_rounds_its_weights_once_and_answers_as_autocast_does(method: str, tmp_path: Path) -> None:
+    backbone = load(make.save("bert", tmp_path / "base"))
+    setting = setting_of(backbone)
+    with adapted(setting, method_of(method), 0) as done:
+        save_adapted(tmp_path / "model", done, method, method_of(method), setting)
+    batch = probes(backbone)[0]
+    with reloaded(tmp_path / "model", backbone) as (_, model, plan), torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            features = backbone.features(batch, plan.reads)
+        expected = model.head(features.float())
+    before = fingerprint(backbone.module)
+    predictor = Predictor(tmp_path / "model", backbone=backbone, device="cpu", precision="bf16")
+    layers = [layer for layer in predictor.model.backbone.modules() if type(layer) is nn.Linear]
+    assert layers
+    assert all(layer.weight.dtype == torch.bfloat16 for layer in layers)
+    with torch.no_grad(), predictor.compute.autocast():
+        features = backbone.features(batch, predictor.plan.reads)
+    assert torch.equal(predictor.model.head(features.float()), expected)
+    predictor.close()
+    assert fingerprint(backbone.module) == before
 
 
 def test_a_predictor_of_images_and_of_a_live_module(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from headstart.backbones.preparation import TextPreparation
 from headstart.core.evaluation import Cost, External, Latency
 from headstart.data.examples import Examples, Input
 from headstart.engine.energy import energy
+from headstart.engine.frozen import frozen_rounded
 from headstart.engine.meter import meter
 from headstart.evaluate.system import System
 
@@ -55,7 +56,12 @@ class Prices:
 
 
 def cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
-    """Measured on the first examples of the test split."""
+    """Measured on the first examples of the test split, with the weights as a `Predictor` holds them."""
+    with frozen_rounded(system.backbone.module, (), system.compute):
+        return _cost(system, test, folder, prices)
+
+
+def _cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
     inputs = list(test.inputs(np.arange(min(len(test), EXAMPLES))))
     for value in inputs[:5]:
         system.scores([value])
