@@ -129,7 +129,7 @@ def _unfreezing() -> str:
     if not profile or not parts:
         return ""
     ours, tuned = (_of(profile, "unfreeze", side) for side in ("ours", "tuned"))
-    plain = statistics.median(run["plain"] for run in parts[0]["runs"])
+    here, plain = (statistics.median(run[side] for run in parts[0]["runs"]) for side in ("ours", "plain"))
     kernels = ours["groups"]["convolutions, products"]
     return (
         "**Gradual unfreezing** (target 2 times a tuned loop, 3 times a plain one). The last of the three epochs "
@@ -137,8 +137,9 @@ def _unfreezing() -> str:
         f"What Headstart can leave out is the frozen part of the first two: it does {ours['operations'] / 1e12:.2f} "
         f"TFLOP, the peer {tuned['operations'] / 1e12:.2f}. To be twice as fast, half of them would have to go. "
         f"They run at {_rate(ours) / 1e9:.0f} GFLOP/s, a large product here at "
-        f"{profile['product_flops'] / 1e9:.0f}: {kernels:.1f} s of {ours['seconds']:.1f} are oneDNN's convolutions; "
-        f"three times as fast as the plain loop would be {plain / 3:.1f} s for {parts[0]['images']} images."
+        f"{profile['product_flops'] / 1e9:.0f}: {kernels:.1f} s of the {ours['seconds']:.1f} of "
+        f"{ours['images']:,} images are oneDNN's convolutions. For {parts[0]['images']:,} images Headstart takes "
+        f"{here:.1f} s; three times as fast as the plain loop would be {plain / 3:.1f}."
     )
 
 

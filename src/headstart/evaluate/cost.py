@@ -57,24 +57,20 @@ class Prices:
 
 def cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
     """Measured on the first examples of the test split, with the weights as a `Predictor` holds them."""
+    inputs, device = list(test.inputs(np.arange(min(len(test), EXAMPLES)))), system.compute.device
     with frozen_rounded(system.backbone.module, (), system.compute):
-        return _cost(system, test, folder, prices)
-
-
-def _cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
-    inputs = list(test.inputs(np.arange(min(len(test), EXAMPLES))))
-    for value in inputs[:5]:
-        system.scores([value])
-    device = system.compute.device
-    with meter(device) as reading, energy(device) as spent:
-        for at in range(0, len(inputs), THROUGHPUT):
-            system.scores(inputs[at : at + THROUGHPUT])
+        for value in inputs[:5]:
+            system.scores([value])
+        with meter(device) as reading, energy(device) as spent:
+            for at in range(0, len(inputs), THROUGHPUT):
+                system.scores(inputs[at : at + THROUGHPUT])
+        alone = _quantiles(lambda i: system.scores([inputs[i % len(inputs)]]), max(len(inputs), BATCHES[1]))
+        latencies = tuple(_latencies(system, inputs))
     rate = len(inputs) / reading.seconds
-    alone = _quantiles(lambda i: system.scores([inputs[i % len(inputs)]]), max(len(inputs), BATCHES[1]))
     money = None if prices.machine_hour is None else prices.machine_hour / 3600 * 1000 / rate
     return Cost(
         *alone, rate, sum(file.stat().st_size for file in folder.iterdir()) if folder else None,
-        tuple(_latencies(system, inputs)), reading.peak_memory_bytes, _tokens(system, inputs),
+        latencies, reading.peak_memory_bytes, _tokens(system, inputs),
         None if spent.joules is None else spent.joules / len(inputs), money,
     )  # fmt: skip
 
