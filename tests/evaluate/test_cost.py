@@ -32,10 +32,10 @@ class Some:
         return [self.texts[int(i)] for i in places]
 
 
-def system() -> System:
+def system(precision: str = "fp32") -> System:
     backbone = tiny("bert")
     task = Task(kind="single_label", modality="text", labels=("a", "b"))
-    return System(backbone, compute("cpu", "fp32"), task, torch.nn.Linear(backbone.dimension, 2), "top")
+    return System(backbone, compute("cpu", precision), task, torch.nn.Linear(backbone.dimension, 2), "top")
 
 
 def test_money_is_the_hours_price_at_the_throughput(tmp_path: Path) -> None:
@@ -50,6 +50,21 @@ def test_money_is_the_hours_price_at_the_throughput(tmp_path: Path) -> None:
     assert all(one.p50_seconds <= one.p95_seconds <= one.p99_seconds for one in found.latencies)
     assert at["long", 32].p50_seconds > at["long", 1].p50_seconds
     assert cost(system(), Some(10), None, Prices()).money is None  # type: ignore[arg-type]
+
+
+def test_what_is_timed_has_its_weights_rounded_as_a_predictor_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = system("bf16")
+    layer = next(one for one in served.backbone.module.modules() if type(one) is torch.nn.Linear)
+    seen, scores = list[torch.dtype](), System.scores
+
+    def noting(self: System, inputs: list[str]) -> np.ndarray:
+        seen.append(layer.weight.dtype)
+        return scores(self, inputs)
+
+    monkeypatch.setattr(System, "scores", noting)
+    cost(served, Some(10), None, Prices())  # type: ignore[arg-type]
+    assert set(seen) == {torch.bfloat16}
+    assert layer.weight.dtype == torch.float32
 
 
 def test_an_interface_is_paid_by_the_token() -> None:
