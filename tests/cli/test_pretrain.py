@@ -313,6 +313,19 @@ def test_what_is_refused_leaves_nothing_behind(here: Path) -> None:
         assert not (here / "lm").exists()
 
 
+def test_a_causal_model_of_an_encoder_is_refused(here: Path) -> None:
+    """Its loss would fall to nothing, since it sees what it is to predict."""
+    corpus(here / "texts.txt")
+    (here / "encoder.json").write_text(json.dumps({"model_type": "bert"}))
+    ask = ("pretrain", "clm", "texts.txt", "--out", "lm", "--quiet")
+    call(*ask, *FURTHER, "--from", "bert").refused("bert", "use mlm")
+    call(*ask, *LANGUAGE[2:], "--set", "size=encoder.json").refused("encoder.json (bert)", "use mlm")
+    decoder = {"model_type": "bert", "is_decoder": True, "hidden_size": 32, "num_hidden_layers": 1,
+               "num_attention_heads": 2, "intermediate_size": 32}  # fmt: skip
+    (here / "decoder.json").write_text(json.dumps(decoder))
+    call(*ask, *LANGUAGE[2:], "--set", "size=decoder.json").expect(0)
+
+
 def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
     from headstart.backbones.load import load
 

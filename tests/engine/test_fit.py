@@ -6,6 +6,7 @@ import copy
 import math
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
+from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed, Micro
-from headstart.engine.fit import Budget, fit, smoothed
+from headstart.engine.fit import Budget, fit, smoothed, weights
 from headstart.engine.precision import Compute
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
@@ -240,6 +242,32 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_weights(
         found = state_of(done.model)
         assert all(torch.equal(found[n], kept[n]) for n in kept)
         assert all(bool(torch.isfinite(v).all()) for v in found.values() if v.is_floating_point())
+
+
+def test_divergence_before_the_first_evaluation_leaves_what_the_checkpoint_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of one long epoch is not lost for the start's weights."""
+    keeping = Checkpoint(tmp_path / "checkpoint.safetensors", every=0.0)
+    steps: list[dict[str, Tensor]] = []
+    write = Checkpoint.write
+
+    def noting(self: Checkpoint, states: Any, facts: Any) -> None:
+        steps.append({name: value.clone() for name, value in states["model"].items()})
+        write(self, states, facts)
+
+    monkeypatch.setattr(Checkpoint, "write", noting)
+    planted(monkeypatch, lambda loss, call: loss * math.nan if call == 3 else loss)
+    setting = setting_of(tiny("bert"), count=40, epochs=1)
+    start = state_of(setting.backbone.module)
+    with adapted(setting, method_of("full"), 0, checkpoint=keeping) as done:
+        assert done.trace.status.startswith("diverged: ")
+        assert done.trace.best_epoch is None
+        found = weights(done.model, list(steps[0]))
+    assert len(steps) == 3
+    assert all(torch.equal(found[name], steps[-1][name]) for name in found)
+    assert any(not torch.equal(value, start[name.removeprefix("backbone.")]) for name, value in found.items()
+               if name.startswith("backbone."))  # fmt: skip
 
 
 def test_losses_that_are_read_late_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def new(
 ) -> LanguageNetwork:
     """A network with random weights: of a named size, or of the configuration in a JSON file."""
     config = _config(kind, size)
+    _check_direction(kind, config, size)
     config.vocab_size = len(tokenizer)
     for name in ("pad", "bos", "eos"):
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
@@ -71,6 +72,7 @@ def existing(
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence)
+    _check_direction(kind, network.module.config, source)
     _check_length(network.module.config, length, source)
     return network, tokenizer_of(source, False)
 
@@ -120,6 +122,17 @@ def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple
             source, lambda: _factory(kind, next_sentence).from_pretrained(source, config=config, **options)
         )
     return LanguageNetwork(module, rates), sorted(info["missing_keys"])
+
+
+def _check_direction(kind: Kind, config: Any, name: str) -> None:
+    """An encoder under a causal head sees the word that it is to predict: its loss says nothing."""
+    from headstart.backbones.transformers import kind_of
+
+    if kind == "causal" and kind_of(config) != "decoder":
+        raise ConfigurationError(
+            f"{name} ({config.model_type}) reads a word with those behind it, so that it can't learn to predict them; "
+            "use mlm for it, or clm with a decoder such as GPT-2."
+        )
 
 
 def _check_length(config: Any, length: int, name: str) -> None:

@@ -207,6 +207,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     except Diverged as event:
         trace.status = str(event)
         optimizer.zero_grad(set_to_none=True)
+        if trace.best_epoch is None and checkpoint and (saved := checkpoint.read(job.signature)):
+            best = saved[0]["model"]  # nothing has been judged yet, but this is later than the start
         put_weights(job.module, best)
     else:
         trace.paused = end <= step < total and not tired()
