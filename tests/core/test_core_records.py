@@ -170,6 +170,30 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         half()
     assert os.listdir(path) == ["two.txt"]
+
+
+@pytest.mark.parametrize(("at", "left"), [(1, "old"), (2, "new")])
+def test_a_stop_while_folders_change_places_leaves_one_of_them(
+    at: int, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace, calls = tmp_path / "model", os.replace, iter(range(1, 10))
+    with replacing_folder(path) as folder:
+        (folder / "old").write_text("")
+
+    def stopping(source: Any, target: Any) -> None:
+        replace(source, target)
+        if next(calls) == at:
+            raise KeyboardInterrupt
+
+    def stopped() -> None:
+        with replacing_folder(path) as folder:
+            (folder / "new").write_text("")
+            monkeypatch.setattr(os, "replace", stopping)
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert os.listdir(path) == [left]
+    assert os.listdir(tmp_path) == ["model"], "nothing hidden stays"
     assert os.listdir(tmp_path) == ["model"]
 
 

@@ -46,6 +46,19 @@ def test_the_loss_is_open_clips() -> None:
     assert far.item() == pytest.approx(Clip().loss(x, y, torch.tensor(100.0).log()).item(), rel=1e-5)
 
 
+def test_a_scale_that_has_grown_too_large_comes_down_again(tmp_path: Path) -> None:
+    """With captions that say nothing of the pictures, certainty costs: the gradient has to reach the scale."""
+    training = job(tmp_path, Clip(batch_size=16))
+    scale = training.module.logit_scale
+    with torch.no_grad():
+        scale.fill_(6.0)
+    training.enter(0.0)
+    (micro,) = next(training.steps(0, 0))
+    training.loss(micro, 0.0).backward()
+    assert float(scale.detach().exp()) == pytest.approx(100.0, rel=1e-5)
+    assert float(scale.grad) > 0, "a step against it makes it smaller"
+
+
 def job(place: Path, objective: Clip) -> PairTraining:
     """Towers without batch norms, whose statistics would be of a chunk."""
     torch.manual_seed(0)

@@ -56,9 +56,13 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
                 file.chmod(0o666 & ~_umask())
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(temporary, path)
-            shutil.rmtree(old, ignore_errors=True)
+            try:
+                os.replace(path, old / path.name)
+                os.replace(temporary, path)
+            finally:
+                if not path.exists():  # stopped between the two
+                    os.replace(old / path.name, path)
+                shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, path)
     except Exception as error:

@@ -45,6 +45,9 @@ class Objective(Protocol):
     @property
     def warmup(self) -> float: ...
 
+    @property
+    def largest(self) -> float: ...
+
     def loss(self, images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor: ...
 
 
@@ -104,13 +107,23 @@ class PairTraining:
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
         chunk = max(2, min(self.objective.chunk, -(-len(micro.positions) // micro.pieces)))
-        scale = self.module.logit_scale
-        assert isinstance(scale, Tensor)
+        scale = self._scale()
         # of like size: a norm over the batch has nothing to say of a single picture
         parts = np.array_split(micro.positions, -(-len(micro.positions) // chunk))
         if len(parts) == 1:
             return self.objective.loss(*self._encoded(self._batches(parts[0], micro.source)), scale)
         return self._in_chunks(parts, micro.source, scale)
+
+    def _scale(self) -> Tensor:
+        """The logarithm of the scale; where a step has taken it past the largest, back to that.
+
+        Beyond it the loss does not change with it: it would get no gradient that leads back.
+        """
+        scale = self.module.logit_scale
+        assert isinstance(scale, Tensor)
+        with torch.no_grad():
+            scale.clamp_(max=self.objective.largest)
+        return scale
 
     def _in_chunks(self, parts: list[np.ndarray], view: int, scale: Tensor) -> Tensor:
         """The loss of the whole batch; the towers' gradients are there already, the scale's comes with `backward`.
@@ -152,8 +165,7 @@ class PairTraining:
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         images, texts = self.features()
-        scale = self.module.logit_scale
-        assert isinstance(scale, Tensor)
+        scale = self._scale()
         with torch.no_grad():
             sizes = range(0, len(images), self.batch_size)
             losses = [self.objective.loss(images[a : a + self.batch_size], texts[a : a + self.batch_size], scale)

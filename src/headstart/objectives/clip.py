@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,9 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from headstart.objectives.objective import OBJECTIVES, Objective, above, at_least, shares
-
-LARGEST = 100.0
-"that the scale may grow to, as in the paper"
 
 
 @OBJECTIVES.register("clip")
@@ -61,6 +59,8 @@ class Clip(Objective):
     epochs: int = 20
     "passes over the pairs"
 
+    largest: ClassVar[float] = math.log(100)
+    "that log s may grow to"
     family: ClassVar[str] = "pairs"
     summary: ClassVar[str] = "CLIP: two towers, for pictures and for their captions, that agree"
 
@@ -75,6 +75,7 @@ class Clip(Objective):
 
     def loss(self, images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor:
         """Mean over both directions. images, texts: [n, D] of length one; log_scale: a number."""
-        scores = log_scale.exp().clamp(max=LARGEST) * images.float() @ texts.float().T  # [n, n]
+        largest = torch.full_like(log_scale, self.largest)  # as a number it is rounded otherwise, and cuts the gradient
+        scores = log_scale.clamp(max=largest).exp() * images.float() @ texts.float().T  # [n, n]
         right = torch.arange(len(scores), device=scores.device)
         return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
