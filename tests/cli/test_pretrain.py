@@ -313,6 +313,31 @@ def test_what_is_refused_leaves_nothing_behind(here: Path) -> None:
         assert not (here / "lm").exists()
 
 
+def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of training have a checkpoint: that stays, and is gone on from."""
+    from headstart.artifacts import pretrained_language as language
+    from headstart.core.errors import ModelError
+    from headstart.engine.checkpoint import Checkpoint
+
+    corpus(here / "texts.txt")
+    ask = ("pretrain", "mlm", "texts.txt", "--out", "lm", *LANGUAGE)
+    monkeypatch.setattr(Checkpoint, "due", property(lambda self: True))
+    fit = language.fit
+
+    def refused(*arguments: Any, **more: Any) -> None:
+        fit(*arguments, **more)
+        raise ModelError("it can't be read again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(language, "fit", refused)
+        call(*ask, "--quiet").refused("read again")
+    assert (here / "lm" / "unfinished" / "checkpoint.safetensors").is_file()
+    written: list[Any] = []
+    monkeypatch.setattr(Checkpoint, "write", lambda *arguments: written.append(arguments))
+    call(*ask, "--quiet").expect(0)
+    assert not written, "no step is trained again"
+
+
 def test_a_causal_model_of_an_encoder_is_refused(here: Path) -> None:
     """Its loss would fall to nothing, since it sees what it is to predict."""
     corpus(here / "texts.txt")

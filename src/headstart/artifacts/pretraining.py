@@ -57,7 +57,7 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     try:
         lines: list[str] = family.run(objective, request)
     except (ConfigurationError, DataError, ModelError):
-        if new:  # what is refused leaves nothing behind
+        if new and not any(request.out.rglob("checkpoint*")):  # what is refused leaves nothing behind
             shutil.rmtree(request.out, ignore_errors=True)
         raise
     return lines
