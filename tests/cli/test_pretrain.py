@@ -351,6 +351,29 @@ def test_a_causal_model_of_an_encoder_is_refused(here: Path) -> None:
     call(*ask, *LANGUAGE[2:], "--set", "size=decoder.json").expect(0)
 
 
+def test_what_a_base_can_not_read_is_told_before_the_training(here: Path) -> None:
+    from backbones.tiny import save
+
+    corpus(here / "texts.txt")
+    save("roberta", here / "roberta")
+    ask = ("pretrain", "mlm", "texts.txt", "--out", "lm", "--quiet", *FURTHER, "--from")
+    config = json.loads((here / "roberta" / "config.json").read_text())
+    readable = config["max_position_embeddings"] - config["pad_token_id"] - 1  # counted from behind the padding's row
+    call(*ask, "roberta", "--set", f"length={readable + 1}").refused("roberta", f"at most {readable} tokens")
+    call(*ask, "roberta", "--set", f"length={readable}").expect(0)
+    call(*ask, "roberta", "--set", "length=32", "--set", "next_sentence=true", "--out", "pairs").refused(
+        "next_sentence", "roberta", "leave next_sentence out"
+    )
+    (here / "wide.json").write_text(json.dumps({"model_type": "bert", "hidden_size": "wide"}))
+    call(*ask[:-1], "--set", "size=wide.json", "--out", "wide").refused("wide.json", "no transformers configuration")
+    shutil.copytree("bert", "more", symlinks=False)
+    tokenizer = json.loads((here / "more" / "tokenizer.json").read_text())
+    words = tokenizer["model"]["vocab"]
+    words |= {f"extra{i}": len(words) + i for i in range(200)}
+    (here / "more" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    call(*ask, "more", "--set", "length=64", "--out", "other").refused("do not belong together")
+
+
 def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
     from headstart.backbones.load import load
 

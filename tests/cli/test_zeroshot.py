@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,14 @@ def test_the_zero_shot_classifier_is_a_method_and_where_others_begin(here: Path)
     labels = sorted(COLOURS)
     mine = [labels[best] for best in said["zeroshot"].scores.argmax(1)]
     assert mine == [answers[number] for number in said["zeroshot"].ids]
+
+
+@pytest.mark.parametrize("changed", [{"width": None}, {"length": "long"}])
+def test_a_damaged_configuration_is_told(here: Path, tmp_path: Path, changed: dict[str, Any]) -> None:
+    shutil.copytree("clip", tmp_path / "damaged")
+    config = tmp_path / "damaged" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changed}))
+    call("zeroshot", "other.parquet", "--model", tmp_path / "damaged", "--label", "colour").refused("whole numbers")
 
 
 def test_words_need_a_tower_for_texts_and_a_place_for_the_label(here: Path) -> None:

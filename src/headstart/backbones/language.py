@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.files import require_safetensors
+from headstart.backbones.positions import positions
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512)}
@@ -51,9 +52,8 @@ def new(
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
     if kind == "causal":  # with one, transformers looks for padding in each batch, and a GPU is waited for
         config.pad_token_id = None
-    _check_length(config, length, size)
     if size in SIZES:  # positions that no example reaches would stay random
-        config.max_position_embeddings = length
+        config.max_position_embeddings = min(length, config.max_position_embeddings)
     rates = _without_dropout(config, dropout)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -61,6 +61,7 @@ def new(
             module = _factory(kind, next_sentence).from_config(config, dtype=torch.float32, **_attention(kind))
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{size}: transformers makes no {kind} language model of it ({error}).") from error
+    _check_reading(module, length, next_sentence, size)
     return LanguageNetwork(module, rates)
 
 
@@ -68,13 +69,15 @@ def existing(
     kind: Kind, source: str, length: int, dropout: float, next_sentence: bool, seed: int
 ) -> tuple[LanguageNetwork, Any]:
     """The network and the tokenizer of a folder or hub name to go on from; a head that it lacks is random."""
-    from headstart.backbones.transformers_text import tokenizer_of
+    from headstart.backbones.transformers_text import checked_vocabulary, tokenizer_of
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence)
     _check_direction(kind, network.module.config, source)
-    _check_length(network.module.config, length, source)
-    return network, tokenizer_of(source, False)
+    _check_reading(network.module, length, next_sentence, source)
+    tokenizer = tokenizer_of(source, False)
+    checked_vocabulary(source, tokenizer, network.module)
+    return network, tokenizer
 
 
 def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
@@ -135,10 +138,16 @@ def _check_direction(kind: Kind, config: Any, name: str) -> None:
         )
 
 
-def _check_length(config: Any, length: int, name: str) -> None:
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and positions < length:
-        raise ConfigurationError(f"length is {length}, but {name} reads at most {positions} tokens.")
+def _check_reading(module: Any, length: int, next_sentence: bool, name: str) -> None:
+    """Raises `ConfigurationError` where the network can't read examples as the objective makes them."""
+    readable = positions(module).readable
+    if readable is not None and readable < length:
+        raise ConfigurationError(f"length is {length}, but {name} reads at most {readable} tokens.")
+    if next_sentence and not hasattr(getattr(module, "cls", None), "seq_relationship"):
+        raise ConfigurationError(
+            f"next_sentence: {name} ({module.config.model_type}) has no head that tells whether a sentence follows, as "
+            "BERT has; leave next_sentence out."
+        )
 
 
 def _factory(kind: Kind, next_sentence: bool) -> Any:
@@ -155,6 +164,7 @@ def _attention(kind: Kind) -> dict[str, Any]:
 
 
 def _config(kind: Kind, size: str) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig, BertConfig, GPT2Config
 
     if size in SIZES:
@@ -177,7 +187,7 @@ def _config(kind: Kind, size: str) -> Any:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return AutoConfig.for_model(**found)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, StrictDataclassError) as error:
         raise ConfigurationError(f"{size} holds no transformers configuration: {error}") from error
 
 

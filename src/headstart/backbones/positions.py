@@ -17,13 +17,18 @@ class Positions:
     first: int
     limit: int | None
 
+    @property
+    def readable(self) -> int | None:
+        """Most tokens of a text."""
+        return None if self.limit is None else self.limit - self.first
+
     def check(self, method: str, virtual: int, tokens: int) -> None:
         """Raises `MethodError` where so many virtual tokens and a text of so many do not fit."""
-        if self.limit is not None and self.first + virtual + tokens > self.limit:
+        if self.readable is not None and virtual + tokens > self.readable:
             raise MethodError(
                 f"{method}: a text of {tokens} tokens with {virtual} virtual ones before it is more than the "
-                f"{self.limit - self.first} that this model can read; choose --max-length "
-                f"{self.limit - self.first - virtual} or fewer virtual tokens."
+                f"{self.readable} that this model can read; choose --max-length {self.readable - virtual} or fewer "
+                "virtual tokens."
             )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.pooling import POOLINGS, pool
+from headstart.backbones.positions import positions
 from headstart.backbones.preparation import TextPreparation
 from headstart.backbones.structure import find_ladder
 from headstart.backbones.transformers_fresh import reinitialise
@@ -34,15 +35,10 @@ def text_backbone(
 ) -> Backbone:
     config: Any = module.config
     tokenizer = tokenizer if tokenizer is not None else tokenizer_of(source, trust_remote_code)
-    vocabulary = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
-    if len(tokenizer) > vocabulary:
-        raise ModelError(
-            f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {vocabulary}; "
-            "they do not belong together."
-        )
+    vocabulary = checked_vocabulary(source, tokenizer, module)
     own_pooling, own_length = _sentence_settings(Path(source))
     pooling = pooling or own_pooling or ("last" if kind == "decoder" else "mean")
-    longest = _longest(config, tokenizer, module)
+    longest = _longest(tokenizer, module)
     if max_length is not None and longest is not None and max_length > longest:
         raise ModelError(f"max_length {max_length} is more than the {longest} tokens that {source} can read.")
     length = max_length or min(own_length or LONGEST, longest or LONGEST)
@@ -97,13 +93,20 @@ def tokenizer_of(source: str, trust_remote_code: bool) -> Any:
         ) from error
 
 
-def _longest(config: Any, tokenizer: Any, module: nn.Module) -> int | None:
+def checked_vocabulary(source: str, tokenizer: Any, module: nn.Module) -> int:
+    """Rows of the model's embedding. Raises `ModelError` where the tokenizer has more tokens."""
+    vocabulary: int = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    if len(tokenizer) > vocabulary:
+        raise ModelError(
+            f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {vocabulary}; "
+            "they do not belong together."
+        )
+    return vocabulary
+
+
+def _longest(tokenizer: Any, module: nn.Module) -> int | None:
     """Most tokens that the model can read: the least of what its tokenizer and its positions allow."""
-    limits = [getattr(config, "max_position_embeddings", None), getattr(tokenizer, "model_max_length", None)]
-    for name, m in module.named_modules():
-        # RoBERTa counts positions from the padding id on, so that two rows of its table are never used.
-        if "position" in name.rpartition(".")[2] and isinstance(m, nn.Embedding) and m.padding_idx is not None:
-            limits.append(m.num_embeddings - m.padding_idx - 1)
+    limits = [positions(module).readable, getattr(tokenizer, "model_max_length", None)]
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < 10**7]
     return min(known) if known else None
 

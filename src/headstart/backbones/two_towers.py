@@ -113,9 +113,12 @@ def _own(folder: Path) -> tuple[TwoTowers, Backbone]:
     from headstart.backbones.load import load
 
     config = read_config(folder)
-    image = load(folder / "image")
-    text = load(folder / "text", max_length=int(config["length"]), pooling=config.get("text_pooling"))
-    found = joined(image, text, int(config["width"]), 0.07, str(folder))
+    try:
+        length, width = int(config["length"]), int(config["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'} has no whole numbers `length` and `width` ({error}).") from error
+    image, text = load(folder / "image"), load(folder / "text", max_length=length, pooling=config.get("text_pooling"))
+    found = joined(image, text, width, 0.07, str(folder))
     require_safetensors(folder)
     parts = {name: p for name, p in found.module.named_parameters() if not name.startswith(("image.", "text."))}
     weights = read_weights(folder / "model.safetensors")
