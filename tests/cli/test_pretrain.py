@@ -14,6 +14,7 @@ import torch
 
 from backbones.tiny import WORDS
 from cli.calling import PROBE, call, images, record, tree
+from headstart.engine.checkpoint import Checkpoint
 
 FURTHER = ("--set", "epochs=2", "--set", "batch_tokens=1024")
 "for a network that is there"
@@ -250,6 +251,48 @@ def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     call("compare", "reviews.csv", "--model", "third", *PROBE, "--out", "run").expect(0)
 
 
+def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import load_file
+
+    from backbones.tiny import save
+    from headstart.engine.language import LanguageModelling
+
+    corpus(here / "texts.txt")
+    save("bert", here / "base")
+    ask = ("pretrain", "mlm", "texts.txt", *FURTHER, "--set", "length=64", "--from", "base", "--quiet", "--out")
+    steps = iter(range(10**6))
+    loss = LanguageModelling.loss
+
+    def stopping(self: LanguageModelling, *arguments: Any) -> torch.Tensor:
+        if next(steps) == 4:
+            raise KeyboardInterrupt
+        return loss(self, *arguments)
+
+    monkeypatch.setattr(Checkpoint, "due", property(lambda self: True))
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModelling, "loss", stopping)
+        assert call(*ask, "stopped").code == 130
+    assert (here / "stopped" / "unfinished" / "checkpoint.safetensors").is_file()
+    shutil.rmtree(here / "base")
+    save("bert", here / "base", seed=1)
+    call(*ask, "stopped").expect(0)
+    call(*ask, "fresh").expect(0)
+    stopped, fresh = (load_file(here / name / "model.safetensors") for name in ("stopped", "fresh"))
+    assert all(torch.equal(stopped[name], fresh[name]) for name in fresh)
+
+
+def test_a_tokenizer_of_the_beginning_alone_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.artifacts import pretrained_language
+
+    size = corpus(here / "texts.txt").stat().st_size
+    told = {}
+    for characters in (size, size // 2):
+        monkeypatch.setattr(pretrained_language, "SAMPLE", characters)
+        done = call("pretrain", "mlm", "texts.txt", *LANGUAGE, "--out", f"lm{characters}").expect(0)
+        told[characters] = f"first {characters:,} characters alone" in done.err
+    assert told == {size: False, size // 2: True}
+
+
 def test_what_it_was_worth_is_told(here: Path) -> None:
     corpus(here / "texts.txt")
     asked = ("pretrain", "mlm", "texts.txt", *FURTHER, "--quiet", "--worth", "reviews.csv", "--out")
@@ -317,7 +360,6 @@ def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: py
     """Hours of training have a checkpoint: that stays, and is gone on from."""
     from headstart.artifacts import pretrained_language as language
     from headstart.core.errors import ModelError
-    from headstart.engine.checkpoint import Checkpoint
 
     corpus(here / "texts.txt")
     ask = ("pretrain", "mlm", "texts.txt", "--out", "lm", *LANGUAGE)

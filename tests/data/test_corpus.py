@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.core.errors import DataError
-from headstart.data.corpus import Corpus
+from headstart.data.corpus import AT_ONCE, CHARACTERS, Corpus, together
 from headstart.data.findings import Findings
 
 
@@ -86,6 +86,16 @@ def test_an_endless_line_comes_in_pieces(
     assert all(len(piece.encode()) < 2 * longest for piece in found)
     assert findings.count("long") == ("\n" not in text)
     assert findings.count("encoding") == 0
+
+
+def test_paragraphs_are_gathered_by_number_and_by_size() -> None:
+    """Many short ones, or few of an endless line: neither fills the memory."""
+    short = [f"word {i}" for i in range(AT_ONCE + 5)]
+    assert [len(part) for part in together(short)] == [AT_ONCE, 5]
+    long = "x" * (CHARACTERS // 3)
+    parts = list(together([long] * 7 + ["end"]))
+    assert [len(part) for part in parts] == [4, 4]  # three of them are a little less than the bound
+    assert [text for part in parts for text in part] == [long] * 7 + ["end"]
 
 
 def test_files_without_text_are_told(tmp_path: Path) -> None:

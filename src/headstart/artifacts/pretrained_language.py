@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from headstart.artifacts.pretraining import TOLD, Request, is_done
 from headstart.backbones import language, recurrent
+from headstart.backbones.backbone import fingerprint
 from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import copy_reading, tokenizer_of
@@ -20,7 +20,7 @@ from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress
-from headstart.data.corpus import Corpus
+from headstart.data.corpus import Corpus, together
 from headstart.data.findings import Findings
 from headstart.data.packed import Packed, pack
 from headstart.engine.checkpoint import Checkpoint
@@ -40,8 +40,6 @@ PACKING = 2
 "how the corpus is packed; what an older version packed is not gone on from"
 AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
 "largest difference of the loss between the network in memory and the one read again, of fp32 and of bf16 weights"
-AT_ONCE = 4_096
-"paragraphs that are tokenized together"
 
 
 def run(objective: LanguageModel, request: Request) -> list[str]:
@@ -75,6 +73,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     network: Network | None = None
     if base is not None:
         network, tokenizer = _existing(objective, base, seed)
+        told["fingerprint"] = fingerprint(network.module)  # another model may lie there by now
     else:
         tokenizer = _tokenizer(objective, corpus, work, told, progress)
     stream = _packed(objective, corpus, tokenizer, work, told, progress)
@@ -163,7 +162,7 @@ def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, 
         return tokenizer_of(objective.tokenizer, False)
     progress.stage("train the tokenizer")
     tokenizer = train_tokenizer(
-        _up_to(corpus.paragraphs(), SAMPLE), objective.tokenizer, objective.vocabulary, objective.lowercase,
+        _sampled(corpus, progress), objective.tokenizer, objective.vocabulary, objective.lowercase,
         objective.kind == "masked", objective.length,
     )  # fmt: skip
     with replacing_folder(folder) as temporary:
@@ -177,7 +176,7 @@ def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, 
     if not is_done(folder, told):
         progress.stage("count words")
         counts: Counter[str] = Counter()
-        for text in _up_to(corpus.paragraphs(), SAMPLE):
+        for text in _sampled(corpus, progress):
             counts.update(words_of(text, objective.lowercase))
         with replacing_folder(folder) as temporary:
             write_json(temporary / "words.json", recurrent.vocabulary_words(counts, objective.vocabulary))
@@ -198,7 +197,7 @@ def _packed(
     findings = Findings()
 
     def encoded() -> Iterator[list[list[int]]]:
-        for texts in _chunks(corpus.paragraphs(findings), AT_ONCE):
+        for texts in together(corpus.paragraphs(findings)):
             size["paragraphs"] += len(texts)
             size["characters"] += sum(map(len, texts))
             progress.advance(len(texts))
@@ -220,14 +219,15 @@ def _packed(
     return found
 
 
-def _up_to(texts: Iterable[str], characters: int) -> Iterator[str]:
-    for text in texts:
-        yield text
-        characters -= len(text)
-        if characters < 0:
+def _sampled(corpus: Corpus, progress: Progress) -> Iterator[str]:
+    """The paragraphs that a tokenizer is trained on; says where they are not all."""
+    left = SAMPLE
+    for text in corpus.paragraphs():
+        if left <= 0:
+            progress.say(
+                f"the words of the tokenizer come from the first {SAMPLE:,} characters alone; where later files are of "
+                "another kind, mix their order"
+            )
             return
-
-
-def _chunks(texts: Iterator[str], count: int) -> Iterator[list[str]]:
-    while chunk := list(itertools.islice(texts, count)):
-        yield chunk
+        yield text
+        left -= len(text)

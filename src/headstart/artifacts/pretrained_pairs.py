@@ -13,7 +13,7 @@ import torch
 
 from headstart.artifacts.pretraining import TOLD, Request, is_done
 from headstart.backbones import language
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.backbones.builtin import place
 from headstart.backbones.files import read_config
 from headstart.backbones.load import load
@@ -77,7 +77,9 @@ def run(objective: Clip, request: Request) -> list[str]:
         (Feed(name, pairs.images, image, augment if name == "train" else None), Feed(name, pairs.texts, text))
         for name, pairs in (("train", train), ("held out", held))
     ]
-    job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, json.dumps(told))
+    # towers to start from may be others by now
+    start = json.dumps([told, fingerprint(towers.module)])
+    job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, start)
     same, chance = told_apart([str(text) for text in held.texts.inputs()])
     request.progress.stage("pretrain clip", job.steps_an_epoch() * objective.epochs)
     before = recalls(*job.features(), same)

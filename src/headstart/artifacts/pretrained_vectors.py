@@ -23,7 +23,7 @@ from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress
 from headstart.data.cooccurrence import Cooccurrence, count
-from headstart.data.corpus import Corpus
+from headstart.data.corpus import Corpus, together
 from headstart.data.findings import Findings
 from headstart.data.packed import pack, packed_ids
 from headstart.engine import glove, word2vec
@@ -34,8 +34,6 @@ from headstart.objectives.word2vec import Word2Vec
 
 UNFINISHED = "unfinished"
 "folder within the vectors' that holds what an interrupted run goes on from"
-AT_ONCE = 4_096
-"paragraphs that are packed together"
 
 
 @dataclass(frozen=True)
@@ -169,19 +167,12 @@ def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[s
         rows = {word: row for row, word in enumerate(kept)}
 
         def encoded() -> Iterator[list[list[int]]]:
-            gathered: list[list[int]] = []
-            for text in corpus.paragraphs():
-                ids = [rows[word] for word in words_of(text, objective.lowercase) if word in rows]
-                progress.advance()
-                if ids:
-                    gathered.append(ids)
-                if len(gathered) == AT_ONCE:
-                    size["paragraphs"] += AT_ONCE
-                    yield gathered
-                    gathered = []
-            if gathered:
-                size["paragraphs"] += len(gathered)
-                yield gathered
+            for texts in together(corpus.paragraphs()):
+                found = ([rows[word] for word in words_of(text, objective.lowercase) if word in rows] for text in texts)
+                progress.advance(len(texts))
+                if kept_ids := [ids for ids in found if ids]:
+                    size["paragraphs"] += len(kept_ids)
+                    yield kept_ids
 
         progress.stage("write the corpus as ids")
         with replacing_folder(place) as temporary:

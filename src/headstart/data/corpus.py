@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ PLAIN = (".txt", ".text", ".md", ".rst")
 "a line is a paragraph"
 LONGEST = 1 << 20
 "bytes of a line that is read at once: a file without line ends is a text as well"
+AT_ONCE, CHARACTERS = 4_096, 1 << 24
+"paragraphs that are worked on together, and about how many characters they have at most"
 READABLE = (
     f"a text file ({', '.join(PLAIN)}, also .gz) with a paragraph a line, a table with a column of texts "
     f"({', '.join(FORMATS)}), a folder of these, or the name of a data set on the hub"
@@ -61,6 +63,20 @@ class Corpus:
                 else:
                     found.append([source, file.name])
         return found
+
+
+def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
+    """Paragraphs in lists that memory holds, however long each of them is."""
+    gathered: list[str] = []
+    characters = 0
+    for text in paragraphs:
+        gathered.append(text)
+        characters += len(text)
+        if len(gathered) == AT_ONCE or characters >= CHARACTERS:
+            yield gathered
+            gathered, characters = [], 0
+    if gathered:
+        yield gathered
 
 
 def _files(source: str) -> list[Path | Table]:
