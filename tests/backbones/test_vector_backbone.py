@@ -16,7 +16,7 @@ from headstart.backbones.subwords import cut, piece_vectors, pieces_of
 from headstart.backbones.vector_backbone import BiLSTM, read_vectors, write_folder
 from headstart.backbones.vector_files import write_file
 from headstart.backbones.word_vectors import WordVectors
-from headstart.backbones.words import WordTokenizer, words_of
+from headstart.backbones.words import WordTokenizer, counted, words_of
 from headstart.core.errors import ModelError
 
 WORDS = ["the", "cat", "sat", "walking", "talking", "making", "taking", "baking", "Berlin", "don't", "well"]
@@ -35,6 +35,27 @@ def folder(place: Path, **settings: Any) -> Path:
 def features(backbone: Any, *texts: str) -> np.ndarray:
     with torch.no_grad():
         return backbone.features(backbone.preparation.collate(backbone.preparation.encode(texts))).numpy()
+
+
+def test_words_are_counted_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound the rarest go; what is frequent keeps its count."""
+    lines = [f"the the cat w{i} W{i} x{i}" for i in range(50)]
+    counts, total = counted(lines, lowercase=True)
+    assert counts == {"the": 100, "cat": 50} | {f"w{i}": 2 for i in range(50)} | {f"x{i}": 1 for i in range(50)}
+    assert total == 300
+    monkeypatch.setattr("headstart.backbones.words.MOST", 20)
+    counts, total = counted(lines, lowercase=True)
+    assert (counts["the"], counts["cat"], total) == (100, 50, 300)
+    assert len(counts) <= 20
+
+
+def test_vectors_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
+    broken = vectors()
+    broken.matrix[3, 1] = np.nan
+    broken.matrix[4] = np.inf
+    with pytest.raises(ModelError, match="2 of the 11 vectors, 'walking' for one"):
+        write_folder(tmp_path, broken)
+    assert not list(tmp_path.iterdir())
 
 
 def test_words_are_runs_of_letters_with_what_joins_them() -> None:

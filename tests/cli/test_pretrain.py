@@ -347,6 +347,22 @@ def test_what_diverges_is_no_success(here: Path) -> None:
     assert "diverged" in done.out
     assert "use it with" not in done.out
     assert "last good weights" in done.err
+    images(here / "photos", 60)
+    done = call("pretrain", "classify", "photos", "--out", "seen", *TINY, "--set", "learning_rate=1e30", "--quiet")
+    assert done.code == 1
+    assert "diverged: " in done.out
+
+
+@pytest.mark.parametrize("objective", ["mlm", "skipgram"])
+def test_what_reading_found_is_in_the_report(here: Path, objective: str) -> None:
+    pytest.importorskip("gensim" if objective == "skipgram" else "torch")
+    corpus(here / "texts.txt")
+    with (here / "texts.txt").open("ab") as file:
+        file.write("naïve\n".encode("latin-1"))
+    how = LANGUAGE if objective == "mlm" else ("--set", "epochs=1", "--set", "threads=1")
+    call("pretrain", objective, "texts.txt", "--out", "lm", *how).expect(0)
+    (found,) = json.loads((here / "lm" / "pretrained.json").read_text())["corpus"]["findings"]
+    assert (found["kind"], found["count"]) == ("encoding", 1)
 
 
 def test_what_is_refused_leaves_nothing_behind(here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def test_a_data_set_of_the_hub_saved_on_disk(tmp_path: Path) -> None:
         }
     ).save_to_disk(tmp_path / "saved")
     assert texts(tmp_path / "saved") == ["one", "two"]
+    before = Corpus((str(tmp_path / "saved"),)).stamp()
+    assert Corpus((str(tmp_path / "saved"),)).stamp() == before
+    datasets.Dataset.from_dict({"text": ["one", "too"]}).save_to_disk(tmp_path / "other")
+    shutil.rmtree(tmp_path / "saved")
+    (tmp_path / "other").rename(tmp_path / "saved")
+    assert Corpus((str(tmp_path / "saved"),)).stamp() != before
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -70,20 +77,21 @@ def test_bytes_that_are_not_utf8_are_told(tmp_path: Path) -> None:
     assert findings.count("encoding") == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("longest", [16, 17, 18, 19, 64])
 @pytest.mark.parametrize(
     "text", ["ein langer Satz über die Brücke ohne Ende " * 9, "日本語" * 40, "x" * 100, "ab\n" * 9]
 )
 def test_an_endless_line_comes_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, text: str, encoding: str
 ) -> None:
     monkeypatch.setattr("headstart.data.corpus.LONGEST", longest)
-    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "a.txt").write_text(text, encoding=encoding)
     findings = Findings()
     found = list(Corpus((str(tmp_path / "a.txt"),)).paragraphs(findings))
     joined = " ".join(found) if " " in text else "".join(found)
     assert joined == text.replace("\n", "").strip()
-    assert all(len(piece.encode()) < 2 * longest for piece in found)
+    assert all(len(piece) < 2 * longest for piece in found)
     assert findings.count("long") == ("\n" not in text)
     assert findings.count("encoding") == 0
 

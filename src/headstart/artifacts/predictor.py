@@ -122,6 +122,7 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
 def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
     """Texts, pairs, image bytes, paths or PIL images as one batch."""
     from headstart.backbones.preparation import ImagePreparation, TextPreparation
+    from headstart.data.images import picture
 
     preparation = backbone.preparation
     if isinstance(preparation, TextPreparation):
@@ -130,15 +131,4 @@ def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tenso
             raise DataError("this model reads texts, or pairs of texts; something else was given.")
         return preparation.collate(preparation.encode(texts))
     assert isinstance(preparation, ImagePreparation)
-    return preparation.collate([preparation.prepare(_picture(x)) for x in inputs])
-
-
-def _picture(value: Any) -> Any:
-    from headstart.data.images import decode
-
-    if isinstance(value, (str, Path)):
-        try:
-            value = Path(value).read_bytes()
-        except OSError as error:
-            raise DataError(f"can't read the image {value}: {error.strerror}.") from error
-    return decode(value) if isinstance(value, bytes) else value.convert("RGB")
+    return preparation.collate([preparation.prepare(picture(x)) for x in inputs])

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.artifacts.pretraining import Request
+from headstart.artifacts.pretraining import REPORT, Request, ended, report
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.load import load
 from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.timm_fresh import fresh_config, resized_config
-from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.runs import read_configuration
@@ -47,10 +46,11 @@ def run(objective: Classify, request: Request) -> list[str]:
     for name, found in data:
         if found.task.modality != "image" or found.task.kind != "single_label":
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
-    return [
+    done = _pretrain(objective, data, request)
+    return ended(done) + [
         f"{source['source']:<16}{source['classes']:>4} classes  accuracy {source['accuracy']:.3f} of "
         f"{source['validation']:,} validation images"
-        for source in _pretrain(objective, data, request)["sources"]
+        for source in done["sources"]
     ]
 
 
@@ -78,25 +78,14 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     if request.half:  # what is judged is what is written
         _round(backbone.module)
-    report = {
-        "schema": "headstart.pretrained/1",
-        "objective": "classify",
-        "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in vars(objective).items()},
-        "base": base,
-        "seed": seed,
-        "sources": [
-            {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
-             "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
-            for (name, data), accuracy in zip(sources, job.accuracies())
-        ],
-        "averaged": objective.ema > 0,
-        "parameters": backbone.parameters,
-        "steps": trace.steps,
-        "status": trace.status,
-        "seconds": trace.seconds,
-        "curve": [point.to_json() for point in trace.curve],
-        "environment": environment(str(compute.device), compute.precision).to_json(),
-    }  # fmt: skip
+    judged = [
+        {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
+         "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
+        for (name, data), accuracy in zip(sources, job.accuracies())
+    ]  # fmt: skip
+    done = report(
+        objective, request, {"sources": judged}, trace, averaged=objective.ema > 0, parameters=backbone.parameters
+    )
     state = {
         name: value.to(torch.bfloat16) if request.half and value.is_floating_point() else value
         for name, value in backbone.module.state_dict().items()
@@ -104,9 +93,9 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     with replacing_folder(out) as temporary:
         write_tensors(temporary / "model.safetensors", state, {"format": "pt"})
         write_json(temporary / "config.json", config)
-        write_json(temporary / "pretrained.json", report)
+        write_json(temporary / REPORT, done)
         _compare(backbone, temporary, feeds[0].validation)
-    return report
+    return done
 
 
 def _new(objective: Classify, out: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.artifacts.pretraining import TOLD, Request, is_done
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language, recurrent
 from headstart.backbones.backbone import fingerprint
 from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import copy_reading, tokenizer_of
-from headstart.backbones.words import words_of
-from headstart.core.environment import environment
+from headstart.backbones.words import counted
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.progress import Progress
@@ -32,8 +29,6 @@ from headstart.objectives.recurrent import RecurrentModel
 
 LanguageModel = MaskedLanguageModel | CausalLanguageModel | RecurrentModel
 Network = language.LanguageNetwork | recurrent.RecurrentNetwork
-UNFINISHED = "unfinished"
-"folder within the backbone's that holds what an interrupted run goes on from"
 SAMPLE = 200_000_000
 "characters from which a tokenizer is trained"
 PACKING = 2
@@ -49,8 +44,7 @@ def run(objective: LanguageModel, request: Request) -> list[str]:
     """
     done = _pretrain(objective, Corpus(tuple(request.sources), request.text), request)
     corpus, loss = done["corpus"], done["held_out_loss"]
-    ended = [] if done["status"] == "ok" else [f"{done['status']}; the last good weights are kept"]
-    return ended + [
+    return ended(done) + [
         f"{corpus['paragraphs']:,} paragraphs, {corpus['tokens']:,} tokens; {done['parameters']:,} parameters, "
         f"{done['steps']:,} steps in {done['seconds']:.0f} s",
         f"loss on held-out text {loss['before']:.3f} -> {loss['after']:.3f}",
@@ -101,33 +95,23 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     learned = job.held_out_loss()
-    report = {
-        "schema": "headstart.pretrained/1",
-        "objective": objective.name,
-        "configuration": {k: v for k, v in asdict(objective).items() if base is None or k not in objective.of_new},
-        "base": base,
-        "seed": seed,
-        "corpus": {"sources": list(corpus.sources), **stream},
-        "parameters": sum(p.numel() for p in network.module.parameters()),
-        "steps": trace.steps,
-        "status": trace.status,
-        "seconds": trace.seconds,
-        "held_out_loss": {"before": untrained, "after": learned},
-        "curve": [point.to_json() for point in trace.curve],
-        "environment": environment(str(compute.device), compute.precision).to_json(),
-    }
+    done = report(
+        objective, request, {"corpus": {"sources": list(corpus.sources), **stream}}, trace,
+        () if base is None else objective.of_new, parameters=sum(p.numel() for p in network.module.parameters()),
+        held_out_loss={"before": untrained, "after": learned},
+    )  # fmt: skip
     with replacing_folder(out) as temporary:
         network.save(temporary, tokenizer, request.half)
         if base is not None:
             copy_reading(base, temporary)
-        write_json(temporary / "pretrained.json", report)
+        write_json(temporary / REPORT, done)
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
         if not abs(again - learned) <= (AGREEMENT_HALF if request.half else AGREEMENT) * max(1.0, learned):
             raise ArtifactError(
                 f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was read again."
             )
-    return report
+    return done
 
 
 def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, Any]:
@@ -175,9 +159,7 @@ def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, 
     """The corpus' most frequent words, closed: what it lacks is unknown."""
     if not is_done(folder, told):
         progress.stage("count words")
-        counts: Counter[str] = Counter()
-        for text in _sampled(corpus, progress):
-            counts.update(words_of(text, objective.lowercase))
+        counts, _ = counted(_sampled(corpus, progress), objective.lowercase)
         with replacing_folder(folder) as temporary:
             write_json(temporary / "words.json", recurrent.vocabulary_words(counts, objective.vocabulary))
             write_json(temporary / TOLD, told)
@@ -210,9 +192,7 @@ def _packed(
     progress.stage("tokenize the corpus")
     separator = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id or 0
     tokens = pack(place, encoded(), separator, len(tokenizer))
-    for finding in findings.records():
-        progress.say(finding.message)
-    found = {**size, "tokens": tokens}
+    found = {**size, "tokens": tokens, "findings": shown(findings, progress)}
     with replacing_folder(work / "packed") as temporary:
         write_json(temporary / "size.json", found)
         write_json(temporary / TOLD, told)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import TOLD, Request, is_done
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.backbones.builtin import place
@@ -21,7 +20,6 @@ from headstart.backbones.timm_fresh import fresh_config
 from headstart.backbones.tokenizer import train_tokenizer
 from headstart.backbones.transformers import quiet
 from headstart.backbones.two_towers import KIND, TwoTowers, joined, two_towers
-from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.data.corpus import Corpus
@@ -38,8 +36,6 @@ from headstart.evaluate.retrieval import recalls, told_apart
 from headstart.evaluate.zeroshot import image_features, text_features
 from headstart.objectives.clip import Clip
 
-UNFINISHED = "unfinished"
-"folder within the towers' that holds what an interrupted run goes on from"
 AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
 "largest difference of a feature between the towers in memory and those read again, of fp32 and of bf16 weights"
 LEAST = 10
@@ -59,8 +55,7 @@ def run(objective: Clip, request: Request) -> list[str]:
     request.progress.stage("read the pairs")
     pairs = read_pairs(request.sources, request.text, findings)
     train, held = held_out(pairs, request.seed)
-    for finding in findings.records():
-        request.progress.say(finding.message)
+    found = shown(findings, request.progress)
     work = request.out / UNFINISHED
     work.mkdir(parents=True, exist_ok=True)
     if len(pairs) < LEAST or not len(train):
@@ -87,33 +82,21 @@ def run(objective: Clip, request: Request) -> list[str]:
         job, Budget(objective.epochs), checkpoint=Checkpoint(work / "checkpoint.safetensors"), progress=request.progress
     )
     after = recalls(*job.features(), same)
-    report = {
-        "schema": "headstart.pretrained/1",
-        "objective": "clip",
-        "configuration": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(objective).items()},
-        "seed": request.seed,
-        "corpus": {
-            "sources": list(request.sources),
-            "pairs": len(train),
-            "held_out": len(held),
-            "captions": list(pairs.columns),
-        },
-        "parameters": sum(p.numel() for p in towers.module.parameters()),
-        "steps": trace.steps,
-        "status": trace.status,
-        "seconds": trace.seconds,
-        "scale": towers.scale,
-        "held_out": {"loss": trace.best_loss, "before": before, "after": after, "chance_at_10": chance},
-        "curve": [point.to_json() for point in trace.curve],
-        "environment": environment(str(request.compute.device), request.compute.precision).to_json(),
-    }
+    corpus = {
+        "sources": list(request.sources), "pairs": len(train), "held_out": len(held), "captions": list(pairs.columns),
+        "findings": found,
+    }  # fmt: skip
+    done = report(
+        objective, request, {"corpus": corpus}, trace, scale=towers.scale,
+        parameters=sum(p.numel() for p in towers.module.parameters()),
+        held_out={"loss": trace.best_loss, "before": before, "after": after, "chance_at_10": chance},
+    )  # fmt: skip
     with replacing_folder(request.out) as temporary:
         _write(temporary, towers, objective, config, text.pooling, request.half)
-        write_json(temporary / "pretrained.json", report)
+        write_json(temporary / REPORT, done)
         _compare(towers, temporary, held, AGREEMENT_HALF if request.half else AGREEMENT)
-    ended = [] if trace.status == "ok" else [f"{trace.status}; the last good weights are kept"]
-    return ended + [
-        f"{len(train):,} pairs of image and {', '.join(pairs.columns)}, {report['parameters']:,} parameters, "
+    return ended(done) + [
+        f"{len(train):,} pairs of image and {', '.join(pairs.columns)}, {done['parameters']:,} parameters, "
         f"{trace.steps:,} steps in {trace.seconds:.0f} s",
         f"of {len(held):,} held-out pairs the caption is among the first 10 for {after['texts']['10']:.1%} of the "
         f"pictures (before {before['texts']['10']:.1%}, by chance {chance:.1%})",

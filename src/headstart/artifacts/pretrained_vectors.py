@@ -5,19 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import TOLD, Request, is_done
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, is_done, report, shown
 from headstart.backbones.vector_backbone import write_folder
 from headstart.backbones.word_vectors import WordVectors
-from headstart.backbones.words import words_of
+from headstart.backbones.words import counted, words_of
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.files import replacing_folder, write_json
@@ -32,9 +31,6 @@ from headstart.objectives.glove import Glove
 from headstart.objectives.vectors import VectorObjective
 from headstart.objectives.word2vec import Word2Vec
 
-UNFINISHED = "unfinished"
-"folder within the vectors' that holds what an interrupted run goes on from"
-
 
 @dataclass(frozen=True)
 class Stream:
@@ -43,8 +39,8 @@ class Stream:
     ids: np.ndarray
     words: list[str]
     counts: list[int]
-    size: dict[str, int]
-    "paragraphs, words, and those of them that have a vector"
+    size: dict[str, Any]
+    "paragraphs, words, those of them that have a vector, and what reading found"
 
 
 def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
@@ -65,21 +61,14 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
         matrix, trained = _glove(objective, stream, work, told, threads, request)
     else:
         matrix, trained = _word2vec(objective, stream, work, threads, request)
-    report = {
-        "schema": "headstart.pretrained/1",
-        "objective": type(objective).__name__.lower(),
-        "configuration": asdict(objective),
-        "seed": request.seed,
-        "threads": threads,
-        "corpus": {"sources": list(corpus.sources), **stream.size},
-        "words": len(stream.words),
-        **trained,
-        "environment": environment("cpu", "fp32").to_json(),
-    }
+    done = report(
+        objective, request, {"corpus": {"sources": list(corpus.sources), **stream.size}},
+        threads=threads, words=len(stream.words), **trained, environment=environment("cpu", "fp32").to_json(),
+    )  # fmt: skip
     with replacing_folder(request.out) as temporary:
         vectors = WordVectors(stream.words, matrix)
         write_folder(temporary, vectors, objective.unknown, seed=request.seed, half=request.half)
-        write_json(temporary / "pretrained.json", report)
+        write_json(temporary / REPORT, done)
     size = stream.size
     lines = [
         f"{size['paragraphs']:,} paragraphs, {size['words']:,} words; {len(stream.words):,} different ones, "
@@ -91,7 +80,7 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
 
 
 def _check(objective: VectorObjective, request: Request) -> None:
-    name = type(objective).__name__.lower()
+    name = objective.name
     if importlib.util.find_spec(objective.needs) is None:
         raise ConfigurationError(
             f"{name} needs {objective.needs}, which is not installed: pip install 'headstart[vectors]'."
@@ -135,7 +124,7 @@ def _word2vec(
     if begun.exists():
         request.progress.say("the training that was interrupted starts again: word2vec has no checkpoints")
     begun.touch()
-    request.progress.stage(f"pretrain {type(objective).__name__.lower()}", len(stream.ids) * objective.epochs)
+    request.progress.stage(f"pretrain {objective.name}", len(stream.ids) * objective.epochs)
     start = time.perf_counter()
     matrix = word2vec.train(stream.ids, stream.words, stream.counts, objective, threads, request.seed, request.progress)
     return matrix, {"seconds": time.perf_counter() - start}
@@ -146,13 +135,15 @@ def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[s
     place = work / "words"
     if not is_done(place, told):
         findings = Findings()
-        counts: Counter[str] = Counter()
         progress.stage("count words")
-        for text in corpus.paragraphs(findings):
-            counts.update(words_of(text, objective.lowercase))
-            progress.advance()
-        for finding in findings.records():
-            progress.say(finding.message)
+
+        def watched() -> Iterator[str]:
+            for text in corpus.paragraphs(findings):
+                progress.advance()
+                yield text
+
+        counts, total = counted(watched(), objective.lowercase)
+        noted = shown(findings, progress)
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: objective.vocabulary]
         kept = {word: seen for word, seen in ordered if seen >= objective.minimum_count}
         if not counts:
@@ -162,7 +153,7 @@ def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[s
                 f"{', '.join(corpus.sources)} has no word that occurs {objective.minimum_count} times. Give more text, "
                 "or a smaller minimum_count."
             )
-        size = {"paragraphs": 0, "words": counts.total(), "kept": sum(kept.values())}
+        size: dict[str, Any] = {"paragraphs": 0, "words": total, "kept": sum(kept.values()), "findings": noted}
         del counts
         rows = {word: row for row, word in enumerate(kept)}
 

@@ -6,16 +6,24 @@ import importlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, ModelError
 from headstart.core.progress import Progress, Silent
+from headstart.data.findings import Findings
+from headstart.engine.fit import Trace
 from headstart.engine.precision import Compute
 from headstart.objectives.objective import Objective
 
+UNFINISHED = "unfinished"
+"folder within the backbone's that holds what an interrupted run goes on from"
 TOLD = "told.json"
 "what a part of the work was made for"
+REPORT = "pretrained.json"
+"what was done, beside the backbone"
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,48 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     return lines
 
 
+def report(
+    objective: Objective,
+    request: Request,
+    learned_from: dict[str, Any],
+    trace: Trace | None = None,
+    without: Sequence[str] = (),
+    **own: Any,
+) -> dict[str, Any]:
+    """What `pretrained.json` says of every pretraining, and what is the family's `own`.
+
+    learned_from: the corpus or the sources. trace: of a training by `fit`. without: settings that say nothing here.
+    """
+    settings = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(objective).items()}
+    trained = {} if trace is None else {
+        "steps": trace.steps, "status": trace.status, "seconds": trace.seconds,
+        "curve": [point.to_json() for point in trace.curve],
+    }  # fmt: skip
+    return {
+        "schema": "headstart.pretrained/1",
+        "objective": objective.name,
+        "configuration": {name: value for name, value in settings.items() if name not in without},
+        "base": request.base,
+        "seed": request.seed,
+        **learned_from,
+        **trained,
+        "environment": environment(str(request.compute.device), request.compute.precision).to_json(),
+        **own,
+    }
+
+
+def ended(done: dict[str, Any]) -> list[str]:
+    """A line where the training of this report did not end as it should."""
+    return [] if done["status"] == "ok" else [f"{done['status']}; the last good weights are kept"]
+
+
+def shown(findings: Findings, progress: Progress) -> list[dict[str, Any]]:
+    """Says what reading found, and returns it for the report."""
+    for finding in findings.records():
+        progress.say(finding.message)
+    return [finding.to_json() for finding in findings.records()]
+
+
 def is_done(folder: Path, told: object) -> bool:
     """Whether an interrupted run has finished this part of its work, and for what is asked for now."""
     path = folder / TOLD
@@ -75,9 +125,9 @@ def _check_folder(out: Path) -> None:
         if out.exists():
             raise ConfigurationError(f"{out} is a file; give another --out. Nothing was changed.")
         return
-    begun = ("config.json", "checkpoint.safetensors", "unfinished")
+    begun = ("config.json", "checkpoint.safetensors", UNFINISHED)
     others = sorted(p.name for p in out.iterdir() if p.name not in begun)
-    if "pretrained.json" in others:
+    if REPORT in others:
         raise ConfigurationError(f"{out} already holds a pretrained backbone; give another --out. Nothing was changed.")
     if others:
         raise ConfigurationError(

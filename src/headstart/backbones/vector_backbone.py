@@ -88,6 +88,12 @@ def write_folder(
     broken = next((word for word in vectors.words if not word or "\n" in word), None)
     if broken is not None:
         raise ModelError(f"{broken!r} can't stand on a line of its own, as words do in the folder.")
+    unsound = np.flatnonzero(~np.isfinite(vectors.matrix).all(1))
+    if len(unsound):
+        raise ModelError(
+            f"{len(unsound):,} of the {len(vectors.words):,} vectors, {vectors.words[unsound[0]]!r} for one, hold "
+            "numbers that are not finite; give sound ones, or train with a lower learning_rate."
+        )
     pieces, table = with_unknown(vectors, how)
     network = WordNetwork(len(table), table.shape[1], bilstm)
     reset(network, seed)

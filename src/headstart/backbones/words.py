@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.backbones.subwords import cut
@@ -11,10 +12,30 @@ from headstart.backbones.subwords import cut
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 "letters, digits and underscores, with apostrophes and hyphens between them; all else only parts words"
 JOINT = re.compile(r"['’-]")
+MOST = 1 << 22
+"different words that are counted: about half a gigabyte"
 
 
 def words_of(text: str, lowercase: bool = False) -> list[str]:
     return WORD.findall(text.lower() if lowercase else text)
+
+
+def counted(texts: Iterable[str], lowercase: bool = False) -> tuple[Counter[str], int]:
+    """How often each word occurs, and how many words there are in all.
+
+    Memory does not grow with the texts: beyond `MOST` different words the rarest are dropped, those that occurred once,
+    the next time twice, and so on; one that comes back is counted from there.
+    """
+    counts: Counter[str] = Counter()
+    total, rarest = 0, 1
+    for text in texts:
+        found = words_of(text, lowercase)
+        total += len(found)
+        counts.update(found)
+        while len(counts) > MOST:
+            counts = Counter({word: seen for word, seen in counts.items() if seen > rarest})
+            rarest += 1
+    return counts, total
 
 
 class WordTokenizer:

@@ -73,12 +73,13 @@ def command(
 def _placed(error: DataError, rows: list[Unlabelled]) -> DataError:
     """The error with the place of the first image that can't be decoded, where that is what it is about."""
     from headstart.core.errors import DataError
-    from headstart.data.images import decode
+    from headstart.data.images import picture
+    from headstart.data.table import ImagePath
 
     for row in rows:
-        if isinstance(row.value, bytes):
+        if isinstance(row.value, (bytes, ImagePath)):
             try:
-                decode(row.value)
+                picture(row.value)
             except DataError as problem:
                 return DataError(f"can't read {row.name}: {str(problem).rstrip('.')}. Nothing was predicted.")
     return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,11 +56,12 @@ def count(
         runs = list(_runs(ids, vocabulary, window, place, memory, progress))
         blocks = max(1, -(-2 * sum(map(len, runs)) // BLOCK))
         places = [place / f"block-{number:06d}" for number in range(blocks)]
-        with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(path.open("wb")) for path in places]
-            for turn, pairs in enumerate(merged(runs, AT_ONCE)):
-                entries = _both_ways(pairs, vocabulary)
-                for number, file in enumerate(files):
+        for path in places:
+            path.touch()
+        for turn, pairs in enumerate(merged(runs, AT_ONCE)):
+            entries = _both_ways(pairs, vocabulary)
+            for number, path in enumerate(places):  # opened in turn: there may be more than a process may hold open
+                with path.open("ab") as file:
                     file.write(entries[(number + turn) % blocks :: blocks].tobytes())
         for number, path in enumerate(places):
             entries = np.fromfile(path, dtype=ENTRY)

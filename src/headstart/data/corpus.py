@@ -61,7 +61,7 @@ class Corpus:
                 if isinstance(file, Path):
                     found.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
                 else:
-                    found.append([source, file.name])
+                    found.append([source, file.name, file.fingerprint])
         return found
 
 
@@ -79,7 +79,7 @@ def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
         yield gathered
 
 
-def _files(source: str) -> list[Path | Table]:
+def _files(source: str) -> list[Path | hub.HubTable]:
     """The files of a source, or the tables of a data set of the `datasets` library."""
     path = Path(source)
     if path.is_dir():
@@ -98,7 +98,7 @@ def _files(source: str) -> list[Path | Table]:
     raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
 
 
-def _training(splits: dict[str, Any]) -> list[Path | Table]:
+def _training(splits: dict[str, Any]) -> list[Path | hub.HubTable]:
     name = "train" if "train" in splits else next(iter(splits))
     return [hub.HubTable(splits[name], name)]
 

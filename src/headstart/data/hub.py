@@ -35,6 +35,7 @@ class HubTable:
             inner = inner[0] if isinstance(inner, list) and inner else inner
             if type(inner).__name__ == "ClassLabel" and inner.names:
                 self.class_names[column] = tuple(str(label) for label in inner.names)
+        self.fingerprint: str = dataset._fingerprint  # of the rows and what was done to them; with_format makes another
         # with_format("arrow") gives storage as it lies: ClassLabel as integers, Image as {bytes, path}, undecoded.
         self._dataset = dataset.with_format("arrow")
 

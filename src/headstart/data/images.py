@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -44,6 +45,18 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise DataError("the file is no image, or of a format that is not known here") from error
     except Exception as error:  # each of Pillow's decoders raises its own kinds on broken files
         raise DataError(f"the image can't be decoded: {error or type(error).__name__}") from error
+
+
+def picture(value: bytes | str | Path | Image.Image) -> Image.Image:
+    """What a user may give as an image, as `decode` does: encoded bytes, a file's path, or an image of Pillow's."""
+    if isinstance(value, bytes):
+        return decode(value)
+    if not isinstance(value, (str, Path)):
+        return value.convert("RGB")
+    try:
+        return decode(Path(value).read_bytes())
+    except OSError as error:
+        raise DataError(f"can't read the image {value}: {error.strerror}.") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:

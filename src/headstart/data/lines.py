@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,8 @@ _MAGIC = {
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
 }
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"marks of UTF-16"
 
 
 def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
@@ -34,10 +36,13 @@ def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterato
         with _opened(path) as file:
             head = file.peek(8_192)[:8_192] if isinstance(file, (io.BufferedReader, gzip.GzipFile)) else b""
             _refuse_binary(path, head)
-            if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                yield from io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="")
+            wide = head[:2] in _WIDE
+            text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="") if wide else None
+            if longest is not None:
+                readline = file.readline if text is None else lambda most: text.readline(most).encode()
+                yield from _decoded(path, _pieces(path, readline, findings, longest), findings)
             else:
-                yield from _decoded(path, file if longest is None else _pieces(path, file, findings, longest), findings)
+                yield from _decoded(path, file, findings) if text is None else text
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(
@@ -49,10 +54,10 @@ def _opened(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
-def _pieces(path: Path, file: IO[bytes], findings: Findings, longest: int) -> Iterator[bytes]:
+def _pieces(path: Path, readline: Callable[[int], bytes], findings: Findings, longest: int) -> Iterator[bytes]:
     """Raw lines, or parts of a line that is too long."""
     number, rest, cut = 1, b"", False
-    while raw := rest + file.readline(longest):
+    while raw := rest + readline(longest):
         rest = b""
         if len(raw) >= longest and not raw.endswith(b"\n"):
             at = raw.rfind(b" ") + 1 or _last_character(raw)
@@ -92,12 +97,14 @@ def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[
 
 def _refuse_binary(path: Path, head: bytes) -> None:
     what = next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
-    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if what is None and not wide:
+    if what is None and head[:2] not in _WIDE:
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
         if b"\x00" in head or odd > len(head) // 10:
             what = "binary data"
         elif b"\r" in head and b"\n" not in head:
             what = "a text with old Macintosh line ends (CR): convert them to LF"
     if what is not None:
-        raise DataError(f"{path} is no readable table: it is {what}. Readable: .csv, .tsv, .jsonl and .parquet.")
+        raise DataError(
+            f"{path} can't be read as text: it is {what}. Readable are texts in UTF-8 or UTF-16, with or without .gz, "
+            "and Parquet files that are named .parquet."
+        )

@@ -19,7 +19,10 @@ from headstart.data.task import Modality
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """value: what the model reads; name: what stands for it in the output (the text itself, or the image's place)."""
+    """value: what the model reads, an image in a file by its path: all at once would not fit into memory.
+
+    name: what stands for it in the output (the text itself, or the image's place).
+    """
 
     value: Input
     name: str
@@ -88,10 +91,7 @@ def _images(path: Path, text: str | None, columns: Mapping[str, str]) -> list[Un
         files = [path]
     else:
         raise DataError(f"this model reads images, and there is no file or folder {str(path)[:80]}.")
-    try:
-        return [Unlabelled(file.read_bytes(), _shown(str(file))) for file in files]
-    except OSError as error:
-        raise DataError(f"can't read {error.filename}: {error.strerror}.") from error
+    return [Unlabelled(ImagePath(file), _shown(str(file))) for file in files]
 
 
 def _rows(path: Path, modality: Modality, text: str | None, columns: Mapping[str, str]) -> list[Unlabelled]:
@@ -114,9 +114,7 @@ def _row(place: str, values: Sequence[object], modality: Modality) -> Unlabelled
     if modality == "image":
         (value,) = values
         data = value.get("bytes") if isinstance(value, dict) else value
-        if isinstance(data, ImagePath):
-            data = Path(data).read_bytes()
-        if not isinstance(data, bytes):
+        if not isinstance(data, (bytes, ImagePath)):
             raise DataError(f"{place} holds no image.")
         return Unlabelled(data, place)
     texts = ["" if value is None else str(value) for value in values]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.seeds import derive
@@ -128,22 +129,29 @@ class Pretraining:
 
     def accuracies(self) -> list[float]:
         """On the validation examples of each source."""
+        return [accuracy for accuracy, _ in self._judged()]
+
+    def _judged(self) -> list[tuple[float, float]]:
+        """Accuracy and cross entropy on the validation examples of each source."""
         self.module.eval()
         found = []
         with torch.no_grad():
             for number, source in enumerate(self.sources):
-                right = 0
+                right, loss = 0, 0.0
                 for (micro,) in source.validation.micros(
                     [b] for b in sorted_batches(source.validation.lengths, 256, 256)
                 ):
                     batch = source.validation.moved(micro.batch, self.compute.device)
-                    right += int((self._scores(number, batch).argmax(1).cpu() == micro.targets).sum())
-                found.append(right / len(source.validation))
+                    scores = self._scores(number, batch).cpu()
+                    right += int((scores.argmax(1) == micro.targets).sum())
+                    loss += float(F.cross_entropy(scores, micro.targets, reduction="sum"))
+                found.append((right / len(source.validation), loss / len(source.validation)))
         return found
 
     def evaluate(self, fraction: float) -> Evaluation | None:
-        mean = float(np.mean(self.accuracies()))
-        return Evaluation(mean, 1 - mean, mean)
+        """Means over the sources. Accuracy alone would not see scores that are no numbers."""
+        accuracy, loss = np.mean(self._judged(), axis=0).tolist()
+        return Evaluation(accuracy, loss, accuracy)
 
 
 def _added(module: nn.Module) -> set[str]:

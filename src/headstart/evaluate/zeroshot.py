@@ -13,7 +13,7 @@ from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.two_towers import TwoTowers
 from headstart.core.errors import DataError
 from headstart.data.examples import Examples, Input
-from headstart.data.images import decode
+from headstart.data.images import picture
 from headstart.data.read import read
 from headstart.engine.precision import Compute
 from headstart.evaluate.intervals import interval
@@ -38,14 +38,14 @@ def text_features(towers: TwoTowers, texts: Sequence[str], compute: Compute) -> 
 
 
 def image_features(towers: TwoTowers, images: Sequence[Input] | Examples, compute: Compute) -> Tensor:
-    """[n, D] of length one. images: encoded bytes, or examples, which are read a part at a time."""
+    """[n, D] of length one. images: encoded bytes, paths, or examples, which are read a part at a time."""
     towers.module.to(compute.device).eval()
     preparation: ImagePreparation = towers.image_preparation
     found = []
     for at in range(0, len(images), AT_ONCE):
         part = range(at, min(at + AT_ONCE, len(images)))
         data = images.inputs(np.array(part)) if isinstance(images, Examples) else images[at : at + AT_ONCE]
-        pixels = [preparation.prepare(decode(one)) for one in data if isinstance(one, bytes)]
+        pixels = [preparation.prepare(picture(one)) for one in data if not isinstance(one, tuple)]
         batch = {name: value.to(compute.device) for name, value in preparation.collate(pixels).items()}
         with torch.no_grad(), compute.autocast():
             found.append(towers.encode_images(batch))
