@@ -32,6 +32,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/leaderboard_profile.py
 	$(BIN)/python benchmarks/kernel_memory.py
 	$(BIN)/python benchmarks/vision.py
+	$(BIN)/python benchmarks/fewshot.py
 	$(BIN)/python benchmarks/fewshot.py --pairs 3
 	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/rows.py

@@ -8,9 +8,14 @@ Writes benchmarks/results/batches.json.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import peers
 
 SIZES = (4, 8, 16, 32, 64, 128)
 
@@ -51,7 +56,7 @@ def main() -> None:
         "schema": "headstart.batches/1", "status": "ok", "models": models, "threads": torch.get_num_threads(),
         "note": arguments.note, "environment": environment("cpu", "fp32").to_json(),
     }  # fmt: skip
-    write_json(Path(__file__).parent / "results" / "batches.json", result)
+    write_json(peers.RESULTS / "batches.json", result)
 
 
 if __name__ == "__main__":

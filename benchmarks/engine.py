@@ -1,11 +1,13 @@
 """The engine against its peers, work by work: seconds from raw texts to a trained model, and peak memory.
 
-    python benchmarks/engine.py [--work probe,full,lora,freeze] [--repeats 3] [--examples 0] [--epochs 0]
+    python benchmarks/engine.py [--work probe,full,lora,freeze] [--sides ours,eager] [--repeats 3] [--examples 0]
 
 Every training runs in a process of its own, sides take turns, and what is told is the median of the ratios of the
 pairs. The peer is there twice: transformers' Trainer (with PEFT for LoRA) at its defaults, and as a knowing user would
-tune it: batches of like length, and bf16 where the processor has it. MiniLM on TREC; `--examples` and `--epochs` make
-it smaller for slow machines, on all sides. Writes benchmarks/results/engine.json, a part a work.
+tune it: batches of like length, and bf16 where the processor has it; the side `eager` has plain attention besides,
+which few know to be faster in training on a CPU. MiniLM on TREC; `--examples` and `--epochs` make it smaller for slow
+machines, on all sides. The answers to the test questions are compared too, paired. Writes
+benchmarks/results/engine.json, a part a work and its sides.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ RESULT = peers.RESULTS / "engine.json"
 WORKS = {"probe": 1, "full": 3, "lora": 3, "freeze": 10}
 "and its epochs"
 SIDES = {"probe": ("ours", "floor"), **dict.fromkeys(("full", "lora", "freeze"), ("ours", "defaults", "tuned"))}
+"where none are named"
 RATES = {"full": 5e-5, "lora": 1e-3, "freeze": 5e-5}
 FROZEN = 5  # embeddings and the lower four of six blocks
 
@@ -73,14 +76,19 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
         if computing.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
-        accuracy = float((done.job.predict(test).argmax(1) == data.test.targets).mean())
+        scores = done.job.predict(test)
     cache.close()
     tokens = int(train.lengths.sum()) * epochs
-    return {"seconds": seconds, "accuracy": accuracy, "precision": computing.precision, "tokens": tokens}
+    return {"seconds": seconds, **answered(data, scores), "precision": computing.precision, "tokens": tokens}
+
+
+def answered(data: Any, scores: np.ndarray) -> dict[str, Any]:
+    answers = scores.argmax(1)
+    return {"accuracy": float((answers == data.test.targets).mean()), "answers": answers.tolist()}
 
 
 def floor(data: Any) -> dict[str, Any]:
-    """One forward pass over texts that are tokenized already, sorted by length: what no probe can be faster than."""
+    """One forward pass in bf16 over texts that are tokenized already, sorted by length, with the faster attention."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -88,17 +96,21 @@ def floor(data: Any) -> dict[str, Any]:
 
     computing = compute(None)
     tokenizer = AutoTokenizer.from_pretrained(peers.minilm())
-    network = AutoModel.from_pretrained(peers.minilm(), add_pooling_layer=False).eval().to(computing.device)
-    texts = sorted(data.train.inputs(), key=len)
-    batches = [tokenizer(texts[i : i + 256], padding=True, return_tensors="pt") for i in range(0, len(texts), 256)]
+    eager = {"attn_implementation": "eager"} if computing.device.type == "cpu" else {}
+    network = AutoModel.from_pretrained(peers.minilm(), add_pooling_layer=False, **eager)
+    network.eval().to(computing.device, computing.dtype)
+    texts = data.train.inputs()
+    order = np.argsort([len(ids) for ids in tokenizer(texts)["input_ids"]], kind="stable")
+    parts = [[texts[i] for i in order[at : at + 256]] for at in range(0, len(texts), 256)]
+    batches = [tokenizer(part, padding=True, return_tensors="pt") for part in parts]
     start = time.perf_counter()
-    with torch.no_grad(), computing.autocast():
+    with torch.no_grad():
         for batch in batches:
             network(**batch.to(computing.device)).last_hidden_state.mean(1).cpu()
     return {"seconds": time.perf_counter() - start, "precision": computing.precision}
 
 
-def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
+def trainer(work: str, data: Any, epochs: int, side: str) -> dict[str, Any]:
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -111,9 +123,13 @@ def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
     from headstart.engine.precision import compute
 
     set_seed(0)
+    tuned = side != "defaults"
     bf16 = tuned and compute(None).bf16
     tokenizer = AutoTokenizer.from_pretrained(peers.minilm())
-    network = AutoModelForSequenceClassification.from_pretrained(peers.minilm(), num_labels=len(data.task.labels))
+    attention = {"attn_implementation": "eager"} if side == "eager" else {}
+    network = AutoModelForSequenceClassification.from_pretrained(
+        peers.minilm(), num_labels=len(data.task.labels), **attention
+    )
     if work == "lora":
         from peft import LoraConfig, get_peft_model
 
@@ -145,8 +161,7 @@ def trainer(work: str, data: Any, epochs: int, tuned: bool) -> dict[str, Any]:
         run.train()
         seconds = time.perf_counter() - start
         scores = peers.probabilities(run, rows(data.test))
-    accuracy = float((scores.argmax(1) == data.test.targets).mean())
-    return {"seconds": seconds, "accuracy": accuracy, "precision": "bf16" if bf16 else "fp32"}
+    return {"seconds": seconds, **answered(data, scores), "precision": "bf16" if bf16 else "fp32"}
 
 
 def one(work: str, side: str, examples: int, epochs: int) -> dict[str, Any]:
@@ -160,12 +175,29 @@ def one(work: str, side: str, examples: int, epochs: int) -> dict[str, Any]:
         elif side == "floor":
             found = floor(data)
         else:
-            found = trainer(work, data, epochs, side == "tuned")
+            found = trainer(work, data, epochs, side)
     return {**found, "peak_memory_bytes": reading.peak_memory_bytes}
 
 
 def ratios(runs: list[dict[str, Any]], side: str) -> list[float]:
     return [run[side]["seconds"] / run["ours"]["seconds"] for run in runs]
+
+
+def quality(data: Any, runs: list[dict[str, Any]], side: str) -> dict[str, float]:
+    """Accuracy of ours less the side's, paired by test example."""
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.paired import compare
+    from headstart.evaluate.predictions import Predictions
+
+    ours, theirs = (
+        [
+            Predictions(data.test.ids, data.test.targets, np.eye(len(data.task.labels))[run[name]["answers"]])
+            for run in runs
+        ]
+        for name in ("ours", side)
+    )
+    found = compare(ours, theirs, metric("single_label"))
+    return {"difference": found.difference, "low": found.low, "high": found.high, "p_value": found.p_value}
 
 
 def main() -> None:
@@ -177,6 +209,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=lambda text: text.split(","), default=list(WORKS))
+    parser.add_argument("--sides", type=lambda text: tuple(text.split(",")), help="ours and these [default: SIDES]")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--examples", type=int, default=0, help="of the training split, 0 for all")
     parser.add_argument("--epochs", type=int, default=0, help="0 for those of the work")
@@ -188,10 +221,10 @@ def main() -> None:
         print(json.dumps(one(work, side, arguments.examples, arguments.epochs)))
         return
     for work in arguments.work:
-        epochs, runs = arguments.epochs or WORKS[work], []
+        epochs, runs, sides = arguments.epochs or WORKS[work], [], arguments.sides or SIDES[work]
         for _ in range(arguments.repeats):
             run: dict[str, Any] = {}
-            for side in SIDES[work]:
+            for side in sides:
                 command = [sys.executable, __file__, "--one", work, side, "--examples", str(arguments.examples)]
                 done = subprocess.run([*command, "--epochs", str(epochs)], capture_output=True, text=True)
                 if done.returncode:
@@ -199,19 +232,20 @@ def main() -> None:
                 run[side] = json.loads(done.stdout.strip().splitlines()[-1])
             runs.append(run)
             print(work, {side: f"{found['seconds']:.1f} s" for side, found in run.items()}, flush=True)
+        data = some(arguments.examples)
         part = {
             "work": work, "epochs": epochs, "examples": arguments.examples or "all", "runs": runs,
-            "times_faster": {side: statistics.median(ratios(runs, side)) for side in SIDES[work][1:]},
+            "times_faster": {side: statistics.median(ratios(runs, side)) for side in sides[1:]},
+            "quality": {side: quality(data, runs, side) for side in sides[1:] if "answers" in runs[0][side]},
             "threads": torch.get_num_threads(), "note": arguments.note,
             "environment": environment(str(compute(None).device), compute(None).precision).to_json(),
         }  # fmt: skip
-        print(work, part["times_faster"], flush=True)
+        print(work, part["times_faster"], part["quality"], flush=True)
         whole = {"schema": "headstart.engine/1", "status": "ok", "parts": []}
         if RESULT.exists():
             whole = json.loads(RESULT.read_text())
-        others = [
-            p for p in whole["parts"] if (p["work"], p["environment"]["device"]) != (work, str(compute(None).device))
-        ]
+        here = (work, set(part["times_faster"]), part["environment"]["device"])
+        others = [p for p in whole["parts"] if (p["work"], set(p["times_faster"]), p["environment"]["device"]) != here]
         write_json(RESULT, whole | {"parts": [*others, part]})
 
 

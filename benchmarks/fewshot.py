@@ -27,7 +27,7 @@ import peers
 import setfit_peer
 import torch
 
-RESULT = Path(__file__).parent / "results" / "fewshot.json"
+RESULT = peers.RESULTS / "fewshot.json"
 
 
 def ours(
@@ -102,10 +102,13 @@ def main() -> None:
     whole = json.loads(RESULT.read_text()) if RESULT.exists() else {"schema": "headstart.fewshot/1", "status": "ok"}
     cache = Cache(backbone, compute("cpu"))
     if arguments.pairs:
+        asked = (f"shared/data/text/{arguments.data}", arguments.each)
+        mine = [part for part in whole.get("parts", []) if (part["data"], part["each"]) == asked]
+        if not mine:
+            parser.error(f"{RESULT} has no part of {asked[0]} with {asked[1]} a class to add times to: run it first")
         found = timed(data, cache, arguments.each, arguments.pairs, arguments.longest)
-        for part in whole["parts"]:
-            if (part["data"], part["each"]) == (f"shared/data/text/{arguments.data}", arguments.each):
-                part["pairs"] = found
+        for part in mine:
+            part["pairs"] = found
         write_json(RESULT, whole)
         return
     accuracy = metric("single_label")

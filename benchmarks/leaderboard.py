@@ -1,13 +1,13 @@
-"""The whole leaderboard against one ordinary full fine-tune: ten methods and two controls, rates tuned, in its time.
+"""The whole leaderboard against one ordinary full fine-tune: ten methods and two controls, in its time.
 
     python benchmarks/leaderboard.py [--repeats 3] [--peer defaults|tuned] [--share 0.95]
 
 TREC with MiniLM. A pair: transformers' Trainer for 3 epochs at its defaults, then `headstart.compare` with a budget of
 `--share` of the time that took, then the Trainer as a knowing user would tune it. With `--peer tuned` the budget is
 twice the tuned Trainer's time, less a twentieth, and the defaults are left out. Each runs in a process of its own. The
-comparison's seconds are those of the whole call: reading, audit, loading, tuning, training, testing, report; the
-Trainer's begin with tokenizing and end with the last step. Writes benchmarks/results/leaderboard.json, or
-leaderboard-tuned.json.
+comparison tunes rates and trains for as many epochs as the budget allows, which the record tells; its seconds are those
+of the whole call: reading, audit, loading, tuning, training, testing, report; the Trainer's begin with tokenizing and
+end with the last step. Writes benchmarks/results/leaderboard.json, or leaderboard-tuned.json.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def leaderboard(budget: float, examples: int) -> dict[str, Any]:
 def one(side: str, budget: float, epochs: int, examples: int) -> dict[str, Any]:
     if side == "ours":
         return leaderboard(budget, examples)
-    return engine.trainer("full", engine.some(examples), epochs, side == "tuned")
+    return engine.trainer("full", engine.some(examples), epochs, side)
 
 
 def main() -> None:

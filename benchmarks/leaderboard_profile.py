@@ -30,8 +30,8 @@ PARTS = {
     "state of paused trainings": (("checkpoint.py", "write"), ("checkpoint.py", "read")),
     "artifacts: saved, reloaded, compared": (("artifact.py", "save"), ("artifact.py", "reloaded")),
     "latency of one example": (("latency.py", "latency"),),
-    "reading, audit, split": (("api.py", "read"),),
-    "loading the model": (("api.py", "load"),),
+    "reading, audit, split": (("loading.py", "read"),),
+    "loading the model": (("loading.py", "load"),),
 }
 "functions whose time is none of another part's"
 

@@ -102,7 +102,7 @@ def main() -> None:
         "schema": "headstart.mixed/1", "status": "ok", "note": arguments.note, "rows": ROWS, "adapters": ADAPTERS,
         "targets": parts, "threads": torch.get_num_threads(), "environment": environment("cpu", "fp32").to_json(),
     }  # fmt: skip
-    write_json(Path(__file__).parent / "results" / "mixed.json", record)
+    write_json(peers.RESULTS / "mixed.json", record)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/rows.py [--rows 10000,100000,1000000]
 
-The rows are real sentences (movie reviews, TREC, SST-2), each with a number of its own, so that none is a duplicate.
+The rows are real sentences (movie reviews, SST-2), each with a number of its own, so that none is a duplicate.
 Every size runs in a process of its own. Writes benchmarks/results/rows.json.
 """
 
@@ -91,7 +91,7 @@ def main() -> None:
         "schema": "headstart.rows/1", "status": "ok", "note": arguments.note, "sizes": found,
         "environment": environment("cpu", "none").to_json(),
     }  # fmt: skip
-    write_json(Path(__file__).parent / "results" / "rows.json", record)
+    write_json(peers.RESULTS / "rows.json", record)
 
 
 if __name__ == "__main__":

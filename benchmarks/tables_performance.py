@@ -18,9 +18,9 @@ def performance() -> list[str]:
     lines = [
         "# Where the time goes", "",
         "Made by `benchmarks/tables.py` from what `benchmarks/step_profile.py` measured: a training step of MiniLM on",
-        "TREC, batch 32. The limit is the arithmetic of the step (two operations a weight and token forward, as many",
-        f"for each gradient) at the rate of a large matrix product here, {found['product_flops'] / 1e9:.0f} GFLOP/s in "
-        f"{found['environment']['precision']}.", "",
+        "TREC, batch 32, what is done once left out. The limit is the arithmetic of the step (two operations a weight",
+        "and token forward, as many for each gradient) at the rate of a large matrix product here, "
+        f"{found['product_flops'] / 1e9:.0f} GFLOP/s in {found['environment']['precision']}.", "",
         f"| work | tokens a step | a step, ms | limit, ms | {' | '.join(f'{name}, ms' for name in groups)} |",
         f"|---|---|---|---|{'---|' * len(groups)}",
     ]  # fmt: skip
@@ -190,8 +190,8 @@ def _frozen() -> str:
         f"the whole training, the cache's one pass and its states included, and the tuned peer's "
         f"{1000 * tuned / steps:.0f}; 2.5 times as fast would be {1000 * tuned / steps / 2.5:.0f}. The upper third's "
         f"arithmetic alone, forward and back, takes {step['limit_milliseconds']:.0f} ms at a large product's rate; "
-        f"its products {step['milliseconds']['matrix products']:.0f} ms as they are (with the cache's pass: it is a "
-        "profile of one epoch)."
+        f"its products {step['milliseconds']['matrix products']:.0f} ms as they are, of "
+        f"{step['step_milliseconds']:.0f} of a step once the cache is filled."
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,18 @@ def test_the_record_holds_what_it_promises(run: Call) -> None:
     assert other["difference"] == pytest.approx(other["value"] - best["value"])
     assert other["difference_low"] <= other["difference"] <= other["difference_high"]
     assert 0 < other["p_value"] <= 1
+
+
+def test_what_the_report_says_to_repeat_it_does(here: Path) -> None:
+    reviews(here / "my reviews.csv", 40)
+    options = ("--model", "bert", *FAST, "--set", "lora.rank=2", "--set", "probe.penalty=2", "--race")
+    first = call("compare", "my reviews.csv", *options, "--out", "one").expect(0, here / "one")
+    page = (here / "one" / "report.html").read_text()
+    (told,) = [line for line in html.unescape(page).splitlines() if "<code>headstart compare" in line]
+    told = told.partition("<code>")[2].partition("</code>")[0]
+    again = call(*shlex.split(told)[1:], "--out", "two").expect(0, here / "two")
+    assert again.record["configuration"] == first.record["configuration"]
+    assert values(again.record) == values(first.record)
 
 
 def test_the_run_folder_is_whole(run: Call) -> None:

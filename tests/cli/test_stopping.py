@@ -84,6 +84,9 @@ def test_control_c_at_any_write(
     whole(here / "run")
     if (here / "run" / "comparison.json").exists():
         assert record(here / "run")["status"] in ("partial", "complete")
+        assert str(here / "run") in call("runs", "--json").expect(0).out
+    if (here / "run" / "progress").is_dir() and not (here / "run" / "model").exists():
+        call("predict", "run", "a film").refused("was interrupted", "--resume")
     call("compare", "reviews.csv", *OPTIONS, "--resume").expect(0)
     assert values(record(here / "run")) == expected
     assert record(here / "run")["status"] == "complete"

@@ -99,6 +99,25 @@ def test_regression_as_scikit_learns_ridge() -> None:
     np.testing.assert_allclose(found, Ridge(alpha=3.0).fit(z, y).predict(z), atol=1e-4)
 
 
+@pytest.mark.parametrize("near", [False, True])
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_the_unit_of_a_regressions_targets_says_nothing(unit: float, near: bool) -> None:
+    """The same head, in that unit, and the objective in its square."""
+    x, rng = torch.tensor(features()), np.random.default_rng(4)
+    z = StandardScaler().fit_transform(features())
+    y = torch.tensor(z @ rng.normal(size=D) + 7 + rng.normal(size=N))
+    start = torch.full((1, D), 0.01, dtype=torch.float64) if near else None
+    found, values = [], []
+    for scale in (1.0, unit):
+        head = nn.Linear(D, 1).double()
+        task = Task("regression", "text")
+        values.append(solve(x, y * scale, task, 2.0, head, None if start is None else start * scale))
+        found.append(scores(head, x.numpy())[:, 0] / scale)
+    assert np.corrcoef(found[0], y)[0, 1] > 0.9
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
+    assert values[1] / unit**2 == pytest.approx(values[0], rel=1e-3)
+
+
 def test_a_feature_that_never_varies_does_no_harm() -> None:
     x = features()
     x[:, 3] = 5.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from backbones.tiny import tiny
 from contract.settings import method_of, rising, setting_of, state_of
+from headstart.backbones import cutting
 from headstart.core.errors import ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
@@ -465,7 +467,14 @@ def test_the_unit_of_a_regressions_targets_does_not_matter(family: str, name: st
     torch.testing.assert_close((found[1] - shift) / 1000, found[0], rtol=1e-2, atol=2e-2)
 
 
-def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch) -> None:
+def no_room(device: str) -> RuntimeError:
+    if device == "cpu":
+        return RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+    return torch.OutOfMemoryError("no room")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch, device: str) -> None:
     """Memory for three examples at a time: the gradients are those of the whole batch."""
     method = method_of("full", learning_rate=1e-3)
     states, notes = [], []
@@ -474,7 +483,7 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch) -> No
 
         def loss(self, micro, fraction, room=room, plain=plain):
             if len(micro.positions) > room:
-                raise torch.OutOfMemoryError("no room")
+                raise no_room(device)
             return plain(self, micro, fraction)
 
         with monkeypatch.context() as patch:
@@ -486,6 +495,53 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch) -> No
     assert "memory ran out" in notes[1][0]
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_what_overflowed_in_the_backward_pass_is_let_go_before_the_next_try(monkeypatch) -> None:
+    """Else a smaller part meets the memory as full as the whole batch left it."""
+    plain, backward, graphs, held = Adaptation.loss, torch.Tensor.backward, [], []
+
+    def loss(self, micro, fraction):
+        held.append([graph() is not None for graph in graphs])
+        found = plain(self, micro, fraction)
+        graphs.append(weakref.ref(found))
+        return found
+
+    def failing(self, *arguments, **options):
+        if len(graphs) == 1:
+            raise no_room("gpu")
+        return backward(self, *arguments, **options)
+
+    monkeypatch.setattr(Adaptation, "loss", loss)
+    monkeypatch.setattr(torch.Tensor, "backward", failing)
+    with adapted(setting_of(tiny("bert"), epochs=1), method_of("full"), 0) as done:
+        assert "memory ran out" in done.trace.notes[0]
+    assert not any(map(any, held))
+
+
+@pytest.mark.parametrize("name", ["full", "freeze", "probe"])
+def test_what_does_not_fit_is_looked_at_in_smaller_batches(monkeypatch, name: str) -> None:
+    """Validation, the cache and the features of a head that is solved."""
+    found = []
+    for room in (100, 3):
+        passes, kept = Adaptation._features, cutting.states
+
+        def features(self, feed, positions, *arguments, room=room, passes=passes):
+            if not torch.is_grad_enabled() and len(positions) > room:
+                raise no_room("cpu")
+            return passes(self, feed, positions, *arguments)
+
+        def states(cuts, batch, reads="top", room=room, kept=kept):
+            if len(batch["input_ids"]) > room:
+                raise no_room("gpu")
+            return kept(cuts, batch, reads)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Adaptation, "_features", features)
+            patch.setattr("headstart.engine.cache.states", states)
+            with adapted(setting_of(tiny("bert"), epochs=1), method_of(name), 0) as done:
+                found.append(torch.from_numpy(done.job.predict(done.job.validation)))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["bert", "timm_resnet"])

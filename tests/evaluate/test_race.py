@@ -6,13 +6,16 @@ import dataclasses
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import headstart
 from headstart.backbones.backbone import fingerprint
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, ResourceError
+from headstart.engine.adaptation import Adaptation
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
@@ -215,12 +218,12 @@ def test_no_time_left_but_for_the_leader(data, tmp_path: Path) -> None:
 
 
 def test_a_budget_too_short_for_the_usual_epochs_shortens_all(data, tmp_path: Path) -> None:
-    """Unless the user has said how many."""
+    """Unless the user has said how many. Of ten steps an epoch, ten epochs: fewer than a hundred steps tell nothing."""
     options = {"methods": ["lora", "full"], "seeds": 1, "trials": 1, "budget": "1s"}
     result = headstart.compare(data, out=tmp_path / "short", **options)
-    assert result.forecast.epochs == 1
+    assert result.forecast.epochs == 10
     (row,) = [row for row in result.rows if row.status == "ok"]
-    assert [point.epoch for point in row.seeds[0].curve][-1] == 1.0
+    assert [point.epoch for point in row.seeds[0].curve][-1] <= 10.0
     asked = headstart.compare(data, out=tmp_path / "asked", epochs=2, **options)
     assert asked.forecast.epochs is None
     (row,) = [row for row in asked.rows if row.status == "ok"]
@@ -246,6 +249,11 @@ def test_the_forecast_counts_the_heats_and_the_seeds() -> None:
     assert found.least_seconds == pytest.approx(6 + 6 + 6 + 18)
     assert found.most_seconds == pytest.approx(18 + (9 + 18) * (3 - 1 / 3))
     assert found.peak_memory_bytes == 300
+    # a second for each pause: four and two to the heats and two for each of three endings; or eight and twelve
+    slow = {name: dataclasses.replace(one, pause_seconds=1.0) for name, one in costs.items()}
+    paused = forecast(running, slow, seeds=3)
+    assert paused.least_seconds == pytest.approx(found.least_seconds + 4 + 2 + 6)
+    assert paused.most_seconds == pytest.approx(found.most_seconds + 8 + 12)
 
 
 def race_of(costs: dict[str, Cost], deadline: float) -> Race:
@@ -275,6 +283,32 @@ def test_time_is_kept_for_one_training_at_the_first_heat_and_shared_out_at_the_l
     assert {runner.name for runner in stops} == {"b", "d"}, "most of its work is to come"
 
 
+def test_a_race_begins_with_what_the_disk_holds(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of each that is paused, and the largest twice while it is written."""
+    bench = Bench(
+        data, headstart.load(), Options(epochs=9), compute("cpu", "fp32"), tmp_path / "run", ACCURACY, (0,), 2
+    )
+    methods = {"full": METHODS["full"]()}
+    race = Race(bench, methods)
+    race.start()
+    each = race.costs["full"].state_bytes
+    assert len(race.starters) == 2
+    assert race.forecast.disk_bytes == 2 * each
+    bench.heat(*race.starters[0], 1 / 9)
+    assert bench.checkpoint(*race.starters[0]).size == pytest.approx(each, rel=0.02)
+    for room, started in ((each, 2), (each - 10**5, 1)):  # one of the two lies there already
+        monkeypatch.setattr(Bench, "free_bytes", lambda _, room=room: 2 * room)
+        again = Race(bench, methods)
+        again.start()
+        assert len(again.starters) == started
+        bench.trials = 2
+    bench.forget(*race.starters[0])
+    monkeypatch.setattr(Bench, "free_bytes", lambda _: each)
+    with pytest.raises(ResourceError, match="states of 1 paused trainings, about .* GB free. Free space"):
+        Race(bench, methods).start()
+    bench.cache.close()
+
+
 def test_where_all_diverge_nobody_goes_on() -> None:
     lost = answers(0.9)
     lost = dataclasses.replace(
@@ -286,18 +320,50 @@ def test_where_all_diverge_nobody_goes_on() -> None:
         assert [stop.reason for stop in stops.values()] == ["diverged", "diverged"]
 
 
+@pytest.mark.parametrize("race", [True, False])
+@pytest.mark.parametrize("how", ["raises", "no number"])
+def test_a_configuration_that_fails_is_not_its_method(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, race: bool, how: str
+) -> None:
+    """A rate that is too high may break a model inside an epoch, before the loop has judged it."""
+    logits = Adaptation.logits
+
+    def broken(job: Adaptation, *arguments: Any) -> torch.Tensor:
+        found = logits(job, *arguments)
+        if job.plan.learning_rate is None or job.plan.learning_rate <= 4e-3:
+            return found
+        if how == "raises":
+            raise RuntimeError("too much for this rate")
+        return torch.full_like(found, torch.nan)
+
+    monkeypatch.setattr(Adaptation, "logits", broken)
+    result = headstart.compare(
+        data, methods=["lora", "full"], settings={"full.learning_rate": 5e-3}, seeds=1, trials=2, epochs=2, race=race,
+        out=tmp_path / "run",
+    )  # fmt: skip
+    row = result.row("lora")
+    assert row.status == "ok"
+    assert [trial.chosen for trial in row.trials] == [True, False]
+    (lost,) = [trial for trial in row.trials if not trial.chosen]
+    assert lost.configuration["learning_rate"] > 4e-3
+    assert lost.validation_value is None
+    told = lost.stopped.reason if lost.stopped else lost.status
+    assert told.startswith("failed: too much" if how == "raises" else "diverged")
+    assert result.row("full").status.startswith("failed: too much" if how == "raises" else "diverged")
+
+
 def test_a_race_that_is_taken_up_keeps_its_epochs(data, tmp_path: Path) -> None:
     bench = Bench(data, headstart.load(), Options(), compute("cpu", "fp32"), tmp_path, ACCURACY, (0,), 1)
     methods = {"lora": METHODS["lora"]()}
     race = Race(bench, methods, deadline=time.perf_counter() + 1, shortens=True)
     race.start()
-    assert bench.options.epochs == 1
+    assert bench.options.epochs == 10
     assert bench.options.patience == 3
     usual = Options().sized(len(data.train))
     bench.options = usual
     again = Race(bench, methods, deadline=time.perf_counter() + 1e6, shortens=True)
     again.start()
-    assert bench.options.epochs == again.forecast.epochs == 1
+    assert bench.options.epochs == again.forecast.epochs == 10
     bench.cache.close()
 
 

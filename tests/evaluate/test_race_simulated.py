@@ -16,5 +16,6 @@ def test_the_eventual_winner_is_lost_in_one_race_of_twenty_at_most(name: str, mo
     (task,) = [task for task in races.tasks() if task["task"] == name]
     found = races.simulated(task)
     assert found["lost"] <= 0.05
+    assert found["significantly_worse"] <= 0.05
     assert found["regret"] < 0.01
     assert found["cost"] < 0.6

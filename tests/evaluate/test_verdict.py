@@ -63,9 +63,10 @@ def test_of_equal_times_the_smallest_artifact():
 def test_those_that_a_race_has_stopped_are_named():
     behind = Row("lora", "stopped: …", "accuracy", stopped=Stop(1 / 9, "behind", "full", -0.2, -0.3, -0.1))
     late = Row("mix", "stopped: …", "accuracy", stopped=Stop(1 / 3, "time", "full", -0.01, -0.03, 0.01))
-    assert decide(FULL, behind, late).sentence.endswith(
+    worse = Row("ia3", "stopped: …", "accuracy", stopped=Stop(1 / 9, "time", "full", -0.2, -0.3, -0.1))
+    assert decide(FULL, behind, late, worse).sentence.endswith(
         "the only method that ran to the end, for 74 s of training. The race stopped lora behind on validation. "
-        "For mix time ran out; they were not shown to be worse."
+        "For mix time ran out; it was not shown to be worse. For ia3 time ran out early, while behind."
     )
 
 

@@ -56,7 +56,7 @@ def test_contents():
     text = html.unescape(page(comparison))
     for part in (comparison.verdict.sentence, "distilbert-base-uncased", "q.csv", "[95.0, 97.1]", "351.9k", "<0.001",
                  "out of memory", "Most confused", "hierarchical bootstrap", "AMD EPYC 7B13", "q.csv:17",
-                 "headstart compare --data q.csv --model distilbert-base-uncased", "merged into the base on export",
+                 "headstart compare q.csv --model distilbert-base-uncased", "merged into the base on export",
                  "−8.2"):  # fmt: skip
         assert part in text
     order = re.findall(r'<th scope="row" data-text="(\w+)">', text)
@@ -132,5 +132,5 @@ def test_confusion_of_many_classes_is_bounded():
 def test_command():
     assert command({}) == ""
     assert command({"command": "headstart compare x"}) == "headstart compare x"
-    options = {"data": "my file.csv", "seeds": [1, 2], "cache": False, "test_at": None, "table": True}
-    assert command(options) == "headstart compare --data 'my file.csv' --seeds 1,2 --no-cache --table"
+    options = {"data": "my file.csv", "methods": ["a", "b"], "race": False, "label": None, "keep": True, "workers": 0}
+    assert command(options) == "headstart compare 'my file.csv' --methods a,b --keep --workers 0"

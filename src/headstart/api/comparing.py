@@ -102,11 +102,14 @@ def compare(
             configuration=configuration,
             progress=progress,
         )
-    except (HeadstartError, OSError, MemoryError):
-        close_run(folder)
+        write_text(folder / "report.html", page(result))
+        write_cards(folder, result)
+    except (HeadstartError, OSError, MemoryError, KeyboardInterrupt) as error:
+        if remember and (folder / "comparison.json").is_file():
+            remembered(entry_of(folder, Comparison.read(folder / "comparison.json")), progress)
+        if not isinstance(error, KeyboardInterrupt):
+            close_run(folder)
         raise
-    write_text(folder / "report.html", page(result))
-    write_cards(folder, result)
     if remember:
         remembered(entry_of(folder, result), progress)
     return result

@@ -22,6 +22,7 @@ from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.record import Record
+from headstart.core.runs import PROGRESS
 from headstart.data.task import Task
 from headstart.engine.tensors import write_tensors
 from headstart.methods.method import METHODS, Method
@@ -73,6 +74,10 @@ class Artifact(Record):
             raise ArtifactError(f"there is no folder {folder}; give a run folder such as runs/NAME.")
         if (Path(folder) / "adapter_config.json").exists():
             raise ArtifactError(f"{folder} is an adapter of PEFT; headstart adopt {folder} makes a run of it.")
+        if (Path(folder) / PROGRESS).is_dir():
+            raise ArtifactError(
+                f"{folder} holds no trained model yet: its run was interrupted. The same command goes on with --resume."
+            )
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
 
     def trained_with(self) -> Method:

@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError:
         _end(NO_ROOM, 2)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU
+        if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):  # torch's
             _end(NO_ROOM, 2)
         traceback.print_exc()  # a defect of Headstart's
         sys.exit(DEFECT)

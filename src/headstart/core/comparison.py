@@ -248,10 +248,12 @@ class Forecast(Record):
     least_seconds: float
     "if every method goes on with one configuration after the first heat, and only one after the last"
     most_seconds: float
-    "if no method is stopped"
+    "if no method is stopped; under a budget at most what is left of it"
     peak_memory_bytes: int | None = None
     epochs: int | None = None
     "passes over the training examples, where a budget was too short for as many as usual"
+    disk_bytes: int = 0
+    "of the states of all trainings while they are paused"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import tempfile
 from pathlib import Path
@@ -45,4 +46,5 @@ def digits(seed: int = 0) -> Data:
     with tempfile.TemporaryDirectory(prefix="headstart-digits-") as folder:
         path = Path(folder) / "digits.parquet"
         pq.write_table(table, path)
-        return read(path, label="label", seed=seed)
+        found = read(path, label="label", seed=seed)
+    return dataclasses.replace(found, record=dataclasses.replace(found.record, source="digits"))

@@ -22,6 +22,7 @@ from headstart.engine.dropout import fast_dropout
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
+from headstart.engine.memory import fitting
 from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
 from headstart.engine.recompute import recomputing
@@ -227,10 +228,15 @@ class Adaptation:
         """Places and features of a whole feed, in batches of like length."""
         self.module.eval()
         batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
-        for (micro,) in feed.micros(([b] for b in batches), early=self.compute.early):
-            batch = feed.moved(micro.batch, self.compute.device)
+
+        def forward(micro: Micro) -> Tensor:
             with torch.no_grad():
-                yield micro.positions, self._features(feed, micro.positions, batch, fraction)
+                batch = feed.moved(micro.batch, self.compute.device)
+                return self._features(feed, micro.positions, batch, fraction)
+
+        for (micro,) in feed.micros(([b] for b in batches), early=self.compute.early):
+            for part, features in fitting(micro, forward):
+                yield part.positions, features
 
     def solve_head(self, fraction: float = 1.0) -> None:
         """The convex head on the training examples' features as they are now."""

@@ -6,6 +6,7 @@ GPU where there is one with room.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -23,7 +24,8 @@ from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
 from headstart.data.batching import sorted_batches
-from headstart.engine.feed import Feed
+from headstart.engine.feed import Feed, Micro
+from headstart.engine.memory import fitting
 from headstart.engine.precision import Compute
 
 Key = tuple[str, str, int, Reads, str]
@@ -201,18 +203,21 @@ class Cache:
         """
         read: Reads = "all" if any(reads == "all" for _, reads in wanted) else "top"
         found: dict[Wanted, Store] = {}
+
+        def forward(micro: Micro) -> list[Tensor]:
+            batch = feed.moved(micro.batch, self.compute.device)
+            with torch.no_grad(), self.compute.autocast():
+                return states([self._cut(cut) for cut, _ in wanted], batch, read)
+
+        batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, 256))
         with evaluating(self.backbone.module):
-            for place, (micro,) in enumerate(
-                feed.micros(([b] for b in sorted_batches(feed.costs, batch_tokens, 256)), early=self.compute.early)
-            ):
-                batch = feed.moved(micro.batch, self.compute.device)
-                with torch.no_grad(), self.compute.autocast():
-                    now = states([self._cut(cut) for cut, _ in wanted], batch, read)
+            parts = (fitting(micro, forward) for (micro,) in feed.micros(batches, early=self.compute.early))
+            for place, (micro, now) in enumerate(itertools.chain.from_iterable(parts)):
                 for one, state in zip(wanted, now):
                     if one == (len(self.backbone.ladder), "top") and read == "all":
                         state = state[:, -self.backbone.dimension :]  # the highest of the levels
                     if not place:
-                        mask = batch.get("attention_mask")
+                        mask = micro.batch.get("attention_mask")
                         store = self._new(feed, state, mask.shape[1] if mask is not None else 0, one == wanted[0])
                         if store is not None:
                             found[one] = store
@@ -249,6 +254,8 @@ class Cache:
             return None
         self._bytes += total * dtype.itemsize
         values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)
+        if os.name == "posix":  # mapped, it lasts as long as it is used: a run that is killed leaves nothing
+            file.unlink()
         return Store(values, offsets, shape, ragged)
 
 
@@ -260,11 +267,15 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
     if kept := cache.states(feed, top, batch_tokens, reads):
         return kept.values.to(device)
     out = torch.empty(len(feed), cache.backbone.width(reads), device=device)
-    with torch.no_grad(), cache.compute.autocast():
-        batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
-        for (micro,) in feed.micros(batches, early=cache.compute.early):
-            batch = feed.moved(micro.batch, device)
-            out[torch.from_numpy(micro.positions)] = cache.backbone.features(batch, reads).float()
+
+    def forward(micro: Micro) -> Tensor:
+        with torch.no_grad(), cache.compute.autocast():
+            return cache.backbone.features(feed.moved(micro.batch, device), reads).float()
+
+    batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
+    for (micro,) in feed.micros(batches, early=cache.compute.early):
+        for part, features in fitting(micro, forward):
+            out[torch.from_numpy(part.positions)] = features
     return out
 
 

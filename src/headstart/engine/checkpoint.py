@@ -35,6 +35,11 @@ class Checkpoint:
     def due(self) -> bool:
         return time.monotonic() - self._written >= self.every
 
+    @property
+    def size(self) -> int:
+        """Bytes, 0 where there is none."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
     def write(self, states: dict[str, State], facts: dict[str, Any]) -> None:
         """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, in one safetensors file."""
         tensors = {f"{kind}/{name}": value for kind, state in states.items() for name, value in state.items()}

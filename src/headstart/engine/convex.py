@@ -27,6 +27,9 @@ def solve(
     z = ((x - mean) / std).float()  # features come from bf16 or fp32 passes: single precision keeps all they hold
     n, outputs = len(z), task.outputs
     y = targets if task.kind == "single_label" else targets.double()
+    # of a regression's targets the unit is arbitrary: in units of their spread the bounds below mean the same for all
+    spread = _spread(y) if task.kind == "regression" else 1.0
+    y = y / spread if task.kind == "regression" else y
     basis = _basis(z, penalty / n)
     inner = torch.zeros(outputs, z.shape[1], dtype=torch.float64, device=z.device, requires_grad=True)
     bias = torch.zeros(outputs, dtype=torch.float64, device=z.device, requires_grad=True)
@@ -38,7 +41,9 @@ def solve(
         line_search_fn="strong_wolfe",
     )  # fmt: skip
     shift = bias if head.bias is not None else torch.zeros_like(bias)
-    given = torch.zeros(n, outputs, dtype=torch.float64, device=z.device) if near is None else x @ near.double().T
+    given = torch.zeros(n, outputs, dtype=torch.float64, device=z.device)
+    if near is not None:
+        given = x @ near.double().T / spread
 
     def objective() -> Tensor:
         optimizer.zero_grad()
@@ -49,15 +54,20 @@ def solve(
         return loss
 
     optimizer.step(objective)
-    value = float(objective().detach())
+    value = float(objective().detach()) * spread**2
     with torch.no_grad():
-        scaled = inner @ basis.double() / std
+        scaled = spread * (inner @ basis.double() / std)
         head.weight.copy_(scaled)
         if head.bias is not None:
-            head.bias.copy_(bias - scaled @ mean)
+            head.bias.copy_(spread * bias - scaled @ mean)
         if near is not None:
             head.weight.add_(near.to(head.weight))
     return value
+
+
+def _spread(values: Tensor) -> float:
+    """Their standard deviation, or 1 where all are the same."""
+    return float((values - values.mean()).square().mean().sqrt()) or 1.0
 
 
 def _basis(z: Tensor, ridge: float) -> Tensor:

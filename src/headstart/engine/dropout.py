@@ -20,8 +20,9 @@ def fast_dropout(device: torch.device) -> contextlib.AbstractContextManager[obje
 class FastDropout(TorchFunctionMode):
     """While active, `F.dropout` on CPU tensors takes its mask from random bytes.
 
-    An element is dropped with probability round(256 p) / 256 and scaled by the inverse of what is kept, so the
-    expectation is exact and the rate is p to 1/512. Follows `torch.manual_seed` like PyTorch's own.
+    An element is dropped with probability round(256 p) / 256, which is p to 1/512, and scaled by the inverse of what is
+    kept: the expectation is exact in fp32, and in bf16 to the 0.4 % to which that holds the scale. Follows
+    `torch.manual_seed` like PyTorch's own.
     """
 
     def __torch_function__(

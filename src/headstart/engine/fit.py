@@ -19,6 +19,7 @@ from headstart.core.seeds import derive
 from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from headstart.engine.feed import Micro
 from headstart.engine.job import Job
+from headstart.engine.memory import ran_out
 from headstart.engine.optimizers import optimizer_of
 from headstart.engine.rows import clip
 from headstart.engine.running_average import average_of
@@ -266,16 +267,21 @@ def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Ro
             loss = torch.zeros((), device=job.compute.device)
             for micro in micros:
                 for piece in micro.split(room.parts):
-                    part = job.loss(piece, fraction)
-                    part.backward()
-                    loss += part.detach()
+                    loss += _learned(job, piece, fraction)
             return loss
-        except torch.OutOfMemoryError:
-            if not room.make(job, max(len(micro.positions) for micro in micros)):
+        except RuntimeError as error:
+            if not ran_out(error) or not room.make(job, max(len(micro.positions) for micro in micros)):
                 raise
         job.module.zero_grad(set_to_none=True)
         if job.compute.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _learned(job: Job, piece: Micro, fraction: float) -> Tensor:
+    """A part's loss, whose gradients are added. Its graph goes with this call, even where the backward pass fails."""
+    part = job.loss(piece, fraction)
+    part.backward()
+    return part.detach()
 
 
 def weights(module: nn.Module, names: list[str]) -> State:

@@ -13,10 +13,13 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
-from headstart.engine.fit import Room, backward
+from headstart.engine.fit import Room, backward, changing
 from headstart.engine.meter import meter
 from headstart.engine.optimizers import optimizer_of
 from headstart.methods.method import Method
+
+DISK = 4e8
+"bytes a second that a disk is taken to read and write"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Cost:
     "of one look at validation"
     steady: bool = True
     "whether all its steps do the same work: none unfreezes as it goes"
+    state_bytes: int = 0
+    "on disk while it is paused"
+    pause_seconds: float = 0.0
+    "of taking it up and pausing it again: the model is attached, looked at, and its state read and written"
 
 
 def cost(setting: Setting, method: Method) -> Cost:
@@ -38,7 +45,9 @@ def cost(setting: Setting, method: Method) -> Cost:
     """
     device = setting.compute.device
     room = Room()
+    begun = time.perf_counter()
     with attached(setting, method, seed=0) as job, economical(job), meter(device) as reading, closing(room):
+        attaching = time.perf_counter() - begun
         if job.plan.penalties:
             job.hold()
         optimizer, seconds = optimizer_of(job), []
@@ -58,7 +67,12 @@ def cost(setting: Setting, method: Method) -> Cost:
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
         assert job.options.epochs is not None
         whole = job.options.epochs * (job.steps_an_epoch() * step + look)
-    return Cost(whole, reading.peak_memory_bytes, look, len(job.plan.timeline) < 2)
+        weights = sum(value.nbytes for value in changing(job.module, list(job.plan.trained())).values())
+        moments = sum(value.nbytes for state in optimizer.state.values() for value in state.values())
+        state = (3 if job.plan.average else 2) * weights + moments  # the latest, the best, and their average
+    peak = reading.peak_memory_bytes and reading.peak_memory_bytes + weights  # the best are kept beside the latest
+    pause = attaching + look + 2 * state / DISK
+    return Cost(whole, peak, look, len(job.plan.timeline) < 2, state, pause)
 
 
 def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, room: Room) -> None:

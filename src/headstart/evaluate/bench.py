@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import statistics
 from collections.abc import Iterable, Sequence
@@ -48,6 +49,8 @@ from headstart.methods.method import Axis, Method, settled
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
 of them where that is above 1: a regression's outputs are in the unit of its targets"""
+ATTEMPT = (MethodError, RuntimeError, ValueError)
+"what ends one training of a comparison, not the comparison"
 LEARNT = ("gradient", "convex")
 "solvers whose heads are weights that can be averaged"
 
@@ -142,10 +145,15 @@ class Bench:
         """
         self.progress.stage(name, None)
         trials: list[tuple[Method, Run]] = []
+        failures: dict[Method, Exception] = {}
         stopped: Sequence[Trial] = ()
 
         def attempt(candidate: Method) -> Outcome:
-            run = self.train_once(name, candidate, self.seeds[0])
+            try:
+                run = self.train_once(name, candidate, self.seeds[0])
+            except ATTEMPT as error:  # of this configuration; others may do
+                failures[candidate] = error
+                return Outcome(math.nan)
             trials.append((candidate, run))
             failed = run.score is None or run.status != "ok"
             return Outcome(float("nan") if failed else float(run.score or 0.0), run.validation_loss or 0.0)
@@ -157,12 +165,15 @@ class Bench:
                 attempt(chosen)
             else:
                 chosen = tune(settled, self.axes(method), self.trials, attempt)
+            if not trials:
+                raise failures[chosen]
             tuning = sum(run.seconds for _, run in trials) + sum(trial.seconds or 0.0 for trial in stopped)
             seeds = self.seeds[:1] if method.solved else self.seeds
             runs = [self.train_once(name, chosen, seed) for seed in seeds]
-        except (MethodError, RuntimeError, ValueError) as error:
+        except ATTEMPT as error:
             return self.failed(name, method, error), []
         record = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in trials]
+        record += [self.lost(settled, candidate, error) for candidate, error in failures.items()]
         record += stopped
         if any(run.status != "ok" for run in runs):
             status = next(run.status for run in runs if run.status != "ok")
@@ -235,6 +246,10 @@ class Bench:
         changed = self.changed(settled, candidate)
         return Trial(changed, run.validation_value, run.validation_loss, run.seconds, run.status, chosen)
 
+    def lost(self, settled: Method, candidate: Method, error: Exception) -> Trial:
+        """Of a configuration that failed where another of its method ran."""
+        return Trial(self.changed(settled, candidate), None, status=self.failed("", candidate, error).status)
+
     def changed(self, settled: Method, candidate: Method) -> dict[str, Any]:
         """The fields by which a candidate is told from the others."""
         tuned = [axis.name for axis in candidate.axes(self.backbone)]
@@ -288,30 +303,37 @@ class Bench:
         file = place / f"heat-{share:.3f}.safetensors"
         facts = file.with_suffix(".json")
         if not facts.is_file():
-            checkpoint, title = Checkpoint(place / "checkpoint.safetensors"), f"{name}, first {share:.0%}"
+            checkpoint, title = self.checkpoint(name, method), f"{name}, first {share:.0%}"
             with adapted(
                 self.setting, method, self.seeds[0], checkpoint=checkpoint, progress=self.progress, name=title,
                 until=share,
             ) as done:  # fmt: skip
                 logits = done.job.logits(self.validation)
-                found = done.job.evaluation(logits)
+                told = {"seconds": done.seconds, "step_seconds": done.trace.seconds}
+                # a heat may end inside an epoch, where the loop has judged nothing yet
+                if done.trace.status == "ok" and bool(logits.isfinite().all()):
+                    found = done.job.evaluation(logits)
+                    told |= {"score": found.score, "loss": found.loss}
+                else:
+                    logits = torch.full_like(logits, torch.nan)
                 scores = probabilities(self.data.task, logits).numpy()
-                if done.trace.status != "ok":
-                    scores = np.full_like(scores, np.nan)
                 Predictions(self.data.validation.ids, self.data.validation.targets, scores).write(file)
-                told = {
-                    "score": found.score,
-                    "loss": found.loss,
-                    "seconds": done.seconds,
-                    "step_seconds": done.trace.seconds,
-                }
                 write_json(facts, told)
         told = json.loads(facts.read_text())
         return Standing(Predictions.read(file), **told, control=method.control)
 
     def forget(self, name: str, method: Method) -> None:
         """The state of a training that will not go on."""
-        Checkpoint(self.place(name, method, self.seeds[0]) / "checkpoint.safetensors").remove()
+        self.checkpoint(name, method).remove()
+
+    def checkpoint(self, name: str, method: Method) -> Checkpoint:
+        """Of the first seed's training."""
+        return Checkpoint(self.place(name, method, self.seeds[0]) / "checkpoint.safetensors")
+
+    def free_bytes(self) -> int:
+        """On the disk of the run's folder, which need not be there yet."""
+        there = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
+        return shutil.disk_usage(there).free
 
     def _run(self, done: Adapted, method: Method, seed: int) -> Run:
         trace = done.trace

@@ -43,9 +43,9 @@ class Standing:
 
     predictions: Predictions
     "on validation"
-    score: float
-    "a larger one is better"
-    loss: float
+    score: float = math.nan
+    "a larger one is better; not a number, like the loss, where the training diverged"
+    loss: float = math.nan
     seconds: float = 0.0
     "of its training so far"
     control: bool = False
@@ -55,7 +55,7 @@ class Standing:
     @property
     def order(self) -> tuple[float, float]:
         sound = self.predictions.finite and not math.isnan(self.score)
-        return (self.score if sound else -math.inf, -self.loss)
+        return (self.score, -self.loss) if sound else (-math.inf, -math.inf)
 
 
 def leader(field: Mapping[K, Standing]) -> K:

@@ -11,21 +11,23 @@ from typing import NamedTuple
 
 from headstart.artifacts.artifact import fields_of
 from headstart.core.comparison import Forecast, Row, Stop, Trial
-from headstart.core.errors import MethodError
+from headstart.core.errors import ResourceError
 from headstart.core.files import write_json
 from headstart.core.runs import PROGRESS
 from headstart.engine.forecast import Cost, cost
-from headstart.evaluate.bench import Bench
+from headstart.evaluate.bench import ATTEMPT, Bench
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, Standing, affordable, best_of_each, compared, heat, leader
 from headstart.evaluate.tune import candidates
-from headstart.evaluate.verdict import bounds
+from headstart.evaluate.verdict import bounds, clearly_behind
 from headstart.methods.method import Method
 
-ATTEMPT = (MethodError, RuntimeError, ValueError)
-"what ends the part of one method in a race, not the race"
 RESERVE = 0.1
 "share of the remaining time that is kept for saving, reloading and testing"
+ENDING = 2
+"of a training, in pauses: it is saved, read again and tested"
+LEAST_STEPS = 100
+"of a training, however short the budget: after a ninth of fewer, nothing is to be seen yet"
 
 
 class Runner(NamedTuple):
@@ -62,19 +64,27 @@ class Race:
     shortens: bool = False
     "whether all methods may train for fewer epochs where the time is too short for one training of each"
     forecast: Forecast | None = None
+    pauses: dict[Runner, float] = field(default_factory=dict, init=False)
+    "seconds of the last heat that were not its steps'"
+    _trained: dict[Runner, float] = field(default_factory=dict, init=False)
 
     def start(self) -> None:
         """Fills the cache, forecasts, and settles epochs and trials for all."""
         self.failed: dict[str, Row] = {}
         self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
+        self.lost: dict[Runner, Exception] = {}
         names = [name for name, method in self.methods.items() if not method.solved]
         for feed in (self.bench.train, self.bench.validation):
             self.bench.cache.fill(feed, self.bench.options.batch_tokens)
         self.costs = self._costs(names)
         shortened = self._shorten()
-        self.starters = self._starters()
+        self.starters = self._starters(further=shortened is None)
         self.forecast = forecast(self.starters, self.costs, len(self.bench.seeds), shortened)
         if self.forecast:
+            if self.deadline:  # further seeds go first, then methods
+                single = forecast(self.starters, self.costs, 1, shortened) or self.forecast
+                most = max(single.least_seconds, self.deadline - time.perf_counter())
+                self.forecast = replace(single, most_seconds=min(self.forecast.most_seconds, most))
             self.bench.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
             if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
                 self.bench.progress.say(
@@ -89,7 +99,10 @@ class Race:
             if not standings:
                 running = []
                 break
+            asked = len(self.bench.seeds)
             stops = self._stops(standings, number)
+            if len(self.bench.seeds) < asked:
+                self.bench.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, to fit the budget")
             self.stopped |= {runner: (standings[runner], stop) for runner, stop in stops.items()}
             for runner in stops:
                 self.bench.forget(*runner)
@@ -117,7 +130,7 @@ class Race:
         return found
 
     def _shorten(self) -> int | None:
-        """The most epochs with which one training of each method and the trials' first heat fit the time; at least 1.
+        """The most epochs with which one training of each method fits the time, but no less than `LEAST_STEPS`.
 
         None where these are as many as usual. A run that is taken up goes on with what it began with.
         """
@@ -130,8 +143,10 @@ class Race:
             epochs = int(json.loads(file.read_text()))
         else:
             left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
-            each = sum(cost.seconds for cost in self.costs.values()) * (1 + HEATS[0] * (self.bench.trials - 1)) / usual
-            epochs = max(1, min(usual, int(left / each)))
+            left -= sum(cost.pause_seconds for cost in self.costs.values()) * (len(HEATS) + ENDING)
+            each = sum(cost.seconds for cost in self.costs.values()) / usual
+            steps = -(-len(self.bench.train) // (self.bench.options.batch_size or 1))
+            epochs = min(usual, max(-(-LEAST_STEPS // steps), int(left / each)))
             write_json(file, epochs)
         if epochs == usual:
             return None
@@ -140,34 +155,60 @@ class Race:
         self.bench.progress.say(f"{epochs} of {usual} epochs, for all methods, to fit the budget")
         return epochs
 
-    def _starters(self) -> list[Runner]:
-        """Every method, and one more configuration of all while the first heat takes a third of the time at most."""
+    def _starters(self, further: bool = True) -> list[Runner]:
+        """Every method, and one more configuration of all while the first heat takes a third of the time at most.
+
+        further: whether there are more configurations; where trainings are shortened, theirs would be shorter still.
+        Raises `ResourceError` where the states of those that will be paused don't fit on the disk.
+        """
         runs: dict[str, list[Runner]] = {}
         for name in self.costs:
             method = self.methods[name]
             tried = candidates(self.bench.settled(method), self.bench.axes(method), self.bench.trials)
             runs[name] = [Runner(name, candidate) for candidate in tried]
         left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
+        free = self.bench.free_bytes()
         starters = [each[0] for each in runs.values()]
+        if (wanted := self._states(starters)) > free:
+            raise ResourceError(
+                f"a race keeps the states of {len(starters)} paused trainings, about {wanted / 1e9:.2f} GB, and "
+                f"{self.bench.folder} has {free / 1e9:.2f} GB free. Free space, choose another --out, or give fewer "
+                "--methods; without --race and --budget one training at a time keeps its state."
+            )
+        if not further:
+            self.bench.trials = 1
         for place in range(1, self.bench.trials):
             more = [each[place] for each in runs.values() if place < len(each)]
             costs = [self.costs[runner.name] for runner in (*starters, *more)]
-            if sum(HEATS[0] * cost.seconds + cost.look_seconds for cost in costs) > left / 3:
+            late = sum(HEATS[0] * cost.seconds + cost.pause_seconds for cost in costs) > left / 3
+            if late or self._states([*starters, *more]) > free:
                 self.bench.trials = place  # the same for all, those that are solved included
                 break
             starters += more
         return starters
 
+    def _states(self, runners: Sequence[Runner]) -> int:
+        """Bytes that their states will add on the disk; the largest lies there twice while it is written."""
+        sizes = [self.costs[runner.name].state_bytes for runner in runners]
+        there = sum(self.bench.checkpoint(*runner).size for runner in runners)
+        return max(0, sum(sizes) - there) + max(sizes, default=0)
+
     def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
+        """Where the runners are after it. A method is out where all of its configurations failed."""
         found: dict[Runner, Standing] = {}
         for runner in running:
-            if runner.name in self.failed:
-                continue
+            start, before = time.perf_counter(), self._trained.get(runner, 0.0)
             try:
                 found[runner] = self.bench.heat(*runner, share)
-            except ATTEMPT as error:
+                self._trained[runner] = found[runner].step_seconds
+                self.pauses[runner] = max(0.0, time.perf_counter() - start - (self._trained[runner] - before))
+            except ATTEMPT as problem:
+                self.lost[runner] = problem
+        left = {runner.name for runner in (*found, *self.stopped)}
+        for runner, error in self.lost.items():
+            if runner.name not in left:
                 self.failed[runner.name] = self.bench.failed(runner.name, runner.method, error)
-        return {runner: standing for runner, standing in found.items() if runner.name not in self.failed}
+        return found
 
     def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
         share, metric, last = HEATS[number], self.bench.metric, number == len(HEATS) - 1
@@ -178,14 +219,19 @@ class Race:
             time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             whole = [self._whole(runner, left[runner], share) for runner in order]
+            pauses = [self.pauses.get(runner, 0.0) for runner in order]
             # who is to finish is settled at the last heat; until then time is kept for one of them, whichever it is
-            costs = [each * ((1.0 if last else HEATS[number + 1]) - share) for each in whole]
-            time_left -= 0.0 if last else max(whole) * (1 - HEATS[number + 1])
+            costs = [
+                each * ((1.0 if last else HEATS[number + 1]) - share) + pause * (ENDING if last else 1)
+                for each, pause in zip(whole, pauses)
+            ]
+            if not last:
+                time_left -= max(each * (1 - HEATS[-1]) + pause * ENDING for each, pause in zip(whole, pauses))
             going = affordable(costs, time_left)
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
             if last:
                 spare = time_left - sum(cost for cost, goes in zip(costs, going) if goes)
-                again = sum(each for each, goes in zip(whole, going) if goes)
+                again = sum(each + pause * ENDING for each, pause, goes in zip(whole, pauses, going) if goes)
                 seeds = max(1, min(len(self.bench.seeds), 1 + int(spare / again)))
                 self.bench.seeds = self.bench.seeds[:seeds]
         return stops
@@ -201,9 +247,11 @@ class Race:
         mine = {runner: found for runner, found in self.stopped.items() if runner.name == name}
         trials = []
         for runner, (one, stop) in mine.items():
-            value = self.bench.metric.of(one.predictions)
+            sound = one.predictions.finite
+            reached = (self.bench.metric.of(one.predictions), one.loss) if sound else (None, None)
             changed = self.bench.changed(settled, runner.method)
-            trials.append(Trial(changed, value, one.loss, one.seconds, "stopped", stopped=stop))
+            trials.append(Trial(changed, reached[0], reached[1], one.seconds, "stopped", stopped=stop))
+        trials += [self.bench.lost(settled, r.method, error) for r, error in self.lost.items() if r.name == name]
         if chosen or name in self.failed:
             return Raced(chosen, trials, self.failed.get(name))
         furthest = max(mine, key=lambda r: (mine[r][1].share, mine[r][1].reason != "other", mine[r][0].order))
@@ -227,12 +275,16 @@ def forecast(
     """
     if not running:
         return None
-    first = sum(costs[runner.name].seconds for runner in running) * HEATS[0]
-    second = sum(costs[runner.name].seconds for runner in running) * HEATS[-1]
-    each = [found.seconds for found in costs.values()]
-    least = first + sum(each) * (HEATS[-1] - HEATS[0]) + min(each) * (seeds - HEATS[-1])
-    most = second + sum(each) * (seeds - HEATS[-1])
-    return Forecast(least, most, max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None, epochs)
+    every = [costs[runner.name] for runner in running]
+    pauses = sum(found.pause_seconds for found in every)
+    first, second = (sum(found.seconds for found in every) * share for share in (HEATS[0], HEATS[-1]))
+    each = [(found.seconds, found.pause_seconds) for found in costs.values()]
+    rest = [seconds * (seeds - HEATS[-1]) + seeds * ENDING * pause for seconds, pause in each]
+    last_heat = sum(seconds * (HEATS[-1] - HEATS[0]) + pause for seconds, pause in each)
+    least = first + pauses + last_heat + min(rest)
+    most = second + len(HEATS) * pauses + sum(rest)
+    peak = max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None
+    return Forecast(least, most, peak, epochs, sum(costs[runner.name].state_bytes for runner in running))
 
 
 def said(forecast: Forecast, seconds: float | None = None, peak: int | None = None) -> str:
@@ -240,7 +292,7 @@ def said(forecast: Forecast, seconds: float | None = None, peak: int | None = No
     span = f"{forecast.least_seconds:.0f} to {forecast.most_seconds:.0f} s"
     memory = f"{(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
     if seconds is None:
-        return f"forecast {span}, by how many go on, and {memory} of memory"
+        return f"forecast {span}, by how many go on, {memory} of memory and {forecast.disk_bytes / 1e9:.1f} GB of disk"
     return f"{seconds:.0f} s (forecast {span}), {(peak or 0) / 1e9:.1f} GB of memory (forecast {memory})"
 
 
@@ -253,5 +305,6 @@ def told(stop: Stop, metric: Metric) -> str:
     number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
     where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
     if stop.reason == "time":
-        return f"stopped: for time, {when}, not shown to be worse: {where}"
+        then = "behind then" if clearly_behind(stop, metric) else "not shown to be worse"
+        return f"stopped: for time, {when}, {then}: {where}"
     return f"stopped: {when}, {where}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
-from headstart.core.comparison import Row, Verdict
+from headstart.core.comparison import Row, Stop, Verdict
 from headstart.evaluate.metrics import Metric
 
 
@@ -47,7 +47,7 @@ def verdict(
         why = _why_best(best, trying, metric, not any(row.stopped for row in rows))
     else:
         why = _why_cheaper(chosen, best, metric, alpha) + _undecided(chosen, best, metric, margin, test_size)
-    sentence = f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.{_raced(rows)}"
+    sentence = f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.{_raced(rows, metric)}"
     return Verdict(chosen.method, sentence, best.method, alpha)
 
 
@@ -126,16 +126,26 @@ def _opening(row: Row, metric: Metric, frozen: Collection[str], blind: bool) -> 
     return f"Use {row.method}: {value}"
 
 
-def _raced(rows: Sequence[Row]) -> str:
+def _raced(rows: Sequence[Row], metric: Metric) -> str:
     """Whom a race has stopped: they were not looked at on the test split, and some not shown to be worse."""
-    late = [row.method for row in rows if row.stopped and row.stopped.reason == "time"]
+    late = {row.method: row.stopped for row in rows if row.stopped and row.stopped.reason == "time"}
     other = [row.method for row in rows if row.stopped and row.stopped.reason != "time"]
+    behind = [name for name, stop in late.items() if clearly_behind(stop, metric)]
     said = []
     if other:
         said.append(f"The race stopped {', '.join(other)} behind on validation.")
-    if late:
-        said.append(f"For {', '.join(late)} time ran out; they were not shown to be worse.")
+    if near := [name for name in late if name not in behind]:
+        they = "they were" if len(near) > 1 else "it was"
+        said.append(f"For {', '.join(near)} time ran out; {they} not shown to be worse.")
+    if behind:
+        said.append(f"For {', '.join(behind)} time ran out early, while behind.")
     return "".join(f" {each}" for each in said)
+
+
+def clearly_behind(stop: Stop, metric: Metric) -> bool:
+    """Whether the whole interval of the difference from the leader lay on the worse side when it was stopped."""
+    end = stop.high if metric.higher_is_better else stop.low
+    return end is not None and (end < 0 if metric.higher_is_better else end > 0)
 
 
 def _why_best(best: Row, ok: Sequence[Row], metric: Metric, alone: bool) -> str:
@@ -226,4 +236,5 @@ def _instead(chosen: Row, best: Row) -> str:
     if chosen.train_seconds is None or best.train_seconds is None:
         return ""
     other = _seconds(best.train_seconds)
-    return "" if other == _seconds(chosen.train_seconds) else f" instead of {other}"
+    less = chosen.train_seconds < best.train_seconds and other != _seconds(chosen.train_seconds)
+    return f" instead of {other}" if less else ""

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -59,8 +60,14 @@ def environment() -> jinja2.Environment:
     made.globals.update({name: getattr(fmt, name) for name in functions})
     made.globals.update(class_counts=dataset.class_counts, findings=dataset.findings)
     made.globals.update(settings=_settings)
+    made.filters["name"] = _name
     made.filters["minus"] = lambda text: str(text).replace("-", "−") if str(text)[:1] in "-[" else text
     return made
+
+
+def _name(source: str) -> str:
+    """What a heading calls a model or a data set: of a path from the root its last part alone."""
+    return Path(source).name if source.startswith(("/", "~")) else source
 
 
 def _settings(record: Any) -> dict[str, Any]:
