@@ -37,7 +37,7 @@ FOLDERS = {
 }
 METHODS = {
     "elmo": ("probe", "mix", "full"),
-    "ulmfit": ("probe", "ulmfit"),
+    "ulmfit": ("probe", "ulmfit", "full"),
     "clip-words": ("zeroshot", "probe", "full"),
 }
 "of each backbone, beside scratch; of the others probe and full"
@@ -72,6 +72,13 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
     }  # fmt: skip
 
 
+def sizes_of(data: Any) -> list[int]:
+    """Labels a class, the last of them all there are."""
+    from headstart.evaluate.curve import largest
+
+    return [*(size for size in LABELS if size < largest(data)), largest(data)]
+
+
 def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | None) -> list[dict[str, Any]]:
     """A row for each size up to `most`, or, for None, each that is there already.
 
@@ -81,14 +88,12 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | No
     """
     from headstart.api import curve
     from headstart.cli.progress import Lines
-    from headstart.evaluate.curve import largest
     from headstart.evaluate.paired import holm
 
-    sizes = (*(size for size in LABELS if size < largest(data)), largest(data))
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
     more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
     rows = []
-    for size in sizes:
+    for size in sizes_of(data):
         places = [out / str(size) / "readings" / f"{size}-{draw}" / "rows.json" for draw in range(draws)]
         if size > most if most is not None else not all(place.is_file() for place in places):
             continue
@@ -166,10 +171,11 @@ def main() -> None:
                 continue
             rows = one(name, source, data, arguments.out / task / name, arguments.draws, most)
             backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
-        missing = [name for name in every if name not in {one["name"] for one in backbones}]
+        there = {one["name"]: {row["size"] for row in one["rows"]} for one in backbones}
+        missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]
         write_json(peers.RESULTS / f"history-{task}.json", {
             "schema": "headstart.history/1", "missing": missing,
-            "status": "ok" if not (missing or arguments.finished) else "partial",
+            "status": "partial" if missing else "ok",
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
             "backbones": backbones, "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip

@@ -102,7 +102,10 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         ]  # fmt: skip
         lines.append(f"| {' | '.join(told)} |")
     if found["missing"]:
-        lines += ["", f"Not measured yet: {', '.join(NAMES[name] for name in found['missing'])}."]
+        told = ", ".join(
+            f"{NAMES[name]} at {size}" for name, _, size in (one.partition(" at ") for one in found["missing"])
+        )
+        lines += ["", f"Not measured yet: {told}."]
     return lines + small(f"history-{name}", found["note"], found["environment"])
 
 
@@ -257,7 +260,8 @@ def main() -> None:
     lines = [
         "# The lineage: what each pretraining is worth", "",
         "Made by `benchmarks/history_page.py` from the JSON files in `benchmarks/results`. The backbones are made by",
-        "`examples/lineage.sh` and `examples/crosslingual.sh`; each part names the script that measured it.", "",
+        "`examples/lineage.sh` and `examples/crosslingual.sh`; `benchmarks/history.py` measured the data sets below,",
+        "`clip.py`, `senses.py`, `crosslingual.py`, `continued.py` and `pretraining_speed.py` what follows them.", "",
     ]  # fmt: skip
     for path in sorted((HERE / "results").glob("history-*.json")):
         found = read(path.stem)

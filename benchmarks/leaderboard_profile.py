@@ -22,7 +22,7 @@ import torch
 
 RESULT = peers.RESULTS / "leaderboard-profile.json"
 PARTS = {
-    "forward and backward passes of the steps": (("fit.py", "backward"),),
+    "forward and backward passes of the steps": (("memory.py", "backward"),),
     "optimizer and clipping": (("rows.py", "step"), ("rows.py", "clip")),
     "validation and test": (("adaptation.py", "logits"),),
     "one pass that fills the cache for all": (("cache.py", "fill"),),
@@ -60,7 +60,7 @@ def main() -> None:
     print({part: round(value, 1) for part, value in seconds.items()}, f"{run['seconds']:.0f} s")
     write_json(RESULT, {
         "schema": "headstart.leaderboard-profile/1", "status": "ok", "note": arguments.note, "seconds": seconds,
-        "whole": run["seconds"], "steps": own[("fit.py", "backward")][0], "budget": arguments.budget,
+        "whole": run["seconds"], "steps": own[("memory.py", "backward")][0], "budget": arguments.budget,
         "finished": [row["method"] for row in run["rows"] if row["status"] == "ok"], "threads": torch.get_num_threads(),
         "environment": environment("cpu", compute(None).precision).to_json(),
     })  # fmt: skip

@@ -114,4 +114,6 @@ def _few() -> Iterator[Row]:
         if part["each"] == 8 and part.get("pairs"):
             times = 1 / part["pairs"]["share_of_the_peers_time"]
             data = part["data"].rpartition("/")[2]
-            yield f"contrastive, 8 a class, {data}: times as fast", "SetFit at its defaults", 3.0, times, True
+            count = len(part["pairs"]["ours"])
+            told = f"of the processor's time, {count} pair{'s' if count > 1 else ''}"
+            yield f"contrastive, 8 a class, {data}: times as fast, {told}", "SetFit at its defaults", 3.0, times, True

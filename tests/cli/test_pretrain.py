@@ -14,6 +14,7 @@ import torch
 
 from backbones.tiny import WORDS
 from cli.calling import PROBE, call, images, record, tree
+from headstart.backbones.load import load
 from headstart.engine.checkpoint import Checkpoint
 
 FURTHER = ("--set", "epochs=2", "--set", "batch_tokens=1024")
@@ -45,6 +46,46 @@ def test_what_goes_on_from_a_backbone_is_of_its_architecture(here: Path) -> None
     assert written["architecture"] == was["architecture"]
     call("compare", "photos", "--model", "further", *PROBE, "--out", "run").expect(0)
     call("pretrain", "classify", "photos", "--from", "bert", "--out", "other", *few).refused("no timm architecture")
+
+
+def test_what_timm_and_the_package_hold_can_be_gone_on_from(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm's own weights are out of reach here: the network is the same without them."""
+    from headstart.artifacts import pretrained_labelled
+
+    images(here / "photos", 60)
+    few = ("--set", "epochs=1", "--quiet")
+    plain = pretrained_labelled.load
+
+    def bare(source: Any, **options: Any) -> Any:
+        return plain(source, **options, weights=not str(source).startswith("timm/"))
+
+    monkeypatch.setattr(pretrained_labelled, "load", bare)
+    for source, architecture in (("timm/test_resnet.r160_in1k", "test_resnet"), ("builtin/glance", None)):
+        out = source.partition("/")[2]
+        call("pretrain", "classify", "photos", "--from", source, "--out", out, *few).expect(0)
+        told = json.loads((here / out / "config.json").read_text())
+        assert architecture is None or told["architecture"] == architecture
+        report = json.loads((here / out / "pretrained.json").read_text())
+        assert report["base"] == source
+        call("compare", "photos", "--model", out, *PROBE, "--out", f"run-{out}").expect(0)
+    for source, words in (("builtin/gist", "no timm architecture"), ("nowhere", "timm/… or builtin/…")):
+        call("pretrain", "classify", "photos", "--from", source, "--out", "no", *few).refused(words)
+
+
+def test_the_built_in_text_encoder_can_be_gone_on_from(here: Path) -> None:
+    corpus(here / "texts.txt")
+    slowly = (*FURTHER, "--set", "learning_rate=1e-6", "--quiet")
+    call("pretrain", "mlm", "texts.txt", "--from", "builtin/gist", "--out", "further", *slowly).expect(0)
+    assert json.loads((here / "further" / "pretrained.json").read_text())["base"] == "builtin/gist"
+    was, now = load("builtin/gist"), load(here / "further")
+    assert now.module.config.to_dict()["hidden_size"] == was.module.config.to_dict()["hidden_size"]
+    assert (now.pooling, len(now.preparation.tokenizer)) == (was.pooling, len(was.preparation.tokenizer))
+    texts = ["a good film", "what a waste of an evening"]
+    one, other = (b.features(b.preparation.collate(b.preparation.encode(texts))).detach() for b in (was, now))
+    assert torch.nn.functional.cosine_similarity(one, other).min() > 0.95, "it begins with the weights of the base"
+    call("pretrain", "mlm", "texts.txt", "--from", "builtin/glance", "--out", "no").refused("builtin/gist reads texts")
+    long = ("pretrain", "mlm", "texts.txt", "--from", "builtin/gist", "--set", "length=9999", "--out", "no")
+    assert "/tmp" not in call(*long, "--set", "batch_tokens=9999").refused("builtin/gist")
 
 
 VIT = ("--set", "architecture=test_vit", "--set", "patch_size=8", "--set", "depth=1", "--set", "epochs=1", "--quiet")

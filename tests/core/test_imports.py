@@ -110,6 +110,11 @@ def test_nothing_knows_the_command_line_nor_the_calls_below_it() -> None:
     assert not forbidden([file for file in FILES if not file.startswith(above)], "headstart.api")
 
 
+def test_artifacts_are_judged_and_judge_nothing() -> None:
+    assert not forbidden(of("artifacts"), "headstart.evaluate", "headstart.cli", "headstart.api")
+
+
+@pytest.mark.skipif(not of("serve"), reason="there is no serving room yet")
 def test_a_serving_room_reads_records_and_artifacts() -> None:
     assert not forbidden(of("serve"), "headstart.objectives", "headstart.evaluate", "headstart.engine.fit")
 

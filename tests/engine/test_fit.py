@@ -25,8 +25,9 @@ from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed, Micro
-from headstart.engine.fit import Budget, fit, smoothed, weights
+from headstart.engine.fit import Budget, fit, smoothed
 from headstart.engine.precision import Compute
+from headstart.engine.snapshots import weights
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from backbones.tiny import bytelevel, wordpiece
+from headstart.backbones import recurrent
 from headstart.backbones.language import new
+from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import frame, train_tokenizer, word_begins
+from headstart.backbones.words import words_of
 from headstart.data.packed import Packed, Pieces, pack
+from headstart.engine.fit import Budget, fit
 from headstart.engine.language import Framing, LanguageModelling
 from headstart.engine.precision import compute
+from headstart.objectives.awd import AwdLanguageModel
 from headstart.objectives.clm import CausalLanguageModel
 from headstart.objectives.declutr import Contrast
+from headstart.objectives.elmo import BidirectionalLanguageModel
 from headstart.objectives.mlm import MaskedLanguageModel
 
 TEXTS = [
@@ -95,6 +103,76 @@ def test_the_next_sentence_loss_is_transformers(tmp_path: Path, tokenizer: Any) 
         batch = {k: v for k, v in micro.batch.items() if k not in ("follows", "share")}
         wanted = one.network(**batch, labels=micro.targets, next_sentence_label=1 - micro.batch["follows"]).loss
         assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", [MaskedLanguageModel(batch_tokens=256), CausalLanguageModel(batch_tokens=256)])
+def test_the_loss_curve_is_that_of_transformers_under_plain_adamw(tmp_path: Path, objective: Any) -> None:
+    """transformers' whole forward and loss, PyTorch's AdamW, rate and clipping written out; all gradients dense."""
+    one = job(tmp_path, bytelevel() if objective.joined else wordpiece(), objective)
+    twin = copy.deepcopy(one.network).train()
+    trace = fit(one, Budget(3))
+    total = 3 * one.steps_an_epoch()
+    assert total == len(trace.losses) > 10
+    parameters = list(twin.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": objective.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    optimizer, wanted = torch.optim.AdamW(groups, lr=0.0), []
+    for step, (micro,) in enumerate(micros for epoch in range(3) for micros in one.steps(epoch, 0)):
+        passed = (step + 0.5) / total
+        rising = passed / objective.warmup
+        rate = objective.learning_rate * min(rising, (1 - passed) / (1 - objective.warmup))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        inputs = {name: micro.batch[name] for name in ("input_ids", "attention_mask") if name in micro.batch}
+        scores = twin(**inputs).logits
+        loss = F.cross_entropy(scores.flatten(0, 1), micro.targets.flatten(), ignore_index=-100)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        wanted.append(loss.item())
+    assert wanted[-1] < wanted[0] - 0.5
+    np.testing.assert_allclose(trace.losses, wanted, rtol=1e-3)
+
+
+def recurrent_job(folder: Path, objective: Any) -> LanguageModelling:
+    words = sorted({word for text in TEXTS for word in words_of(text)})
+    lexicon = Lexicon(words, open=False)
+    pack(folder / "tokens", [lexicon(TEXTS * 20)["input_ids"]], lexicon.eos_token_id, len(lexicon))
+    framing = Framing([], [], 0, 0, np.ones(len(lexicon), dtype=bool))
+    network = recurrent.new(objective.network, "tiny", lexicon, objective.dropout, 0)
+    packed = Packed(folder / "tokens", 16, joined=True)
+    return LanguageModelling(network.module, packed, framing, objective, compute("cpu", "fp32"), 0, "")
+
+
+def test_the_loss_of_ulmfits_model_is_written_out(tmp_path: Path) -> None:
+    """Cross entropy of the following words, and in training what the activations cost."""
+    objective = AwdLanguageModel(dropout=0.0, batch_tokens=64, alpha=2.0, beta=3.0)
+    one = recurrent_job(tmp_path, objective)
+    (micro,) = steps(one)[0]
+    ids = micro.batch["input_ids"]
+    hidden = one.network.body(ids)[0].detach()
+    scores = hidden @ one.network.head.weight.T + one.network.head.bias
+    entropy = F.cross_entropy(scores[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    changes = (hidden[:, 1:] - hidden[:, :-1]).square().mean()
+    one.module.eval()
+    assert one.loss(micro, 0.0).item() == pytest.approx(entropy.item(), rel=1e-4)
+    one.module.train()
+    found = one.loss(micro, 0.0).item()
+    assert found == pytest.approx((entropy + 2 * hidden.square().mean() + 3 * changes).item(), rel=1e-4)
+
+
+def test_the_loss_of_elmo_is_the_mean_over_both_directions(tmp_path: Path) -> None:
+    one = recurrent_job(tmp_path, BidirectionalLanguageModel(batch_tokens=64))
+    (micro,) = steps(one)[0]
+    ids = micro.batch["input_ids"]
+    left, right = one.network.body(ids)[0].detach().chunk(2, -1)
+    following = one.network.head(left[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
+    preceding = one.network.head(right[:, 1:]).flatten(0, 1), ids[:, :-1].flatten()
+    wanted = (F.cross_entropy(*following) + F.cross_entropy(*preceding)) / 2
+    assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-4)
 
 
 def test_the_next_sentence_is_the_next_one(tmp_path: Path, tokenizer: Any) -> None:

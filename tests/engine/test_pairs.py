@@ -23,8 +23,8 @@ from headstart.data.pairs import held_out, read_pairs
 from headstart.engine.feed import Feed
 from headstart.engine.pairs import PairTraining
 from headstart.engine.precision import compute
+from headstart.engine.towers import recalls
 from headstart.evaluate import retrieval
-from headstart.evaluate.retrieval import recalls
 from headstart.evaluate.zeroshot import class_features, probabilities
 from headstart.objectives.clip import Clip
 

@@ -265,20 +265,20 @@ def race_of(costs: dict[str, Cost], deadline: float) -> Race:
 
 
 def test_time_is_kept_for_one_training_at_the_first_heat_and_shared_out_at_the_last() -> None:
-    """Of 9 s each: two ninths to the next heat (2 s), six more to the end. 90 % of the time left counts."""
+    """Of 9 s each: two ninths to the next heat (2 s), six more to the end. 95 % of the time left counts."""
     standings = {Runner(name, None): answers(right, step_seconds=1.0) for name, right in
                  (("a", 0.90), ("b", 0.89), ("c", 0.88), ("d", 0.87))}  # fmt: skip
     costs = {name: Cost(9.0, None) for name in "abcd"}
-    at_first = race_of(costs, (6 + 2 * 3.5) / 0.9)._stops(standings, 0)
+    at_first = race_of(costs, (6 + 2 * 3.5) / 0.95)._stops(standings, 0)
     assert {runner.name: stop.reason for runner, stop in at_first.items()} == {"d": "time"}
     standings = {runner: dataclasses.replace(one, step_seconds=3.0) for runner, one in standings.items()}
-    race = race_of(costs, 6 * 2.5 / 0.9)
+    race = race_of(costs, 6 * 2.5 / 0.95)
     assert {runner.name: stop.reason for runner, stop in race._stops(standings, 1).items()} == {
         "c": "time",
         "d": "time",
     }
     assert race.bench.seeds == (0,)
-    race = race_of(costs | {"b": Cost(90.0, None, steady=False)}, 6 * 2.5 / 0.9)
+    race = race_of(costs | {"b": Cost(90.0, None, steady=False)}, 6 * 2.5 / 0.95)
     stops = race._stops(standings, 1)
     assert {runner.name for runner in stops} == {"b", "d"}, "most of its work is to come"
 

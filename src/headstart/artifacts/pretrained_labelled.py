@@ -13,9 +13,10 @@ from torch import nn
 
 from headstart.artifacts.pretraining import REPORT, Request, ended, report
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.builtin import place_of
 from headstart.backbones.load import load
 from headstart.backbones.preparation import ImagePreparation
-from headstart.backbones.timm_fresh import fresh_config, resized_config
+from headstart.backbones.timm_fresh import existing_config, fresh_config, resized_config
 from headstart.core.errors import ArtifactError, DataError, ModelError
 from headstart.core.files import replacing_folder, write_json
 from headstart.core.runs import read_configuration
@@ -111,9 +112,10 @@ def _new(objective: Classify, out: Path, seed: int) -> tuple[Classify, Backbone,
 
 
 def _further(objective: Classify, base: str) -> tuple[Classify, Backbone, dict[str, Any]]:
-    """The same of a folder to go on from, whose architecture stays."""
+    """The same of a backbone to go on from, whose architecture stays."""
     config = _config_of(base)
     backbone = load(base, image_size=objective.image_size)
+    config = config or existing_config(backbone.module)
     assert isinstance(backbone.preparation, ImagePreparation)
     size = objective.image_size or backbone.preparation.size[0]
     if objective.image_size is not None:
@@ -152,12 +154,14 @@ def _compare(backbone: Backbone, folder: Path, feed: Feed) -> None:
         raise ArtifactError(f"the network, read again, differs by {difference:.2g} from the one in memory.")
 
 
-def _config_of(base: str) -> dict[str, Any]:
-    """What the folder says of its network: the one that is written is of the same architecture."""
-    place = Path(base) / "config.json"
-    if not Path(base).is_dir():
-        raise ModelError(f"there is no folder {base} to go on from.")
-    found: dict[str, Any] = read_configuration(place)
+def _config_of(base: str) -> dict[str, Any] | None:
+    """What a folder says of its network: the one that is written is of the same architecture. None for timm's own."""
+    folder = place_of(base)
+    if not folder.is_dir():
+        if base.startswith("timm/"):
+            return None
+        raise ModelError(f"there is no folder {base} to go on from; give one in timm's format, timm/… or builtin/….")
+    found: dict[str, Any] = read_configuration(folder / "config.json")
     if "architecture" not in found:
-        raise ModelError(f"{place} names no timm architecture; classify goes on from a folder in timm's format.")
+        raise ModelError(f"{base} names no timm architecture; classify goes on from a folder in timm's format.")
     return found

@@ -10,6 +10,7 @@ from typing import Any
 from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language, recurrent
 from headstart.backbones.backbone import fingerprint
+from headstart.backbones.builtin import place_of, unpacked
 from headstart.backbones.lexicon import Lexicon
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import copy_reading, tokenizer_of
@@ -103,7 +104,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     with replacing_folder(out) as temporary:
         network.save(temporary, tokenizer, request.half)
         if base is not None:
-            copy_reading(base, temporary)
+            copy_reading(place_of(base), temporary)
         write_json(temporary / REPORT, done)
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
@@ -118,9 +119,10 @@ def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, 
     """The network and the tokenizer to go on from."""
     if objective.network != "transformers":
         return recurrent.existing(objective.network, base, objective.dropout)
-    return language.existing(
-        objective.kind, base, objective.length, objective.dropout, objective.next_sentence, seed
-    )  # fmt: skip
+    with unpacked(base) as place:
+        return language.existing(
+            objective.kind, place, objective.length, objective.dropout, objective.next_sentence, seed
+        )  # fmt: skip
 
 
 def _new(objective: LanguageModel, tokenizer: Any, seed: int) -> Network:

@@ -13,10 +13,10 @@ import torch
 from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.builtin import place
+from headstart.backbones.builtin import place_of
 from headstart.backbones.files import read_config
 from headstart.backbones.load import load
-from headstart.backbones.timm_fresh import fresh_config
+from headstart.backbones.timm_fresh import existing_config, fresh_config
 from headstart.backbones.tokenizer import train_tokenizer
 from headstart.backbones.transformers import quiet
 from headstart.backbones.two_towers import KIND, TwoTowers, joined, two_towers
@@ -32,8 +32,7 @@ from headstart.engine.fit import Budget, fit
 from headstart.engine.pairs import PairTraining
 from headstart.engine.precision import compute
 from headstart.engine.tensors import write_tensors
-from headstart.evaluate.retrieval import recalls, told_apart
-from headstart.evaluate.zeroshot import image_features, text_features
+from headstart.engine.towers import image_features, recalls, text_features, told_apart
 from headstart.objectives.clip import Clip
 
 AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
@@ -106,14 +105,19 @@ def run(objective: Clip, request: Request) -> list[str]:
 def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, Any]]:
     """The tower for pictures and its config.json."""
     name = objective.image
-    source = place() / name.removeprefix("builtin/") if name.startswith("builtin/") else Path(name).expanduser()
+    source = place_of(name)
+    if name.startswith("timm/") and not source.is_dir():
+        backbone = load(name)
+        return backbone, existing_config(backbone.module)
     if source.is_dir():
         config = read_config(source)
         if "architecture" not in config:
             raise ModelError(f"{name} is no folder in timm's format; give one, or a timm architecture.")
         return load(name if name.startswith("builtin/") else source), config
     if "/" in name:
-        raise ModelError(f"there is no folder {name}; image is a timm architecture, a folder or builtin/….")
+        raise ModelError(
+            f"there is no folder {name}; image is a timm architecture, timm/… with its weights, a folder or builtin/…."
+        )
     config = fresh_config(name, objective.image_size, objective.channels)
     (work / "image").mkdir(exist_ok=True)
     write_json(work / "image" / "config.json", config)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.files import read_config, read_weights
-from headstart.core.errors import ModelError, suggestion
+from headstart.core.errors import HeadstartError, ModelError, suggestion
 
 DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
 "what is taken for data of a modality where the user names nothing"
@@ -40,6 +43,37 @@ def load_builtin(
 
         return load_timm(source, loader="builtin", folder=folder, image_size=image_size, weights=weights, **options)
     return _text(folder, source, max_length=max_length, weights=weights, **options)
+
+
+def place_of(source: str) -> Path:
+    """The folder of `builtin/…`, or the source as a path."""
+    return place() / source.removeprefix("builtin/") if source.startswith("builtin/") else Path(source).expanduser()
+
+
+@contextlib.contextmanager
+def unpacked(source: str) -> Iterator[str]:
+    """While it lasts, a built-in text encoder as a folder that transformers reads; any other source as it is.
+
+    Raises `ModelError` for a built-in backbone of images.
+    """
+    if not source.startswith("builtin/"):
+        yield source
+        return
+    from headstart.backbones.transformers import quiet
+
+    backbone: Any = load_builtin(source.removeprefix("builtin/"))
+    if backbone.modality != "text":
+        raise ModelError(
+            f"{source} reads {backbone.modality}s, and texts are read here; builtin/gist is a text encoder."
+        )
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        with quiet():
+            backbone.module.save_pretrained(folder)
+            backbone.preparation.tokenizer.save_pretrained(folder)
+        try:
+            yield folder
+        except HeadstartError as error:  # the user knows it by its name
+            raise type(error)(str(error).replace(folder, source)) from error
 
 
 def _text(folder: Path, source: str, *, weights: bool, **options: Any) -> Backbone:

@@ -41,6 +41,22 @@ def fresh_config(
     }
 
 
+def existing_config(module: nn.Module) -> dict[str, Any]:
+    """The config.json of a network that timm has built by its name, with what it says of the images that it reads."""
+    own: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
+    seen = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+    taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
+    return {
+        "architecture": own["architecture"],
+        "num_classes": 0,
+        "num_features": getattr(module, "num_features", 0),
+        "model_args": {
+            k: v for k, v in taken.items() if k not in ("pretrained", "num_classes", "pretrained_cfg_overlay")
+        },
+        "pretrained_cfg": {**{name: own[name] for name in seen if name in own}, **_told(module)},
+    }
+
+
 def resized_config(config: dict[str, Any], module: nn.Module, image_size: int) -> dict[str, Any]:
     """The config.json of a network that was built from `config` for images of another size."""
     taken = getattr(module, "_model_args", {})

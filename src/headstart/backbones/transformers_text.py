@@ -115,10 +115,10 @@ READING = ("1_Pooling/config.json", "sentence_bert_config.json", "modules.json")
 "what sentence-transformers writes beside a model: how its features are pooled, and how much of a text it reads"
 
 
-def copy_reading(source: str, folder: Path) -> None:
+def copy_reading(source: Path, folder: Path) -> None:
     """Keeps these files of a folder for what was trained further from it."""
     for name in READING:
-        if (file := Path(source).expanduser() / name).is_file():
+        if (file := source / name).is_file():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(file, folder / name)
 

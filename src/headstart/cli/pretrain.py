@@ -62,7 +62,11 @@ def command(
         lines = pretrain(chosen, request)
         if judged_by is not None:
             progress.stage("probe")
-            lines += _worth(out, judged_by, request.compute, base)
+            try:
+                lines += _worth(out, judged_by, request.compute, base)
+            except BaseException:
+                progress.say(f"{out} is written; headstart compare {worth} --model {out} tells what it is worth")
+                raise
         report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
         remembered(entry_of_pretraining(Path(out), sources, report), progress)
     for line in lines:

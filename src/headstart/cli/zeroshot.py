@@ -46,6 +46,8 @@ def command(
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
         told = retrieved(towers, images, captions, computing)
+        for finding in told["findings"]:
+            click.echo(finding["message"], err=True)
         lines = [
             f"{name:<8} {'  '.join(f'at {k}: {share:.1%}' for k, share in told[name].items())}"
             for name in ("texts", "images")
@@ -73,7 +75,8 @@ def _predict(
     towers: Any, images: tuple[str, ...], labels: list[str], templates: Any, computing: Any, as_json: bool
 ) -> None:
     from headstart.data.unlabelled import unlabelled
-    from headstart.evaluate.zeroshot import class_features, image_features, probabilities
+    from headstart.engine.towers import image_features
+    from headstart.evaluate.zeroshot import class_features, probabilities
 
     classes = class_features(towers, labels, templates, computing)
     rows = unlabelled(images, "image")

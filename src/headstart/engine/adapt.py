@@ -22,12 +22,13 @@ from headstart.engine.averaging import Ingredient, greedy_soup, interpolate
 from headstart.engine.cache import Cache, all_features
 from headstart.engine.checkpoint import Checkpoint, State
 from headstart.engine.feed import Feed
-from headstart.engine.fit import Budget, Trace, fit, put_weights, weights
+from headstart.engine.fit import Budget, Trace, fit
 from headstart.engine.frozen import frozen_rounded
 from headstart.engine.job import Options
 from headstart.engine.meter import meter
 from headstart.engine.precision import Compute
 from headstart.engine.rows import row_gradients
+from headstart.engine.snapshots import put_weights, weights
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
 

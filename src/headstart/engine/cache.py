@@ -25,6 +25,7 @@ from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, Micro
+from headstart.engine.frozen import frozen_rounded
 from headstart.engine.memory import fitting
 from headstart.engine.precision import Compute
 
@@ -210,7 +211,7 @@ class Cache:
                 return states([self._cut(cut) for cut, _ in wanted], batch, read)
 
         batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, 256))
-        with evaluating(self.backbone.module):
+        with evaluating(self.backbone.module), frozen_rounded(self.backbone.module, (), self.compute):
             parts = (fitting(micro, forward) for (micro,) in feed.micros(batches, early=self.compute.early))
             for place, (micro, now) in enumerate(itertools.chain.from_iterable(parts)):
                 for one, state in zip(wanted, now):
@@ -273,9 +274,10 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
             return cache.backbone.features(feed.moved(micro.batch, device), reads).float()
 
     batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
-    for (micro,) in feed.micros(batches, early=cache.compute.early):
-        for part, features in fitting(micro, forward):
-            out[torch.from_numpy(part.positions)] = features
+    with frozen_rounded(cache.backbone.module, (), cache.compute):
+        for (micro,) in feed.micros(batches, early=cache.compute.early):
+            for part, features in fitting(micro, forward):
+                out[torch.from_numpy(part.positions)] = features
     return out
 
 

@@ -9,21 +9,20 @@ import time
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
 from headstart.core.interrupts import Interrupt, patient
 from headstart.core.progress import Progress, Silent
-from headstart.core.seeds import derive
-from headstart.engine.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
-from headstart.engine.feed import Micro
+from headstart.engine.checkpoint import Checkpoint, optimizer_state, restore_optimizer
 from headstart.engine.job import Job
-from headstart.engine.memory import ran_out
+from headstart.engine.memory import Room, backward
 from headstart.engine.optimizers import optimizer_of
 from headstart.engine.rows import clip
 from headstart.engine.running_average import average_of
 from headstart.engine.schedules import factor
+from headstart.engine.snapshots import changing, put_weights, weights
 from headstart.methods.plan import Group
 
 
@@ -228,81 +227,6 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     if trace.best_epoch == 0 and trace.status == "ok":
         trace.notes += ("no step did better on validation than the start, which is kept",)
     return trace
-
-
-@dataclass
-class Room:
-    """How what does not fit into memory is made to fit."""
-
-    parts: int = 1
-    "in which a step's batches go through the model one after the other"
-    frugal: contextlib.ExitStack | None = None
-    "open while activations are computed again instead of kept"
-
-    def make(self, job: Job, largest: int) -> bool:
-        """Takes the next measure; False where there is none left. largest: examples of the largest batch."""
-        if self.parts < largest:
-            self.parts *= 2
-        elif self.frugal is None and (context := job.recomputing()) is not None:
-            self.frugal = contextlib.ExitStack()
-            self.frugal.enter_context(context)
-        else:
-            return False
-        return True
-
-    def note(self) -> str:
-        again = ", and activations were computed again instead of kept" if self.frugal else ""
-        return f"memory ran out: what goes through the model at once was cut into {self.parts} parts{again}"
-
-    def close(self) -> None:
-        if self.frugal is not None:
-            self.frugal.close()
-
-
-def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Room) -> Tensor:
-    """Loss of a step, its gradients accumulated; what does not fit into memory gets room, and keeps it."""
-    while True:
-        torch.manual_seed(derive(job.seed, "step", step))
-        try:
-            loss = torch.zeros((), device=job.compute.device)
-            for micro in micros:
-                for piece in micro.split(room.parts):
-                    loss += _learned(job, piece, fraction)
-            return loss
-        except RuntimeError as error:
-            if not ran_out(error) or not room.make(job, max(len(micro.positions) for micro in micros)):
-                raise
-        job.module.zero_grad(set_to_none=True)
-        if job.compute.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _learned(job: Job, piece: Micro, fraction: float) -> Tensor:
-    """A part's loss, whose gradients are added. Its graph goes with this call, even where the backward pass fails."""
-    part = job.loss(piece, fraction)
-    part.backward()
-    return part.detach()
-
-
-def weights(module: nn.Module, names: list[str]) -> State:
-    """Copies of everything that training changes."""
-    return {name: value.clone() for name, value in changing(module, names).items()}
-
-
-def changing(module: nn.Module, names: list[str]) -> State:
-    """What training changes, as it lies in the module: the trained parameters and all buffers."""
-    wanted = set(names)
-    found: State = {n: p.detach() for n, p in module.named_parameters() if n in wanted}
-    found.update({f"buffer:{n}": b.detach() for n, b in module.named_buffers()})
-    return found
-
-
-def put_weights(module: nn.Module, state: State) -> None:
-    targets: dict[str, Tensor] = dict(module.named_parameters())
-    targets.update({f"buffer:{n}": b for n, b in module.named_buffers()})
-    with torch.no_grad():
-        for name, value in state.items():
-            targets[name].copy_(value)
 
 
 def _stop(interrupt: Interrupt) -> None:

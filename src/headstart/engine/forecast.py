@@ -13,9 +13,10 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
-from headstart.engine.fit import Room, backward, changing
+from headstart.engine.memory import Room, backward
 from headstart.engine.meter import meter
 from headstart.engine.optimizers import optimizer_of
+from headstart.engine.snapshots import changing
 from headstart.methods.method import Method
 
 DISK = 4e8

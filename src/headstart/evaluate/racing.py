@@ -22,8 +22,8 @@ from headstart.evaluate.tune import candidates
 from headstart.evaluate.verdict import bounds, clearly_behind
 from headstart.methods.method import Method
 
-RESERVE = 0.1
-"share of the remaining time that is kept for saving, reloading and testing"
+RESERVE = 0.05
+"share of the remaining time that is kept for what no forecast sees"
 ENDING = 2
 "of a training, in pauses: it is saved, read again and tested"
 LEAST_STEPS = 100

@@ -9,18 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.two_towers import TwoTowers
 from headstart.core.errors import DataError
-from headstart.data.examples import Examples, Input
-from headstart.data.images import picture
 from headstart.data.read import read
 from headstart.engine.precision import Compute
+from headstart.engine.towers import image_features
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.predictions import Predictions
-
-AT_ONCE = 128
 
 
 def class_features(towers: TwoTowers, labels: Sequence[str], templates: Sequence[str], compute: Compute) -> Tensor:
@@ -28,28 +24,6 @@ def class_features(towers: TwoTowers, labels: Sequence[str], templates: Sequence
     towers.module.to(compute.device).eval()
     with compute.autocast():
         return towers.encode_classes(labels, templates)
-
-
-def text_features(towers: TwoTowers, texts: Sequence[str], compute: Compute) -> Tensor:
-    """[n, D] of length one."""
-    towers.module.to(compute.device).eval()
-    with compute.autocast():
-        return towers.read(texts)
-
-
-def image_features(towers: TwoTowers, images: Sequence[Input] | Examples, compute: Compute) -> Tensor:
-    """[n, D] of length one. images: encoded bytes, paths, or examples, which are read a part at a time."""
-    towers.module.to(compute.device).eval()
-    preparation: ImagePreparation = towers.image_preparation
-    found = []
-    for at in range(0, len(images), AT_ONCE):
-        part = range(at, min(at + AT_ONCE, len(images)))
-        data = images.inputs(np.array(part)) if isinstance(images, Examples) else images[at : at + AT_ONCE]
-        pixels = [preparation.prepare(picture(one)) for one in data if not isinstance(one, tuple)]
-        batch = {name: value.to(compute.device) for name, value in preparation.collate(pixels).items()}
-        with torch.no_grad(), compute.autocast():
-            found.append(towers.encode_images(batch))
-    return torch.cat(found)
 
 
 def probabilities(towers: TwoTowers, images: Tensor, classes: Tensor) -> np.ndarray:

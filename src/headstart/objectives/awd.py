@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 from torch import Tensor
 
-from headstart.objectives.language import following
 from headstart.objectives.objective import OBJECTIVES, at_least
 from headstart.objectives.recurrent import RecurrentModel
 
@@ -55,12 +53,6 @@ class AwdLanguageModel(RecurrentModel):
     @property
     def averages_after(self) -> int:
         return self.patience if self.optimizer == "nt_asgd" else 0
-
-    def prepared(
-        self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Each position's target is the token that follows. ids: [B, T]; the rest is for objectives that mask."""
-        return ids, following(ids, text)
 
     def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
         """What the activations cost. [B, T, D] each; windows are full but for a few, so padding is not told apart."""

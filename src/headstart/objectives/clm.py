@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from headstart.objectives.language import LanguageModel, following
+from headstart.objectives.language import LanguageModel
 from headstart.objectives.objective import OBJECTIVES
 
 
@@ -26,9 +24,3 @@ class CausalLanguageModel(LanguageModel):
     kind: ClassVar[Literal["masked", "causal"]] = "causal"
     joined: ClassVar[bool] = True
     next_sentence: ClassVar[bool] = False
-
-    def prepared(
-        self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Each position's target is the token that follows. ids: [B, T]; the rest is for objectives that mask."""
-        return ids, following(ids, text)

@@ -77,8 +77,11 @@ class LanguageModel(Objective):
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the network sees and what it has to say. ids, text: [B, T]; text is True where a token of it stands."""
-        raise NotImplementedError
+        """What the network sees and what it has to say: as it is here, each position the token that follows.
+
+        ids, text: [B, T]; text is True where a token of it stands. The rest is for objectives that mask.
+        """
+        return ids, following(ids, text)
 
     def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
         """What is added for the hidden states themselves, by objectives whose network shows them. [B, T, D] each"""
