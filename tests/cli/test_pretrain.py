@@ -83,7 +83,9 @@ def test_the_built_in_text_encoder_can_be_gone_on_from(here: Path) -> None:
     texts = ["a good film", "what a waste of an evening"]
     one, other = (b.features(b.preparation.collate(b.preparation.encode(texts))).detach() for b in (was, now))
     assert torch.nn.functional.cosine_similarity(one, other).min() > 0.95, "it begins with the weights of the base"
-    call("pretrain", "mlm", "texts.txt", "--from", "builtin/glance", "--out", "no").refused("builtin/gist reads texts")
+    call("pretrain", "mlm", "texts.txt", "--from", "builtin/glance", "--out", "no").refused(
+        "builtin/gist is a text encoder"
+    )
     long = ("pretrain", "mlm", "texts.txt", "--from", "builtin/gist", "--set", "length=9999", "--out", "no")
     assert "/tmp" not in call(*long, "--set", "batch_tokens=9999").refused("builtin/gist")
 

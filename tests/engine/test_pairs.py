@@ -20,11 +20,11 @@ from headstart.backbones.load import load
 from headstart.backbones.two_towers import TwoTowers, joined, two_towers
 from headstart.data.findings import Findings
 from headstart.data.pairs import held_out, read_pairs
+from headstart.engine import towers
 from headstart.engine.feed import Feed
 from headstart.engine.pairs import PairTraining
 from headstart.engine.precision import compute
 from headstart.engine.towers import recalls
-from headstart.evaluate import retrieval
 from headstart.evaluate.zeroshot import class_features, probabilities
 from headstart.objectives.clip import Clip
 
@@ -126,7 +126,7 @@ def test_recall_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["images"]["1"] == pytest.approx(1 / 3)
     same = recalls(images, texts, torch.tensor([0, 0, 1]))
     assert same["texts"]["1"] == same["images"]["1"] == 1
-    monkeypatch.setattr(retrieval, "ROWS", 2)
+    monkeypatch.setattr(towers, "ROWS", 2)
     assert recalls(images, texts) == found
     assert recalls(images, texts, torch.tensor([0, 0, 1])) == same
 
