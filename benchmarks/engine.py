@@ -84,7 +84,7 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
 
 def answered(data: Any, scores: np.ndarray) -> dict[str, Any]:
     answers = scores.argmax(1)
-    return {"accuracy": float((answers == data.test.targets).mean()), "answers": answers.tolist()}
+    return {"accuracy": float((answers == data.test.targets).mean()), "answers": " ".join(map(str, answers))}
 
 
 def floor(data: Any) -> dict[str, Any]:
@@ -191,7 +191,11 @@ def quality(data: Any, runs: list[dict[str, Any]], side: str) -> dict[str, float
 
     ours, theirs = (
         [
-            Predictions(data.test.ids, data.test.targets, np.eye(len(data.task.labels))[run[name]["answers"]])
+            Predictions(
+                data.test.ids,
+                data.test.targets,
+                np.eye(len(data.task.labels))[list(map(int, run[name]["answers"].split()))],
+            )
             for run in runs
         ]
         for name in ("ours", side)
