@@ -61,12 +61,9 @@ def command(
         )  # fmt: skip
         lines = pretrain(chosen, request)
         if judged_by is not None:
+            progress.say(f"{out} is written; what it is worth, headstart compare {worth} --model {out} tells too")
             progress.stage("probe")
-            try:
-                lines += _worth(out, judged_by, request.compute, base)
-            except BaseException:
-                progress.say(f"{out} is written; headstart compare {worth} --model {out} tells what it is worth")
-                raise
+            lines += _worth(out, judged_by, request.compute, base)
         report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
         remembered(entry_of_pretraining(Path(out), sources, report), progress)
     for line in lines:

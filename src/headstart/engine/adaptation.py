@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
-from headstart.data.batching import balanced_batches, epoch_batches, sorted_batches, split_by_tokens
+from headstart.data.batching import balanced_batches, epoch_batches, split_by_tokens
 from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.cache import Cache
@@ -22,7 +22,7 @@ from headstart.engine.dropout import fast_dropout
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import probabilities, task_loss
-from headstart.engine.memory import fitting
+from headstart.engine.memory import passes
 from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
 from headstart.engine.recompute import recomputing
@@ -227,16 +227,14 @@ class Adaptation:
     def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Places and features of a whole feed, in batches of like length."""
         self.module.eval()
-        batches = sorted_batches(feed.costs, self.options.batch_tokens, max_count=256)
 
         def forward(micro: Micro) -> Tensor:
             with torch.no_grad():
                 batch = feed.moved(micro.batch, self.compute.device)
                 return self._features(feed, micro.positions, batch, fraction)
 
-        for (micro,) in feed.micros(([b] for b in batches), early=self.compute.early):
-            for part, features in fitting(micro, forward):
-                yield part.positions, features
+        for micro, features in passes(feed, self.options.batch_tokens, self.compute.early, forward):
+            yield micro.positions, features
 
     def solve_head(self, fraction: float = 1.0) -> None:
         """The convex head on the training examples' features as they are now."""

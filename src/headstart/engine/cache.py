@@ -6,7 +6,6 @@ GPU where there is one with room.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -23,10 +22,9 @@ from torch import Tensor
 from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
-from headstart.data.batching import sorted_batches
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.frozen import frozen_rounded
-from headstart.engine.memory import fitting
+from headstart.engine.memory import passes
 from headstart.engine.precision import Compute
 
 Key = tuple[str, str, int, Reads, str]
@@ -210,10 +208,8 @@ class Cache:
             with torch.no_grad(), self.compute.autocast():
                 return states([self._cut(cut) for cut, _ in wanted], batch, read)
 
-        batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, 256))
         with evaluating(self.backbone.module), frozen_rounded(self.backbone.module, (), self.compute):
-            parts = (fitting(micro, forward) for (micro,) in feed.micros(batches, early=self.compute.early))
-            for place, (micro, now) in enumerate(itertools.chain.from_iterable(parts)):
+            for place, (micro, now) in enumerate(passes(feed, batch_tokens, self.compute.early, forward)):
                 for one, state in zip(wanted, now):
                     if one == (len(self.backbone.ladder), "top") and read == "all":
                         state = state[:, -self.backbone.dimension :]  # the highest of the levels
@@ -273,11 +269,9 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
         with torch.no_grad(), cache.compute.autocast():
             return cache.backbone.features(feed.moved(micro.batch, device), reads).float()
 
-    batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
     with frozen_rounded(cache.backbone.module, (), cache.compute):
-        for (micro,) in feed.micros(batches, early=cache.compute.early):
-            for part, features in fitting(micro, forward):
-                out[torch.from_numpy(part.positions)] = features
+        for micro, features in passes(feed, batch_tokens, cache.compute.early, forward):
+            out[torch.from_numpy(micro.positions)] = features
     return out
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from headstart.core.seeds import derive
-from headstart.engine.feed import Micro
+from headstart.data.batching import sorted_batches
+from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Job
 
 T = TypeVar("T")
@@ -36,6 +37,13 @@ def fitting(micro: Micro, forward: Callable[[Micro], T]) -> Iterator[tuple[Micro
         torch.cuda.empty_cache()
     for half in micro.cut(2):
         yield from fitting(half, forward)
+
+
+def passes(feed: Feed, batch_tokens: int, early: bool, forward: Callable[[Micro], T]) -> Iterator[tuple[Micro, T]]:
+    """What `forward` makes of a whole feed, in batches of like length, each cut where it does not fit."""
+    batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
+    for (micro,) in feed.micros(batches, early=early):
+        yield from fitting(micro, forward)
 
 
 @dataclass
