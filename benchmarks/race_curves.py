@@ -63,6 +63,7 @@ def main() -> None:
     from headstart.evaluate.metrics import metric
     from headstart.evaluate.race import HEATS
     from headstart.evaluate.selection import methods_named
+    from headstart.evaluate.trainings import Trainings
     from headstart.evaluate.tune import candidates
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,18 +77,19 @@ def main() -> None:
     data = drawn(arguments.task)
     backbone = headstart.load(peers.minilm()) if data.task.modality == "text" else headstart.load()
     computing, folder = compute(arguments.device), arguments.out / arguments.task
-    bench = Bench(
-        data, backbone, Options(epochs=epochs), computing, folder, metric("single_label"), (0,), 3, progress=Lines()
+    trainings = Trainings(
+        data, backbone, Options(epochs=epochs), computing, folder, metric("single_label"), progress=Lines()
     )
+    bench = Bench(trainings, (0,), 3)
     lines = []
     for name, method in methods_named(names.split(","), {}).items():
-        for candidate in candidates(bench.settled(method), bench.axes(method), 3):
+        for candidate in candidates(trainings.settled(method), bench.axes(method), 3):
             try:
-                standings = [bench.heat(name, candidate, share) for share in (*HEATS, 1.0)]
+                standings = [trainings.until(share, name, candidate, 0) for share in (*HEATS, 1.0)]
             except MethodError as error:
                 print(name, error, flush=True)
                 break
-            bench.forget(name, candidate)
+            trainings.checkpoint(name, candidate, 0).remove()
             given = [one.predictions.scores.argmax(1).astype(np.uint8) for one in standings]
             lines.append(
                 {

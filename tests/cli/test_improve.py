@@ -113,7 +113,7 @@ def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not
 
 
 def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate.bench import Bench
+    from headstart.evaluate.trainings import Trainings
 
     file, p_values = run / "improvement.json", iter((0.01, 0.02, 0.04))
 
@@ -126,7 +126,7 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     assert first[0]["configuration"]["learning_rate"] == 1e-4
     assert first[1]["configuration"]["learning_rate"] != 1e-4
     with monkeypatch.context() as patch:
-        patch.setattr(Bench, "heat", lambda *_: pytest.fail("trained again"))
+        patch.setattr(Trainings, "until", lambda *_: pytest.fail("trained again"))
         call("improve", "run", "--method", "lora", "--seeds", "1", "--propose").expect(0)
         call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == first
@@ -176,23 +176,23 @@ def test_bad_input(run: Path, here: Path) -> None:
 
 
 def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate.bench import Bench
+    from headstart.evaluate.trainings import Trainings
 
     fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2")
     call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
     run = here / "run"
     monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS)
-    heat, calls = Bench.heat, 0
+    heat, calls = Trainings.until, 0
     stop: type[BaseException] = RuntimeError
 
-    def failing(self: Bench, *arguments: object) -> object:
+    def failing(self: Trainings, *arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise stop("out of memory")
         return heat(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Bench, "heat", failing)
+    monkeypatch.setattr(Trainings, "until", failing)
     found = json.loads(call("improve", "run", "--method", "full", "--seeds", "1", "--json").expect(0).out)["tried"]
     first, second = (one["status"] for one in found)
     assert first == "failed: out of memory"

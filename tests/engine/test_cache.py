@@ -11,7 +11,7 @@ import torch
 
 from backbones.tiny import tiny
 from contract.settings import FP32, method_of, rising, setting_of, state_of
-from headstart.engine import cache as place
+from headstart.engine import states
 from headstart.engine.adapt import adapted
 from headstart.engine.augment import Augment
 from headstart.engine.cache import Cache, all_features
@@ -119,7 +119,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(place.os, "posix_fallocate", full)
+    monkeypatch.setattr(states.os, "posix_fallocate", full)
     setting = setting_of(tiny("mlp"))
     with adapted(setting, method_of("probe"), 0) as done:
         assert done.trace.best_value is not None

@@ -15,16 +15,19 @@ import torch
 import headstart
 from headstart.backbones.backbone import fingerprint
 from headstart.core.errors import ConfigurationError, ResourceError
+from headstart.data.examples import Data
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.bench import Bench
+from headstart.evaluate.budget import affordable, forecast
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.race import SLACK, Standing, affordable, behind, best_of_each, guess, heat, leader
-from headstart.evaluate.racing import Race, Runner, forecast
+from headstart.evaluate.race import SLACK, Standing, behind, best_of_each, guess, heat, leader
+from headstart.evaluate.racing import Race, Runner
+from headstart.evaluate.trainings import Trainings
 from headstart.evaluate.tune import candidates
 from headstart.methods.freeze import Freeze
 from headstart.methods.method import METHODS
@@ -244,21 +247,24 @@ def test_the_forecast_counts_the_heats_and_the_seeds() -> None:
     of each).
     """
     costs = {"a": Cost(9.0, 100), "b": Cost(18.0, 300)}
-    running = [Runner(name, None) for name in "aabb"]
-    found = forecast(running, costs, seeds=3)
+    found = forecast("aabb", costs, seeds=3)
     assert found.least_seconds == pytest.approx(6 + 6 + 6 + 18)
     assert found.most_seconds == pytest.approx(18 + (9 + 18) * (3 - 1 / 3))
     assert found.peak_memory_bytes == 300
     # a second for each pause: four and two to the heats and two for each of three endings; or eight and twelve
     slow = {name: dataclasses.replace(one, pause_seconds=1.0) for name, one in costs.items()}
-    paused = forecast(running, slow, seeds=3)
+    paused = forecast("aabb", slow, seeds=3)
     assert paused.least_seconds == pytest.approx(found.least_seconds + 4 + 2 + 6)
     assert paused.most_seconds == pytest.approx(found.most_seconds + 8 + 12)
 
 
+def trainings(data: Data, folder: Path, options: Options) -> Trainings:
+    return Trainings(data, headstart.load(), options, compute("cpu", "fp32"), folder, ACCURACY)
+
+
 def race_of(costs: dict[str, Cost], deadline: float) -> Race:
     """One that has been started, on a bench with nothing but the metric and three seeds."""
-    bench = SimpleNamespace(metric=ACCURACY, seeds=(0, 1, 2))
+    bench = SimpleNamespace(trainings=SimpleNamespace(metric=ACCURACY), seeds=(0, 1, 2))
     race = Race(bench, {}, deadline=time.perf_counter() + deadline)
     race.costs = costs
     return race
@@ -285,28 +291,28 @@ def test_time_is_kept_for_one_training_at_the_first_heat_and_shared_out_at_the_l
 
 def test_a_race_begins_with_what_the_disk_holds(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state of each that is paused, and the largest twice while it is written."""
-    bench = Bench(
-        data, headstart.load(), Options(epochs=9), compute("cpu", "fp32"), tmp_path / "run", ACCURACY, (0,), 2
-    )
+    on = trainings(data, tmp_path / "run", Options(epochs=9))
+    bench = Bench(on, (0,), 2)
     methods = {"full": METHODS["full"]()}
     race = Race(bench, methods)
     race.start()
     each = race.costs["full"].state_bytes
     assert len(race.starters) == 2
     assert race.forecast.disk_bytes == 2 * each
-    bench.heat(*race.starters[0], 1 / 9)
-    assert bench.checkpoint(*race.starters[0]).size == pytest.approx(each, rel=0.02)
+    state = on.checkpoint(*race.starters[0], 0)
+    on.until(1 / 9, *race.starters[0], 0)
+    assert state.size == pytest.approx(each, rel=0.02)
     for room, started in ((each, 2), (each - 10**5, 1)):  # one of the two lies there already
-        monkeypatch.setattr(Bench, "free_bytes", lambda _, room=room: 2 * room)
+        monkeypatch.setattr(Trainings, "free_bytes", lambda _, room=room: 2 * room)
         again = Race(bench, methods)
         again.start()
         assert len(again.starters) == started
         bench.trials = 2
-    bench.forget(*race.starters[0])
-    monkeypatch.setattr(Bench, "free_bytes", lambda _: each)
+    state.remove()
+    monkeypatch.setattr(Trainings, "free_bytes", lambda _: each)
     with pytest.raises(ResourceError, match="states of 1 paused trainings, about .* GB free. Free space"):
         Race(bench, methods).start()
-    bench.cache.close()
+    on.cache.close()
 
 
 def test_where_all_diverge_nobody_goes_on() -> None:
@@ -353,32 +359,32 @@ def test_a_configuration_that_fails_is_not_its_method(
 
 
 def test_a_race_that_is_taken_up_keeps_its_epochs(data, tmp_path: Path) -> None:
-    bench = Bench(data, headstart.load(), Options(), compute("cpu", "fp32"), tmp_path, ACCURACY, (0,), 1)
+    on = trainings(data, tmp_path, Options())
+    bench = Bench(on, (0,), 1)
     methods = {"lora": METHODS["lora"]()}
     race = Race(bench, methods, deadline=time.perf_counter() + 1, shortens=True)
     race.start()
-    assert bench.options.epochs == 10
-    assert bench.options.patience == 3
+    assert on.options.epochs == 10
+    assert on.options.patience == 3
     usual = Options().sized(len(data.train))
-    bench.options = usual
+    on.options = usual
     again = Race(bench, methods, deadline=time.perf_counter() + 1e6, shortens=True)
     again.start()
-    assert bench.options.epochs == again.forecast.epochs == 10
-    bench.cache.close()
+    assert on.options.epochs == again.forecast.epochs == 10
+    on.cache.close()
 
 
 def test_a_forecast_is_near_what_a_training_takes(data, tmp_path: Path) -> None:
     """Within a factor of three on a busy machine, and nothing has learned from it."""
-    backbone = headstart.load()
-    bench = Bench(data, backbone, Options(epochs=20), compute("cpu", "fp32"), tmp_path, ACCURACY, (0,), 1)
-    method = bench.settled(METHODS["full"]())
+    on = trainings(data, tmp_path, Options(epochs=20))
+    backbone, method = on.backbone, on.settled(METHODS["full"]())
     before = backbone.fingerprint
-    found = cost(bench.setting, method)
+    found = cost(on.setting, method)
     assert fingerprint(backbone.module) == before
-    run = bench.train_once("full", method, 0)
+    run = on.once("full", method, 0)
     assert run.seconds / 3 < found.seconds < run.seconds * 3
     assert found.peak_memory_bytes > backbone.record().parameters * 4
-    bench.cache.close()
+    on.cache.close()
 
 
 def test_the_record_tells_what_was_forecast(settled) -> None:

@@ -1,12 +1,10 @@
 """The frozen-prefix cache: activations below the cut never change, so they are computed once and kept.
 
-States lie ragged, without padding, in memory-mapped files of a temporary folder that goes with the cache, or on the
-GPU where there is one with room.
+They lie in files of a temporary folder that goes with the cache, or on a GPU (`engine.states`).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -26,51 +24,12 @@ from headstart.engine.feed import Feed, Micro
 from headstart.engine.frozen import frozen_rounded
 from headstart.engine.memory import passes
 from headstart.engine.precision import Compute
+from headstart.engine.states import States, room
 
 Key = tuple[str, str, int, Reads, str]
 "fingerprint of the backbone, feed, cut, what the head reads, number format; a store is indexed by the example's place"
 Wanted = tuple[int, Reads]
 "a cut, and what is read above all rungs"
-
-SHARE = 4
-"states lie in a GPU's own memory where they take at most one of so many parts of what is free there"
-
-
-@dataclass
-class Store:
-    """The states of one feed at one cut: example i lies at rows `offsets[i]` to `offsets[i + 1]`."""
-
-    values: Tensor
-    offsets: np.ndarray
-    shape: tuple[int, ...]
-    ragged: bool
-    seconds: float = 0.0
-    "spent on computing what lies here"
-    owner: str = ""
-    "the training that spent them"
-
-    def _rows(self, positions: np.ndarray, width: int) -> tuple[Tensor, Tensor]:
-        """[B, width] where each row of these examples lies, and whether there is one: the rest is padding."""
-        first, end = self.offsets[positions, None], self.offsets[positions + 1, None]
-        rows = first + np.arange(width)
-        real = torch.from_numpy(rows < end)
-        return torch.from_numpy(np.minimum(rows, end - 1)).to(self.values.device), real.to(self.values.device)
-
-    def get(self, positions: np.ndarray, width: int) -> Tensor:
-        """The states of these examples, padded with zeros to `width` rows."""
-        if not self.ragged:
-            return self.values[torch.from_numpy(positions)].reshape(len(positions), *self.shape)
-        rows, real = self._rows(positions, width)
-        found = self.values[rows].masked_fill_(~real[..., None], 0.0)
-        return found.reshape(len(positions), width, *self.shape)  # [B, T, …]
-
-    def put(self, positions: np.ndarray, state: Tensor) -> None:
-        state = state.detach().to(self.values.device, self.values.dtype)
-        if not self.ragged:
-            self.values[torch.from_numpy(positions)] = state.reshape(len(positions), -1)
-            return
-        rows, real = self._rows(positions, state.shape[1])
-        self.values[rows[real]] = state[real].reshape(-1, self.values.shape[1])
 
 
 @dataclass(eq=False)
@@ -89,13 +48,13 @@ class Cache:
 
     def __post_init__(self) -> None:
         self._path = Path(tempfile.mkdtemp(prefix="headstart-cache-", dir=self.folder))
-        self._stores: dict[Key, Store | None] = {}
+        self._stores: dict[Key, States | None] = {}
         self._cuts: dict[int, Cut] = {}
         self._reasons: dict[int, str | None] = {}
         self._found: dict[Key, float] = {}
         self._expected: tuple[Wanted, ...] = ()
         self._owner = ""
-        self._bytes = self._files = 0
+        self._bytes = 0
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
 
     def close(self) -> None:
@@ -161,7 +120,7 @@ class Cache:
             self._cuts[cut] = Cut(self.backbone, cut)
         return self._cuts[cut]
 
-    def states(self, feed: Feed, cut: int, batch_tokens: int, reads: Reads = "top") -> Store | None:
+    def states(self, feed: Feed, cut: int, batch_tokens: int, reads: Reads = "top") -> States | None:
         """The states of the whole feed, None where the cut can't be used or there is no room for them.
 
         All are computed at once, in batches that depend on the feed alone: which run came first, or where one was
@@ -195,13 +154,13 @@ class Cache:
     def _key(self, feed: Feed, wanted: Wanted) -> Key:
         return (self.backbone.fingerprint, feed.name, *wanted, str(self.compute.dtype))
 
-    def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> dict[Wanted, Store]:
+    def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> dict[Wanted, States]:
         """The states of the whole feed at each of these cuts, in one pass: those that there is room for.
 
         Room for the first is looked for first, and only of it is told where there is none.
         """
         read: Reads = "all" if any(reads == "all" for _, reads in wanted) else "top"
-        found: dict[Wanted, Store] = {}
+        found: dict[Wanted, States] = {}
 
         def forward(micro: Micro) -> list[Tensor]:
             batch = feed.moved(micro.batch, self.compute.device)
@@ -225,35 +184,24 @@ class Cache:
                 wanted = list(found)
         return found
 
-    def _new(self, feed: Feed, state: Tensor, width: int, tell: bool) -> Store | None:
+    def _new(self, feed: Feed, state: Tensor, width: int, tell: bool) -> States | None:
         """Room for all states of a feed, or None where the limit or the disk does not allow it."""
         ragged = state.dim() > 2 and width > 0 and state.shape[1] == width
         shape = tuple(state.shape[2:] if ragged else state.shape[1:])
         rows = feed.lengths if ragged else np.ones(len(feed), dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(rows)])
-        size = int(np.prod(shape))
         # pooled features are few and go into the convex head: they keep full precision
         dtype = torch.float32 if state.dim() == 2 else self.compute.dtype
-        total = int(offsets[-1]) * size
-        if self._bytes + total * dtype.itemsize > self.limit_bytes:
-            if tell:
-                self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
-            return None
-        device = self.compute.device
-        if device.type == "cuda" and total * dtype.itemsize < torch.cuda.mem_get_info(device)[0] // SHARE:
-            self._bytes += total * dtype.itemsize
-            return Store(torch.empty(total // size, size, dtype=dtype, device=device), offsets, shape, ragged)
-        file = self._path / f"{self._files}.states"
-        self._files += 1
-        if not _reserved(file, total * dtype.itemsize):
-            if tell:
-                self._say(f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch")
-            return None
-        self._bytes += total * dtype.itemsize
-        values = torch.from_file(str(file), shared=True, size=total, dtype=dtype).reshape(-1, size)
-        if os.name == "posix":  # mapped, it lasts as long as it is used: a run that is killed leaves nothing
-            file.unlink()
-        return Store(values, offsets, shape, ragged)
+        total = int(offsets[-1]) * int(np.prod(shape)) * dtype.itemsize
+        found, reason = None, f"the cache is full: states of {feed.name} at this cut are computed in each epoch"
+        if self._bytes + total <= self.limit_bytes:
+            found = room(offsets, shape, ragged, dtype, self.compute.device, self._path)
+            reason = f"no room in {self._path.parent} for the cache: {feed.name} is computed in each epoch"
+        if found:
+            self._bytes += total
+        elif tell:
+            self._say(reason)
+        return found
 
 
 def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "top") -> Tensor:
@@ -273,20 +221,6 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
         for micro, features in passes(feed, batch_tokens, cache.compute.early, forward):
             out[torch.from_numpy(micro.positions)] = features
     return out
-
-
-def _reserved(file: Path, size: int) -> bool:
-    """Claims the space now: writing to a mapped file on a full disk would end the process with a bus error."""
-    try:
-        with file.open("wb") as handle:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(handle.fileno(), 0, max(size, 1))
-            else:
-                handle.truncate(size)
-    except OSError:
-        file.unlink(missing_ok=True)
-        return False
-    return True
 
 
 def _samples(feed: Feed, compute: Compute) -> list[Batch]:

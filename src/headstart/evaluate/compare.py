@@ -23,12 +23,14 @@ from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import Bench, same_modality
-from headstart.evaluate.metrics import metric
+from headstart.evaluate.bench import Bench
+from headstart.evaluate.budget import said
+from headstart.evaluate.metrics import metric as named_metric
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.racing import Race, Raced, said
+from headstart.evaluate.racing import Race, Raced
 from headstart.evaluate.selection import check_methods
 from headstart.evaluate.table import rows_with_differences
+from headstart.evaluate.trainings import Trainings, same_modality
 from headstart.evaluate.verdict import verdict
 from headstart.methods.method import Method, method_class
 
@@ -41,7 +43,7 @@ def check(
     if seeds < 1 or trials < 1:
         raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     same_modality(data, backbone)
-    metric(data.task.kind, metric_name)
+    named_metric(data.task.kind, metric_name)
     _check_augmentation(data, options)
     check_methods(methods, backbone)
 
@@ -85,10 +87,9 @@ def compare(
     """
     begun = time.perf_counter()
     task = data.task
-    bench = Bench(
-        data, backbone, options, compute, folder, metric(task.kind, metric_name), tuple(seeds), trials,
-        workers, progress or Silent(),
-    )  # fmt: skip
+    metric, progress = named_metric(task.kind, metric_name), progress or Silent()
+    trainings = Trainings(data, backbone, options, compute, folder, metric, workers, progress)
+    bench = Bench(trainings, tuple(seeds), trials)
     bench.keeps_trials = any(method.combines for method in methods.values())
     bench.expect(methods.values())
     started = environment(str(compute.device), compute.precision)
@@ -98,14 +99,14 @@ def compare(
     predictions: dict[str, list[Predictions]] = {}
 
     def record(status: str) -> Comparison:
-        pending = [Row(n, "not run", bench.metric.name, control=m.control)
+        pending = [Row(n, "not run", metric.name, control=m.control)
                    for n, m in methods.items() if n not in {r.method for r in rows}]  # fmt: skip
-        full = rows_with_differences([*rows, *pending], predictions, bench.metric, labels=task.labels, parts=parts)
+        full = rows_with_differences([*rows, *pending], predictions, metric, labels=task.labels, parts=parts)
         done = any(row.status == "ok" for row in rows)
-        finding = verdict(full, bench.metric, test_size=len(data.test)) if done else Verdict(
+        finding = verdict(full, metric, test_size=len(data.test)) if done else Verdict(
             None, "No method has finished, so there is no verdict.")  # fmt: skip
         return Comparison(
-            task=TaskRecord(task.kind, task.modality, task.labels, bench.metric.name, bench.metric.higher_is_better),
+            task=TaskRecord(task.kind, task.modality, task.labels, metric.name, metric.higher_is_better),
             model=backbone.record(),
             data=data.record,
             seeds=bench.seeds,
@@ -137,7 +138,7 @@ def compare(
             row, found = bench.row(name, method, chosen)
             rows.append(row)
             took = time.perf_counter() - start
-            bench.progress.say(f"{name:<15} {took:6.1f} s, {len(rows)} of {len(methods)} methods done")
+            progress.say(f"{name:<15} {took:6.1f} s, {len(rows)} of {len(methods)} methods done")
             if found:
                 predictions[name] = found
     except (KeyboardInterrupt, HeadstartError, OSError, MemoryError) as error:
@@ -146,7 +147,7 @@ def compare(
                 record("partial").write(folder / "comparison.json")
         raise
     finally:
-        bench.cache.close()
+        trainings.cache.close()
     result = record("complete")
     if not predictions:
         reasons = "; ".join(f"{row.method}: {row.status}" for row in result.rows)
@@ -154,38 +155,38 @@ def compare(
         raise DataError(f"no method could be run ({reasons}).")
     if result.forecast:
         peak = max((row.peak_memory_bytes or 0 for row in result.rows), default=0)
-        bench.progress.say(f"took {said(result.forecast, result.seconds, peak)}")
-    _keep_best(bench, result)
+        progress.say(f"took {said(result.forecast, result.seconds, peak)}")
+    _keep_best(trainings, result)
     if keep:
-        _keep_all(bench, result)
+        _keep_all(trainings, result)
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
 
 
-def _keep_best(bench: Bench, result: Comparison) -> None:
+def _keep_best(trainings: Trainings, result: Comparison) -> None:
     """The verdict's method, with the seed that was best on validation, becomes `model/`."""
     assert result.verdict.method is not None
     row = result.row(result.verdict.method)
-    sign = 1 if bench.metric.higher_is_better else -1
+    sign = 1 if trainings.metric.higher_is_better else -1
     best = max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0))
-    _link(bench, row, best.seed, bench.folder / "model")
+    _link(trainings, row, best.seed, trainings.folder / "model")
 
 
-def _keep_all(bench: Bench, result: Comparison) -> None:
+def _keep_all(trainings: Trainings, result: Comparison) -> None:
     for row in result.rows:
         for run in row.seeds if row.status == "ok" else ():
-            _link(bench, row, run.seed, bench.folder / "models" / row.method / f"seed{run.seed}")
+            _link(trainings, row, run.seed, trainings.folder / "models" / row.method / f"seed{run.seed}")
 
 
-def _link(bench: Bench, row: Row, seed: int, folder: Path) -> None:
+def _link(trainings: Trainings, row: Row, seed: int, folder: Path) -> None:
     """The files are linked, not moved: until the record is written, a run that is stopped finds all its progress."""
     method = configured(method_class(row.method), row.configuration, row.method)
-    chosen = bench.place(row.method, method, seed) / "model"
+    chosen = trainings.place(row.method, method, seed) / "model"
     with replacing_folder(folder) as temporary:
         for file in chosen.iterdir():
             try:
                 os.link(file, temporary / file.name)
             except OSError:  # a file system without links
                 shutil.copy2(file, temporary / file.name)
-        write_json(temporary / "labels.json", list(bench.data.task.labels))
+        write_json(temporary / "labels.json", list(trainings.data.task.labels))

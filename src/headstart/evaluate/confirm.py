@@ -13,11 +13,11 @@ from headstart.core.ranking import Candidate
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import Bench
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.race import HEATS, Standing, heat
+from headstart.evaluate.trainings import Trainings
 from headstart.methods.full import Full
 
 
@@ -33,18 +33,16 @@ def confirm(
     progress = progress or Silent()
     tops = [one for one in candidates if one.status == "ok" and one.rung == "top"][:most]
     with tempfile.TemporaryDirectory() as folder:
-        benches = {}
+        on = {}
         for number, one in enumerate(tops):
             place = Path(folder) / str(number)
-            benches[one.model] = Bench(
-                data, load(one.model), Options(), compute, place, metric, (0,), 1, progress=progress
-            )
-        came, racing = dict[str, tuple[float, Standing]](), list(benches)
+            on[one.model] = Trainings(data, load(one.model), Options(), compute, place, metric, progress=progress)
+        came, racing = dict[str, tuple[float, Standing]](), list(on)
         for share in (*HEATS, 1.0):
             standings = {}
             for model in racing:
-                bench = benches[model]
-                standings[model] = bench.heat(model.replace("/", "-"), bench.settled(Full()), share)
+                method = on[model].settled(Full())
+                standings[model] = on[model].until(share, model.replace("/", "-"), method, 0)
             came |= {model: (share, standing) for model, standing in standings.items()}
             if share < 1:
                 # models are compared as methods are at the last heat: none is another's configuration
@@ -52,8 +50,8 @@ def confirm(
                 racing = [model for model in racing if model not in stops]
             if not racing:  # all diverged
                 break
-        for bench in benches.values():
-            bench.cache.close()
+        for trainings in on.values():
+            trainings.cache.close()
     order = sorted(tops, key=lambda one: (came[one.model][0], came[one.model][1].order), reverse=True)
     first = came[order[0].model]
     raced = [_with(one, *came[one.model], metric, first) for one in order]

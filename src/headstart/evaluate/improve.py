@@ -24,7 +24,6 @@ from headstart.engine.cache import Cache, all_features
 from headstart.engine.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import Bench
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.paired import compare, holm
@@ -32,6 +31,7 @@ from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.propose import ALPHA, Evidence, proposals
 from headstart.evaluate.rank import rung_probes
 from headstart.evaluate.suspects import suspects
+from headstart.evaluate.trainings import Trainings
 from headstart.methods.method import Method, method_class, settled
 from headstart.methods.probe import Probe
 
@@ -192,12 +192,11 @@ class _Trials:
         found = []
         with tempfile.TemporaryDirectory() as folder:
             for seed in self.seeds:
-                bench = Bench(
-                    data, self.backbone, options, self.compute, Path(folder), self.measure, (seed,), 1,
-                    progress=self.progress,
-                )  # fmt: skip
+                trainings = Trainings(
+                    data, self.backbone, options, self.compute, Path(folder), self.measure, progress=self.progress
+                )
                 try:
-                    found.append(bench.heat(name, method, 1.0).predictions)
+                    found.append(trainings.until(1.0, name, method, seed).predictions)
                 finally:
-                    bench.cache.close()
+                    trainings.cache.close()
         return found

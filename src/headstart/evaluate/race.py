@@ -18,7 +18,7 @@ the further seeds go, then the methods that are last on validation, and the reco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -126,16 +126,6 @@ def guess(like: Predictions) -> Predictions:
         prior = np.asarray(targets, dtype=np.float64).mean(axis=0).reshape(-1)
     scores = np.broadcast_to(prior.astype(np.float32), like.scores.shape)
     return replace(like, scores=np.ascontiguousarray(scores))
-
-
-def affordable(costs: Sequence[float], left: float) -> list[bool]:
-    """Which runners, best first, go on with the time that is left: each that still fits, and the first in any case."""
-    going, spent = [], 0.0
-    for place, cost in enumerate(costs):
-        goes = place == 0 or spent + cost <= left
-        spent += cost if goes else 0.0
-        going.append(goes)
-    return going
 
 
 def best_of_each(field: Mapping[K, Standing], group: Callable[[K], str]) -> set[K]:

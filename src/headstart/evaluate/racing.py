@@ -14,20 +14,15 @@ from headstart.core.comparison import Forecast, Row, Stop, Trial
 from headstart.core.errors import ResourceError
 from headstart.core.files import write_json
 from headstart.core.runs import PROGRESS
+from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import ATTEMPT, Bench
+from headstart.evaluate.budget import epochs_within, forecast, going_on, said
 from headstart.evaluate.metrics import Metric
-from headstart.evaluate.race import HEATS, Standing, affordable, best_of_each, compared, heat, leader
+from headstart.evaluate.race import HEATS, Standing, best_of_each, compared, heat, leader
 from headstart.evaluate.tune import candidates
 from headstart.evaluate.verdict import bounds, clearly_behind
 from headstart.methods.method import Method
-
-RESERVE = 0.05
-"share of the remaining time that is kept for what no forecast sees"
-ENDING = 2
-"of a training, in pauses: it is saved, read again and tested"
-LEAST_STEPS = 100
-"of a training, however short the budget: after a ninth of fewer, nothing is to be seen yet"
 
 
 class Runner(NamedTuple):
@@ -68,26 +63,30 @@ class Race:
     "seconds of the last heat that were not its steps'"
     _trained: dict[Runner, float] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        self.trainings = self.bench.trainings
+
     def start(self) -> None:
         """Fills the cache, forecasts, and settles epochs and trials for all."""
         self.failed: dict[str, Row] = {}
         self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
         self.lost: dict[Runner, Exception] = {}
         names = [name for name, method in self.methods.items() if not method.solved]
-        for feed in (self.bench.train, self.bench.validation):
-            self.bench.cache.fill(feed, self.bench.options.batch_tokens)
+        for feed in (self.trainings.train, self.trainings.validation):
+            self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
         self.costs = self._costs(names)
         shortened = self._shorten()
         self.starters = self._starters(further=shortened is None)
-        self.forecast = forecast(self.starters, self.costs, len(self.bench.seeds), shortened)
+        starters = [runner.name for runner in self.starters]
+        self.forecast = forecast(starters, self.costs, len(self.bench.seeds), shortened)
         if self.forecast:
             if self.deadline:  # further seeds go first, then methods
-                single = forecast(self.starters, self.costs, 1, shortened) or self.forecast
+                single = forecast(starters, self.costs, 1, shortened) or self.forecast
                 most = max(single.least_seconds, self.deadline - time.perf_counter())
                 self.forecast = replace(single, most_seconds=min(self.forecast.most_seconds, most))
-            self.bench.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
+            self.trainings.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
             if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
-                self.bench.progress.say(
+                self.trainings.progress.say(
                     "that is more than the budget: each method's first heat and the leader's training run all the same"
                 )
 
@@ -102,18 +101,18 @@ class Race:
             asked = len(self.bench.seeds)
             stops = self._stops(standings, number)
             if len(self.bench.seeds) < asked:
-                self.bench.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, to fit the budget")
+                self.trainings.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, to fit the budget")
             self.stopped |= {runner: (standings[runner], stop) for runner, stop in stops.items()}
             for runner in stops:
-                self.bench.forget(*runner)
+                self._state(runner).remove()
             running = [runner for runner in standings if runner not in stops]
             if not running:
                 break
             first = leader(standings)
-            value = self.bench.metric.of(standings[first].predictions)
-            self.bench.progress.say(
+            value = self.trainings.metric.of(standings[first].predictions)
+            self.trainings.progress.say(
                 f"after {share:.0%} of the steps {len(running)} of {len(standings)} trainings go on; {first} leads "
-                f"with {self.bench.metric.name} {value:.4g} on validation"
+                f"with {self.trainings.metric.name} {value:.4g} on validation"
             )
         chosen = {runner.name: runner.method for runner in running}
         names = [name for name, method in self.methods.items() if not method.solved]
@@ -122,9 +121,9 @@ class Race:
     def _costs(self, names: Sequence[str]) -> dict[str, Cost]:
         found = {}
         for name in names:
-            self.bench.progress.stage(f"forecast of {name}")
+            self.trainings.progress.stage(f"forecast of {name}")
             try:
-                found[name] = cost(self.bench.setting, self.bench.settled(self.methods[name]))
+                found[name] = cost(self.trainings.setting, self.trainings.settled(self.methods[name]))
             except ATTEMPT as error:
                 self.failed[name] = self.bench.failed(name, self.methods[name], error)
         return found
@@ -134,25 +133,22 @@ class Race:
 
         None where these are as many as usual. A run that is taken up goes on with what it began with.
         """
-        usual = self.bench.options.epochs
+        usual = self.trainings.options.epochs
         assert usual is not None
         if self.deadline is None or not self.shortens or not self.costs:
             return None
-        file = self.bench.folder / PROGRESS / "epochs.json"
+        file = self.trainings.folder / PROGRESS / "epochs.json"
         if file.is_file():
             epochs = int(json.loads(file.read_text()))
         else:
-            left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
-            left -= sum(cost.pause_seconds for cost in self.costs.values()) * (len(HEATS) + ENDING)
-            each = sum(cost.seconds for cost in self.costs.values()) / usual
-            steps = -(-len(self.bench.train) // (self.bench.options.batch_size or 1))
-            epochs = min(usual, max(-(-LEAST_STEPS // steps), int(left / each)))
+            steps = -(-len(self.trainings.train) // (self.trainings.options.batch_size or 1))
+            epochs = epochs_within(self.deadline - time.perf_counter(), list(self.costs.values()), usual, steps)
             write_json(file, epochs)
         if epochs == usual:
             return None
-        self.bench.shorten(epochs)
+        self.trainings.shorten(epochs)
         self.costs = {name: replace(cost, seconds=cost.seconds * epochs / usual) for name, cost in self.costs.items()}
-        self.bench.progress.say(f"{epochs} of {usual} epochs, for all methods, to fit the budget")
+        self.trainings.progress.say(f"{epochs} of {usual} epochs, for all methods, to fit the budget")
         return epochs
 
     def _starters(self, further: bool = True) -> list[Runner]:
@@ -164,16 +160,16 @@ class Race:
         runs: dict[str, list[Runner]] = {}
         for name in self.costs:
             method = self.methods[name]
-            tried = candidates(self.bench.settled(method), self.bench.axes(method), self.bench.trials)
+            tried = candidates(self.trainings.settled(method), self.bench.axes(method), self.bench.trials)
             runs[name] = [Runner(name, candidate) for candidate in tried]
         left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
-        free = self.bench.free_bytes()
+        free = self.trainings.free_bytes()
         starters = [each[0] for each in runs.values()]
         if (wanted := self._states(starters)) > free:
             raise ResourceError(
                 f"a race keeps the states of {len(starters)} paused trainings, about {wanted / 1e9:.2f} GB, and "
-                f"{self.bench.folder} has {free / 1e9:.2f} GB free. Free space, choose another --out, or give fewer "
-                "--methods; without --race and --budget one training at a time keeps its state."
+                f"{self.trainings.folder} has {free / 1e9:.2f} GB free. Free space, choose another --out, or give "
+                "fewer --methods; without --race and --budget one training at a time keeps its state."
             )
         if not further:
             self.bench.trials = 1
@@ -187,10 +183,13 @@ class Race:
             starters += more
         return starters
 
+    def _state(self, runner: Runner) -> Checkpoint:
+        return self.trainings.checkpoint(*runner, self.bench.seeds[0])
+
     def _states(self, runners: Sequence[Runner]) -> int:
         """Bytes that their states will add on the disk; the largest lies there twice while it is written."""
         sizes = [self.costs[runner.name].state_bytes for runner in runners]
-        there = sum(self.bench.checkpoint(*runner).size for runner in runners)
+        there = sum(self._state(runner).size for runner in runners)
         return max(0, sum(sizes) - there) + max(sizes, default=0)
 
     def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
@@ -199,7 +198,7 @@ class Race:
         for runner in running:
             start, before = time.perf_counter(), self._trained.get(runner, 0.0)
             try:
-                found[runner] = self.bench.heat(*runner, share)
+                found[runner] = self.trainings.until(share, *runner, self.bench.seeds[0])
                 self._trained[runner] = found[runner].step_seconds
                 self.pauses[runner] = max(0.0, time.perf_counter() - start - (self._trained[runner] - before))
             except ATTEMPT as problem:
@@ -211,29 +210,17 @@ class Race:
         return found
 
     def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
-        share, metric, last = HEATS[number], self.bench.metric, number == len(HEATS) - 1
+        share, metric = HEATS[number], self.trainings.metric
         stops = heat(standings, metric, number, lambda runner: runner.name)
         left = {runner: one for runner, one in standings.items() if runner not in stops}
         if self.deadline is not None and left:
             best = best_of_each(left, lambda runner: runner.name)
-            time_left = (self.deadline - time.perf_counter()) * (1 - RESERVE)
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
-            whole = [self._whole(runner, left[runner], share) for runner in order]
-            pauses = [self.pauses.get(runner, 0.0) for runner in order]
-            # who is to finish is settled at the last heat; until then time is kept for one of them, whichever it is
-            costs = [
-                each * ((1.0 if last else HEATS[number + 1]) - share) + pause * (ENDING if last else 1)
-                for each, pause in zip(whole, pauses)
-            ]
-            if not last:
-                time_left -= max(each * (1 - HEATS[-1]) + pause * ENDING for each, pause in zip(whole, pauses))
-            going = affordable(costs, time_left)
+            times = [(self._whole(runner, left[runner], share), self.pauses.get(runner, 0.0)) for runner in order]
+            seconds = self.deadline - time.perf_counter()
+            going, seeds = going_on(times, number, seconds, len(self.bench.seeds))
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
-            if last:
-                spare = time_left - sum(cost for cost, goes in zip(costs, going) if goes)
-                again = sum(each + pause * ENDING for each, pause, goes in zip(whole, pauses, going) if goes)
-                seeds = max(1, min(len(self.bench.seeds), 1 + int(spare / again)))
-                self.bench.seeds = self.bench.seeds[:seeds]
+            self.bench.seeds = self.bench.seeds[:seeds]
         return stops
 
     def _whole(self, runner: Runner, standing: Standing, share: float) -> float:
@@ -243,12 +230,12 @@ class Race:
 
     def _raced(self, name: str, chosen: Method | None) -> Raced:
         """Trials in the order in which they were stopped; of a method that is out, the one that came furthest."""
-        settled = self.bench.settled(self.methods[name])
+        settled = self.trainings.settled(self.methods[name])
         mine = {runner: found for runner, found in self.stopped.items() if runner.name == name}
         trials = []
         for runner, (one, stop) in mine.items():
             sound = one.predictions.finite
-            reached = (self.bench.metric.of(one.predictions), one.loss) if sound else (None, None)
+            reached = (self.trainings.metric.of(one.predictions), one.loss) if sound else (None, None)
             changed = self.bench.changed(settled, runner.method)
             trials.append(Trial(changed, reached[0], reached[1], one.seconds, "stopped", stopped=stop))
         trials += [self.bench.lost(settled, r.method, error) for r, error in self.lost.items() if r.name == name]
@@ -256,7 +243,7 @@ class Race:
             return Raced(chosen, trials, self.failed.get(name))
         furthest = max(mine, key=lambda r: (mine[r][1].share, mine[r][1].reason != "other", mine[r][0].order))
         one, stop = mine[furthest]
-        metric = self.bench.metric
+        metric = self.trainings.metric
         row = Row(
             name, told(stop, metric), metric.name, fields_of(furthest.method),
             validation_value=metric.of(one.predictions), learning_rate=getattr(furthest.method, "learning_rate", None),
@@ -264,36 +251,6 @@ class Race:
             trials=tuple(trials), stopped=stop,
         )  # fmt: skip
         return Raced(None, trials, row)
-
-
-def forecast(
-    running: Sequence[Runner], costs: Mapping[str, Cost], seeds: int, epochs: int | None = None
-) -> Forecast | None:
-    """From the first heat and one finalist with all seeds, to everything in full (but one configuration a method).
-
-    To get below the least, a method would have to stop at the first heat: under a budget some do.
-    """
-    if not running:
-        return None
-    every = [costs[runner.name] for runner in running]
-    pauses = sum(found.pause_seconds for found in every)
-    first, second = (sum(found.seconds for found in every) * share for share in (HEATS[0], HEATS[-1]))
-    each = [(found.seconds, found.pause_seconds) for found in costs.values()]
-    rest = [seconds * (seeds - HEATS[-1]) + seeds * ENDING * pause for seconds, pause in each]
-    last_heat = sum(seconds * (HEATS[-1] - HEATS[0]) + pause for seconds, pause in each)
-    least = first + pauses + last_heat + min(rest)
-    most = second + len(HEATS) * pauses + sum(rest)
-    peak = max((c.peak_memory_bytes or 0 for c in costs.values()), default=0) or None
-    return Forecast(least, most, peak, epochs, sum(costs[runner.name].state_bytes for runner in running))
-
-
-def said(forecast: Forecast, seconds: float | None = None, peak: int | None = None) -> str:
-    """The forecast in words; beside what it came to, once that is known."""
-    span = f"{forecast.least_seconds:.0f} to {forecast.most_seconds:.0f} s"
-    memory = f"{(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
-    if seconds is None:
-        return f"forecast {span}, by how many go on, {memory} of memory and {forecast.disk_bytes / 1e9:.1f} GB of disk"
-    return f"{seconds:.0f} s (forecast {span}), {(peak or 0) / 1e9:.1f} GB of memory (forecast {memory})"
 
 
 def told(stop: Stop, metric: Metric) -> str:

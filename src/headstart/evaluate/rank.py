@@ -27,10 +27,10 @@ from headstart.engine.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import same_modality
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.trainings import same_modality
 from headstart.evaluate.transferability import h_score, logme
 from headstart.methods.knn import NearestNeighbours, NeighboursHead
 from headstart.methods.probe import Probe

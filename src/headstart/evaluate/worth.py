@@ -8,13 +8,13 @@ from headstart.backbones.load import load
 from headstart.core.record import Record
 from headstart.data.examples import Data
 from headstart.engine.precision import Compute
-from headstart.evaluate.bench import same_modality
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.rank import subset_of
 from headstart.evaluate.system import base_system
+from headstart.evaluate.trainings import same_modality
 
 EXAMPLES = 1_000
 "most training examples of the probe"

@@ -1,0 +1,269 @@
+"""Trainings on one base: each can pause, is saved, reloaded and found equal; what remains of it is in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart.artifacts.artifact import fields_of, reloaded, save
+from headstart.backbones.backbone import Backbone
+from headstart.core.comparison import Point, Share
+from headstart.core.environment import libraries
+from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.files import write_json
+from headstart.core.progress import Progress, Silent
+from headstart.core.record import Record
+from headstart.core.runs import PROGRESS
+from headstart.data.examples import Data
+from headstart.engine.adapt import Adapted, Setting, adapted
+from headstart.engine.adaptation import Adaptation
+from headstart.engine.augment import Augment
+from headstart.engine.averaging import Ingredient
+from headstart.engine.cache import Cache
+from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed import Feed
+from headstart.engine.frozen import frozen_rounded
+from headstart.engine.job import Options
+from headstart.engine.losses import probabilities
+from headstart.engine.precision import Compute
+from headstart.evaluate.latency import latency
+from headstart.evaluate.metrics import Metric
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.race import Standing
+from headstart.methods.method import Method, settled
+
+AGREEMENT = 1e-4
+"""largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
+of them where that is above 1: a regression's outputs are in the unit of its targets"""
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One training: what remains of it when its model is gone."""
+
+    seed: int
+    configuration: dict[str, Any]
+    status: str
+    validation_value: float | None
+    validation_loss: float | None
+    score: float | None
+    seconds: float
+    peak_memory_bytes: int | None
+    trained_parameters: int
+    trained_share: float
+    best_epoch: float | None
+    curve: tuple[Point, ...] = ()
+    interpolation: tuple[Share, ...] = ()
+    artifact_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Trainings:
+    """What all of them share: data, base, options and the cache; `folder/progress` has what each has left there."""
+
+    data: Data
+    backbone: Backbone
+    options: Options
+    compute: Compute
+    folder: Path
+    metric: Metric
+    workers: int = 0
+    progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        same_modality(self.data, self.backbone)
+        self._asked = self.options
+        self.options = self.options.sized(len(self.data.train))
+        augment = Augment(self.options.augment, self.options.word_dropout)
+        backbone, data = self.backbone, self.data
+        backbone.module.to(self.compute.device)
+        if backbone.modality == "image":
+            backbone.module.to(memory_format=torch.channels_last)
+        self.cache = Cache(backbone, self.compute, self.options.cache_bytes)
+        self.train = Feed("train", data.train, backbone, augment, self.workers)
+        self.validation = Feed("validation", data.validation, backbone, workers=self.workers)
+        self.setting = Setting(
+            backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
+        )
+        self._plain = (
+            Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
+        )
+
+    def shorten(self, epochs: int) -> None:
+        """All that follow train for so many epochs."""
+        self.options = replace(self._asked, epochs=epochs).sized(len(self.data.train))
+        self.setting = replace(self.setting, options=self.options)
+
+    @cached_property
+    def test(self) -> Feed:
+        """Read when it is asked for: whoever works on validation alone never does."""
+        return Feed("test", self.data.test, self.backbone, workers=self.workers)
+
+    def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        value = self.metric.of(Predictions(np.arange(len(scores)), targets, scores))
+        return value, value if self.metric.higher_is_better else -value
+
+    def settled(self, method: Method) -> Method:
+        """With the learning rate where tuning begins."""
+        return settled(method, self.backbone)
+
+    def key(self, method: Method, seed: int) -> str:
+        text = json.dumps([fields_of(method), seed], sort_keys=True)
+        return f"seed{seed}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+    def place(self, name: str, method: Method, seed: int) -> Path:
+        return self.folder / PROGRESS / name / self.key(method, seed)
+
+    def once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = ()) -> Run:
+        """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up.
+
+        ingredients: for a method that averages others.
+        """
+        place = self.place(name, method, seed)
+        if (place / "run.json").is_file():
+            return Run.read(place / "run.json")
+        # a head that is solved sees the plain examples: augmented views have no end to solve for
+        setting = replace(self.setting, train=self._plain) if method.solved else self.setting
+        if method.combines:
+            setting = replace(setting, ingredients=tuple(ingredients))
+        title = f"{name} seed {seed}"
+        self.progress.stage(title)
+        checkpoint = self.checkpoint(name, method, seed)
+        with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title) as done:
+            run = self._run(done, method, seed)
+            if run.status == "ok":
+                save(
+                    place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
+                    configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
+                    precision=self.compute.precision, libraries=libraries(),
+                )  # fmt: skip
+                run = replace(run, artifact_bytes=sum(f.stat().st_size for f in (place / "model").iterdir()))
+                sample = self._sample_logits(done.job)
+        if run.status == "ok":
+            with _Reloaded(place / "model", self.setting) as job:
+                gap = (self._sample_logits(job) - sample).abs().max()
+                difference = float(gap / sample.abs().max().clamp(min=1.0))
+            if not difference <= AGREEMENT:
+                raise ArtifactError(
+                    f"{name}: the saved model differs from the trained one by {difference:g} in logits."
+                )
+        run.write(place / "run.json")
+        checkpoint.remove()
+        return run
+
+    def until(self, share: float, name: str, method: Method, seed: int) -> Standing:
+        """Trains on to this share of the steps and pauses there; what an interrupted race has found is taken up."""
+        place = self.place(name, method, seed)
+        file = place / f"heat-{share:.3f}.safetensors"
+        facts = file.with_suffix(".json")
+        if not facts.is_file():
+            checkpoint, title = self.checkpoint(name, method, seed), f"{name}, first {share:.0%}"
+            with adapted(
+                self.setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title, until=share
+            ) as done:
+                logits = done.job.logits(self.validation)
+                told = {"seconds": done.seconds, "step_seconds": done.trace.seconds}
+                # a heat may end inside an epoch, where the loop has judged nothing yet
+                if done.trace.status == "ok" and bool(logits.isfinite().all()):
+                    found = done.job.evaluation(logits)
+                    told |= {"score": found.score, "loss": found.loss}
+                else:
+                    logits = torch.full_like(logits, torch.nan)
+                scores = probabilities(self.data.task, logits).numpy()
+                Predictions(self.data.validation.ids, self.data.validation.targets, scores).write(file)
+                write_json(facts, told)
+        told = json.loads(facts.read_text())
+        return Standing(Predictions.read(file), **told, control=method.control)
+
+    def checkpoint(self, name: str, method: Method, seed: int) -> Checkpoint:
+        """The state of one that was interrupted or paused."""
+        return Checkpoint(self.place(name, method, seed) / "checkpoint.safetensors")
+
+    def free_bytes(self) -> int:
+        """On the disk of the run's folder, which need not be there yet."""
+        there = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
+        return shutil.disk_usage(there).free
+
+    def _run(self, done: Adapted, method: Method, seed: int) -> Run:
+        trace = done.trace
+        return Run(
+            seed=seed,
+            configuration=fields_of(method),
+            status=trace.status,
+            validation_value=trace.best_value,
+            validation_loss=trace.best_loss,
+            score=trace.best_score if np.isfinite(trace.best_score) else None,
+            seconds=done.seconds,
+            peak_memory_bytes=done.peak_memory_bytes,
+            trained_parameters=done.trained_parameters,
+            trained_share=done.trained_share,
+            best_epoch=trace.best_epoch,
+            curve=tuple(trace.curve),
+            interpolation=trace.interpolation,
+            notes=(*self.cache.notes, *trace.notes),
+        )
+
+    def _sample_logits(self, job: Adaptation) -> torch.Tensor:
+        """Logits of a few validation examples with the whole forward, nothing taken from the cache."""
+        job.module.eval()
+        batch = self.validation.batch(np.arange(min(4, len(self.validation))))
+        batch = {name: value.to(self.compute.device) for name, value in batch.items()}
+        with torch.no_grad(), self.compute.autocast():
+            features = self.backbone.features(batch, job.plan.reads)
+        logits: torch.Tensor = job.module.head(features.float()).detach().cpu()
+        return logits
+
+    def tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
+        """The test split, looked at by the saved model; and the seconds it takes for one example."""
+        place = self.place(name, method, run.seed)
+        with _Reloaded(place / "model", self.setting) as job:
+            scores = job.predict(self.test)
+            found = Predictions(self.data.test.ids, self.data.test.targets, scores)
+
+            def one(i: int) -> None:
+                batch = self.test.batch(np.array([i % len(self.test)]))
+                batch = {key: value.to(self.compute.device) for key, value in batch.items()}
+                with torch.no_grad(), self.compute.autocast():
+                    job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
+
+            with frozen_rounded(self.backbone.module, (), self.compute):  # as a Predictor holds them
+                seconds = latency(one)
+        found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
+        return found, seconds
+
+
+def same_modality(data: Data, backbone: Backbone) -> None:
+    if data.task.modality.partition("_")[0] != backbone.modality:
+        raise ConfigurationError(
+            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
+            f"{backbone.modality}s; choose another --model."
+        )
+
+
+class _Reloaded:
+    """A saved model on its base, as a job that can predict."""
+
+    def __init__(self, folder: Path, setting: Setting) -> None:
+        self.setting, self.context = setting, reloaded(folder, setting.backbone)
+
+    def __enter__(self) -> Adaptation:
+        _, model, plan = self.context.__enter__()
+        setting = self.setting
+        cache = setting.cache if setting.options.cache else None
+        return Adaptation(
+            model, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
+            setting.compute, setting.score, 0, cache,
+        )  # fmt: skip
+
+    def __exit__(self, *exception: Any) -> None:
+        self.context.__exit__(*exception)
