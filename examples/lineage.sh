@@ -26,14 +26,14 @@ pictures() { # NAME SETTINGS…
 for name in ${*:-skipgram glove elmo ulmfit gpt cnn vit clip}; do
   case $name in
     skipgram | glove) pretrain "$name" "$name" $text ;;
-    elmo) pretrain elmo elmo $text --half --set epochs=1 ;;
+    elmo) pretrain elmo elmo $text --half --set epochs=1 --set samples=1024 ;;
     ulmfit)
-      pretrain awd ulmfit $text --half --set epochs=1
+      pretrain awd ulmfit $text --half --set epochs=1 --set samples=1024
       for task in sst2 debian-sections; do
         pretrain awd "ulmfit-$task" "$data/text/$task/train.csv" --text text --from "$out/ulmfit" --half --set epochs=5
       done
       ;;
-    gpt) pretrain clm gpt $text --half --set epochs=1 ;;
+    gpt) pretrain clm gpt $text --half --set epochs=1 --set samples=1024 ;;
     cnn) pictures cnn --half --set epochs=6 ;;
     vit)
       pictures vit --half --set epochs=4 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \

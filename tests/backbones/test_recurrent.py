@@ -169,6 +169,22 @@ def test_words_that_no_vocabulary_holds_are_read_by_their_characters() -> None:
     assert lexicon.characters(torch.tensor(long))[0, -1] == 258
 
 
+def test_a_word_is_the_same_whatever_stands_beside_it() -> None:
+    """Characters are read as far as the longest word of a batch; what a word is does not hang on it."""
+    lexicon = Lexicon(WORDS)
+    short, long, longest = lexicon("cat internationalisation " + "x" * 60)["input_ids"]
+    words = recurrent.new("elmo", "tiny", lexicon, 0.0, 0).module.body.characters.eval()
+    with torch.no_grad():
+        beside = words(torch.tensor([[short, long, longest]]))[0]
+        alone = [words(torch.tensor([[i]]))[0, 0] for i in (short, long, longest)]
+        letters = words.embedding(lexicon.characters(torch.tensor([short]))).transpose(1, 2)  # all 50, as spelled
+        whole = torch.cat([one(letters).relu().amax(2) for one in words.filters], 1)
+        gate = torch.sigmoid(words.gate(whole))
+        whole = words.projection(gate * words.carried(whole).relu() + (1 - gate) * whole)[0]
+    assert torch.allclose(beside, torch.stack(alone), atol=1e-5)
+    assert torch.allclose(alone[0], whole, atol=1e-5)
+
+
 def test_concat_pooling_by_hand() -> None:
     hidden = torch.tensor([[[1.0, 5.0], [3.0, 2.0], [9.0, 9.0]]])
     mask = torch.tensor([[1, 1, 0]])

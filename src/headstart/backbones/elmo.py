@@ -43,7 +43,10 @@ class Characters(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         words, places = input_ids.unique(return_inverse=True)
-        letters = self.embedding(self.lexicon.characters(words)).transpose(1, 2)  # [n, CHARACTER, letters]
+        spelled = self.lexicon.characters(words)  # [n, letters]
+        # of the padding one whole filter's width is enough: more of it gives the same numbers again
+        longest = int((spelled != 0).sum(1).amax()) + max(size for size, _ in FILTERS)
+        letters = self.embedding(spelled[:, :longest]).transpose(1, 2)  # [n, CHARACTER, letters]
         found = torch.cat([F.relu(one(letters)).amax(2) for one in self.filters], 1)  # [n, total]
         gate = torch.sigmoid(self.gate(found))
         found = gate * F.relu(self.carried(found)) + (1 - gate) * found

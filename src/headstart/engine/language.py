@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from headstart.backbones.language import predicting
 from headstart.backbones.pooling import pool
+from headstart.core.errors import ConfigurationError
 from headstart.core.seeds import derive
 from headstart.data.packed import Packed, Pieces
 from headstart.engine.ahead import ahead
@@ -22,6 +23,7 @@ from headstart.engine.feed import Micro
 from headstart.engine.head_in_parts import head_of, summed, without_head
 from headstart.engine.job import Evaluation
 from headstart.engine.precision import Compute
+from headstart.engine.sampled_head import SampledHead, counts
 from headstart.methods.plan import Group, Plan, Schedule
 
 IGNORED = -100
@@ -55,6 +57,9 @@ class Objective(Protocol):
 
     @property
     def directions(self) -> int: ...
+
+    @property
+    def samples(self) -> int: ...
 
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
@@ -133,7 +138,16 @@ class LanguageModelling:
             self._extra += packed.length + len(framing.after)
         few = {"input_ids": torch.arange(8).reshape(2, 4)}
         # on a GPU many small products are slower than one large one
-        self._head = head_of(self.network, few) if compute.device.type == "cpu" else None
+        few = {name: value.to(compute.device) for name, value in few.items()}
+        self._head = head_of(self.network, few) if compute.device.type == "cpu" or objective.samples else None
+        self._sampled: SampledHead | None = None
+        if objective.samples:
+            if self._head is None:
+                raise ConfigurationError(
+                    "samples needs a network whose scores are those of its last linear layer; this one's are more. "
+                    "Leave samples out."
+                )
+            self._sampled = SampledHead(self._head, counts(packed.ids, len(self._head.weight)), objective.samples)
         self._steps = packed.count(objective.batch_tokens, self._extra)
 
     def steps_an_epoch(self) -> int:
@@ -217,6 +231,8 @@ class LanguageModelling:
             scores = found.logits if scores is None else scores
             if self._head is None:
                 total = self.objective.loss(scores[0], predicted)
+            elif self._sampled is not None and self.module.training:
+                total = self._sampled.summed(scores[0], predicted, self.objective.loss)
             else:
                 total = summed(self._head, scores[0], predicted, self.objective.loss)
         if reading.raw is not None and reading.hidden is not None and self.module.training:

@@ -48,6 +48,8 @@ class LanguageModel(Objective):
     "passes over the corpus"
     batch_tokens: int = 8_192
     "tokens a step"
+    samples: int = 0
+    "other tokens that each is told from while training, half of them drawn by how often they occur; 0: all"
 
     family: ClassVar[str] = "language"
     of_new: ClassVar[tuple[str, ...]] = ("size", "vocabulary", "tokenizer", "lowercase")
@@ -67,6 +69,7 @@ class LanguageModel(Objective):
         if self.batch_tokens < self.length:
             yield f"batch_tokens is {self.batch_tokens}, but a step has to hold an example of {self.length} (length)."
         yield from at_least(self, 300, "vocabulary", unit="tokens")
+        yield from at_least(self, 0, "samples", unit="tokens")
         yield from shares(self, "dropout", "warmup")
 
     @property
