@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -136,19 +137,22 @@ class LanguageModelling:
         self._extra = framing.extra * objective.parts
         if objective.next_sentence:  # the second paragraph may be as long as the first may
             self._extra += packed.length + len(framing.after)
-        few = {"input_ids": torch.arange(8).reshape(2, 4)}
+        few = {"input_ids": torch.arange(8, device=compute.device).reshape(2, 4)}
         # on a GPU many small products are slower than one large one
-        few = {name: value.to(compute.device) for name, value in few.items()}
         self._head = head_of(self.network, few) if compute.device.type == "cpu" or objective.samples else None
-        self._sampled: SampledHead | None = None
-        if objective.samples:
-            if self._head is None:
-                raise ConfigurationError(
-                    "samples needs a network whose scores are those of its last linear layer; this one's are more. "
-                    "Leave samples out."
-                )
-            self._sampled = SampledHead(self._head, counts(packed.ids, len(self._head.weight)), objective.samples)
+        if objective.samples and self._head is None:
+            raise ConfigurationError(
+                "samples needs a network whose scores are those of its last linear layer; this one's are more. "
+                "Leave samples out."
+            )
         self._steps = packed.count(objective.batch_tokens, self._extra)
+
+    @functools.cached_property
+    def _sampled(self) -> SampledHead | None:
+        """Counted when training asks for it: a job that only judges reads no corpus."""
+        if self._head is None or not self.objective.samples:
+            return None
+        return SampledHead(self._head, counts(self.packed.ids, len(self._head.weight)), self.objective.samples)
 
     def steps_an_epoch(self) -> int:
         return self._steps
@@ -231,7 +235,7 @@ class LanguageModelling:
             scores = found.logits if scores is None else scores
             if self._head is None:
                 total = self.objective.loss(scores[0], predicted)
-            elif self._sampled is not None and self.module.training:
+            elif self.module.training and self._sampled is not None:
                 total = self._sampled.summed(scores[0], predicted, self.objective.loss)
             else:
                 total = summed(self._head, scores[0], predicted, self.objective.loss)
