@@ -69,6 +69,7 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
     test = Feed("test", data.test, backbone)
     start = time.perf_counter()
     train, cache = Feed("train", data.train, backbone), Cache(backbone, computing)
+    prepared = time.perf_counter() - start
     options = Options(epochs=epochs, batch_size=32)
     setting = Setting(backbone, data.task, train, test.none(), options, computing, lambda *_: (0.0, 0.0), cache)
     backbone.module.to(computing.device)
@@ -77,9 +78,11 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
         scores = done.job.predict(test)
+    parts = {"prepare": prepared, "pass": sum(kept.seconds for kept in cache._stores.values() if kept)}
     cache.close()
     tokens = int(train.lengths.sum()) * epochs
-    return {"seconds": seconds, **answered(data, scores), "precision": computing.precision, "tokens": tokens}
+    told = answered(data, scores)
+    return {"seconds": seconds, "parts": parts, **told, "precision": computing.precision, "tokens": tokens}
 
 
 def answered(data: Any, scores: np.ndarray) -> dict[str, Any]:

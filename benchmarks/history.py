@@ -7,7 +7,7 @@ so. The BERT is builtin/gist, MiniLM the package's unless the folder holds a cop
 its methods; for every size the method is chosen by the mean over draws on validation (which has as few labels), and
 tested. Beside it stands the same network from scratch (the method `scratch`) on the same examples: the difference is
 paired by example, with Holm's correction over the sizes. Taken up where it stopped. Writes benchmarks/results/history-
-DATA.json.
+DATA.json, in which a backbone that is not measured now keeps the rows that it has.
 """
 
 from __future__ import annotations
@@ -164,20 +164,26 @@ def main() -> None:
     here, most = compute(None), None if arguments.finished else arguments.most
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
-        backbones, every = [], FOLDERS[TASKS[task]["kind"]]
+        file, every = peers.RESULTS / f"history-{task}.json", FOLDERS[TASKS[task]["kind"]]
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"backbones": []}
+        backbones = {one["name"]: one for one in before["backbones"]}
         for name in arguments.only or every:
             source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
             rows = one(name, source, data, arguments.out / task / name, arguments.draws, most)
-            backbones.append({"name": name, "rows": rows, "pretraining": pretraining(folder)})
-        there = {one["name"]: {row["size"] for row in one["rows"]} for one in backbones}
+            tuned_on = environment(str(here.device), here.precision).to_json()
+            backbones[name] = {
+                "name": name, "rows": rows, "pretraining": pretraining(folder), "environment": tuned_on,
+            }  # fmt: skip
+        there = {name: {row["size"] for row in one["rows"]} for name, one in backbones.items()}
         missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]
-        write_json(peers.RESULTS / f"history-{task}.json", {
+        write_json(file, {
             "schema": "headstart.history/1", "missing": missing,
             "status": "partial" if missing else "ok",
             "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
-            "backbones": backbones, "environment": environment(str(here.device), here.precision).to_json(),
+            "backbones": [backbones[name] for name in every if name in backbones],
+            "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip
 
 

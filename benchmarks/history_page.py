@@ -87,7 +87,7 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         told = f"Not significantly better than its own control with 10 or 30 labels a class: {', '.join(few)}. "
         told += WHY.get(name, "")
     lines += ["", told]
-    lines += ["", "| backbone | pretrained on | parameters | seconds | where |", "|---|---|---|---|---|"]
+    lines += ["", "| backbone | pretrained on | passes | parameters | seconds | where |", "|---|---|---|---|---|---|"]
     for one in backbones:
         made = one["pretraining"]
         first = made.get("before", made)  # the larger part, where it went on on the task's texts
@@ -97,8 +97,8 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         seconds = f"{made['seconds'] + (first['seconds'] if first is not made else 0):,.0f}" if made else "by others"
         where = first.get("environment", {})
         told = [
-            NAMES[one["name"]], f"{amount:,} {kind}" if amount else "", str(made.get("parameters", "")), seconds,
-            f"{where.get('device', '')} {where.get('processor', '')}",
+            NAMES[one["name"]], f"{amount:,} {kind}" if amount else "", passes(first), str(made.get("parameters", "")),
+            seconds, f"{where.get('device', '')} {where.get('processor', '')}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(told)} |")
     if found["missing"]:
@@ -107,6 +107,13 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         )
         lines += ["", f"Not measured yet: {told}."]
     return lines + small(f"history-{name}", found["note"], found["environment"])
+
+
+def passes(made: dict[str, Any]) -> str:
+    """Over the corpus; and how many other tokens each was told from, where not all."""
+    settings = made.get("configuration", {})
+    few = f", {settings['samples']:,} samples" if settings.get("samples") else ""
+    return f"{settings.get('epochs', '')}{few}"
 
 
 def plot(name: str, found: dict[str, Any]) -> None:
@@ -260,8 +267,9 @@ def main() -> None:
     lines = [
         "# The lineage: what each pretraining is worth", "",
         "Made by `benchmarks/history_page.py` from the JSON files in `benchmarks/results`. The backbones are made by",
-        "`examples/lineage.sh` and `examples/crosslingual.sh`; `benchmarks/history.py` measured the data sets below,",
-        "`clip.py`, `senses.py`, `crosslingual.py`, `continued.py` and `pretraining_speed.py` what follows them.", "",
+        "`examples/lineage.sh` and `examples/crosslingual.sh`, some in an earlier version of theirs: the tables say",
+        "with how many passes; `benchmarks/history.py` measured the data sets below, `clip.py`, `senses.py`,",
+        "`crosslingual.py`, `continued.py` and `pretraining_speed.py` what follows them.", "",
     ]  # fmt: skip
     for path in sorted((HERE / "results").glob("history-*.json")):
         found = read(path.stem)

@@ -1,8 +1,9 @@
-"""What all tests share: a history of runs of their own."""
+"""What all tests share: a history of runs of their own, and a Ctrl-C that is heard."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,9 @@ def _own_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["HEADSTART_HOME"] = str(tmp_path_factory.mktemp("history"))
     yield
     del os.environ["HEADSTART_HOME"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """A shell without job control starts what it puts into the background deaf to Ctrl-C, its children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

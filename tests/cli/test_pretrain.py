@@ -60,6 +60,11 @@ def test_what_timm_and_the_package_hold_can_be_gone_on_from(here: Path, monkeypa
         return plain(source, **options, weights=not str(source).startswith("timm/"))
 
     monkeypatch.setattr(pretrained_labelled, "load", bare)
+    slowly = (*few, "--set", "learning_rate=1e-6", "--set", "augment=none")
+    call("pretrain", "classify", "photos", "--from", "builtin/glance", "--out", "near", *slowly).expect(0)
+    for name, value in load("builtin/glance").module.named_parameters():
+        now = load(here / "near").module.get_parameter(name)
+        assert torch.allclose(now, value, atol=1e-3), "it begins with the weights of the base"
     for source, architecture in (("timm/test_resnet.r160_in1k", "test_resnet"), ("builtin/glance", None)):
         out = source.partition("/")[2]
         call("pretrain", "classify", "photos", "--from", source, "--out", out, *few).expect(0)
@@ -88,6 +93,14 @@ def test_the_built_in_text_encoder_can_be_gone_on_from(here: Path) -> None:
     )
     long = ("pretrain", "mlm", "texts.txt", "--from", "builtin/gist", "--set", "length=9999", "--out", "no")
     assert "/tmp" not in call(*long, "--set", "batch_tokens=9999").refused("builtin/gist")
+
+
+def test_a_folder_of_ones_own_may_be_named_like_a_built_in_one(here: Path) -> None:
+    corpus(here / "texts.txt")
+    call("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet", "--out", "builtin/gist").expect(0)
+    call("pretrain", "mlm", "texts.txt", *FURTHER, "--from", "builtin/gist", "--quiet", "--out", "more").expect(0)
+    own, other = (load(here / name).module.config.hidden_size for name in ("builtin/gist", "more"))
+    assert own == other == 128
 
 
 VIT = ("--set", "architecture=test_vit", "--set", "patch_size=8", "--set", "depth=1", "--set", "epochs=1", "--quiet")

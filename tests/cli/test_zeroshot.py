@@ -20,11 +20,11 @@ from backbones.tiny import save
 from cli.calling import PROBE, call, record, tree
 from headstart.evaluate.predictions import Predictions
 
-SMALL = (
-    "--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", "--set", "width=16",
-    "--set", "batch_size=32", "--set", "vocabulary=400", "--set", "epochs=30", "--set", "augment=none",
-    "--set", "learning_rate=3e-3", "--quiet",
+FEW = (
+    "--set", "width=16", "--set", "batch_size=32", "--set", "vocabulary=400", "--set", "epochs=30",
+    "--set", "augment=none", "--set", "learning_rate=3e-3", "--quiet",
 )  # fmt: skip
+SMALL = ("--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", *FEW)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 
 
@@ -111,10 +111,35 @@ def test_a_locked_tower_keeps_its_bits(here: Path) -> None:
     from safetensors.torch import load_file
 
     more = ("--set", "image=clip/image", "--set", "text=clip/text", "--set", "lock=image", "--set", "epochs=2")
-    call("pretrain", "clip", "train.parquet", "--out", "locked", *SMALL, *more).expect(0)
+    call("pretrain", "clip", "train.parquet", "--out", "locked", *FEW, *more).expect(0)
     for part, kept in (("image", True), ("text", False)):
         before, after = (load_file(here / name / part / "model.safetensors") for name in ("clip", "locked"))
         assert all(torch.equal(before[name], after[name]) for name in before) == kept
+
+
+def test_a_tower_that_timm_holds_keeps_its_weights_and_its_size(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm's own weights are out of reach here: drawn ones stand for them."""
+    from safetensors.torch import load_file
+
+    from headstart.artifacts import pretrained_pairs
+
+    plain, was = pretrained_pairs.load, {}
+
+    def drawn(source: Any, **options: Any) -> Any:
+        backbone = plain(source, **options, weights=not str(source).startswith("timm/"))
+        if str(source).startswith("timm/"):
+            was.update({name: value.clone() for name, value in backbone.module.state_dict().items()})
+        return backbone
+
+    monkeypatch.setattr(pretrained_pairs, "load", drawn)
+    more = ("--set", "image=timm/test_resnet.r160_in1k", "--set", "lock=image", "--set", "epochs=1")
+    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "tower", *FEW, *more).expect(0)
+    kept = load_file(here / "tower" / "image" / "model.safetensors")
+    assert was.keys() == kept.keys()
+    assert all(torch.equal(value, kept[name]) for name, value in was.items())
+    config = json.loads((here / "tower" / "image" / "config.json").read_text())
+    assert config["architecture"] == "test_resnet"
+    assert config["pretrained_cfg"]["input_size"] == [3, 160, 160]
 
 
 def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +236,10 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
         (("pretrain", "clip", "train.parquet", "--out", "x", "--from", "clip"), ("two towers",)),
         (("pretrain", "mlm", "train.parquet", "--out", "x"), ("holds images (image)", "--text")),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "batch_size=1"), ("batch_size is 1",)),
+        (
+            ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "image=clip/image", "--set", "image_size=32"),
+            ("image_size is of a new network", "clip/image is one that exists"),
+        ),
     ],
 )
 def test_mistakes(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:

@@ -11,7 +11,6 @@ import torch
 
 from backbones.tiny import tiny
 from contract.settings import FP32, method_of, rising, setting_of, state_of
-from headstart.engine import states
 from headstart.engine.adapt import adapted
 from headstart.engine.augment import Augment
 from headstart.engine.cache import Cache, all_features
@@ -115,11 +114,12 @@ def test_too_little_room_is_told_and_changes_nothing() -> None:
     assert worst < 5e-4
 
 
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any) -> None:
+@pytest.mark.parametrize("call", ["os.posix_fallocate", "tempfile.mkstemp"])
+def test_a_full_disk_is_told(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(states.os, "posix_fallocate", full)
+    monkeypatch.setattr(f"headstart.engine.states.{call}", full)
     setting = setting_of(tiny("mlp"))
     with adapted(setting, method_of("probe"), 0) as done:
         assert done.trace.best_value is not None

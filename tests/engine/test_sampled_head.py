@@ -12,12 +12,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from backbones.tiny import bytelevel
-from engine.test_language import job
+from engine.test_language import job, recurrent_job, steps
 from headstart.core.errors import ConfigurationError
 from headstart.engine import language
+from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.fit import Budget, fit
+from headstart.engine.precision import compute
 from headstart.engine.sampled_head import SampledHead, counts
+from headstart.objectives.awd import AwdLanguageModel
 from headstart.objectives.clm import CausalLanguageModel
+from headstart.objectives.elmo import BidirectionalLanguageModel
 
 
 def entropy(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -78,6 +82,37 @@ def test_a_network_learns_with_few_samples_and_is_judged_with_all_words(tmp_path
     assert ends[64][0] == ends[0][0]  # the same network, judged the same way
     learned = {samples: before - after for samples, (before, after) in ends.items()}
     assert learned[64] > 0.8 * learned[0] > 2
+
+
+@pytest.mark.parametrize("objective", [AwdLanguageModel, BidirectionalLanguageModel])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_many_samples_give_the_loss_over_all_words(tmp_path: Path, objective: Any, precision: str) -> None:
+    """With a head that is the embedding too, and with two directions."""
+    losses = []
+    for samples in (0, 50_000):
+        settings = {"dropout": 0.0, "batch_tokens": 64, "samples": samples}
+        one = recurrent_job(tmp_path / str(samples), objective(**settings))
+        one.compute = compute("cpu", precision)
+        with torch.no_grad():  # words that differ in their scores
+            one.network.head.weight.mul_(20)
+        ((micro,),) = steps(one, 1)
+        one.enter(0.0)
+        torch.manual_seed(0)
+        losses.append(float(one.loss(micro, 0.0).detach()))
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert losses[1] != losses[0]
+
+
+@pytest.mark.parametrize("after", [3, 7])
+def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int) -> None:
+    checkpoint, found = Checkpoint(tmp_path / "checkpoint.safetensors", every=0), []
+    for name, budget in (("whole", {}), ("cut", {"steps": after}), ("again", {})):
+        one = job(tmp_path / name, bytelevel(), CausalLanguageModel(samples=8, batch_tokens=256))
+        fit(one, Budget(2, **budget), checkpoint=None if name == "whole" else checkpoint)
+        found.append({name: value.clone() for name, value in one.module.state_dict().items()})
+    whole, cut, again = found
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert not all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
 def test_where_scores_are_more_than_a_layers_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

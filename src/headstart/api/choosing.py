@@ -79,7 +79,7 @@ def find_rate(
     from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
-    from headstart.evaluate.trainings import same_modality
+    from headstart.evaluate.selection import same_modality
     from headstart.methods.method import METHODS
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))

@@ -13,7 +13,7 @@ import torch
 from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.builtin import place_of
+from headstart.backbones.builtin import is_builtin, place_of
 from headstart.backbones.files import read_config
 from headstart.backbones.load import load
 from headstart.backbones.timm_fresh import existing_config, fresh_config
@@ -106,6 +106,8 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
     """The tower for pictures and its config.json."""
     name = objective.image
     source = place_of(name)
+    if ("/" in name or source.is_dir()) and (given := objective.changed(("channels", "image_size"))):
+        raise ConfigurationError(f"{given[0]} is of a new network, and {name} is one that exists; leave it out.")
     if name.startswith("timm/") and not source.is_dir():
         backbone = load(name)
         return backbone, existing_config(backbone.module)
@@ -113,7 +115,7 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
         config = read_config(source)
         if "architecture" not in config:
             raise ModelError(f"{name} is no folder in timm's format; give one, or a timm architecture.")
-        return load(name if name.startswith("builtin/") else source), config
+        return load(name if is_builtin(name) else source), config
     if "/" in name:
         raise ModelError(
             f"there is no folder {name}; image is a timm architecture, timm/… with its weights, a folder or builtin/…."

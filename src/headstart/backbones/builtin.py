@@ -45,9 +45,14 @@ def load_builtin(
     return _text(folder, source, max_length=max_length, weights=weights, **options)
 
 
+def is_builtin(source: str) -> bool:
+    """Whether the name means one of the package's; a folder of the user's goes before it, as in `load`."""
+    return source.startswith("builtin/") and not Path(source).is_dir()
+
+
 def place_of(source: str) -> Path:
     """The folder of `builtin/…`, or the source as a path."""
-    return place() / source.removeprefix("builtin/") if source.startswith("builtin/") else Path(source).expanduser()
+    return place() / source.removeprefix("builtin/") if is_builtin(source) else Path(source).expanduser()
 
 
 @contextlib.contextmanager
@@ -56,7 +61,7 @@ def unpacked(source: str) -> Iterator[str]:
 
     Raises `ModelError` for a built-in backbone of images.
     """
-    if not source.startswith("builtin/"):
+    if not is_builtin(source):
         yield source
         return
     from headstart.backbones.transformers import quiet

@@ -12,6 +12,7 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.export import Reader
 from headstart.backbones.preparation import ImagePreparation
+from headstart.backbones.timm_fresh import built_with
 from headstart.core.errors import ArtifactError, ModelError
 from headstart.core.files import write_json
 
@@ -26,12 +27,7 @@ def export_timm(backbone: Backbone, head: nn.Linear, labels: list[str], task_kin
     name = pretrained.get("architecture")
     if not name:
         raise ModelError("this timm model does not say which architecture it is, so timm could not build it again.")
-    arguments = {
-        k: v
-        for k, v in getattr(module, "_model_args", {}).items()
-        if k not in ("num_classes", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir") and v is not None
-    }
-    fresh: Any = timm.create_model(name, pretrained=False, num_classes=head.out_features, **arguments)
+    fresh: Any = timm.create_model(name, pretrained=False, num_classes=head.out_features, **built_with(module))
     classifier = fresh.get_classifier()
     if not isinstance(classifier, nn.Linear) or classifier.in_features != head.in_features:
         raise ModelError(
@@ -51,7 +47,7 @@ def export_timm(backbone: Backbone, head: nn.Linear, labels: list[str], task_kin
         "architecture": name,
         "num_classes": head.out_features,
         "num_features": head.in_features,
-        "model_args": arguments,
+        "model_args": built_with(module),
         "task": task_kind,
         "pretrained_cfg": _pretrained(pretrained, backbone.preparation, labels),
     }

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.builtin import is_builtin
 from headstart.backbones.files import require_safetensors
 from headstart.backbones.positions import positions
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
@@ -85,7 +86,7 @@ def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
 
     Raises `ModelError` where the source has no such head.
     """
-    if source == "None" or source.startswith("builtin/"):
+    if source == "None" or is_builtin(source):
         raise ModelError(f"{source} has no head over the vocabulary; leave out the check that asks for one.")
     kind: Kind = "causal" if _is_decoder(source) else "masked"
     network, missing = _read(kind, source, 0.0, False)

@@ -45,16 +45,20 @@ def existing_config(module: nn.Module) -> dict[str, Any]:
     """The config.json of a network that timm has built by its name, with what it says of the images that it reads."""
     own: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
     seen = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
-    taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
     return {
         "architecture": own["architecture"],
         "num_classes": 0,
         "num_features": getattr(module, "num_features", 0),
-        "model_args": {
-            k: v for k, v in taken.items() if k not in ("pretrained", "num_classes", "pretrained_cfg_overlay")
-        },
+        "model_args": built_with(module),
         "pretrained_cfg": {**{name: own[name] for name in seen if name in own}, **_told(module)},
     }
+
+
+def built_with(module: nn.Module) -> dict[str, Any]:
+    """The arguments by which timm built the network, but for its weights and its classes."""
+    left = ("pretrained", "num_classes", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+    taken: dict[str, Any] = getattr(module, "_model_args", {})
+    return {name: value for name, value in taken.items() if name not in left and value is not None}
 
 
 def resized_config(config: dict[str, Any], module: nn.Module, image_size: int) -> dict[str, Any]:

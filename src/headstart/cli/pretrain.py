@@ -60,12 +60,12 @@ def command(
             label=label, text=text, seed=seed, half=half, workers=workers,
         )  # fmt: skip
         lines = pretrain(chosen, request)
+        report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
+        remembered(entry_of_pretraining(Path(out), sources, report), progress)
         if judged_by is not None:
             progress.say(f"{out} is written; what it is worth, headstart compare {worth} --model {out} tells too")
             progress.stage("probe")
             lines += _worth(out, judged_by, request.compute, base)
-        report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
-        remembered(entry_of_pretraining(Path(out), sources, report), progress)
     for line in lines:
         click.echo(line)
     if report.get("status", "ok") != "ok":

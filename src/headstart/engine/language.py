@@ -237,8 +237,10 @@ class LanguageModelling:
                 total = self.objective.loss(scores[0], predicted)
             elif self.module.training and self._sampled is not None:
                 total = self._sampled.summed(scores[0], predicted, self.objective.loss)
-            else:
+            elif device.type == "cpu":
                 total = summed(self._head, scores[0], predicted, self.objective.loss)
+            else:
+                total = self.objective.loss(self._head(scores[0]), predicted)
         if reading.raw is not None and reading.hidden is not None and self.module.training:
             part = len(places) / micro.step
             return total, self.objective.penalty(reading.hidden, reading.raw) * part

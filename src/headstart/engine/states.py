@@ -70,7 +70,10 @@ def room(
 
 def _reserved(folder: Path, size: int) -> Path | None:
     """A file that has the space already: writing to a mapped one on a full disk would end the process."""
-    handle, name = tempfile.mkstemp(".states", dir=folder)
+    try:
+        handle, name = tempfile.mkstemp(".states", dir=folder)
+    except OSError:  # the folder is gone, or has no room for one more file
+        return None
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, max(size, 1))

@@ -28,9 +28,9 @@ from headstart.evaluate.budget import said
 from headstart.evaluate.metrics import metric as named_metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.racing import Race, Raced
-from headstart.evaluate.selection import check_methods
+from headstart.evaluate.selection import check_methods, same_modality
 from headstart.evaluate.table import rows_with_differences
-from headstart.evaluate.trainings import Trainings, same_modality
+from headstart.evaluate.trainings import Trainings
 from headstart.evaluate.verdict import verdict
 from headstart.methods.method import Method, method_class
 

@@ -16,6 +16,7 @@ from headstart.core.curve import FEWEST, Forecast, Law, Reach, Reading
 from headstart.core.errors import ConfigurationError
 from headstart.core.files import write_json
 from headstart.core.progress import Progress
+from headstart.core.runs import PROGRESS
 from headstart.core.seeds import derive
 from headstart.data.audit import class_counts
 from headstart.data.examples import Data, Examples
@@ -96,7 +97,7 @@ def readings(
             place = folder / "readings" / f"{size}-{draw}"
             progress.say(f"{size} labels, draw {draw + 1} of {draws}: {len(part.train)} examples")
             if not (place / "rows.json").is_file():
-                run = folder / "progress" / place.name
+                run = folder / PROGRESS / place.name
                 _one(place, compare(part, run, draw), run)
             told.append(json.loads((place / "rows.json").read_text()))
             said.append(len(part.train))

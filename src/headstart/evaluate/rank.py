@@ -30,7 +30,7 @@ from headstart.engine.precision import Compute
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.trainings import same_modality
+from headstart.evaluate.selection import same_modality
 from headstart.evaluate.transferability import h_score, logme
 from headstart.methods.knn import NearestNeighbours, NeighboursHead
 from headstart.methods.probe import Probe

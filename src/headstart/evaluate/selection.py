@@ -1,4 +1,4 @@
-"""Which methods run, and with which settings."""
+"""Which methods run on which backbone, and with which settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, MethodError, unknown
 from headstart.core.fields import configured
+from headstart.data.examples import Data
 from headstart.methods.method import METHODS, Method, method_class
 
 DEFAULT_METHODS = (
@@ -47,6 +48,14 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
         for name in having:
             own[name].setdefault(setting, value)
     return {name: configured(method_class(name), own[name], name) for name in names}
+
+
+def same_modality(data: Data, backbone: Backbone) -> None:
+    if data.task.modality.partition("_")[0] != backbone.modality:
+        raise ConfigurationError(
+            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
+            f"{backbone.modality}s; choose another --model."
+        )
 
 
 def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:

@@ -18,7 +18,7 @@ from headstart.artifacts.artifact import fields_of, reloaded, save
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Point, Share
 from headstart.core.environment import libraries
-from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.errors import ArtifactError
 from headstart.core.files import write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record
@@ -39,6 +39,7 @@ from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import Standing
+from headstart.evaluate.selection import same_modality
 from headstart.methods.method import Method, settled
 
 AGREEMENT = 1e-4
@@ -240,14 +241,6 @@ class Trainings:
                 seconds = latency(one)
         found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
         return found, seconds
-
-
-def same_modality(data: Data, backbone: Backbone) -> None:
-    if data.task.modality.partition("_")[0] != backbone.modality:
-        raise ConfigurationError(
-            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
-            f"{backbone.modality}s; choose another --model."
-        )
 
 
 class _Reloaded:

@@ -13,8 +13,8 @@ from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.rank import subset_of
+from headstart.evaluate.selection import same_modality
 from headstart.evaluate.system import base_system
-from headstart.evaluate.trainings import same_modality
 
 EXAMPLES = 1_000
 "most training examples of the probe"

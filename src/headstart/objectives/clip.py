@@ -27,7 +27,7 @@ class Clip(Objective):
     """
 
     image: str = "resnet18"
-    "a timm architecture with random weights; or a backbone to start from: a folder in timm's format, or builtin/…"
+    "a timm architecture with random weights; or a backbone to start from: timm/…, a folder in timm's format, builtin/…"
     text: str = "tiny"
     "a BERT with random weights, `tiny`, `mini` or `small`; or a backbone: a folder in transformers' format"
     lock: Literal["none", "image", "text"] = "none"

@@ -84,6 +84,7 @@ class LanguageModel(Objective):
 
         ids, text: [B, T]; text is True where a token of it stands. The rest is for objectives that mask.
         """
+        assert self.kind == "causal"  # what masks has to say how
         return ids, following(ids, text)
 
     def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
