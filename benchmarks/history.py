@@ -1,13 +1,14 @@
 """The lineage on one table: what each pretraining, from word2vec to MiniLM and CLIP, is worth with few labels.
 
-    python benchmarks/history.py --models runs/lineage [--data debian-sections sst2 …] [--draws 3]
+    python benchmarks/history.py --models runs/lineage [--data debian-sections sst2 …] [--only gpt …] [--sizes 10 30 …]
 
 The folder holds the backbones as examples/lineage.sh makes them; one that is not there is left out, and the record says
 so. The BERT is builtin/gist, MiniLM the package's unless the folder holds a copy. Each is tuned on nested subsets under
 its methods; for every size the method is chosen by the mean over draws on validation (which has as few labels), and
 tested. Beside it stands the same network from scratch (the method `scratch`) on the same examples: the difference is
 paired by example, with Holm's correction over the sizes. Taken up where it stopped. Writes benchmarks/results/history-
-DATA.json, in which a backbone that is not measured now keeps the rows that it has.
+DATA.json, in which backbones and sizes that are not measured now keep the rows that they have; of a backbone that was
+pretrained anew, none.
 """
 
 from __future__ import annotations
@@ -79,24 +80,18 @@ def sizes_of(data: Any) -> list[int]:
     return [*(size for size in LABELS if size < largest(data)), largest(data)]
 
 
-def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | None) -> list[dict[str, Any]]:
-    """A row for each size up to `most`, or, for None, each that is there already.
-
-    A row holds the chosen method, its value, the control's, and their difference.
+def one(name: str, source: str, data: Any, out: Path, draws: int, sizes: list[int]) -> list[dict[str, Any]]:
+    """A row for each size: the chosen method, its value, the control's, and their difference.
 
     Each size is a curve of its own, so that those that are done stand for themselves.
     """
     from headstart.api import curve
     from headstart.cli.progress import Lines
-    from headstart.evaluate.paired import holm
 
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
     more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
     rows = []
-    for size in sizes_of(data):
-        places = [out / str(size) / "readings" / f"{size}-{draw}" / "rows.json" for draw in range(draws)]
-        if size > most if most is not None else not all(place.is_file() for place in places):
-            continue
+    for size in sizes:
         found = curve(
             data, source, sizes=[size], draws=draws, methods=methods, out=out / str(size), resume=True,
             progress=Lines(), **more,
@@ -111,6 +106,14 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, most: int | No
         rows.append(
             {**told, "methods": every, "scratch": scratch, **over_scratch(out / str(size), size, draws, method)}
         )
+    return rows
+
+
+def adjusted(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows by size, with their p-values after Holm's correction over all of them."""
+    from headstart.evaluate.paired import holm
+
+    rows = sorted(rows, key=lambda row: row["size"])
     for row, p in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = p
         print(name, row["size"], row["method"], {k: round(row[k], 3) for k in ("value", "difference", "p_adjusted")},
@@ -156,12 +159,11 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--only", nargs="+", help="these backbones alone")
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--most", type=int, default=10**9, help="no more labels a class than these")
-    parser.add_argument("--finished", action="store_true", help="train nothing more: the sizes that are there")
+    parser.add_argument("--sizes", type=int, nargs="+", help="these labels a class alone")
     parser.add_argument("--out", type=Path, default=Path("runs/history"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
-    here, most = compute(None), None if arguments.finished else arguments.most
+    here = compute(None)
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
         file, every = peers.RESULTS / f"history-{task}.json", FOLDERS[TASKS[task]["kind"]]
@@ -171,10 +173,14 @@ def main() -> None:
             source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
-            rows = one(name, source, data, arguments.out / task / name, arguments.draws, most)
+            sizes = [size for size in sizes_of(data) if not arguments.sizes or size in arguments.sizes]
+            rows = one(name, source, data, arguments.out / task / name, arguments.draws, sizes)
+            made, was = pretraining(folder), backbones.get(name, {"pretraining": None})
+            if made == was["pretraining"]:
+                rows += [row for row in was["rows"] if row["size"] not in sizes]
             tuned_on = environment(str(here.device), here.precision).to_json()
             backbones[name] = {
-                "name": name, "rows": rows, "pretraining": pretraining(folder), "environment": tuned_on,
+                "name": name, "rows": adjusted(name, rows), "pretraining": made, "environment": tuned_on,
             }  # fmt: skip
         there = {name: {row["size"] for row in one["rows"]} for name, one in backbones.items()}
         missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]

@@ -106,7 +106,10 @@ def _vision() -> Iterator[Row]:
     for part in (read("vision") or {"parts": []})["parts"]:
         for side, target in IMAGES[part["work"]].items():
             if side in part["times_faster"]:
-                work = f"{part['work']}, {part['model']}, {part['images']:,} images of 224 pixels: times as fast"
+                where = part["environment"]["processor"]
+                work = (
+                    f"{part['work']}, {part['model']}, {part['images']:,} images of 224 pixels, {where}: times as fast"
+                )
                 yield work, f"PyTorch, {side}" if side != "fastai" else side, target, part["times_faster"][side], True
 
 

@@ -40,6 +40,7 @@ def test_noise_widens_the_interval_and_forecasts_widen_with_distance() -> None:
     assert width[1] > width[2]
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth() -> None:
     """The error at twice the largest size, 60 times: 95 % intervals should hold it nearly always."""
     random, held = np.random.default_rng(0), 0

@@ -46,6 +46,8 @@ class TextPreparation:
         pad = getattr(tokenizer, "pad_token_id", None)
         end = getattr(tokenizer, "eos_token_id", None)
         self.pad_id = int(pad if pad is not None else end if end is not None else 0)
+        # masks come from lengths: thousands of lists that nobody reads make Python look for garbage
+        self._asked = {"return_attention_mask": False} if hasattr(tokenizer, "model_input_names") else {}
         begin = getattr(tokenizer, "bos_token_id", None)
         self._lone = int(end if end is not None else begin if begin is not None else self.pad_id)
 
@@ -60,7 +62,9 @@ class TextPreparation:
         if seconds and not self._separates_pairs():
             firsts, seconds = [f"{a}\n{b}" for a, b in zip(firsts, seconds)], []
         arguments = (firsts, seconds) if seconds else (firsts,)
-        tokens = self.tokenizer(*arguments, truncation=True, max_length=self.max_length, padding=False)
+        tokens = self.tokenizer(
+            *arguments, truncation=True, max_length=self.max_length, padding=False, **self._asked
+        )  # fmt: skip
         types = tokens.get("token_type_ids") or [None] * len(firsts)
         return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
 
