@@ -17,10 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
 DRAWS = 300
 "fits for the intervals"
+STEEPEST = 3.0
+"largest exponent"
+LEAST = 1e-20
+"of a, whose logarithm is kept"
 FARTHEST = 1e9
 "examples beyond which a value counts as out of reach"
 
@@ -70,8 +73,9 @@ def fit(n: Sequence[float], errors: Sequence[float], deviations: Sequence[float]
         raise ValueError("a law of three unknowns needs readings at three numbers of examples or more")
     spread = np.maximum(np.asarray(deviations, dtype=np.float64), 1e-4 * max(1e-12, float(y.max())))
     random = np.random.default_rng(seed)
-    drawn = [_fitted(x, np.maximum(0.0, y + spread * random.standard_normal(len(y))), spread) for _ in range(DRAWS)]
-    return PowerLaw(_fitted(x, y, spread), np.stack(drawn))
+    drawn = np.maximum(0.0, y + spread * random.standard_normal((DRAWS, len(y))))
+    found = _fitted(x, np.concatenate([y[None], drawn]), spread)
+    return PowerLaw(found[0], found[1:])
 
 
 def _error(p: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -80,15 +84,44 @@ def _error(p: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def _fitted(x: np.ndarray, y: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """The best of fits that begin at several limits: the objective has more than one valley."""
-    best, least = np.zeros(3), math.inf
-    top = max(float(y.min()), 1e-9)
-    for share in (0.0, 0.5, 0.9):
-        above = np.maximum(y - share * top, 1e-6)
-        slope, level = np.polyfit(np.log(x), np.log(above), 1)
-        start = np.array([share * top, level, min(2.9, max(0.02, -slope))])
-        bounds = ([-1e-12, -50.0, 0.0], [float(y.max()) + 1e-9, 50.0, 3.0])
-        found = least_squares(lambda p: (_error(p, x) - y) / spread, start, bounds=bounds)
-        if found.cost < least:
-            best, least = found.x, found.cost
-    return best
+    """[draws, 3]: c, log a and b for each row of y [draws, readings].
+
+    Of an exponent the best c and a are known. The misfit may have more than one valley over the exponents: it is looked
+    at over all of them, then ever closer around the lowest.
+    """
+    shifts, every = np.linspace(-1.0, 1.0, 41), np.arange(len(y))
+    exponents = np.tile(np.linspace(0.0, STEEPEST, 301), (len(y), 1))  # [draws, tried]
+    for step in (1e-2, 5e-4, 2.5e-5, 0.0):
+        limit, scale, misfit = _given(exponents, x / x.min(), y, spread)
+        best = every, misfit.argmin(1)
+        exponent = exponents[best]
+        exponents = np.clip(exponent[:, None] + step * shifts, 0.0, STEEPEST)
+    level = np.log(np.maximum(scale[best], LEAST)) + exponent * np.log(x.min())
+    return np.stack([limit[best], level, exponent], 1)
+
+
+def _given(
+    exponents: np.ndarray, x: np.ndarray, y: np.ndarray, spread: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each exponent [draws, tried] the c and a >= 0 with the least squares, and these.
+
+    Linear in both: if either were negative, it is zero. Of a level line all is limit.
+    """
+    falls = x ** -exponents[..., None] / spread  # [draws, tried, readings]
+    ones, errors = 1 / spread, (y / spread)[:, None]
+    one, fall, cross = (ones**2).sum(), (falls**2).sum(-1), (falls * ones).sum(-1)
+    level, fallen = (errors * ones).sum(-1), (errors * falls).sum(-1)
+    bent = one * fall - cross**2
+    sloped = bent > 1e-9 * one * fall
+    scale = (one * fallen - cross * level) / np.where(sloped, bent, 1.0)
+    none = np.zeros_like(scale)
+    both = (level - scale * cross) / one, scale, sloped & (scale >= 0) & (scale * cross <= level)
+    tried = [(level / one + none, none, none == 0), both, (none, fallen / fall, sloped)]
+    misfits = [
+        np.where(allowed, ((c[..., None] * ones + a[..., None] * falls - errors) ** 2).sum(-1), np.inf)
+        for c, a, allowed in tried
+    ]
+    best = np.argmin(misfits, 0)[None]
+    limits, scales, _ = zip(*tried)
+    limit, scale, misfit = (np.take_along_axis(np.stack(one), best, 0)[0] for one in (limits, scales, misfits))
+    return limit, scale, misfit
