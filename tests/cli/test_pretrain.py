@@ -95,6 +95,15 @@ def test_the_built_in_text_encoder_can_be_gone_on_from(here: Path) -> None:
     assert "/tmp" not in call(*long, "--set", "batch_tokens=9999").refused("builtin/gist")
 
 
+def test_folders_that_are_no_language_model_are_told_as_what_they_are(here: Path) -> None:
+    corpus(here / "texts.txt")
+    call("pretrain", "skipgram", "texts.txt", "--out", "vectors", "--quiet").expect(0)
+    (here / "empty").mkdir()
+    asked = ("pretrain", "mlm", "texts.txt", "--out", "no", "--from")
+    call(*asked, "vectors").refused("not in transformers' format (word_vectors)")
+    call(*asked, "empty").refused("empty has no config.json (it holds nothing)")
+
+
 def test_a_folder_of_ones_own_may_be_named_like_a_built_in_one(here: Path) -> None:
     corpus(here / "texts.txt")
     call("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet", "--out", "builtin/gist").expect(0)

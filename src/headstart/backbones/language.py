@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.builtin import is_builtin
-from headstart.backbones.files import require_safetensors
+from headstart.backbones.files import read_config, require_safetensors
 from headstart.backbones.positions import positions
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
@@ -116,8 +116,13 @@ def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple
 
     from headstart.backbones.transformers import quiet, reading
 
-    if Path(source).is_dir():
-        require_safetensors(Path(source))
+    if (folder := Path(source)).is_dir():
+        if "model_type" not in (found := read_config(folder)):
+            made = found.get("kind") or found.get("architecture") or "unknown"
+            raise ModelError(
+                f"{source} is not in transformers' format ({made}), which mlm, clm and declutr go on from."
+            )
+        require_safetensors(folder)
     config = reading(source, lambda: AutoConfig.from_pretrained(source))
     rates = _without_dropout(config, dropout)
     options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, **_attention(kind)}
