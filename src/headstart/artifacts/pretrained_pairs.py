@@ -106,7 +106,7 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
     """The tower for pictures and its config.json."""
     name = objective.image
     source = place_of(name)
-    if ("/" in name or source.is_dir()) and (given := objective.changed(("channels", "image_size"))):
+    if (name.startswith("timm/") or source.is_dir()) and (given := objective.changed(("channels", "image_size"))):
         raise ConfigurationError(f"{given[0]} is of a new network, and {name} is one that exists; leave it out.")
     if name.startswith("timm/") and not source.is_dir():
         backbone = load(name)

@@ -117,8 +117,8 @@ def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple
     from headstart.backbones.transformers import quiet, reading
 
     if (folder := Path(source)).is_dir():
-        if "model_type" not in (found := read_config(folder)):
-            made = found.get("kind") or found.get("architecture") or "unknown"
+        found = read_config(folder)
+        if made := found.get("kind") or found.get("architecture"):  # ours or timm's; transformers tells the rest itself
             raise ModelError(
                 f"{source} is not in transformers' format ({made}), which mlm, clm and declutr go on from."
             )
