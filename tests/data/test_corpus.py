@@ -115,12 +115,28 @@ def test_files_without_text_are_told(tmp_path: Path) -> None:
     assert findings.count("empty") == 2
 
 
-def test_the_stamp_changes_with_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
+def test_the_stamp_changes_with_what_a_file_holds_and_with_nothing_else(tmp_path: Path) -> None:
+    """A corpus that was copied to a new machine is the same: what took hours there goes on here."""
+    path = tmp_path / "here" / "a.txt"
+    path.parent.mkdir()
     path.write_text("one\n")
-    corpus = Corpus((str(tmp_path),))
-    before = corpus.stamp()
+    before, times = Corpus((str(path.parent),)).stamp(), path.stat()
+    path = shutil.copytree(path.parent, tmp_path / "there") / "a.txt"
+    os.utime(path, ns=(1, 1))
+    corpus = Corpus((str(path.parent),))
     assert corpus.stamp() == before
     path.write_text("two\n")
-    os.utime(path, ns=(1, 1))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert corpus.stamp() != before
+    path.rename(path.with_name("b.txt"))
+    (tmp_path / "there" / "a.txt").write_text("one\n")
+    assert corpus.stamp() != before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one\n")
+    path.chmod(0)
+    with pytest.raises(DataError, match=r"can't read .*a\.txt: Permission denied"):
+        Corpus((str(path),)).stamp()

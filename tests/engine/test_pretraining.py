@@ -183,13 +183,33 @@ def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch:
     assert told.lines == [f"goes on after step {at} of {EPOCHS * STEPS}"]
     one, other = state(whole), state(again)
     assert all(torch.equal(one[name], other[name]) for name in one)
-    fit(job(seed=1), Budget(EPOCHS), checkpoint=checkpoint, progress=told)
-    assert "begins anew" in told.lines[-1]
+
+
+def test_what_was_interrupted_stays_while_another_job_trains_there(tmp_path: Path) -> None:
+    whole, told, path = job(), Told(), tmp_path / "checkpoint.safetensors"
+    fit(whole, Budget(EPOCHS))
+    for seed in (0, 1):
+        fit(job(seed=seed), Budget(EPOCHS, steps=5), checkpoint=Checkpoint(path), progress=told)
+    (said,) = told.lines
+    assert "it stays as it is, and this begins anew" in said
+    again, counted = job(), Told()
+    fit(again, Budget(EPOCHS), checkpoint=Checkpoint(path), progress=counted)
+    assert counted.first == 5, "it went on"
+    one, other = state(whole), state(again)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    counted = Told()
+    fit(job(seed=1), Budget(EPOCHS), checkpoint=Checkpoint(path), progress=counted)
+    assert counted.first == 5, "and so does the other, after it"
 
 
 class Told(Silent):
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.first: int | None = None
+        "how far it was when it began"
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.first = steps if self.first is None else self.first
 
     def say(self, message: str) -> None:
         self.lines.append(message)

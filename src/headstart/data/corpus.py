@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,14 @@ class Corpus:
                     findings.add("empty", "warning", "files without any text were passed over", [file.name])
 
     def stamp(self) -> list[list[Any]]:
-        """Name, size and time of each file: what tells whether the corpus is still the one it was."""
+        """What each file holds: tells whether the corpus is still the one it was, wherever it lies by now.
+
+        Raises `DataError` for a file that can't be read.
+        """
         found: list[list[Any]] = []
         for source in self.sources:
             for file in _files(source):
-                if isinstance(file, Path):
-                    found.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
-                else:
-                    found.append([source, file.name, file.fingerprint])
+                found.append([file.name, _digest(file) if isinstance(file, Path) else file.fingerprint])
         return found
 
 
@@ -96,6 +97,14 @@ def _files(source: str) -> list[Path | hub.HubTable]:
     if hub.looks_like_name(source):
         return _training(hub.named(source))
     raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "blake2b").hexdigest()
+    except OSError as error:
+        raise DataError(f"can't read {file}: {error.strerror or error}.") from error
 
 
 def _training(splits: dict[str, Any]) -> list[Path | hub.HubTable]:

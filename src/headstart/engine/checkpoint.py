@@ -46,13 +46,22 @@ class Checkpoint:
         write_tensors(self.path, tensors, {"facts": json.dumps(facts)})
         self._written = time.monotonic()
 
-    def holds(self, signature: str) -> bool:
-        """Whether the job with this signature can go on from here."""
-        return self.path.exists() and self._facts().get("signature") == signature
+    def take_up(self, signature: str) -> bool:
+        """Whether the job with this signature can go on from here; another job's state is set aside, not lost."""
+        if self.path.exists() and (other := self._facts().get("signature")) != signature:
+            self.path.replace(self._aside(other))
+        if (own := self._aside(signature)).exists():
+            own.replace(self.path)
+        return self.path.exists()
+
+    @property
+    def others(self) -> list[Path]:
+        """The states of other jobs, which were interrupted here."""
+        return sorted(self.path.parent.glob(self._aside("*").name))
 
     def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
-        """What was written for the job with this signature; None where there is nothing, or it is another job's."""
-        if not self.holds(signature):
+        """What was written for the job with this signature, or None."""
+        if not self.take_up(signature):
             return None
         states: dict[str, State] = {}
         with self._opened() as file:
@@ -60,6 +69,9 @@ class Checkpoint:
                 kind, _, name = key.partition("/")
                 states.setdefault(kind, {})[name] = file.get_tensor(key)
         return states, self._facts()
+
+    def _aside(self, signature: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}-{signature[:12]}{self.path.suffix}")
 
     def _facts(self) -> dict[str, Any]:
         with self._opened() as file:
