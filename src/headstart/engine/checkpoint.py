@@ -48,7 +48,7 @@ class Checkpoint:
 
     def take_up(self, signature: str) -> bool:
         """Whether the job with this signature can go on from here; another job's state is set aside, not lost."""
-        if self.path.exists() and (other := self._facts().get("signature")) != signature:
+        if self.path.exists() and (other := self._facts()["signature"]) != signature:
             self.path.replace(self._aside(other))
         if (own := self._aside(signature)).exists():
             own.replace(self.path)
