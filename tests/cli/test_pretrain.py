@@ -198,6 +198,7 @@ def test_what_is_there_is_not_written_over(here: Path) -> None:
         (("photos", "--from", "./missing"), ("no folder ./missing",)),
         (("photos", "--from", "resnet", "--set", "channels=8,8,8,8"), ("channels: of a new network",)),
         (("photos", "--workers", "-1"), ("--workers",)),
+        (("photos", "--text", "caption"), ("classify reads no column that --text could name",)),
     ],
 )
 def test_bad_input(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -520,6 +521,8 @@ def test_a_recurrent_language_model_that_compare_takes(here: Path, objective: st
     call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--set", "epochs=5", "--quiet").expect(0)
     told = json.loads((here / "lm" / "pretrained.json").read_text())
     assert told["held_out_loss"]["after"] < told["held_out_loss"]["before"] - 0.2
+    many = ("--out", "other", *LANGUAGE, "--set", "samples=1000", "--quiet")
+    call("pretrain", objective, "texts.txt", *many).refused("samples: 1,000 of a vocabulary of", "leave samples out")
     methods = ("--methods", "probe,mix,ulmfit", "--seeds", "1", "--trials", "1", "--epochs", "1")
     call("compare", "reviews.csv", "--model", "lm", *methods, "--keep", "--out", "run").expect(0)
     found = record(here / "run")
@@ -585,6 +588,7 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
         (("texts.txt", "--set", "size=reviews.csv"), ("no transformers configuration",)),
         (("texts.txt", "--set", "mask=1"), ("mask is 1.0",)),
         (("texts.txt", "--set", "length=3"), ("length is 3",)),
+        (("texts.txt", "--label", "topic"), ("mlm reads no column that --label could name",)),
         (("texts.txt", "--set", "batch_tokens=100"), ("batch_tokens is 100", "of 128")),
         (("texts.txt", "--set", "vocabulary=10"), ("vocabulary is 10",)),
         (("texts.txt", "--set", "dropout=-1"), ("dropout is -1",)),

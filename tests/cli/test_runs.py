@@ -130,9 +130,10 @@ def test_curves_and_pretrainings_are_runs_too(history: Path) -> None:
     found = json.loads(call("runs", "--json").expect(0).out)
     assert [one["verb"] for one in found] == ["compare", "compare", "curve", "pretrain"]
     report = json.loads((history / "backbone" / "pretrained.json").read_text())
-    assert found[-1]["value"] == report["held_out_loss"]["after"]
+    assert (found[-1]["metric"], found[-1]["value"]) == ("held_out_loss", report["held_out_loss"]["after"])
     assert found[-1]["methods"] == ["mlm"]
     lines = call("runs").expect(0).out.splitlines()
     assert [line.split()[3] for line in lines[1:]] == ["compare", "compare", "curve", "pretrain"]
+    assert "pretrain mlm" in lines[-1]
     assert "mlm" in call("runs", "show", "backbone").expect(0).out
     call("runs", "diff", "1", "3", "--html", "x.html").refused("no finished run")

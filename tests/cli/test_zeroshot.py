@@ -75,6 +75,11 @@ def test_classes_told_in_words_are_found(here: Path) -> None:
     assert found["examples"] == 60
     text = call(*asked, "--label", "colour", "--template", "a sign that is {}").expect(0).out
     assert "60 images of 3 classes" in text
+    assert "column" not in text
+    found = pq.read_table("other.parquet").select(["image", "colour"]).rename_columns(["image", "kind"])
+    pq.write_table(found, "kinds.parquet")
+    told = call("zeroshot", "kinds.parquet", "--model", "clip").expect(0).out
+    assert told.rstrip().endswith("labels from the column 'kind'"), "a column that was guessed is named"
 
 
 def test_captions_and_pictures_find_each_other(here: Path) -> None:
@@ -115,6 +120,11 @@ def test_a_locked_tower_keeps_its_bits(here: Path) -> None:
     for part, kept in (("image", True), ("text", False)):
         before, after = (load_file(here / name / part / "model.safetensors") for name in ("clip", "locked"))
         assert all(torch.equal(before[name], after[name]) for name in before) == kept
+    (told,) = (one for one in json.loads(call("runs", "--json").expect(0).out) if Path(one["folder"]).name == "locked")
+    report = json.loads((here / "locked" / "pretrained.json").read_text())
+    assert told["model"] == report["base"] == "clip/image, clip/text", "not from scratch"
+    assert (told["metric"], told["value"]) == ("recall_at_10", report["held_out"]["after"]["texts"]["10"])
+    assert json.loads((here / "clip" / "pretrained.json").read_text())["base"] is None
 
 
 def test_a_tower_that_timm_holds_keeps_its_weights_and_its_size(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,20 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     if request.half:  # what is judged is what is written
         _round(backbone.module)
+    accuracies = job.accuracies()
     judged = [
         {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
          "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
-        for (name, data), accuracy in zip(sources, job.accuracies())
+        for (name, data), accuracy in zip(sources, accuracies)
     ]  # fmt: skip
     done = report(
-        objective, request, {"sources": judged}, trace, averaged=objective.ema > 0, parameters=backbone.parameters
+        objective,
+        request,
+        {"sources": judged},
+        ("accuracy", fmean(accuracies)),
+        trace,
+        averaged=objective.ema > 0,
+        parameters=backbone.parameters,
     )
     state = {
         name: value.to(torch.bfloat16) if request.half and value.is_floating_point() else value

@@ -74,6 +74,11 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     stream = _packed(objective, corpus, tokenizer, work, told, progress)
     if objective.kind == "masked" and tokenizer.mask_token_id is None:
         raise ConfigurationError(f"the tokenizer of {base or objective.tokenizer} has no mask token, which mlm needs.")
+    if objective.samples >= len(tokenizer):
+        raise ConfigurationError(
+            f"samples: {objective.samples:,} of a vocabulary of {len(tokenizer):,} save nothing. Give a tenth of it, "
+            "or leave samples out."
+        )
     if not stream["tokens"]:
         raise DataError(f"{', '.join(corpus.sources)} holds no text.")
     if network is None:
@@ -97,7 +102,8 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     learned = job.held_out_loss()
     done = report(
-        objective, request, {"corpus": {"sources": list(corpus.sources), **stream}}, trace,
+        objective, request, {"corpus": {"sources": list(corpus.sources), **stream}},
+        ("held_out_loss", learned), trace,
         () if base is None else objective.of_new, parameters=sum(p.numel() for p in network.module.parameters()),
         held_out_loss={"before": untrained, "after": learned},
     )  # fmt: skip

@@ -85,8 +85,13 @@ def run(objective: Clip, request: Request) -> list[str]:
         "sources": list(request.sources), "pairs": len(train), "held_out": len(held), "captions": list(pairs.columns),
         "findings": found,
     }  # fmt: skip
+    exist = {
+        objective.image: "/" in objective.image or place_of(objective.image).is_dir(),
+        objective.text: objective.text not in language.SIZES,
+    }
     done = report(
-        objective, request, {"corpus": corpus}, trace, scale=towers.scale,
+        objective, request, {"corpus": corpus}, ("recall_at_10", after["texts"]["10"]), trace,
+        base=", ".join(name for name, there in exist.items() if there) or None, scale=towers.scale,
         parameters=sum(p.numel() for p in towers.module.parameters()),
         held_out={"loss": trace.best_loss, "before": before, "after": after, "chance_at_10": chance},
     )  # fmt: skip

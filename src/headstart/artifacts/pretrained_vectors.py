@@ -63,6 +63,7 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
         matrix, trained = _word2vec(objective, stream, work, threads, request)
     done = report(
         objective, request, {"corpus": {"sources": list(corpus.sources), **stream.size}},
+        ("cost", trained["costs"][-1]) if "costs" in trained else ("", None),
         threads=threads, words=len(stream.words), **trained, environment=environment("cpu", "fp32").to_json(),
     )  # fmt: skip
     with replacing_folder(request.out) as temporary:

@@ -59,6 +59,12 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
             f"{', '.join(given)}: of a new network; {request.base}, which it goes on from, has its own. Leave "
             f"{'it' if len(given) == 1 else 'them'} or --from out."
         )
+    for option, value, families in (
+        ("label", request.label, ("labelled",)),
+        ("text", request.text, ("language", "vectors", "pairs")),
+    ):
+        if value is not None and objective.family not in families:
+            raise ConfigurationError(f"{objective.name} reads no column that --{option} could name; leave it out.")
     _check_folder(request.out)
     family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
     new = not request.out.exists()
@@ -75,13 +81,15 @@ def report(
     objective: Objective,
     request: Request,
     learned_from: dict[str, Any],
+    judged: tuple[str, float | None],
     trace: Trace | None = None,
     without: Sequence[str] = (),
     **own: Any,
 ) -> dict[str, Any]:
     """What `pretrained.json` says of every pretraining, and what is the family's `own`.
 
-    learned_from: the corpus or the sources. trace: of a training by `fit`. without: settings that say nothing here.
+    learned_from: the corpus or the sources. judged: by which metric, and its value if there is one. trace: of a
+    training by `fit`. without: settings that say nothing here.
     """
     settings = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(objective).items()}
     trained = {} if trace is None else {
@@ -94,6 +102,8 @@ def report(
         "configuration": {name: value for name, value in settings.items() if name not in without},
         "base": request.base,
         "seed": request.seed,
+        "metric": judged[0],
+        "value": judged[1],
         **learned_from,
         **trained,
         "environment": environment(str(request.compute.device), request.compute.precision).to_json(),

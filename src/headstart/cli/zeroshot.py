@@ -68,6 +68,8 @@ def command(
             f"accuracy {told['value']:.1%} [{told['low']:.1%}, {told['high']:.1%}] on {told['examples']:,} images of "
             f"{told['classes']} classes; the largest class is {told['largest_class']:.1%}"
         ]
+        if not label and told["label"]:
+            lines[0] += f"; labels from the column {told['label']!r}"
     click.echo(json.dumps(told, indent=2) if as_json else "\n".join(lines))
 
 

@@ -75,14 +75,13 @@ def entry_of_curve(folder: Path, found: LearningCurve) -> Entry:
 
 
 def entry_of_pretraining(folder: Path, sources: Sequence[str], report: Mapping[str, Any]) -> Entry:
-    """A pretraining, from what `pretrained.json` says; its value is the loss on held-out text, where it has one."""
-    loss = report.get("held_out_loss") or {}
+    """A pretraining, from what `pretrained.json` says."""
     found = _unvalued(
         folder, "pretrain", EnvironmentRecord.from_json(report["environment"]), data=", ".join(sources),
-        model=report.get("base") or "from scratch", methods=(report["objective"],), metric="held_out_loss",
+        model=report.get("base") or "from scratch", methods=(report["objective"],), metric=report["metric"],
         status=report.get("status", "ok"), seconds=report.get("seconds"), configuration=report["configuration"],
     )  # fmt: skip
-    return replace(found, value=loss.get("after"))
+    return replace(found, value=report["value"])
 
 
 def _unvalued(folder: Path, verb: str, where: EnvironmentRecord, **facts: Any) -> Entry:

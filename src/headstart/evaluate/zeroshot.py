@@ -50,5 +50,6 @@ def accuracy(
     value, low, high = interval([Predictions(np.arange(len(targets)), targets, scores)], metric("single_label"))
     return {
         "value": value, "low": low, "high": high, "examples": len(targets), "classes": len(data.task.labels),
-        "largest_class": float(np.bincount(targets).max() / len(targets)), "templates": list(templates),
+        "label": data.record.columns.get("label"), "largest_class": float(np.bincount(targets).max() / len(targets)),
+        "templates": list(templates),
     }  # fmt: skip

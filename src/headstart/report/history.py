@@ -24,11 +24,16 @@ def listing(entries: Sequence[Entry]) -> str:
 
 def _cells(one: Entry) -> tuple[str, ...]:
     return (
-        str(one.number), one.started[:16].replace("T", " "), one.verb, _short(one.data), _short(one.model),
-        str(len(one.methods)), _used(one), fmt.metric_heading(one.metric),
+        str(one.number), one.started[:16].replace("T", " "), _verb(one), _short(one.data), _short(one.model),
+        fmt.MISSING if one.verb == "pretrain" else str(len(one.methods)), _used(one), fmt.metric_heading(one.metric),
         fmt.value(one.metric, one.value), fmt.interval(one.metric, one.low, one.high), fmt.seconds(one.seconds, ""),
         one.folder + ("" if one.there else " (gone)"),
     )  # fmt: skip
+
+
+def _verb(one: Entry) -> str:
+    """With the objective of a pretraining."""
+    return f"{one.verb} {one.methods[0]}" if one.verb == "pretrain" else one.verb
 
 
 def _used(one: Entry) -> str:
