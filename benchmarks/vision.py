@@ -197,8 +197,11 @@ def main() -> None:
             whole = {"schema": "headstart.vision/1", "status": "ok", "parts": []}
             if RESULT.exists():
                 whole = json.loads(RESULT.read_text())
-            key = (model, work, device)
-            others = [p for p in whole["parts"] if (p["model"], p["work"], p["environment"]["device"]) != key]
+            key = (model, work, device, part["environment"]["processor"])
+            others = [
+                p for p in whole["parts"]
+                if (p["model"], p["work"], p["environment"]["device"], p["environment"]["processor"]) != key
+            ]  # fmt: skip
             write_json(RESULT, whole | {"parts": [*others, part]})
 
 

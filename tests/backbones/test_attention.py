@@ -13,6 +13,8 @@ from backbones.tiny import tiny
 from headstart.backbones.attention import output_projection, projections
 from headstart.backbones.load import load
 from headstart.backbones.timm import wrap
+from headstart.engine.frozen import forward_alone
+from headstart.engine.precision import compute
 
 SEPARATE = {
     "bert": ("query", "key", "value", "attention.output.dense", "output.dense"),
@@ -75,6 +77,26 @@ def test_on_a_cpu_timms_attention_is_plain_and_gives_the_same(live: bool, monkey
     monkeypatch.setattr(F, "scaled_dot_product_attention", None)  # whoever calls it fails
     with torch.no_grad():
         torch.testing.assert_close(backbone.features({"pixel_values": pixels}), fused, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU timm's fused attention stays")
+def test_forward_alone_attention_is_fused_where_the_processor_has_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = load(timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2, num_classes=0), image_size=32)
+    batch, calls, plain = {"pixel_values": torch.randn(2, 3, 32, 32)}, [], F.scaled_dot_product_attention
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *a, **k: (calls.append(1), plain(*a, **k))[1])
+    computing, found = compute("cpu", "bf16"), []
+    for amx, expected in ((True, 2), (False, 0)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False)
+        calls.clear()
+        with torch.no_grad(), forward_alone(backbone.module, computing), computing.autocast():
+            found.append(backbone.features(batch).float())
+        assert len(calls) == expected
+    torch.testing.assert_close(*found, rtol=0.03, atol=0.03)
+    calls.clear()
+    with forward_alone(backbone.module, compute("cpu", "fp32")):
+        backbone.features(batch)
+    backbone.features(batch)
+    assert not calls, "in fp32, and afterwards, it is as it was"
 
 
 def test_attention_over_many_patches_stays_fused() -> None:

@@ -16,7 +16,7 @@ from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, DataError
 from headstart.data.task import Task
-from headstart.engine.frozen import frozen_rounded
+from headstart.engine.frozen import forward_alone
 from headstart.engine.precision import compute
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Predictor:
         self._stack = contextlib.ExitStack()
         weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
-        self._stack.enter_context(frozen_rounded(self.model.backbone, (), self.compute))
+        self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
 
     def close(self) -> None:
         """Takes the artifact's changes off the base again."""

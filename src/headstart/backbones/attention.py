@@ -60,7 +60,8 @@ class Projections:
 def plain_attention(module: nn.Module) -> None:
     """Off with timm's fused attention where a CPU computes: over few patches it is slower, most of all backwards.
 
-    Measured by `benchmarks/attention.py`. It keeps [heads, patches, patches] of each layer for the gradient.
+    Measured by `benchmarks/attention.py`; `fused_forward` is the exception. It keeps [heads, patches, patches] of each
+    layer for the gradient.
     """
     patches = getattr(getattr(module, "patch_embed", None), "num_patches", None)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -68,7 +69,22 @@ def plain_attention(module: nn.Module) -> None:
         part: Any
         for part in module.modules():
             if getattr(part, "fused_attn", False) is True:
-                part.fused_attn = False
+                part.fused_attn, part.was_fused = False, True
+
+
+@contextlib.contextmanager
+def fused_forward(module: nn.Module) -> Iterator[None]:
+    """While it lasts, timm's fused attention again on a CPU with AMX: forward alone, it is the faster one there."""
+    told: Any = getattr(torch.cpu, "get_capabilities", dict)()
+    amx = told.get("amx_bf16", False)
+    plain: list[Any] = [part for part in module.modules() if amx and getattr(part, "was_fused", False)]
+    try:
+        for part in plain:
+            part.fused_attn = True
+        yield
+    finally:
+        for part in plain:
+            part.fused_attn = False
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.cutting import Cut, states
 from headstart.backbones.modes import evaluating
 from headstart.engine.feed import Feed, Micro
-from headstart.engine.frozen import frozen_rounded
+from headstart.engine.frozen import forward_alone
 from headstart.engine.memory import passes
 from headstart.engine.precision import Compute
 from headstart.engine.states import States, room
@@ -167,7 +167,7 @@ class Cache:
             with torch.no_grad(), self.compute.autocast():
                 return states([self._cut(cut) for cut, _ in wanted], batch, read)
 
-        with evaluating(self.backbone.module), frozen_rounded(self.backbone.module, (), self.compute):
+        with evaluating(self.backbone.module), forward_alone(self.backbone.module, self.compute):
             for place, (micro, now) in enumerate(passes(feed, batch_tokens, self.compute.early, forward)):
                 for one, state in zip(wanted, now):
                     if one == (len(self.backbone.ladder), "top") and read == "all":
@@ -217,7 +217,7 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
         with torch.no_grad(), cache.compute.autocast():
             return cache.backbone.features(feed.moved(micro.batch, device), reads).float()
 
-    with frozen_rounded(cache.backbone.module, (), cache.compute):
+    with forward_alone(cache.backbone.module, cache.compute):
         for micro, features in passes(feed, batch_tokens, cache.compute.early, forward):
             out[torch.from_numpy(micro.positions)] = features
     return out

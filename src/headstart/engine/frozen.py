@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.attention import fused_forward
 from headstart.engine.precision import Compute
 
 ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -41,6 +42,16 @@ def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute
     finally:
         for parameter, original in kept:
             parameter.data = original.to(compute.device)
+
+
+@contextlib.contextmanager
+def forward_alone(module: nn.Module, compute: Compute) -> Iterator[None]:
+    """While it lasts nothing is trained: all weights as they are multiplied, attention as it is fastest forward."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(frozen_rounded(module, (), compute))
+        if compute.bf16 and compute.device.type == "cpu":
+            stack.enter_context(fused_forward(module))
+        yield
 
 
 def _rounds(layer: Any) -> bool:

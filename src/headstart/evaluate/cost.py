@@ -13,7 +13,7 @@ from headstart.backbones.preparation import TextPreparation
 from headstart.core.evaluation import Cost, External, Latency
 from headstart.data.examples import Examples, Input
 from headstart.engine.energy import energy
-from headstart.engine.frozen import frozen_rounded
+from headstart.engine.frozen import forward_alone
 from headstart.engine.meter import meter
 from headstart.evaluate.system import System
 
@@ -58,7 +58,7 @@ class Prices:
 def cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
     """Measured on the first examples of the test split, with the weights as a `Predictor` holds them."""
     inputs, device = list(test.inputs(np.arange(min(len(test), EXAMPLES)))), system.compute.device
-    with frozen_rounded(system.backbone.module, (), system.compute):
+    with forward_alone(system.backbone.module, system.compute):
         for value in inputs[:5]:
             system.scores([value])
         with meter(device) as reading, energy(device) as spent:

@@ -31,7 +31,7 @@ from headstart.engine.averaging import Ingredient
 from headstart.engine.cache import Cache
 from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.feed import Feed
-from headstart.engine.frozen import frozen_rounded
+from headstart.engine.frozen import forward_alone
 from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
@@ -237,7 +237,7 @@ class Trainings:
                 with torch.no_grad(), self.compute.autocast():
                     job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
 
-            with frozen_rounded(self.backbone.module, (), self.compute):  # as a Predictor holds them
+            with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
                 seconds = latency(one)
         found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
         return found, seconds
