@@ -2,7 +2,8 @@
 # The lineage of pretrained backbones for benchmarks/history.py. Of text, each on the same words: word2vec, GloVe, ELMo,
 # ULMFiT's language model (which goes on on the training texts of each task) and GPT; the BERT is builtin/gist. Of
 # images: a CNN and a ViT on CIFAR-10 and the contexts of seven icon themes, and CLIP on the captions of the themes; none
-# has seen papirus. On a GPU most take a minute or three each, on two cores up to hours.
+# has seen papirus. On a GPU most take a minute or three each, on two cores up to hours: one pass, in small batches, since
+# a processor is as fast with these and a model learns in steps.
 #
 #   sh examples/lineage.sh ../shared/data runs/lineage [NAME…]
 set -eu
@@ -26,14 +27,14 @@ pictures() { # NAME SETTINGS…
 for name in ${*:-skipgram glove elmo ulmfit gpt cnn vit clip}; do
   case $name in
     skipgram | glove) pretrain "$name" "$name" $text ;;
-    elmo) pretrain elmo elmo $text --half --set epochs=1 --set samples=1024 ;;
+    elmo) pretrain elmo elmo $text --half --set epochs=1 --set samples=1024 --set batch_tokens=2048 --set length=32 ;;
     ulmfit)
-      pretrain awd ulmfit $text --half --set epochs=1 --set samples=1024
+      pretrain awd ulmfit $text --half --set epochs=1 --set samples=1024 --set batch_tokens=4096
       for task in sst2 debian-sections; do
         pretrain awd "ulmfit-$task" "$data/text/$task/train.csv" --text text --from "$out/ulmfit" --half --set epochs=5
       done
       ;;
-    gpt) pretrain clm gpt $text --half --set epochs=1 --set samples=1024 ;;
+    gpt) pretrain clm gpt $text --half --set epochs=1 --set samples=1024 --set batch_tokens=4096 ;;
     cnn) pictures cnn --half --set epochs=6 ;;
     vit)
       pictures vit --half --set epochs=4 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \
