@@ -47,7 +47,8 @@ SAME = {"clip-words": "clip"}
 "another start from the same folder"
 SETTINGS = {"clip-words": {"words": ("{}", "icon, {}")}}
 "the head begins as the zero-shot classifier"
-REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "environment")
+REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "held_out_loss",
+            "environment")  # fmt: skip
 
 
 def chosen(readings: list[dict[str, Any]]) -> str:

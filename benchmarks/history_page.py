@@ -26,8 +26,6 @@ WHY = {
     "adds nothing that these figures could tell from chance.",
     "medical": "With 10 labels of each of 6 classes the same network from random weights is right in 90 % and more: "
     "there is little to gain.",
-    "debian-sections": "ELMo made 762 steps, after which its loss was still falling (6.27 to 6.11 in its second and "
-    "last pass): its states are not yet worth more than random ones for topics.",
 }
 "what the figures say of those that gain nothing with few labels"
 ALPHA = 0.05
@@ -85,7 +83,9 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
     told = "Each is significantly better than its own control with 10 and with 30 labels a class."
     if few:
         told = f"Not significantly better than its own control with 10 or 30 labels a class: {', '.join(few)}. "
-        told += WHY.get(name, "")
+        told += WHY.get(name) or " ".join(
+            learned(one) for one in backbones if any(label.startswith(NAMES[one["name"]] + " at") for label in few)
+        )
     lines += ["", told]
     lines += ["", "| backbone | pretrained on | passes | parameters | seconds | where |", "|---|---|---|---|---|---|"]
     for one in backbones:
@@ -107,6 +107,17 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         )
         lines += ["", f"Not measured yet: {told}."]
     return lines + small(f"history-{name}", found["note"], found["environment"])
+
+
+def learned(one: dict[str, Any]) -> str:
+    """How far a pretraining has come that is worth nothing yet."""
+    made = one["pretraining"]
+    loss = made.get("held_out_loss")
+    told = f", from a loss on held-out text of {loss['before']:.2f} to {loss['after']:.2f}" if loss else ""
+    return (
+        f"{NAMES[one['name']]} made {made['steps']:,} steps{told}: too few for states that are worth more than random "
+        "ones for topics."
+    )
 
 
 def passes(made: dict[str, Any]) -> str:
