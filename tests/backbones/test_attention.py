@@ -92,11 +92,17 @@ def test_forward_alone_attention_is_fused_where_the_processor_has_amx(monkeypatc
             found.append(backbone.features(batch).float())
         assert len(calls) == expected
     torch.testing.assert_close(*found, rtol=0.03, atol=0.03)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     calls.clear()
     with forward_alone(backbone.module, compute("cpu", "fp32")):
         backbone.features(batch)
     backbone.features(batch)
     assert not calls, "in fp32, and afterwards, it is as it was"
+    with forward_alone(backbone.module, computing), computing.autocast():
+        with forward_alone(backbone.module, computing):
+            pass
+        backbone.features(batch)
+    assert len(calls) == 2, "one within another leaves it on"
 
 
 def test_attention_over_many_patches_stays_fused() -> None:

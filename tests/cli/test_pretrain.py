@@ -338,7 +338,7 @@ def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(LanguageModelling, "loss", stopping)
         assert call(*ask, "stopped").code == 130
-    assert (here / "stopped" / "unfinished" / "checkpoint.safetensors").is_file()
+    assert list((here / "stopped" / "unfinished").glob("checkpoint-*.safetensors"))
     shutil.rmtree(here / "base")
     save("bert", here / "base", seed=1)
     call(*ask, "stopped").expect(0)
@@ -455,7 +455,7 @@ def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(language, "fit", refused)
         call(*ask, "--quiet").refused("read again")
-    assert (here / "lm" / "unfinished" / "checkpoint.safetensors").is_file()
+    assert list((here / "lm" / "unfinished").glob("checkpoint-*.safetensors"))
     written: list[Any] = []
     monkeypatch.setattr(Checkpoint, "write", lambda *arguments: written.append(arguments))
     call(*ask, "--quiet").expect(0)

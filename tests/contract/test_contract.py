@@ -22,6 +22,8 @@ from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
+from headstart.engine.cache import Cache
+from headstart.engine.precision import compute
 from headstart.methods.method import METHODS
 from headstart.methods.plan import Model
 
@@ -250,6 +252,20 @@ def test_cached_equals_uncached(name: str, family: str) -> None:
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(plain_losses), rtol=1e-4, atol=1e-5)
     worst = max(float((kept[n] - plain[n]).abs().max()) for n in plain if plain[n].is_floating_point())
     assert worst < 5e-4, worst
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_cached_equals_uncached_within_the_rounding_of_bf16(amx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward alone, a processor with AMX takes another kernel of attention than in a step."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    backbone, bf16, found = tiny("timm_vit"), compute("cpu", "bf16"), []
+    for cache in (True, False):
+        setting = setting_of(backbone, cache=cache, epochs=3, score=rising())
+        setting = replace(setting, compute=bf16, cache=Cache(backbone, bf16))
+        with adapted(setting, method_of("freeze", learning_rate=1e-3), 0) as done:
+            found.append(done.job.logits(setting.validation))
+            assert cache == bool(setting.cache._stores)
+    torch.testing.assert_close(*found, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize(("name", "family"), NOT_APPLICABLE)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.core.errors import DataError
+from headstart.core.progress import Silent
 from headstart.data.corpus import AT_ONCE, CHARACTERS, Corpus, together
 from headstart.data.findings import Findings
 
@@ -50,12 +51,12 @@ def test_a_data_set_of_the_hub_saved_on_disk(tmp_path: Path) -> None:
         }
     ).save_to_disk(tmp_path / "saved")
     assert texts(tmp_path / "saved") == ["one", "two"]
-    before = Corpus((str(tmp_path / "saved"),)).stamp()
-    assert Corpus((str(tmp_path / "saved"),)).stamp() == before
+    before = Corpus((str(tmp_path / "saved"),)).stamp(Silent())
+    assert Corpus((str(tmp_path / "saved"),)).stamp(Silent()) == before
     datasets.Dataset.from_dict({"text": ["one", "too"]}).save_to_disk(tmp_path / "other")
     shutil.rmtree(tmp_path / "saved")
     (tmp_path / "other").rename(tmp_path / "saved")
-    assert Corpus((str(tmp_path / "saved"),)).stamp() != before
+    assert Corpus((str(tmp_path / "saved"),)).stamp(Silent()) != before
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -120,17 +121,35 @@ def test_the_stamp_changes_with_what_a_file_holds_and_with_nothing_else(tmp_path
     path = tmp_path / "here" / "a.txt"
     path.parent.mkdir()
     path.write_text("one\n")
-    before, times = Corpus((str(path.parent),)).stamp(), path.stat()
+    before, times = Corpus((str(path.parent),)).stamp(Silent()), path.stat()
     path = shutil.copytree(path.parent, tmp_path / "there") / "a.txt"
     os.utime(path, ns=(1, 1))
     corpus = Corpus((str(path.parent),))
-    assert corpus.stamp() == before
+    assert corpus.stamp(Silent()) == before
     path.write_text("two\n")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert corpus.stamp() != before
-    path.rename(path.with_name("b.txt"))
-    (tmp_path / "there" / "a.txt").write_text("one\n")
-    assert corpus.stamp() != before
+    assert corpus.stamp(Silent()) != before
+    path.write_text("one\n")
+    assert corpus.stamp(Silent()) == before
+    path.rename(path.with_suffix(".md"))
+    assert corpus.stamp(Silent()) != before, "how a file is read hangs on its name"
+
+
+def test_a_corpus_is_looked_at_in_view(tmp_path: Path) -> None:
+    class Watched(Silent):
+        total, done = 0, 0
+
+        def stage(self, name: str, total: int | None = None) -> None:
+            self.total = total or 0
+
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            self.done += steps
+
+    (tmp_path / "a.txt").write_bytes(bytes(9 << 20))
+    (tmp_path / "b.txt").write_bytes(bytes(5 << 20))
+    watched = Watched()
+    Corpus((str(tmp_path),)).stamp(watched)
+    assert watched.done == watched.total == 14
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
@@ -139,4 +158,4 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     path.write_text("one\n")
     path.chmod(0)
     with pytest.raises(DataError, match=r"can't read .*a\.txt: Permission denied"):
-        Corpus((str(path),)).stamp()
+        Corpus((str(path),)).stamp(Silent())

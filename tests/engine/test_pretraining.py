@@ -191,7 +191,7 @@ def test_what_was_interrupted_stays_while_another_job_trains_there(tmp_path: Pat
     for seed in (0, 1):
         fit(job(seed=seed), Budget(EPOCHS, steps=5), checkpoint=Checkpoint(path), progress=told)
     (said,) = told.lines
-    assert "it stays as it is, and this begins anew" in said
+    assert "this begins anew, and that stays until this has come to its end" in said
     again, counted = job(), Told()
     fit(again, Budget(EPOCHS), checkpoint=Checkpoint(path), progress=counted)
     assert counted.first == 5, "it went on"

@@ -78,7 +78,7 @@ def test_interrupted_equals_uninterrupted(
     path = tmp_path / "checkpoint.safetensors"
     stopped = _interrupted(family, method, path, after, monkeypatch, **options)
     assert stopped.steps == after
-    assert path.is_file()
+    assert Checkpoint(path).size
     seen: list[int] = []
     found, trace = _trained(family, method, _Watched(path, seen), **options)
     assert seen == [after], "the second run did not begin where the first one stopped"
@@ -146,8 +146,8 @@ class _Counted:
 
 
 def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "checkpoint.safetensors"
-    checkpoint = Checkpoint(path, every=0)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", every=0)
+    path = checkpoint.file("s")
     checkpoint.write({"model": {"w": torch.ones(3)}}, {"signature": "s", "step": 1})
     before = path.read_bytes()
 
@@ -169,18 +169,33 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
         patch.setattr("headstart.engine.tensors.save_file", killed)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
-    states, facts = Checkpoint(path).read("s")
+    states, facts = checkpoint.read("s")
     assert facts["step"] == 1
     assert torch.equal(states["model"]["w"], torch.ones(3))
 
 
 def test_a_checkpoint_that_was_cut_short_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.safetensors"
-    Checkpoint(path).write({"model": {"w": torch.ones(300)}}, {"signature": "s", "step": 1})
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
+    checkpoint.write({"model": {"w": torch.ones(300)}}, {"signature": "s", "step": 1})
+    path = checkpoint.file("s")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ArtifactError, match=r"checkpoint\.safetensors can't be read .*delete it to start anew"):
-        Checkpoint(path).read("s")
-    assert Checkpoint(tmp_path / "none").read("s") is None
+    with pytest.raises(ArtifactError, match=r"checkpoint-s\.safetensors can't be read .*delete it to start anew"):
+        checkpoint.read("s")
+    assert checkpoint.read("other") is None
+
+
+def test_each_job_has_its_state_and_all_go_together(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
+    for step, signature in enumerate(("s", "t", "s"), 1):
+        checkpoint.write({"model": {"w": torch.full((3,), float(step))}}, {"signature": signature, "step": step})
+    for signature, step in (("s", 3), ("t", 2)):
+        states, facts = checkpoint.read(signature)
+        assert facts["step"] == step
+        assert states["model"]["w"].tolist() == [step] * 3
+    assert checkpoint.size == sum(file.stat().st_size for file in tmp_path.iterdir())
+    checkpoint.remove()
+    assert not checkpoint.size
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("share", [0.12, 1 / 3, 0.5])

@@ -60,6 +60,10 @@ def test_of_a_level_line_all_is_limit() -> None:
         assert found.limit[0] == pytest.approx(0.3, abs=1e-6)
         assert found.error(1e6)[0] == pytest.approx(0.3, abs=1e-6)
         assert found.reach(0.29)[0] is None
+        value, low, high = found.reach(0.45)
+        assert value == low == 0.0, "below it everywhere"
+        assert high is not None
+        assert high <= SIZES[0]
 
 
 def test_noise_widens_the_interval_and_forecasts_widen_with_distance() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.artifacts.pretraining import REPORT, Request, ended, report
+from headstart.artifacts.pretraining import REPORT, UNFINISHED, Request, ended, report
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.builtin import place_of
 from headstart.backbones.load import load
@@ -58,9 +58,9 @@ def run(objective: Classify, request: Request) -> list[str]:
 
 def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request: Request) -> dict[str, Any]:
     out, seed, compute, progress = request.out, request.seed, request.compute, request.progress
-    out.mkdir(parents=True, exist_ok=True)
-    base = request.base
-    objective, backbone, config = _new(objective, out, seed) if base is None else _further(objective, base)
+    work, base = out / UNFINISHED, request.base
+    work.mkdir(parents=True, exist_ok=True)
+    objective, backbone, config = _new(objective, work, seed) if base is None else _further(objective, base)
     backbone.module.to(compute.device)
     backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
     augment = Augment(objective.augment, seed=seed)
@@ -76,7 +76,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     ]
     job = Pretraining(backbone, feeds, objective, compute, seed)
     progress.stage("pretrain classify", job.steps_an_epoch() * objective.epochs)
-    checkpoint = Checkpoint(out / "checkpoint.safetensors")
+    checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     if request.half:  # what is judged is what is written
         _round(backbone.module)
@@ -107,14 +107,14 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     return done
 
 
-def _new(objective: Classify, out: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:
+def _new(objective: Classify, work: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:
     """The objective with what was taken of it, the network with random weights, and its config.json."""
     size = objective.image_size or IMAGE_SIZE
     config = fresh_config(
         objective.architecture, size, objective.channels, objective.patch_size, objective.depth
     )  # fmt: skip
-    write_json(out / "config.json", config)
-    backbone = load(out, weights=False)
+    write_json(work / "config.json", config)
+    backbone = load(work, weights=False)
     backbone.reinitialise(backbone.module, seed)
     return _as_built(objective, config, size, backbone), backbone, config
 

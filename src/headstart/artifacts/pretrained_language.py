@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,23 +56,24 @@ def run(objective: LanguageModel, request: Request) -> list[str]:
 def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dict[str, Any]:
     out, base, seed = request.out, request.base, request.seed
     compute, progress = request.compute, request.progress
-    work = out / UNFINISHED
-    work.mkdir(parents=True, exist_ok=True)
-    told = {
-        "sources": corpus.stamp(),
+    network: Network | None = None
+    told: dict[str, Any] = {
         "text": corpus.text,
         "kind": objective.kind,
         "base": base,
         "packing": PACKING,
         "tokenizer": _tokenizer_settings(objective),
     }
-    network: Network | None = None
     if base is not None:
         network, tokenizer = _existing(objective, base, seed)
         told["fingerprint"] = fingerprint(network.module)  # another model may lie there by now
-    else:
+    told["sources"] = corpus.stamp(progress)
+    # what is made of the same corpus in another way lies beside it: two trainings of a tokenizer may differ
+    made = hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
+    work = out / UNFINISHED / made
+    work.mkdir(parents=True, exist_ok=True)
+    if network is None:
         tokenizer = _tokenizer(objective, corpus, work, told, progress)
-    stream = _packed(objective, corpus, tokenizer, work, told, progress)
     if objective.kind == "masked" and tokenizer.mask_token_id is None:
         raise ConfigurationError(f"the tokenizer of {base or objective.tokenizer} has no mask token, which mlm needs.")
     if objective.samples >= len(tokenizer):
@@ -79,6 +81,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
             f"samples: {objective.samples:,} of a vocabulary of {len(tokenizer):,} save nothing. Give a tenth of it, "
             "or leave samples out."
         )
+    stream = _packed(objective, corpus, tokenizer, work, told, progress)
     if not stream["tokens"]:
         raise DataError(f"{', '.join(corpus.sources)} holds no text.")
     if network is None:
@@ -98,7 +101,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([told, stream]))
     untrained = job.held_out_loss()
     progress.stage(f"pretrain {objective.name}", job.steps_an_epoch() * objective.epochs)
-    checkpoint = Checkpoint(work / "checkpoint.safetensors")
+    checkpoint = Checkpoint(out / UNFINISHED / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
     learned = job.held_out_loss()
     done = report(

@@ -61,7 +61,8 @@ def run(objective: Clip, request: Request) -> list[str]:
         raise DataError(
             f"{len(pairs)} pairs are too few to learn from some and be judged by others; give {LEAST} at least."
         )
-    told = {"sources": Corpus(tuple(request.sources), None).stamp(), "captions": request.text, "seed": request.seed}
+    stamp = Corpus(tuple(request.sources), None).stamp(request.progress)
+    told = {"sources": stamp, "captions": request.text, "seed": request.seed}
     image, config = _image(objective, work, request.seed)
     text = _text(objective, train, work, request, told)
     torch.manual_seed(request.seed)

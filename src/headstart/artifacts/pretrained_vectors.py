@@ -53,7 +53,7 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
     threads = objective.threads or torch.get_num_threads()
     corpus, work, progress = Corpus(tuple(request.sources), request.text), request.out / UNFINISHED, request.progress
     settings = {name: getattr(objective, name) for name in ("lowercase", "minimum_count", "vocabulary")}
-    told = {"sources": corpus.stamp(), "text": corpus.text, **settings}
+    told = {"sources": corpus.stamp(progress), "text": corpus.text, **settings}
     work.mkdir(parents=True, exist_ok=True)
     stream = _stream(objective, corpus, work, told, progress)
     trained: dict[str, Any]

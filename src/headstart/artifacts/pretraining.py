@@ -135,8 +135,7 @@ def _check_folder(out: Path) -> None:
         if out.exists():
             raise ConfigurationError(f"{out} is a file; give another --out. Nothing was changed.")
         return
-    begun = ("config.json", UNFINISHED)
-    others = sorted(p.name for p in out.iterdir() if p.name not in begun and not p.match("checkpoint*.safetensors"))
+    others = sorted(p.name for p in out.iterdir() if p.name != UNFINISHED)
     if REPORT in others:
         raise ConfigurationError(f"{out} already holds a pretrained backbone; give another --out. Nothing was changed.")
     if others:

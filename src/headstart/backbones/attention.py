@@ -76,8 +76,8 @@ def plain_attention(module: nn.Module) -> None:
 def fused_forward(module: nn.Module) -> Iterator[None]:
     """While it lasts, timm's fused attention again on a CPU with AMX: forward alone, it is the faster one there."""
     told: Any = getattr(torch.cpu, "get_capabilities", dict)()
-    amx = told.get("amx_bf16", False)
-    plain: list[Any] = [part for part in module.modules() if amx and getattr(part, "was_fused", False)]
+    parts: list[Any] = list(module.modules()) if told.get("amx_bf16") else []
+    plain = [part for part in parts if getattr(part, "was_fused", False) and not part.fused_attn]
     try:
         for part in plain:
             part.fused_attn = True

@@ -157,8 +157,8 @@ def _stopped(arguments: Sequence[str]) -> str:
             return "stopped. What was finished is kept; the same command goes on from there."
         return "stopped. What was finished is kept; the same command with --resume goes on from there."
     if arguments and arguments[0] == "pretrain":
-        if {"skipgram", "cbow"} & set(arguments):  # gensim's
-            return "stopped. The words are counted; the same command begins their training anew."
+        if "".join(arguments[1:2]) in ("skipgram", "cbow"):  # gensim keeps nothing
+            return "stopped. What was counted is kept; the same command begins the training of the vectors anew."
         return "stopped. The same command goes on from what was finished."
     return "stopped. Nothing was half-written."
 

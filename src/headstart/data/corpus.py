@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.core.progress import Progress
 from headstart.data import hub
 from headstart.data.columns import find_inputs
 from headstart.data.findings import Findings
@@ -54,16 +55,15 @@ class Corpus:
                 if empty:
                     findings.add("empty", "warning", "files without any text were passed over", [file.name])
 
-    def stamp(self) -> list[list[Any]]:
-        """What each file holds: tells whether the corpus is still the one it was, wherever it lies by now.
+    def stamp(self, progress: Progress) -> list[list[Any]]:
+        """Name and digest of each file: whether the corpus is still the one it was, wherever it lies by now.
 
         Raises `DataError` for a file that can't be read.
         """
-        found: list[list[Any]] = []
-        for source in self.sources:
-            for file in _files(source):
-                found.append([file.name, _digest(file) if isinstance(file, Path) else file.fingerprint])
-        return found
+        files = [file for source in self.sources for file in _files(source)]
+        sizes = [file.stat().st_size >> 20 for file in files if isinstance(file, Path)]
+        progress.stage("read the corpus, MB", sum(sizes))
+        return [[f.name, _digest(f, progress) if isinstance(f, Path) else f.fingerprint] for f in files]
 
 
 def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
@@ -99,12 +99,17 @@ def _files(source: str) -> list[Path | hub.HubTable]:
     raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, progress: Progress) -> str:
+    found, seen = hashlib.blake2b(digest_size=16), 0
     try:
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "blake2b").hexdigest()
+            while part := opened.read(1 << 22):
+                found.update(part)
+                progress.advance((seen + len(part) >> 20) - (seen >> 20))
+                seen += len(part)
     except OSError as error:
         raise DataError(f"can't read {file}: {error.strerror or error}.") from error
+    return found.hexdigest()
 
 
 def _training(splits: dict[str, Any]) -> list[Path | hub.HubTable]:

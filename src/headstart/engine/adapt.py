@@ -154,7 +154,7 @@ def _train(
     if plan.solver == "prior":
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
-    goes_on = checkpoint is not None and checkpoint.take_up(job.signature) and not plan.interpolation
+    goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
     if plan.solver in ("convex", "words") or (plan.begins_well and not goes_on):
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
         near = _told(job, features) if plan.words else None

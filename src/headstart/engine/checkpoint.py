@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from headstart.core.errors import ArtifactError
+from headstart.core.progress import Progress
 from headstart.engine.tensors import write_tensors
 
 State = dict[str, Tensor]
@@ -25,7 +24,10 @@ State = dict[str, Tensor]
 
 @dataclass
 class Checkpoint:
-    """Where a training keeps its state, and how often it is written (seconds)."""
+    """Where trainings keep their state, and how often it is written (seconds).
+
+    Each job has a file of its own, `path` with the job's signature behind its name, so that none writes over another's.
+    """
 
     path: Path
     every: float = 60.0
@@ -38,58 +40,51 @@ class Checkpoint:
     @property
     def size(self) -> int:
         """Bytes, 0 where there is none."""
-        return self.path.stat().st_size if self.path.is_file() else 0
+        return sum(file.stat().st_size for file in self._files())
 
     def write(self, states: dict[str, State], facts: dict[str, Any]) -> None:
-        """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, in one safetensors file."""
+        """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, the `signature` among them, in one file."""
         tensors = {f"{kind}/{name}": value for kind, state in states.items() for name, value in state.items()}
-        write_tensors(self.path, tensors, {"facts": json.dumps(facts)})
+        write_tensors(self.file(facts["signature"]), tensors, {"facts": json.dumps(facts)})
         self._written = time.monotonic()
 
-    def take_up(self, signature: str) -> bool:
-        """Whether the job with this signature can go on from here; another job's state is set aside, not lost."""
-        if self.path.exists() and (other := self._facts()["signature"]) != signature:
-            self.path.replace(self._aside(other))
-        if (own := self._aside(signature)).exists():
-            own.replace(self.path)
-        return self.path.exists()
+    def file(self, signature: str) -> Path:
+        """Of the job with this signature."""
+        return self.path.with_stem(f"{self.path.stem}-{signature[:12]}")
 
-    @property
-    def others(self) -> list[Path]:
-        """The states of other jobs, which were interrupted here."""
-        return sorted(self.path.parent.glob(self._aside("*").name))
+    def holds(self, signature: str) -> bool:
+        """Whether the job with this signature can go on from here."""
+        return self.file(signature).exists()
 
     def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
         """What was written for the job with this signature, or None."""
-        if not self.take_up(signature):
+        file, states = self.file(signature), dict[str, State]()
+        if not file.exists():
             return None
-        states: dict[str, State] = {}
-        with self._opened() as file:
-            for key in file.keys():  # noqa: SIM118 - the file is no mapping
-                kind, _, name = key.partition("/")
-                states.setdefault(kind, {})[name] = file.get_tensor(key)
-        return states, self._facts()
-
-    def _aside(self, signature: str) -> Path:
-        return self.path.with_name(f"{self.path.stem}-{signature[:12]}{self.path.suffix}")
-
-    def _facts(self) -> dict[str, Any]:
-        with self._opened() as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-        return facts
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
         try:
-            with safe_open(self.path, framework="pt") as file:
-                yield file
+            with safe_open(file, framework="pt") as opened:
+                for key in opened.keys():  # noqa: SIM118 - the file is no mapping
+                    kind, _, name = key.partition("/")
+                    states.setdefault(kind, {})[name] = opened.get_tensor(key)
+                return states, json.loads(opened.metadata()["facts"])
         except Exception as error:
-            raise ArtifactError(
-                f"the checkpoint {self.path} can't be read ({error}); delete it to start anew."
-            ) from error
+            raise ArtifactError(f"the checkpoint {file} can't be read ({error}); delete it to start anew.") from error
+
+    def tell_others(self, signature: str, progress: Progress) -> None:
+        """Says that a job begins anew where another was interrupted."""
+        if not self.holds(signature) and self._files():
+            progress.say(
+                "what was interrupted here had other settings or data: this begins anew, and that stays until this has "
+                "come to its end"
+            )
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """Every job's."""
+        for file in self._files():
+            file.unlink()
+
+    def _files(self) -> list[Path]:
+        return list(self.path.parent.glob(self.file("*").name))
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:

@@ -98,8 +98,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             average.look(curve)
         if 0 < step < total and not facts["trace"]["paused"]:  # a race's heats pause all the time
             progress.say(f"goes on after step {step:,} of {total:,}")
-    elif checkpoint and checkpoint.others:
-        progress.say("what was interrupted here had other settings or data: it stays as it is, and this begins anew")
+    elif checkpoint:
+        checkpoint.tell_others(job.signature, progress)
     progress.advance(step)
     trace.earlier, start = trace.seconds, time.perf_counter()
     phase: object = None

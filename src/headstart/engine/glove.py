@@ -67,6 +67,8 @@ def train(
         states, facts = saved
         vectors, squares = (states["model"][name].numpy() for name in ("vectors", "squares"))
         costs, seconds = facts["costs"], facts["seconds"]
+    else:
+        checkpoint.tell_others(signature, progress)
     progress.advance(len(costs) * len(found))
     numbers = np.float32(objective.learning_rate), np.float32(objective.x_max), np.float32(objective.alpha)
     with ThreadPoolExecutor(threads) as pool:

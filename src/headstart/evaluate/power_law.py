@@ -48,7 +48,9 @@ class PowerLaw:
         """(n, low, high): the examples at which the error falls to this; None where it never does."""
 
         def of(p: np.ndarray) -> float:
-            if error <= p[0] or p[2] <= 0:
+            if p[2] <= 0:  # as level as it is, it is above that everywhere or nowhere
+                return 0.0 if error >= p[0] + math.exp(p[1]) else math.inf
+            if error <= p[0]:
                 return math.inf
             return math.exp(min(700.0, (p[1] - math.log(error - p[0])) / p[2]))
 
