@@ -67,7 +67,7 @@ def main() -> None:
     result = peers.RESULTS / "attention.json"
     parts = json.loads(result.read_text())["parts"] if result.exists() else []
     others = [one for one in parts if one["environment"]["processor"] != part["environment"]["processor"]]
-    write_json(result, {"schema": "headstart.attention/1", "status": "ok", "parts": [*others, part]})
+    write_json(result, {"schema": "headstart.attention/2", "status": "ok", "parts": [*others, part]})
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ its methods; for every size the method is chosen by the mean over draws on valid
 tested. Beside it stands the same network from scratch (the method `scratch`) on the same examples: the difference is
 paired by example, with Holm's correction over the sizes. Taken up where it stopped. Writes benchmarks/results/history-
 DATA.json, in which backbones and sizes that are not measured now keep the rows that they have; of a backbone that was
-pretrained anew, none.
+pretrained anew, none. A row says where it was measured; of those that do not, the note tells it.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -136,17 +137,24 @@ def place_of(name: str, models: Path, task: str) -> tuple[str, Path]:
 
 
 def pretraining(folder: Path) -> dict[str, Any]:
-    """What the folder says of its own making."""
-    file = folder / "pretrained.json"
+    """What the folder says of its own making, and a digest of its weights."""
+    file, weights = folder / "pretrained.json", hashlib.blake2b(digest_size=8)
+    for part in sorted(folder.rglob("*.safetensors")):
+        weights.update(part.read_bytes())
     if not file.is_file():
-        return {}
+        return {"weights": weights.hexdigest()}
     report = json.loads(file.read_text(encoding="utf-8"))
     if corpus := report.get("corpus"):  # paths of this machine say nothing elsewhere
         corpus["sources"] = [Path(source).name for source in corpus["sources"]]
     told = {key: report[key] for key in REPORTED if report.get(key) is not None}
     if base := report.get("base"):  # it went on
         told["before"] = pretraining(folder.parent / Path(base).name)
-    return told
+    return told | {"weights": weights.hexdigest()}
+
+
+def is_same(made: dict[str, Any], was: dict[str, Any]) -> bool:
+    """Whether two records are of one pretraining; older ones say less."""
+    return all(made[key] == was[key] for key in made.keys() & was.keys())
 
 
 def main() -> None:
@@ -167,6 +175,9 @@ def main() -> None:
     here = compute(None)
     for task in arguments.data:
         data = headstart.read(peers.shared() / TASKS[task]["data"], label=TASKS[task].get("label"))
+        sizes = arguments.sizes or sizes_of(data)
+        if unknown := set(sizes) - set(sizes_of(data)):
+            parser.error(f"{task} is measured at {sizes_of(data)} labels a class, not at {sorted(unknown)}")
         file, every = peers.RESULTS / f"history-{task}.json", FOLDERS[TASKS[task]["kind"]]
         before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"backbones": []}
         backbones = {one["name"]: one for one in before["backbones"]}
@@ -174,21 +185,23 @@ def main() -> None:
             source, folder = place_of(name, arguments.models, task)
             if not folder.is_dir():
                 continue
-            sizes = [size for size in sizes_of(data) if not arguments.sizes or size in arguments.sizes]
+            made, was = pretraining(folder), backbones.get(name, {"pretraining": {}, "rows": []})
             rows = one(name, source, data, arguments.out / task / name, arguments.draws, sizes)
-            made, was = pretraining(folder), backbones.get(name, {"pretraining": None})
-            if made == was["pretraining"]:
+            where = environment(str(here.device), here.precision).to_json()
+            for row in rows:
+                row["where"] = {key: where[key] for key in ("device", "processor", "cores", "started")}
+            if is_same(made, was["pretraining"]):
                 rows += [row for row in was["rows"] if row["size"] not in sizes]
-            tuned_on = environment(str(here.device), here.precision).to_json()
-            backbones[name] = {
-                "name": name, "rows": adjusted(name, rows), "pretraining": made, "environment": tuned_on,
-            }  # fmt: skip
+            elif was["rows"]:
+                print(f"{name} was pretrained anew: the rows of the one before it are dropped", flush=True)
+            backbones[name] = {"name": name, "rows": adjusted(name, rows), "pretraining": made}
         there = {name: {row["size"] for row in one["rows"]} for name, one in backbones.items()}
         missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]
         write_json(file, {
             "schema": "headstart.history/1", "missing": missing,
             "status": "partial" if missing else "ok",
-            "note": arguments.note, "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
+            "note": arguments.note or before.get("note", ""),
+            "data": f"shared/data/{TASKS[task]['data']}", "draws": arguments.draws,
             "backbones": [backbones[name] for name in every if name in backbones],
             "environment": environment(str(here.device), here.precision).to_json(),
         })  # fmt: skip

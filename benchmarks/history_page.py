@@ -106,7 +106,18 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
             f"{NAMES[name]} at {size}" for name, _, size in (one.partition(" at ") for one in found["missing"])
         )
         lines += ["", f"Not measured yet: {told}."]
-    return lines + small(f"history-{name}", found["note"], found["environment"])
+    return lines + small(f"history-{name}", "; ".join([found["note"], *elsewhere(backbones)]), found["environment"])
+
+
+def elsewhere(backbones: list[dict[str, Any]]) -> list[str]:
+    """The rows that say themselves where they were measured, machine by machine."""
+    found: dict[str, list[str]] = {}
+    for one in backbones:
+        for row in one["rows"]:
+            if where := row.get("where"):
+                machine = f"{where['device']}, {where['processor']}, {where['cores']} cores"
+                found.setdefault(machine, []).append(f"{NAMES[one['name']]} at {row['size']}")
+    return [f"on {machine}: {', '.join(rows)}" for machine, rows in found.items()]
 
 
 def learned(one: dict[str, Any]) -> str:
