@@ -156,10 +156,12 @@ def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, 
     if objective.tokenizer not in TRAINABLE:
         return tokenizer_of(objective.tokenizer, False)
     progress.stage("train the tokenizer")
+    beginning = _Beginning(corpus)
     tokenizer = train_tokenizer(
-        _sampled(corpus, progress), objective.tokenizer, objective.vocabulary, objective.lowercase,
+        beginning, objective.tokenizer, objective.vocabulary, objective.lowercase,
         objective.kind == "masked", objective.length,
     )  # fmt: skip
+    beginning.tell(progress)
     with replacing_folder(folder) as temporary:
         tokenizer.save_pretrained(temporary)
         write_json(temporary / TOLD, told)
@@ -170,7 +172,9 @@ def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, 
     """The corpus' most frequent words, closed: what it lacks is unknown."""
     if not is_done(folder, told):
         progress.stage("count words")
-        counts, _ = counted(_sampled(corpus, progress), objective.lowercase)
+        beginning = _Beginning(corpus)
+        counts, _ = counted(beginning, objective.lowercase)
+        beginning.tell(progress)
         with replacing_folder(folder) as temporary:
             write_json(temporary / "words.json", recurrent.vocabulary_words(counts, objective.vocabulary))
             write_json(temporary / TOLD, told)
@@ -210,15 +214,24 @@ def _packed(
     return found
 
 
-def _sampled(corpus: Corpus, progress: Progress) -> Iterator[str]:
-    """The paragraphs that a tokenizer is trained on; says where they are not all."""
-    left = SAMPLE
-    for text in corpus.paragraphs():
-        if left <= 0:
+class _Beginning:
+    """The paragraphs that a tokenizer is trained on, as often as it reads them."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus, self.is_all = corpus, True
+
+    def __iter__(self) -> Iterator[str]:
+        left = SAMPLE
+        for text in self.corpus.paragraphs():
+            if left <= 0:
+                self.is_all = False
+                return
+            yield text
+            left -= len(text)
+
+    def tell(self, progress: Progress) -> None:
+        if not self.is_all:
             progress.say(
                 f"the words of the tokenizer come from the first {SAMPLE:,} characters alone; where later files are of "
                 "another kind, mix their order"
             )
-            return
-        yield text
-        left -= len(text)

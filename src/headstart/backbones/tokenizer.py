@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,33 +13,25 @@ TRAINABLE = ("wordpiece", "bpe")
 
 
 def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase: bool, pairs: bool, length: int) -> Any:
-    """A `PreTrainedTokenizerFast` of at most so many tokens.
+    """A `PreTrainedTokenizerFast` of at most so many tokens; the same texts give the same one.
 
-    pairs: put [CLS] a [SEP] b [SEP] around texts, as encoders expect; otherwise only an end token exists.
-    WordPiece's trainer numbers tokens as they come; here they are in the order of the alphabet, so that the same text
-    gives the same ids. Where it breaks a tie for the last of them, two trainings can still differ in a rare token.
-    lowercase: drop case and accents (WordPiece only). length: most tokens that the model reads.
+    texts: WordPiece reads them twice. pairs: put [CLS] a [SEP] b [SEP] around texts, as encoders expect; otherwise only
+    an end token exists. lowercase: drop case and accents (WordPiece only). length: most tokens that the model reads.
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     special = list(SPECIAL) if pairs else [END, "[UNK]"] if kind == "wordpiece" else [END]
-    options: dict[str, Any] = {"vocab_size": vocabulary, "special_tokens": special, "show_progress": False}
     if kind == "wordpiece":
-        raw = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
-        raw.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-        raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        raw.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(**options, limit_alphabet=max(100, vocabulary // 8))
+        raw = _wordpiece(texts, special, vocabulary, lowercase)
     else:
         raw = Tokenizer(models.BPE())
         raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         raw.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(**options, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    raw.train_from_iterator(texts, trainer)
-    if kind == "wordpiece":
-        tokens = [*special, *sorted(raw.get_vocab().keys() - set(special))]
-        raw.model = models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]")  # type: ignore[call-arg]
+        raw.train_from_iterator(texts, trainers.BpeTrainer(
+            vocab_size=vocabulary, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ))  # fmt: skip
     if not pairs:
         unknown = {"unk_token": "[UNK]"} if kind == "wordpiece" else {}
         return PreTrainedTokenizerFast(
@@ -54,6 +46,32 @@ def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase:
         sep_token="[SEP]", mask_token="[MASK]",
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )  # fmt: skip
+
+
+def _wordpiece(texts: Iterable[str], special: list[str], vocabulary: int, lowercase: bool) -> Any:
+    """Its trainer takes of what occurs as often the lower number, and numbers letters within words as a hash has them.
+
+    So that what is learnt hangs on the texts alone, a first pass finds the letters, and the second has them in order.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    def bare(tokens: Sequence[str] = ()) -> Any:
+        raw = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))  # type: ignore[call-arg]
+        raw.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+        raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        raw.decoder = decoders.WordPiece()
+        return raw
+
+    def learned(first: list[str], **options: Any) -> list[str]:
+        raw = bare()
+        raw.train_from_iterator(texts, trainers.WordPieceTrainer(special_tokens=first, show_progress=False, **options))
+        return sorted(raw.get_vocab().keys() - set(special))
+
+    pieces = learned(special, vocab_size=0, limit_alphabet=max(100, vocabulary // 8))
+    letters = [piece for piece in pieces if len(piece) == 1]
+    return bare([*special, *learned(
+        [*special, *pieces], vocab_size=vocabulary, initial_alphabet=letters, limit_alphabet=len(letters)
+    )])  # fmt: skip
 
 
 def word_begins(tokenizer: Any) -> np.ndarray:
