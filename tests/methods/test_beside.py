@@ -68,7 +68,7 @@ def test_several_act_in_the_order_of_the_plan() -> None:
     with plan_of("backbone.0", *edits).applied(model):
         with torch.no_grad():
             model.backbone[0].shift.last.fill_(1.0)
-        assert float(model.backbone(torch.zeros(()))) == 2.0  # (0 + 1) * 2, not 0 * 2 + 1
+        assert model.backbone(torch.zeros(())).item() == 2.0  # (0 + 1) * 2, not 0 * 2 + 1
 
 
 def test_hooks_of_others_stay() -> None:
