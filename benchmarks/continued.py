@@ -4,7 +4,8 @@
 
 `headstart pretrain OBJECTIVE debian-descriptions --from MiniLM`, then the base and what came of it side by side on the
 same nested subsets of debian-sections, under `probe` and `full`: accuracies, and their difference, paired by example,
-with Holm's correction over methods and sizes. Taken up where it stopped. Writes benchmarks/results/continued.json.
+with Holm's correction over methods and sizes. Taken up where it stopped. Writes benchmarks/results/continued.json, in
+which sizes that are not measured now keep their rows.
 """
 
 from __future__ import annotations
@@ -78,13 +79,19 @@ def main() -> None:
     report = pretrained(further, arguments.objective, arguments.epochs, arguments.rate)
     data = headstart.read(peers.shared() / "text" / "debian-sections")
     folders = [arguments.out / "curve-base", arguments.out / f"curve-{arguments.objective}"]
-    curves = [
-        curve(data, model, sizes=arguments.sizes, draws=arguments.draws, methods=METHODS, out=folder, resume=True,
-              progress=Lines())
-        for model, folder in zip((peers.minilm(), str(further)), folders)
-    ]  # fmt: skip
-    rows = []
-    for size in arguments.sizes:
+    kept = ("configuration", "corpus", "parameters", "steps", "seconds", "held_out_loss")
+    report["corpus"]["sources"] = [Path(source).name for source in report["corpus"]["sources"]]
+    made = {key: report[key] for key in kept}
+    result = peers.RESULTS / "continued.json"
+    before = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {"rows": [], "pretraining": None}
+    rows = [row for row in before["rows"] if before["pretraining"] == made and row["size"] not in arguments.sizes]
+    for size in arguments.sizes:  # each is a curve of its own, so that those that are done stand for themselves
+        places = [folder / str(size) for folder in folders]
+        curves = [
+            curve(data, model, sizes=[size], draws=arguments.draws, methods=METHODS, out=place, resume=True,
+                  progress=Lines())
+            for model, place in zip((peers.minilm(), str(further)), places)
+        ]  # fmt: skip
         for method in METHODS:
             values = [
                 {key: getattr(one, key) for key in ("value", "low", "high")}
@@ -92,16 +99,15 @@ def main() -> None:
                 for one in found.readings
                 if (one.size, one.method) == (size, method)
             ]
-            told = paired(folders, size, arguments.draws, method)
+            told = paired(places, size, arguments.draws, method)
             rows.append({"size": size, "method": method, "base": values[0], "further": values[1], **told})
+    rows.sort(key=lambda row: (row["size"], METHODS.index(row["method"])))
     for row, adjusted in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = adjusted
         print(row, flush=True)
-    kept = ("configuration", "corpus", "parameters", "steps", "seconds", "held_out_loss")
-    report["corpus"]["sources"] = [Path(source).name for source in report["corpus"]["sources"]]
-    write_json(peers.RESULTS / "continued.json", {
+    write_json(result, {
         "schema": "headstart.continued/1", "status": "ok", "note": arguments.note, "objective": arguments.objective,
-        "draws": arguments.draws, "pretraining": {key: report[key] for key in kept}, "rows": rows,
+        "draws": arguments.draws, "pretraining": made, "rows": rows,
         "environment": environment("cpu", compute("cpu").precision).to_json(),
     })  # fmt: skip
 
