@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,7 +266,8 @@ def trainings(data: Data, folder: Path, options: Options) -> Trainings:
 
 def race_of(costs: dict[str, Cost], deadline: float) -> Race:
     """One that has been started, on a bench with nothing but the metric and three seeds."""
-    bench = SimpleNamespace(trainings=SimpleNamespace(metric=ACCURACY), seeds=(0, 1, 2))
+    on = SimpleNamespace(metric=ACCURACY, folder=Path(tempfile.mkdtemp()))
+    bench = SimpleNamespace(trainings=on, seeds=(0, 1, 2))
     race = Race(bench, {}, deadline=time.perf_counter() + deadline)
     race.costs = costs
     return race
@@ -287,6 +290,19 @@ def test_time_is_kept_for_one_training_at_the_first_heat_and_shared_out_at_the_l
     race = race_of(costs | {"b": Cost(90.0, None, steady=False)}, 6 * 2.5 / 0.95)
     stops = race._stops(standings, 1)
     assert {runner.name for runner in stops} == {"b", "d"}, "most of its work is to come"
+
+
+def test_what_the_clock_decided_stays_when_a_race_is_taken_up() -> None:
+    """One that was stopped for time is not revived by the time that its second start brings."""
+    standings = {Runner(name, None): answers(right, step_seconds=3.0) for name, right in
+                 (("a", 0.90), ("b", 0.89), ("c", 0.88))}  # fmt: skip
+    race = race_of({name: Cost(9.0, None) for name in "abc"}, 6 * 1.5 / 0.95)
+    stopped = race._stops(standings, 1)
+    assert {runner.name for runner in stopped} == {"b", "c"}
+    again = Race(SimpleNamespace(trainings=race.trainings, seeds=(0, 1, 2)), {}, deadline=time.perf_counter() + 1e6)
+    again.costs = race.costs
+    assert again._stops(standings, 1) == stopped
+    assert again.bench.seeds == race.bench.seeds == (0,)
 
 
 def test_a_race_begins_with_what_the_disk_holds(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,3 +408,12 @@ def test_the_record_tells_what_was_forecast(settled) -> None:
     assert result.forecast.least_seconds < result.forecast.most_seconds
     assert type(result).read(folder / "comparison.json").forecast == result.forecast
     assert settled[False][1].forecast is None
+
+
+def test_time_of_earlier_sessions_counts(data, tmp_path: Path) -> None:
+    """For the record and for the budget: what was interrupted has spent some of it."""
+    options = {"methods": ["full"], "seeds": 1, "trials": 1, "epochs": 1, "out": tmp_path / "run"}
+    headstart.compare(data, **options)
+    record = json.loads((tmp_path / "run" / "comparison.json").read_text())
+    (tmp_path / "run" / "comparison.json").write_text(json.dumps(record | {"status": "partial", "seconds": 1000.0}))
+    assert headstart.compare(data, resume=True, **options).seconds > 1000

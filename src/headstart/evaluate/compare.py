@@ -85,7 +85,7 @@ def compare(
     parts: positions of test examples by name (`evaluate.parts`), told apart in the record.
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
-    begun = time.perf_counter()
+    begun = time.perf_counter() - _spent(folder)
     task = data.task
     metric, progress = named_metric(task.kind, metric_name), progress or Silent()
     trainings = Trainings(data, backbone, options, compute, folder, metric, workers, progress)
@@ -162,6 +162,13 @@ def compare(
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
+
+
+def _spent(folder: Path) -> float:
+    """Seconds that the run took before it was interrupted, as its record tells."""
+    file = folder / "comparison.json"
+    found = Comparison.read(file) if file.is_file() else None
+    return found.seconds or 0.0 if found and found.status == "partial" else 0.0
 
 
 def _keep_best(trainings: Trainings, result: Comparison) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headstart.artifacts.artifact import fields_of
 from headstart.core.comparison import Forecast, Row, Stop, Trial
@@ -87,7 +87,8 @@ class Race:
             self.trainings.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
             if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
                 self.trainings.progress.say(
-                    "that is more than the budget: each method's first heat and the leader's training run all the same"
+                    "that is more than the budget: each method's first heat and the leader's training run all the "
+                    "same; fewer --methods or --epochs take less"
                 )
 
     def run(self) -> dict[str, Raced]:
@@ -131,19 +132,15 @@ class Race:
     def _shorten(self) -> int | None:
         """The most epochs with which one training of each method fits the time, but no less than `LEAST_STEPS`.
 
-        None where these are as many as usual. A run that is taken up goes on with what it began with.
+        None where these are as many as usual.
         """
         usual = self.trainings.options.epochs
         assert usual is not None
         if self.deadline is None or not self.shortens or not self.costs:
             return None
-        file = self.trainings.folder / PROGRESS / "epochs.json"
-        if file.is_file():
-            epochs = int(json.loads(file.read_text()))
-        else:
-            steps = -(-len(self.trainings.train) // (self.trainings.options.batch_size or 1))
-            epochs = epochs_within(self.deadline - time.perf_counter(), list(self.costs.values()), usual, steps)
-            write_json(file, epochs)
+        left = self.deadline - time.perf_counter()
+        steps = -(-len(self.trainings.train) // (self.trainings.options.batch_size or 1))
+        epochs = self._settled("epochs", epochs_within(left, list(self.costs.values()), usual, steps))
         if epochs == usual:
             return None
         self.trainings.shorten(epochs)
@@ -171,17 +168,31 @@ class Race:
                 f"{self.trainings.folder} has {free / 1e9:.2f} GB free. Free space, choose another --out, or give "
                 "fewer --methods; without --race and --budget one training at a time keeps its state."
             )
-        if not further:
-            self.bench.trials = 1
-        for place in range(1, self.bench.trials):
-            more = [each[place] for each in runs.values() if place < len(each)]
-            costs = [self.costs[runner.name] for runner in (*starters, *more)]
-            late = sum(HEATS[0] * cost.seconds + cost.pause_seconds for cost in costs) > left / 3
-            if late or self._states([*starters, *more]) > free:
-                self.bench.trials = place  # the same for all, those that are solved included
-                break
-            starters += more
-        return starters
+
+        def first(count: int) -> list[Runner]:
+            return [each[place] for place in range(count) for each in runs.values() if place < len(each)]
+
+        def most(fits: Callable[[list[Cost], list[Runner]], bool]) -> int:
+            """Configurations of each method, the same for all, those that are solved included."""
+            count = 1
+            while further and count < self.bench.trials:
+                more = first(count + 1)
+                if not fits([self.costs[runner.name] for runner in more], more):
+                    break
+                count += 1
+            return count
+
+        in_time = most(lambda costs, _: sum(HEATS[0] * c.seconds + c.pause_seconds for c in costs) <= left / 3)
+        on_disk = most(lambda _, runners: self._states(runners) <= free)
+        self.bench.trials = min(self._settled("trials", in_time), on_disk)
+        return first(self.bench.trials)
+
+    def _settled(self, name: str, found: Any) -> Any:
+        """What the clock decided: a run that is taken up goes on with what it began with."""
+        file = self.trainings.folder / PROGRESS / f"{name}.json"
+        if not file.is_file():
+            write_json(file, found)
+        return json.loads(file.read_text())
 
     def _state(self, runner: Runner) -> Checkpoint:
         return self.trainings.checkpoint(*runner, self.bench.seeds[0])
@@ -218,7 +229,9 @@ class Race:
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             times = [(self._whole(runner, left[runner], share), self.pauses.get(runner, 0.0)) for runner in order]
             seconds = self.deadline - time.perf_counter()
-            going, seeds = going_on(times, number, seconds, len(self.bench.seeds))
+            going, seeds = self._settled(
+                f"after-heat-{number + 1}", going_on(times, number, seconds, len(self.bench.seeds))
+            )
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
             self.bench.seeds = self.bench.seeds[:seeds]
         return stops
