@@ -172,8 +172,8 @@ def _patches() -> str:
     parts = [p for p in (timed or {"parts": []})["parts"] if p["work"] == "features" and "vit" in p["model"]]
     if not profile or not parts:
         return ""
-    told_by = "; ".join(
-        f"on {p['environment']['processor']} Headstart is {p['times_faster']['plain']:.2f} times as fast as the plain "
+    faster = "; on ".join(
+        f"{p['environment']['processor']} Headstart is {p['times_faster']['plain']:.2f} times as fast as the plain "
         f"loop and {p['times_faster']['tuned']:.2f} times as fast as the tuned one"
         for p in parts
     )
@@ -185,7 +185,7 @@ def _patches() -> str:
         f"Of {ours['seconds']:.1f} s: {told}. "
         f"The products run at {_rate(ours) / 1e9:.0f} of {profile['product_flops'] / 1e9:.0f} GFLOP/s. "
         "The attention that is faster has brought what the tables above show. The tuned loop makes the same pass in "
-        f"the same format, and there is no gradient to leave out. {told_by[0].upper()}{told_by[1:]}."
+        f"the same format, and there is no gradient to leave out. On {faster}."
     )
 
 

@@ -68,7 +68,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         network, tokenizer = _existing(objective, base, seed)
         told["fingerprint"] = fingerprint(network.module)  # another model may lie there by now
     told["sources"] = corpus.stamp(progress)
-    # what is made of the same corpus in another way lies beside it: two trainings of a tokenizer may differ
+    # what is made of another corpus, or of this in another way, lies beside it and is gone on from as well
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
     work = out / UNFINISHED / made
     work.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ def run(objective: Clip, request: Request) -> list[str]:
         "findings": found,
     }  # fmt: skip
     exist = {
-        objective.image: "/" in objective.image or place_of(objective.image).is_dir(),
+        objective.image: _is_network(objective.image),
         objective.text: objective.text not in language.SIZES,
     }
     done = report(
@@ -108,11 +108,16 @@ def run(objective: Clip, request: Request) -> list[str]:
     ]
 
 
+def _is_network(image: str) -> bool:
+    """Whether the tower for pictures exists; else it is an architecture, for a new one."""
+    return image.startswith("timm/") or place_of(image).is_dir()
+
+
 def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, Any]]:
     """The tower for pictures and its config.json."""
     name = objective.image
     source = place_of(name)
-    if (name.startswith("timm/") or source.is_dir()) and (given := objective.changed(("channels", "image_size"))):
+    if _is_network(name) and (given := objective.changed(("channels", "image_size"))):
         raise ConfigurationError(f"{given[0]} is of a new network, and {name} is one that exists; leave it out.")
     if name.startswith("timm/") and not source.is_dir():
         backbone = load(name)

@@ -140,7 +140,7 @@ class Race:
             return None
         left = self.deadline - time.perf_counter()
         steps = -(-len(self.trainings.train) // (self.trainings.options.batch_size or 1))
-        epochs = self._settled("epochs", epochs_within(left, list(self.costs.values()), usual, steps))
+        epochs = self._decided("epochs", epochs_within(left, list(self.costs.values()), usual, steps))
         if epochs == usual:
             return None
         self.trainings.shorten(epochs)
@@ -159,9 +159,13 @@ class Race:
             method = self.methods[name]
             tried = candidates(self.trainings.settled(method), self.bench.axes(method), self.bench.trials)
             runs[name] = [Runner(name, candidate) for candidate in tried]
+
+        def first(count: int) -> list[Runner]:
+            return [each[place] for place in range(count) for each in runs.values() if place < len(each)]
+
         left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
         free = self.trainings.free_bytes()
-        starters = [each[0] for each in runs.values()]
+        starters = first(1)
         if (wanted := self._states(starters)) > free:
             raise ResourceError(
                 f"a race keeps the states of {len(starters)} paused trainings, about {wanted / 1e9:.2f} GB, and "
@@ -169,25 +173,22 @@ class Race:
                 "fewer --methods; without --race and --budget one training at a time keeps its state."
             )
 
-        def first(count: int) -> list[Runner]:
-            return [each[place] for place in range(count) for each in runs.values() if place < len(each)]
+        def in_time(runners: Sequence[Runner]) -> bool:
+            costs = [self.costs[runner.name] for runner in runners]
+            return sum(HEATS[0] * cost.seconds + cost.pause_seconds for cost in costs) <= left / 3
 
-        def most(fits: Callable[[list[Cost], list[Runner]], bool]) -> int:
+        def most(fits: Callable[[list[Runner]], bool]) -> int:
             """Configurations of each method, the same for all, those that are solved included."""
             count = 1
-            while further and count < self.bench.trials:
-                more = first(count + 1)
-                if not fits([self.costs[runner.name] for runner in more], more):
-                    break
+            while further and count < self.bench.trials and fits(first(count + 1)):
                 count += 1
             return count
 
-        in_time = most(lambda costs, _: sum(HEATS[0] * c.seconds + c.pause_seconds for c in costs) <= left / 3)
-        on_disk = most(lambda _, runners: self._states(runners) <= free)
-        self.bench.trials = min(self._settled("trials", in_time), on_disk)
+        on_disk = most(lambda runners: self._states(runners) <= free)
+        self.bench.trials = min(self._decided("trials", most(in_time)), on_disk)
         return first(self.bench.trials)
 
-    def _settled(self, name: str, found: Any) -> Any:
+    def _decided(self, name: str, found: Any) -> Any:
         """What the clock decided: a run that is taken up goes on with what it began with."""
         file = self.trainings.folder / PROGRESS / f"{name}.json"
         if not file.is_file():
@@ -229,7 +230,7 @@ class Race:
             order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
             times = [(self._whole(runner, left[runner], share), self.pauses.get(runner, 0.0)) for runner in order]
             seconds = self.deadline - time.perf_counter()
-            going, seeds = self._settled(
+            going, seeds = self._decided(
                 f"after-heat-{number + 1}", going_on(times, number, seconds, len(self.bench.seeds))
             )
             stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
