@@ -84,6 +84,17 @@ def test_a_reader_that_goes_away(text_run: Call, here: Path) -> None:
 
 
 @POSIX
+def test_a_run_goes_on_when_nobody_reads_its_progress(here: Path) -> None:
+    """`headstart compare … 2>&1 | head -1` has the whole record."""
+    process = start("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run", stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(120) == 0
+    assert record(here / "run")["status"] == "complete"
+
+
+@POSIX
 def test_output_that_is_closed_or_full(text_run: Call) -> None:
     """Little output, which the interpreter would write when it ends, past every handler."""
     with open("/dev/full", "w") as full:

@@ -166,7 +166,8 @@ def test_the_default_folder_is_resumed(here: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_run_into_the_same_folder(here: Path) -> None:
-    call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run").expect(0)
+    begun = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run", "--resume").expect(0)
+    assert "run does not exist: nothing is resumed" in begun.err
     before = tree(here / "run")
     call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run").refused("already holds a run", "--resume")
     call("compare", "reviews.csv", "--model", "bert", *FAST, "--out", "run").refused("already holds a run")
@@ -174,6 +175,7 @@ def test_a_second_run_into_the_same_folder(here: Path) -> None:
     assert tree(here / "run") == before
     again = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run", "--resume").expect(0)
     assert "probe" in again.out
+    assert "nothing is resumed" not in again.err
     assert tree(here / "run") == before, "a run that is complete is told again, not repeated"
 
 

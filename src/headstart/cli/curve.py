@@ -11,6 +11,7 @@ import click
 
 from headstart.cli.options import DATA, LOAD, MODEL, TRAIN, pairs
 from headstart.cli.progress import watching
+from headstart.cli.running import tell_begun
 from headstart.core.errors import ConfigurationError
 
 
@@ -39,6 +40,7 @@ def command(data: str | None, **options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     where: list[str] = []
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
+        tell_begun(progress, given.get("out"), given["resume"])
         found = api.curve(data, progress=progress, opened=where.append, **given)
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))

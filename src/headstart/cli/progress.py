@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -48,8 +49,11 @@ class Lines:
             self.told = time.monotonic()
 
     def say(self, message: str) -> None:
-        sys.stderr.write(message + "\n")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+        except BrokenPipeError:  # who watched has gone; the work goes on
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
 
 
 class Bar:

@@ -11,6 +11,7 @@ from typing import Any
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
 from headstart.core.errors import HeadstartError, ResourceError
+from headstart.core.progress import Progress
 from headstart.core.runs import read_configuration
 
 
@@ -33,6 +34,7 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     where: list[str] = []
     # what libraries print belongs on standard error: standard output is for the result
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
+        tell_begun(progress, out, resume)
         try:
             result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
         except ResourceError as error:
@@ -47,6 +49,12 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     folder = where[0]
     sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
     sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")
+
+
+def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:
+    """That there is nothing to resume, as a mistyped folder is noticed by."""
+    if resume and out is not None and not Path(out).exists():
+        progress.say(f"{out} does not exist: nothing is resumed, the run begins")
 
 
 def _logged(folder: str, target: str) -> None:

@@ -250,6 +250,7 @@ class Forecast(Record):
     most_seconds: float
     "if no method is stopped; under a budget at most what is left of it"
     peak_memory_bytes: int | None = None
+    "of the largest step; on a CPU the kernels that are kept for each length of text come on top"
     epochs: int | None = None
     "passes over the training examples, where a budget was too short for as many as usual"
     disk_bytes: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def unlabelled(
         path = Path(entry)
         if modality == "image":
             found += _images(path, text, columns or {})
-        elif _is_file(path) and path.suffix.lower() in FORMATS:
+        elif _is(path, Path.is_file) and path.suffix.lower() in FORMATS:
             found += _rows(path, modality, text, columns or {})
         else:
             found.append(_literal(entry, modality))
@@ -57,9 +57,9 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def _is_file(path: Path) -> bool:
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
-        return path.is_file()
+        return kind(path)
     except OSError:  # a long text is no path
         return False
 
@@ -67,12 +67,16 @@ def _is_file(path: Path) -> bool:
 def _literal(entry: str, modality: Modality) -> Unlabelled:
     if _shown(entry) != entry:
         raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
+    if not entry.strip():
+        raise DataError("one of the inputs is an empty text.")
     if modality == "text":
-        suffix = Path(entry).suffix.lower()
-        if " " not in entry and (suffix in FORMATS or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
+        path, suffix = Path(entry), Path(entry).suffix.lower()
+        kind = "file" if suffix and _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
+        if kind:
+            raise DataError(f"{entry} is a {kind}; give a text itself, or a table of texts ({', '.join(FORMATS)}).")
+        known = suffix in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
+        if known and " " not in entry:
             raise DataError(f"there is no file {entry}.")
-        if Path(entry).suffix and _is_file(Path(entry)):
-            raise DataError(f"{entry} is a file; give its text itself, or a table of texts ({', '.join(FORMATS)}).")
         return Unlabelled(entry, entry)
     first, tab, second = entry.partition("\t")
     if not tab:

@@ -41,7 +41,7 @@ def forecast(
 def said(forecast: Forecast, seconds: float | None = None, peak: int | None = None) -> str:
     """The forecast in words; beside what it came to, once that is known."""
     span = f"{forecast.least_seconds:.0f} to {forecast.most_seconds:.0f} s"
-    memory = f"{(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
+    memory = f"at least {(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
     if seconds is None:
         return f"forecast {span}, by how many go on, {memory} of memory and {forecast.disk_bytes / 1e9:.1f} GB of disk"
     return f"{seconds:.0f} s (forecast {span}), {(peak or 0) / 1e9:.1f} GB of memory (forecast {memory})"

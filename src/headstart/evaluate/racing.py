@@ -84,7 +84,8 @@ class Race:
                 single = forecast(starters, self.costs, 1, shortened) or self.forecast
                 most = max(single.least_seconds, self.deadline - time.perf_counter())
                 self.forecast = replace(single, most_seconds=min(self.forecast.most_seconds, most))
-            self.trainings.progress.say(f"{len(self.starters)} trainings start; {said(self.forecast)}")
+            start = "1 training starts" if len(self.starters) == 1 else f"{len(self.starters)} trainings start"
+            self.trainings.progress.say(f"{start}; {said(self.forecast)}")
             if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
                 self.trainings.progress.say(
                     "that is more than the budget: each method's first heat and the leader's training run all the "
@@ -102,7 +103,7 @@ class Race:
             asked = len(self.bench.seeds)
             stops = self._stops(standings, number)
             if len(self.bench.seeds) < asked:
-                self.trainings.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, to fit the budget")
+                self.trainings.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, for want of budget")
             self.stopped |= {runner: (standings[runner], stop) for runner, stop in stops.items()}
             for runner in stops:
                 self._state(runner).remove()
@@ -112,7 +113,7 @@ class Race:
             first = leader(standings)
             value = self.trainings.metric.of(standings[first].predictions)
             self.trainings.progress.say(
-                f"after {share:.0%} of the steps {len(running)} of {len(standings)} trainings go on; {first} leads "
+                f"after {share:.0%} of the steps {len(running)} of {len(standings)} go on; {first} leads "
                 f"with {self.trainings.metric.name} {value:.4g} on validation"
             )
         chosen = {runner.name: runner.method for runner in running}
@@ -145,7 +146,7 @@ class Race:
             return None
         self.trainings.shorten(epochs)
         self.costs = {name: replace(cost, seconds=cost.seconds * epochs / usual) for name, cost in self.costs.items()}
-        self.trainings.progress.say(f"{epochs} of {usual} epochs, for all methods, to fit the budget")
+        self.trainings.progress.say(f"{epochs} of {usual} epochs, for all methods, for want of budget")
         return epochs
 
     def _starters(self, further: bool = True) -> list[Runner]:
