@@ -85,13 +85,20 @@ def test_a_draw_of_the_same_examples_is_another_training(here: Path) -> None:
         assert (one["scores"] != other["scores"]).any() == differs
 
 
-def test_a_finished_curve_is_of_its_own_data(here: Path) -> None:
+@pytest.mark.parametrize("what", ["data", "model"])
+def test_a_finished_curve_is_of_its_own_data_and_model(here: Path, what: str) -> None:
+    from backbones.tiny import save
+
     done = curve("--sizes", "4,8", "--out", "c").expect(0)
     before = (here / "c" / "curve.json").read_bytes()
     assert curve("--sizes", "4,8", "--out", "c", "--resume").expect(0).out == done.out
-    with (here / "reviews.csv").open("a") as file:
-        file.write("a new one,1\n")
-    curve("--sizes", "4,8", "--out", "c", "--resume").refused("other examples", "--out")
+    if what == "data":
+        with (here / "reviews.csv").open("a") as file:
+            file.write("a new one,1\n")
+    else:
+        (here / "bert").unlink()
+        save("bert", here / "bert", seed=1)
+    curve("--sizes", "4,8", "--out", "c", "--resume").refused(f"the {what} changed", "another --out")
     assert (here / "c" / "curve.json").read_bytes() == before
 
 

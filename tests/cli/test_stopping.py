@@ -196,12 +196,14 @@ def test_two_runs_that_begin_at_once(here: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("what", ["data", "model"])
-def test_inputs_that_changed_in_between(here: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_inputs_that_changed_in_between(here: Path, monkeypatch: pytest.MonkeyPatch, what: str, ended: bool) -> None:
     from backbones.tiny import save
 
     with monkeypatch.context() as patch:
-        Stop(patch, 6, KeyboardInterrupt())
-        assert call("compare", "reviews.csv", *OPTIONS).code == 130
+        if not ended:
+            Stop(patch, 6, KeyboardInterrupt())
+        assert call("compare", "reviews.csv", *OPTIONS).code == (0 if ended else 130)
     before = tree(here / "run")
     if what == "data":
         reviews(here / "reviews.csv", seed=1)

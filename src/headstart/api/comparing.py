@@ -17,7 +17,7 @@ from headstart.core.fields import configured, converted
 from headstart.core.files import write_text
 from headstart.core.history import entry_of, remembered
 from headstart.core.progress import Progress
-from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder
+from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder, same_as_before
 
 if TYPE_CHECKING:
     from headstart.core.evaluation import Judged
@@ -66,12 +66,12 @@ def compare(
     }
     configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
     folder = run_folder(out, title_of(data), configuration, resume)
-    if resume and is_complete(folder):
-        return _finished(folder, opened)
     workers = options.get("workers", 0)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))
     methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = backbone_for(model, examples, only(options, LOAD))
+    if resume and is_complete(folder):
+        return _finished(folder, {"data": examples.record.fingerprint, "model": backbone.fingerprint}, opened)
     parts = _parts(examples, data, options)
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
     inputs = {
@@ -147,11 +147,15 @@ def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ())
             write_text(place / "README.md", card(result, result.row(name), said.get(name)))
 
 
-def _finished(folder: Path, opened: Callable[[str], object] | None) -> Comparison:
-    """The record of a run that had come to its end; what an interruption in its last moment left is put right."""
+def _finished(folder: Path, inputs: Mapping[str, str], opened: Callable[[str], object] | None) -> Comparison:
+    """The record of a run that had come to its end; what an interruption in its last moment left is put right.
+
+    inputs: of what is asked for now. Raises `ConfigurationError` where the run was made of others.
+    """
     from headstart.report.page import page
 
     result = Comparison.read(folder / "comparison.json")
+    same_as_before(folder, {"data": result.data.fingerprint, "model": result.model.fingerprint}, inputs)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     if not (folder / "report.html").exists():
         write_text(folder / "report.html", page(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.files import write_text
 from headstart.core.history import entry_of_curve, remembered
 from headstart.core.progress import Progress, Silent
-from headstart.core.runs import PROGRESS, close_run, open_run, run_folder
+from headstart.core.runs import PROGRESS, close_run, open_run, run_folder, same_as_before
 
 if TYPE_CHECKING:
     from headstart.core.curve import LearningCurve
@@ -67,7 +67,7 @@ def curve(
     computing = compute(options.get("device"), options.get("precision"))
     inputs = {"data": examples.record.fingerprint, "model": backbone.fingerprint}
     if resume and (folder / "curve.json").is_file():
-        return _finished(folder, inputs["data"], opened)
+        return _finished(folder, inputs, opened)
     open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
@@ -91,6 +91,7 @@ def curve(
         examples.record.source, examples.record.fingerprint, backbone.source, measure.name, measure.higher_is_better,
         chosen, tuple(found), tuple(laws(found, measure, targets)),
         environment(str(computing.device), computing.precision), time.perf_counter() - begun, configuration,
+        inputs["model"],
     )  # fmt: skip
     write_text(folder / "curve.svg", learning_curve(result))
     result.write(folder / "curve.json")
@@ -99,16 +100,13 @@ def curve(
     return result
 
 
-def _finished(folder: Path, fingerprint: str, opened: Callable[[str], object] | None) -> LearningCurve:
-    """The curve that has come to its end here. Raises `ConfigurationError` where the data have changed since."""
+def _finished(folder: Path, inputs: Mapping[str, str], opened: Callable[[str], object] | None) -> LearningCurve:
+    """The curve that has come to its end here, of the same data and model."""
     from headstart.core.curve import LearningCurve
 
     found = LearningCurve.read(folder / "curve.json")
-    if found.fingerprint != fingerprint:
-        raise ConfigurationError(
-            f"{folder} holds the finished curve of other examples than {found.data} holds now; give another --out. "
-            "Nothing was changed."
-        )
+    made_of = {"data": found.fingerprint, "model": found.model_fingerprint or inputs["model"]}  # older ones don't say
+    same_as_before(folder, made_of, inputs)
     if opened:
         opened(str(folder))
     return found

@@ -83,4 +83,5 @@ class LearningCurve(Record):
     environment: EnvironmentRecord
     seconds: float | None = None
     configuration: dict[str, Any] = field(default_factory=dict)
+    model_fingerprint: str = ""
     schema: str = SCHEMA

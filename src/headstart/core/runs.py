@@ -61,12 +61,7 @@ def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str
     """
     marker, progress = folder / CONFIGURATION, folder / PROGRESS / INPUTS
     if resume and progress.is_file():
-        before = read_configuration(progress)
-        if changed := [name for name, value in inputs.items() if before.get(name) != value]:
-            raise ConfigurationError(
-                f"{folder} can't be resumed: the {' and the '.join(changed)} changed since it began. Start anew with "
-                "another --out; nothing was changed."
-            )
+        same_as_before(folder, read_configuration(progress), inputs)
     if not (resume and marker.is_file()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +80,15 @@ def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str
             raise
     elif not progress.is_file():
         write_json(progress, dict(inputs))
+
+
+def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+    """Raises `ConfigurationError` where the inputs are not those that the run in this folder began with."""
+    if changed := [name for name, value in inputs.items() if before.get(name) != value]:
+        raise ConfigurationError(
+            f"{folder} can't be resumed: the {' and the '.join(changed)} changed since it began. Start anew with "
+            "another --out; nothing was changed."
+        )
 
 
 def close_run(folder: Path) -> None:
