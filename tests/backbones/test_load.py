@@ -17,6 +17,8 @@ from headstart.core.errors import ConfigurationError, ModelError
 
 from . import tiny
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
 
 def test_same_weights_twice_and_seeds_differ(tmp_path: Path) -> None:
     folder = tiny.save("bert", tmp_path)
@@ -212,3 +214,30 @@ def test_a_users_own_module_keeps_its_classifier() -> None:
     with torch.no_grad():
         backbone.module.conv1.weight.zero_()
     assert float(module.conv1.weight.detach().abs().sum()) > 0
+
+
+def test_how_a_model_of_the_hub_is_pooled_and_how_far_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the cache as a download leaves it: what sentence-transformers wrote holds for the name as for a folder."""
+    from huggingface_hub import constants
+
+    from headstart.backbones.transformers_text import copy_reading
+
+    cached = tmp_path / "models--some-body--its-model"
+    folder = cached / "snapshots" / COMMIT
+    tiny.save("bert", folder)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 7}))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    backbone = load("some-body/its-model")
+    assert backbone.pooling == load(folder).pooling == "cls"
+    assert backbone.preparation.max_length == load(folder).preparation.max_length == 7  # type: ignore[attr-defined]
+    (tmp_path / "further").mkdir()
+    copy_reading("some-body/its-model", tmp_path / "further")
+    assert (tmp_path / "further" / "1_Pooling" / "config.json").is_file()
+    (folder / "1_Pooling" / "config.json").unlink()
+    (folder / "sentence_bert_config.json").unlink()
+    assert load("some-body/its-model").pooling == "mean"

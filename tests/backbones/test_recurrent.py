@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,16 @@ def test_a_folder_gives_what_was_saved(tmp_path: Path, kind: recurrent.Architect
     (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text().replace('"layers": 2', '"layers": 3'))
     with pytest.raises(ModelError, match="do not fit"):
         load(tmp_path)
+    if kind == "awd_lstm":
+        config = json.loads((tmp_path / "config.json").read_text()) | {"layers": 2, "vocabulary": 3}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ModelError, match="do not belong together"):
+            recurrent.existing(kind, str(tmp_path), 1.0)
+    config = json.loads((tmp_path / "config.json").read_text()) | {"width": "wide"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for read in (load, lambda folder: recurrent.existing(kind, str(folder), 1.0)):
+        with pytest.raises(ModelError, match="is no configuration of"):
+            read(tmp_path)
 
 
 def test_sizes_that_do_not_exist() -> None:

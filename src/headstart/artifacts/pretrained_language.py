@@ -11,8 +11,9 @@ from typing import Any
 from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language, recurrent
 from headstart.backbones.backbone import fingerprint
-from headstart.backbones.builtin import place_of, unpacked
+from headstart.backbones.builtin import unpacked
 from headstart.backbones.lexicon import Lexicon
+from headstart.backbones.preparation import tokenizer_fingerprint
 from headstart.backbones.tokenizer import TRAINABLE, frame, train_tokenizer, word_begins
 from headstart.backbones.transformers_text import copy_reading, tokenizer_of
 from headstart.backbones.words import counted
@@ -81,7 +82,9 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
             f"samples: {objective.samples:,} of a vocabulary of {len(tokenizer):,} save nothing. Give a tenth of it, "
             "or leave samples out."
         )
-    stream = _packed(objective, corpus, tokenizer, work, told, progress)
+    # one that was given may be another by now
+    packing = {**told, "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)}
+    stream = _packed(objective, corpus, tokenizer, work, packing, progress)
     if not stream["tokens"]:
         raise DataError(f"{', '.join(corpus.sources)} holds no text.")
     if network is None:
@@ -98,7 +101,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
             f"the corpus has only {stream['paragraphs']:,} paragraphs ({stream['tokens']:,} tokens): too few to learn "
             "from some and be judged by others. Give more text, a paragraph a line."
         )
-    job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([told, stream]))
+    job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([packing, stream]))
     untrained = job.held_out_loss()
     progress.stage(f"pretrain {objective.name}", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(out / UNFINISHED / "checkpoint.safetensors")
@@ -113,7 +116,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     with replacing_folder(out) as temporary:
         network.save(temporary, tokenizer, request.half)
         if base is not None:
-            copy_reading(place_of(base), temporary)
+            copy_reading(base, temporary)
         write_json(temporary / REPORT, done)
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()

@@ -14,9 +14,8 @@ TEMPLATE = "{}"
 
 @dataclass(frozen=True)
 class ClassWords:
-    """classes: [C, W] of length one, in the space of the two towers. projection: [W, D] from the features there; None
-
-    where they lie in it. scale: of the cosines in the softmax.
+    """classes: [C, W] of length one, in the space of the two towers. projection: [W, D] from the features there; None:
+    they lie in it. scale: of the cosines in the softmax.
     """
 
     classes: Tensor
@@ -24,9 +23,10 @@ class ClassWords:
     scale: float
 
     def weight(self, features: Tensor) -> Tensor:
-        """[C, D] rows w such that `w z` orders a picture's classes as the cosines do, since the length of its own
+        """[C, D] rows w such that `w z` orders a picture's classes as the cosines do.
 
-        features is the same for all of them; the scores are divided by the mean length over `features` [n, D].
+        The length of its own features is the same for all of them; the scores are divided by the mean length over
+        `features` [n, D].
         """
         projection = None if self.projection is None else self.projection.to(features)
         lengths = (features if projection is None else features @ projection.T).norm(dim=1)

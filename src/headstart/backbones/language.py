@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from headstart.backbones.builtin import is_builtin
 from headstart.backbones.files import read_config, require_safetensors
 from headstart.backbones.positions import positions
+from headstart.backbones.tokenizer import check_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512)}
@@ -70,14 +71,14 @@ def existing(
     kind: Kind, source: str, length: int, dropout: float, next_sentence: bool, seed: int
 ) -> tuple[LanguageNetwork, Any]:
     """The network and the tokenizer of a folder or hub name to go on from; a head that it lacks is random."""
-    from headstart.backbones.transformers_text import checked_vocabulary, tokenizer_of
+    from headstart.backbones.transformers_text import tokenizer_of
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence)
     _check_direction(kind, network.module.config, source)
     _check_reading(network.module, length, next_sentence, source)
     tokenizer = tokenizer_of(source, False)
-    checked_vocabulary(source, tokenizer, network.module)
+    check_vocabulary(source, tokenizer, network.module.get_input_embeddings().num_embeddings)
     return network, tokenizer
 
 

@@ -17,6 +17,7 @@ from headstart.backbones.module import reset
 from headstart.backbones.pooling import pool
 from headstart.backbones.preparation import TextPreparation
 from headstart.backbones.structure import find_ladder
+from headstart.backbones.tokenizer import check_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 from headstart.core.files import write_json, write_text
 
@@ -104,7 +105,7 @@ def existing(kind: Architecture, source: str, dropout: float) -> tuple[Recurrent
     if not folder.is_dir() or read_config(folder).get("kind") != kind:
         raise ModelError(f"{source} is no folder of such a model ({kind}); leave --from out, or give one.")
     tokenizer = _tokenizer(folder, kind, open=False)
-    body = _body(kind, _shape(folder), tokenizer, dropout)
+    body = _read_body(folder, kind, tokenizer, dropout)
     network = LanguageModel(body, len(tokenizer))
     weights = _weights(folder)
     fill(body, _part(weights, "body."), folder / "model.safetensors")
@@ -121,8 +122,18 @@ def _body(kind: Architecture, shape: dict[str, Any], tokenizer: Any, dropout: fl
     return awd_lstm.AwdLstm(awd_lstm.Shape(**{"vocabulary": len(tokenizer), **shape, "dropout": dropout}))
 
 
-def _shape(folder: Path) -> dict[str, Any]:
-    return {name: value for name, value in read_config(folder).items() if name not in ("library", "kind")}
+def _read_body(
+    folder: Path, kind: Architecture, tokenizer: Any, dropout: float | None = None
+) -> awd_lstm.AwdLstm | elmo.Elmo:
+    """As config.json says. dropout: factor on the AWD-LSTM's rates; None: the file's."""
+    shape = {name: value for name, value in read_config(folder).items() if name not in ("library", "kind")}
+    try:
+        body = _body(kind, shape, tokenizer, shape.get("dropout", 1.0) if dropout is None else dropout)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder / 'config.json'} is no configuration of {kind} ({error}).") from error
+    if isinstance(body, awd_lstm.AwdLstm):
+        check_vocabulary(str(folder), tokenizer, body.shape.vocabulary)
+    return body
 
 
 def _tokenizer(folder: Path, kind: Architecture, open: bool) -> Any:
@@ -157,10 +168,7 @@ def load_recurrent(
     folder = Path(source).expanduser()
     kind = read_config(folder)["kind"]
     tokenizer = _tokenizer(folder, kind, open=True)
-    try:
-        body = _body(kind, shape := _shape(folder), tokenizer, shape.get("dropout", 1.0))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder / 'config.json'} is no configuration of {kind} ({error}).") from error
+    body = _read_body(folder, kind, tokenizer)
     if weights:
         fill(body, _part(_weights(folder), "body."), folder / "model.safetensors")
     else:

@@ -1,4 +1,4 @@
-"""Tokenizers trained on a corpus, in transformers' form."""
+"""Tokenizers in transformers' form: trained on a corpus, and beside a network."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.errors import ModelError
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 END = "<|endoftext|>"
 TRAINABLE = ("wordpiece", "bpe")
+
+
+def check_vocabulary(source: str, tokenizer: Any, rows: int) -> None:
+    """Raises `ModelError` where the tokenizer has more tokens than the network's embedding has rows."""
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {rows}; "
+            "they do not belong together."
+        )
 
 
 def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase: bool, pairs: bool, length: int) -> Any:

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.builtin import place_of
 from headstart.backbones.pooling import POOLINGS, pool
 from headstart.backbones.positions import positions
 from headstart.backbones.preparation import TextPreparation
 from headstart.backbones.structure import find_ladder
+from headstart.backbones.tokenizer import check_vocabulary
 from headstart.backbones.transformers_fresh import reinitialise
 from headstart.core.errors import ModelError
 
@@ -34,9 +36,12 @@ def text_backbone(
     tokenizer: Any = None,
 ) -> Backbone:
     config: Any = module.config
-    tokenizer = tokenizer if tokenizer is not None else tokenizer_of(source, trust_remote_code)
-    vocabulary = checked_vocabulary(source, tokenizer, module)
-    own_pooling, own_length = _sentence_settings(Path(source))
+    own_pooling, own_length = None, None
+    if tokenizer is None:
+        tokenizer = tokenizer_of(source, trust_remote_code)
+        own_pooling, own_length = _sentence_settings(source)
+    vocabulary: int = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    check_vocabulary(source, tokenizer, vocabulary)
     pooling = pooling or own_pooling or ("last" if kind == "decoder" else "mean")
     longest = _longest(tokenizer, module)
     if max_length is not None and longest is not None and max_length > longest:
@@ -93,17 +98,6 @@ def tokenizer_of(source: str, trust_remote_code: bool) -> Any:
         ) from error
 
 
-def checked_vocabulary(source: str, tokenizer: Any, module: nn.Module) -> int:
-    """Rows of the model's embedding. Raises `ModelError` where the tokenizer has more tokens."""
-    vocabulary: int = module.get_input_embeddings().num_embeddings  # type: ignore[operator]
-    if len(tokenizer) > vocabulary:
-        raise ModelError(
-            f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {vocabulary}; "
-            "they do not belong together."
-        )
-    return vocabulary
-
-
 def _longest(tokenizer: Any, module: nn.Module) -> int | None:
     """Most tokens that the model can read: the least of what its tokenizer and its positions allow."""
     limits = [positions(module).readable, getattr(tokenizer, "model_max_length", None)]
@@ -115,23 +109,34 @@ READING = ("1_Pooling/config.json", "sentence_bert_config.json", "modules.json")
 "what sentence-transformers writes beside a model: how its features are pooled, and how much of a text it reads"
 
 
-def copy_reading(source: Path, folder: Path) -> None:
-    """Keeps these files of a folder for what was trained further from it."""
+def copy_reading(source: str, folder: Path) -> None:
+    """Keeps these files of a model for what was trained further from it."""
     for name in READING:
-        if (file := source / name).is_file():
+        if file := _file_of(source, name):
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(file, folder / name)
 
 
-def _sentence_settings(folder: Path) -> tuple[str | None, int | None]:
+def _file_of(source: str, name: str) -> Path | None:
+    """One of the files of a folder, or of a model of the hub; None where it has none such."""
+    if (folder := place_of(source)).is_dir():
+        return file if (file := folder / name).is_file() else None
+    from transformers.utils import cached_file
+
+    optional = ("missing_entries", "connection_errors", "gated_repo")
+    found = cached_file(source, name, **{f"_raise_exceptions_for_{what}": False for what in optional})
+    return None if found is None else Path(found)
+
+
+def _sentence_settings(source: str) -> tuple[str | None, int | None]:
     """Pooling and length from the files that sentence-transformers writes beside a model."""
     pooling, length = None, None
-    if (folder / "1_Pooling" / "config.json").is_file():
-        modes = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    if file := _file_of(source, "1_Pooling/config.json"):
+        modes = json.loads(file.read_text(encoding="utf-8"))
         names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
         pooling = next((ours for theirs, ours in names.items() if modes.get(theirs)), None)
         if pooling is None and modes.get("pooling_mode") in POOLINGS:
             pooling = modes["pooling_mode"]
-    if (folder / "sentence_bert_config.json").is_file():
-        length = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8")).get("max_seq_length")
+    if file := _file_of(source, "sentence_bert_config.json"):
+        length = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")
     return pooling, length

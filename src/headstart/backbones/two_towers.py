@@ -29,7 +29,7 @@ AT_ONCE = 128
 class TwoTowers:
     """module: both networks with what projects them. image_features, text_features: a batch to [B, D] in one space.
 
-    scale, bias: scores are `scale x . y + bias` for features of length one.
+    Scores are `scale x . y` for features of length one.
     """
 
     module: nn.Module

@@ -257,7 +257,7 @@ class LanguageModelling:
         return total, self.objective.contrast(pairs) * float(share[0])
 
     def recomputing(self) -> None:
-        """A batch of pieces is always small enough in parts."""
+        """A batch of pieces is small enough in parts; one that can't be parted, a contrast's, has to fit as it is."""
         return
 
     def held_out_loss(self) -> float:
