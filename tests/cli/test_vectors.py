@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -107,6 +108,44 @@ def test_an_interrupted_glove_comes_to_the_same_vectors(texts: Path, monkeypatch
     call(*arguments, "stopped").expect(0)
     whole, stopped = (load_file(texts / name / "model.safetensors") for name in ("whole", "stopped"))
     assert (whole["embedding.weight"] == stopped["embedding.weight"]).all()
+
+
+def test_what_diverges_keeps_the_last_good_pass(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.engine import glove_kernel
+
+    descend, calls = glove_kernel.descend, 0
+    arguments = ("pretrain", "glove", "texts.txt", *FEW, "--out")
+
+    def worse(*given: Any) -> float:
+        nonlocal calls
+        calls += 1
+        return float(descend(*given)) if calls <= 2 else float("inf")  # one block, one thread: a call is a pass
+
+    call(*arguments, "two", "--set", "epochs=2").expect(0)
+    monkeypatch.setattr(glove_kernel, "descend", worse)
+    ended = call(*arguments, "four")
+    assert ended.code == 1
+    assert "diverged: an entry's cost is inf in pass 3" in ended.out
+    assert "last good weights" in ended.err
+    two, four = (load_file(texts / name / "model.safetensors") for name in ("two", "four"))
+    assert all((two[name] == four[name]).all() for name in two)
+
+
+@pytest.mark.parametrize("objective", ["skipgram", "glove"])
+def test_what_was_counted_outlives_a_rate_that_is_too_high(
+    texts: Path, monkeypatch: pytest.MonkeyPatch, objective: str
+) -> None:
+    from headstart.artifacts import pretrained_vectors
+    from headstart.engine import word2vec
+
+    arguments = ("pretrain", objective, "texts.txt", *FEW, "--out", "vectors")
+    with monkeypatch.context() as patch:
+        patch.setattr(word2vec, "train", lambda ids, words, *_: np.full((len(words), 12), np.nan, np.float32))
+        call(*arguments, "--set", "learning_rate=1e20").refused("learning")
+    assert not (texts / "vectors" / "config.json").exists()
+    for work in ("counted", "count"):  # the words, and what stands together
+        monkeypatch.setattr(pretrained_vectors, work, lambda *_: pytest.fail("was there already"))
+    assert "starts again" not in call(*arguments).expect(0).err, "what diverged had another rate"
 
 
 def test_an_interrupted_word2vec_starts_again_and_says_so(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

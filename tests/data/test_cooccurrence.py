@@ -63,6 +63,26 @@ def test_counts_are_those_of_a_plain_count(tmp_path: Path, monkeypatch: pytest.M
     assert len(list((tmp_path / "counts").iterdir())) == len(list((tmp_path / "counts").glob("block-*"))) > 2
 
 
+def test_merging_runs_takes_the_memory_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some forty runs of 0.7 MiB are merged within a table's mebibyte, not by reading all of them."""
+    import tracemalloc
+
+    monkeypatch.setattr(cooccurrence, "BLOCK", 1 << 14)
+    ids = np.random.default_rng(0).integers(0, 2000, 300_000)
+    counted(ids[:1000], 2000, 5, tmp_path / "compiled")
+    runs = []
+    merge = cooccurrence.merged
+    monkeypatch.setattr(cooccurrence, "merged", lambda found, most: runs.append(len(found)) or merge(found, most))
+    tracemalloc.start()
+    try:
+        count(ids.astype(np.uint16), 2000, 5, tmp_path / "counts", 1 / 1024, 0, Silent())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert runs[0] > 20
+    assert peak < 6 * (1 << 20)
+
+
 def test_blocks_are_in_random_order_and_fair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cooccurrence, "BLOCK", 500)
     ids = np.random.default_rng(0).integers(0, 60, 4000).astype(np.uint16)

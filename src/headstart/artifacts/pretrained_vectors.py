@@ -6,14 +6,14 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, is_done, report, shown
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones.vector_backbone import write_folder
 from headstart.backbones.word_vectors import WordVectors
 from headstart.backbones.words import counted, words_of
@@ -60,7 +60,7 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
     if isinstance(objective, Glove):
         matrix, trained = _glove(objective, stream, work, told, threads, request)
     else:
-        matrix, trained = _word2vec(objective, stream, work, threads, request)
+        matrix, trained = _word2vec(objective, stream, work, told, threads, request)
     done = report(
         objective, request, {"corpus": {"sources": list(corpus.sources), **stream.size}},
         ("cost", trained["costs"][-1]) if "costs" in trained else ("", None),
@@ -72,8 +72,9 @@ def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
         write_json(temporary / REPORT, done)
     size = stream.size
     lines = [
+        *ended(done),
         f"{size['paragraphs']:,} paragraphs, {size['words']:,} words; {len(stream.words):,} different ones, "
-        f"{size['kept'] / size['words']:.1%} of the text, got a vector in {trained['seconds']:.0f} s"
+        f"{size['kept'] / size['words']:.1%} of the text, got a vector in {trained['seconds']:.0f} s",
     ]
     if costs := trained.get("costs"):
         lines.append(f"cost of an entry {costs[0]:.4f} -> {costs[-1]:.4f}, {trained['entries']:,} entries")
@@ -115,20 +116,22 @@ def _glove(
     )
     return trained.vectors, {
         "entries": len(found), "costs": trained.costs, "counting_seconds": counted, "seconds": trained.seconds,
+        "status": trained.status,
     }  # fmt: skip
 
 
 def _word2vec(
-    objective: Word2Vec, stream: Stream, work: Path, threads: int, request: Request
+    objective: Word2Vec, stream: Stream, work: Path, told: dict[str, Any], threads: int, request: Request
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    begun = work / "begun"
-    if begun.exists():
+    begun = {**told, **asdict(objective), "objective": objective.name, "seed": request.seed}
+    if is_done(work / "begun", begun):
         request.progress.say("the training that was interrupted starts again: word2vec has no checkpoints")
-    begun.touch()
+    (work / "begun").mkdir(exist_ok=True)
+    write_json(work / "begun" / TOLD, begun)
     request.progress.stage(f"pretrain {objective.name}", len(stream.ids) * objective.epochs)
     start = time.perf_counter()
     matrix = word2vec.train(stream.ids, stream.words, stream.counts, objective, threads, request.seed, request.progress)
-    return matrix, {"seconds": time.perf_counter() - start}
+    return matrix, {"seconds": time.perf_counter() - start, "status": "ok"}
 
 
 def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[str, Any], progress: Progress) -> Stream:

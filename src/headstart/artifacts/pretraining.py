@@ -70,8 +70,10 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     new = not request.out.exists()
     try:
         lines: list[str] = family.run(objective, request)
-    except (ConfigurationError, DataError, ModelError):
-        if new and not any(request.out.rglob("checkpoint*")):  # what is refused leaves nothing behind
+    except (ConfigurationError, DataError, ModelError) as error:
+        # what is refused leaves nothing behind but what other settings can go on from: hours of counting, say
+        kept = ("checkpoint*",) if isinstance(error, DataError) else ("checkpoint*", TOLD)
+        if new and not any(any(request.out.rglob(name)) for name in kept):
             shutil.rmtree(request.out, ignore_errors=True)
         raise
     return lines

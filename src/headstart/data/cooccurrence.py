@@ -22,7 +22,9 @@ LOAD = 0.7
 BLOCK = 1 << 23
 "entries that are shuffled, and learned from, together"
 AT_ONCE = 1 << 20
-"words, and pairs of each run, that are worked on at once"
+"words, and pairs of each run, that are worked on at once, where memory allows"
+MERGING = 96
+"bytes that a pair takes while runs are merged"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def count(
         places = [place / f"block-{number:06d}" for number in range(blocks)]
         for path in places:
             path.touch()
-        for turn, pairs in enumerate(merged(runs, AT_ONCE)):
+        at_once = max(1, min(AT_ONCE, int(memory * (1 << 30) / (MERGING * len(runs)))))
+        for turn, pairs in enumerate(merged(runs, at_once)):
             entries = _both_ways(pairs, vocabulary)
             for number, path in enumerate(places):  # opened in turn: there may be more than a process may hold open
                 with path.open("ab") as file:

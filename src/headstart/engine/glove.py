@@ -40,11 +40,15 @@ class Objective(Protocol):
 
 @dataclass
 class Trained:
-    """vectors: [V, D] w + w'. costs: mean of an entry's cost in each pass, each before its step."""
+    """vectors: [V, D] w + w'. costs: mean of an entry's cost in each pass, each before its step.
+
+    status: `ok`, or `diverged: …` with the vectors of the last good pass.
+    """
 
     vectors: np.ndarray
     costs: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    status: str = "ok"
 
 
 def train(
@@ -54,7 +58,7 @@ def train(
     """Learns from all entries `epochs` times, each time its blocks in another order.
 
     Kept after each pass, so that an interrupted training goes on from there, with one thread to the same vectors.
-    told: what else tells this training from another. Raises `ConfigurationError` where it diverges.
+    told: what else tells this training from another. Raises `ConfigurationError` where it diverges in its first pass.
     """
     from headstart.engine.glove_kernel import descend
 
@@ -62,7 +66,7 @@ def train(
     signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     vectors, squares = _start(vocabulary, objective.dimension, seed)
     costs: list[float] = []
-    seconds = 0.0
+    seconds, status = 0.0, "ok"
     if saved := checkpoint.read(signature):
         states, facts = saved
         vectors, squares = (states["model"][name].numpy() for name in ("vectors", "squares"))
@@ -70,6 +74,7 @@ def train(
     else:
         checkpoint.tell_others(signature, progress)
     progress.advance(len(costs) * len(found))
+    learned = vectors
     numbers = np.float32(objective.learning_rate), np.float32(objective.x_max), np.float32(objective.alpha)
     with ThreadPoolExecutor(threads) as pool:
         while len(costs) < objective.epochs:
@@ -82,16 +87,20 @@ def train(
                 progress.advance(len(entries), note=f"cost {costs[-1]:.4f}" if costs else "")
             cost /= len(found)
             if not math.isfinite(cost) or (costs and cost > costs[0]):
-                raise ConfigurationError(
-                    f"the training diverges: an entry's cost is {cost:g} in pass {len(costs) + 1}. A learning_rate of "
-                    f"{objective.learning_rate:g} is too much; 0.05 is usual."
-                )
+                what = f"an entry's cost is {cost:g} in pass {len(costs) + 1}"
+                if (saved := checkpoint.read(signature)) is None:
+                    raise ConfigurationError(
+                        f"the training diverges: {what}. A learning_rate of {objective.learning_rate:g} is too much; "
+                        "0.05 is usual."
+                    )
+                learned, status = saved[0]["model"]["vectors"].numpy(), f"diverged: {what}"
+                break
             costs.append(cost)
             seconds += time.perf_counter() - start
             state = {"vectors": torch.from_numpy(vectors), "squares": torch.from_numpy(squares)}
             checkpoint.write({"model": state}, {"signature": signature, "costs": costs, "seconds": seconds})
-    both = vectors[:, :-1].reshape(2, vocabulary, -1)
-    return Trained(both[0] + both[1], costs, seconds)
+    both = learned[:, :-1].reshape(2, vocabulary, -1)
+    return Trained(both[0] + both[1], costs, seconds, status)
 
 
 def _start(vocabulary: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
