@@ -21,10 +21,12 @@ from cli.calling import PROBE, call, record, tree
 from headstart.evaluate.predictions import Predictions
 
 FEW = (
-    "--set", "width=16", "--set", "batch_size=32", "--set", "vocabulary=400", "--set", "epochs=30",
-    "--set", "augment=none", "--set", "learning_rate=3e-3", "--quiet",
+    "--set", "width=16", "--set", "batch_size=32", "--set", "epochs=30", "--set", "augment=none",
+    "--set", "learning_rate=3e-3", "--quiet",
 )  # fmt: skip
-SMALL = ("--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", *FEW)
+IMAGE = ("--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", *FEW)
+VOCABULARY = ("--set", "vocabulary=400")
+SMALL = (*IMAGE, *VOCABULARY)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 
 
@@ -93,6 +95,15 @@ def test_captions_and_pictures_find_each_other(here: Path) -> None:
     assert told["images"]["1"] > 0.2
 
 
+def test_of_a_folder_with_a_test_split_that_alone_is_asked(here: Path) -> None:
+    (here / "split").mkdir()
+    pairs(here / "split" / "train.parquet", 60)
+    pairs(here / "split" / "test.parquet", 30, seed=2)
+    asked = ("zeroshot", "split", "--model", "clip", "--captions", "caption")
+    assert "30 pairs (test); by chance" in call(*asked).expect(0).out
+    assert "60 pairs (train); by chance" in call(*(asked[0], "other.parquet", *asked[2:])).expect(0).out
+
+
 def test_pictures_without_labels_get_one(here: Path) -> None:
     Image.new("RGB", (40, 30), COLOURS["blue"]).save(here / "sky.png")
     asked = ("zeroshot", "sky.png", "--model", "clip", "--labels", "red,green,blue", "--template", "a sign that is {}")
@@ -143,7 +154,7 @@ def test_a_tower_that_timm_holds_keeps_its_weights_and_its_size(here: Path, monk
 
     monkeypatch.setattr(pretrained_pairs, "load", drawn)
     more = ("--set", "image=timm/test_resnet.r160_in1k", "--set", "lock=image", "--set", "epochs=1")
-    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "tower", *FEW, *more).expect(0)
+    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "tower", *FEW, *VOCABULARY, *more).expect(0)
     kept = load_file(here / "tower" / "image" / "model.safetensors")
     assert was.keys() == kept.keys()
     assert all(torch.equal(value, kept[name]) for name, value in was.items())
@@ -182,16 +193,25 @@ def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatc
 def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from headstart.engine import checkpoint as checkpoints
     from headstart.engine.pairs import PairTraining
 
     asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=1", "--out")
 
+    loss, calls = PairTraining.loss, 0
+
     def stopping(self: PairTraining, *arguments: Any) -> torch.Tensor:
-        raise KeyboardInterrupt
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return loss(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(PairTraining, "loss", stopping)
+        patch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
         assert call(*asked, "changed", "--text", "caption").code == 130
+    assert list((here / "changed" / "unfinished").glob("checkpoint*")), "there is one that could be taken for its own"
     call(*asked, "changed", "--text", "colour", "--set", "length=8", "--set", "text=mini").expect(0)
     call(*asked, "fresh", "--text", "colour", "--set", "length=8", "--set", "text=mini").expect(0)
     for file in ("text/config.json", "text/tokenizer.json", "text/model.safetensors", "image/model.safetensors"):
@@ -205,7 +225,7 @@ def test_a_text_tower_keeps_its_pooling_and_reads_as_much_as_it_learnt(here: Pat
     (here / "pooled" / "1_Pooling").mkdir()
     (here / "pooled" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     more = ("--set", "text=pooled", "--set", "epochs=1", "--set", "length=8")
-    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "cls", *SMALL, *more).expect(0)
+    call("pretrain", "clip", "train.parquet", "--text", "caption", "--out", "cls", *IMAGE, *more).expect(0)
     towers = two_towers("cls")
     assert towers.text_preparation.max_length == 8
     long, cut = (towers.read([f"a thing that is red{more}"]) for more in (" and green" * 9, " and green" * 20))
@@ -228,6 +248,11 @@ def test_towers_that_read_otherwise_are_an_error(here: Path, monkeypatch: pytest
 def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -> None:
     sizes = ("--set", "batch_size=33", "--set", "chunk=32", "--set", "epochs=1", "--set", "image_size=32")
     call("pretrain", "clip", "train.parquet", "--out", "odd", *SMALL, *sizes).expect(0)
+    pairs(here / "ten.parquet", 10)
+    call("pretrain", "clip", "ten.parquet", "--out", "ten", *SMALL, "--set", "epochs=2").expect(0)
+    told = json.loads((here / "ten" / "pretrained.json").read_text())
+    assert told["corpus"]["held_out"] >= 2
+    assert all(point["validation_loss"] > 0 for point in told["curve"]), "a single pair is told from no other"
     pairs(here / "few.parquet", 2)
     call("pretrain", "clip", "few.parquet", "--out", "few", *SMALL).refused("2 pairs are too few")
 
@@ -236,6 +261,11 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     ("arguments", "words"),
     [
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red"), ("two labels or more",)),
+        (
+            ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=clip/text", *VOCABULARY),
+            ("vocabulary is of a new tokenizer", "leave it out"),
+        ),
+        (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "chunk=1"), ("chunk is 1", "at least 2 pairs")),
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "a,b", "--template", "x"), ("has no place",)),
         (("zeroshot", "other.parquet", "--model", "clip", "--captions", "said"), ("no column 'said'",)),
         (("zeroshot", "other.parquet", "--model", "clip/image", "--labels", "a,b"), ("clip/image",)),

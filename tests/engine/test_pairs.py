@@ -24,7 +24,7 @@ from headstart.engine import towers
 from headstart.engine.feed import Feed
 from headstart.engine.pairs import PairTraining
 from headstart.engine.precision import compute
-from headstart.engine.towers import recalls
+from headstart.engine.towers import recalls, told_apart
 from headstart.evaluate.zeroshot import class_features, probabilities
 from headstart.objectives.clip import Clip
 
@@ -70,6 +70,15 @@ def job(place: Path, objective: Clip) -> PairTraining:
     return PairTraining(
         joined(image, text, 8, 0.1, ""), feeds[0], feeds[1], objective, compute("cpu", "fp32"), 0, ""
     )  # fmt: skip
+
+
+def test_what_chance_finds_among_the_first_ten() -> None:
+    """Of 20 texts ten are drawn without one twice: one right text is among them in 1/2, two in 1 - (10 9) / (20 19)."""
+    same, chance = told_apart([f"text {at}" for at in range(20)])
+    assert same.unique().numel() == 20
+    assert chance == pytest.approx(1 / 2)
+    assert told_apart([f"text {at // 2}" for at in range(20)])[1] == pytest.approx(1 - 90 / 380)
+    assert told_apart(["a", "b", "c", "d", "e"])[1] == 1, "fewer than ten are all among the first ten"
 
 
 @pytest.mark.parametrize("lock", ["none", "image", "text"])

@@ -142,6 +142,10 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
 def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dict[str, Any]) -> Backbone:
     """The tower for texts: a new BERT under a tokenizer of the captions, or one that exists."""
     if objective.text not in language.SIZES:
+        if objective.changed(("vocabulary",)):
+            raise ConfigurationError(
+                f"vocabulary is of a new tokenizer, and {objective.text} has its own; leave it out."
+            )
         found = load(objective.text, max_length=objective.length)
         if found.modality != "text" or found.loader not in ("transformers", "builtin"):
             raise ModelError(f"{objective.text} is no text encoder of transformers; give one, or tiny, mini, small.")

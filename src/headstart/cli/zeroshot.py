@@ -52,7 +52,8 @@ def command(
             f"{name:<8} {'  '.join(f'at {k}: {share:.1%}' for k, share in told[name].items())}"
             for name in ("texts", "images")
         ]
-        lines.append(f"{told['pairs']:,} pairs; by chance at 10: {told['chance_at_10']:.2%}")
+        of = " and ".join(told["splits"])
+        lines.append(f"{told['pairs']:,} pairs ({of}); by chance at 10: {told['chance_at_10']:.2%}")
     elif labels:
         named = [one.strip() for one in labels.split(",") if one.strip()]
         _predict(towers, images, named, templates or (TEMPLATE,), computing, as_json)

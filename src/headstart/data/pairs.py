@@ -21,37 +21,43 @@ from headstart.data.table import Column, ImagePath, Table
 
 CAPTIONS = ("caption", "captions", "text", "description", "alt", "title")
 "columns that are taken for captions where none is named, the first that is there"
-VALIDATION, AT_MOST = 0.05, 1_000
-"share of the pairs that is held out, and how many at most"
+VALIDATION, AT_LEAST, AT_MOST = 0.05, 2, 1_000
+"share of the pairs that is held out, and how many at least (a single one is told from no other) and at most"
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """images, texts: row by row one belongs to the other. columns: that the texts are from."""
+    """images, texts: row by row one belongs to the other. columns, splits: that they are from."""
 
     images: Examples
     texts: Examples
     columns: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("train",)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, positions: np.ndarray) -> Pairs:
-        return Pairs(self.images.take(positions), self.texts.take(positions), self.columns)
+        return Pairs(self.images.take(positions), self.texts.take(positions), self.columns, self.splits)
 
 
-def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) -> Pairs:
-    """All pairs of the training tables of the sources; those without a caption or a readable image are left out.
+def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings, split: str = "train") -> Pairs:
+    """All pairs of this split of the sources; those without a caption or a readable image are left out.
 
-    caption: a column, or several with commas between, whose texts are joined in the same way (`folder new, action`).
+    split: of a source that lacks it, the training tables. caption: a column, or several with commas between, whose
+    texts are joined in the same way (`folder new, action`).
 
     Raises `DataError` where a table has no column of images, or none of captions.
     """
     kind = pa.schema([("image", pa.large_binary()), ("caption", pa.large_string()), ("place", pa.large_string())])
     captions_of: dict[str, None] = {}
+    splits: dict[str, None] = {}
     with Store(kind) as store:
         for source in sources:
-            for table in resolve(source)["train"]:
+            found = resolve(source)
+            here = split if split in found else "train"
+            splits[here] = None
+            for table in found[here]:
                 names = _columns(table, caption)
                 captions_of.update(dict.fromkeys(names[1:]))
                 for chunk in table.chunks(list(names), findings):
@@ -69,7 +75,7 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings) 
         Examples(table.select([name, "place"]).rename_columns(["input", "place"]), every, every, none)
         for name in ("image", "caption")
     )
-    return Pairs(pictures, said, tuple(captions_of))
+    return Pairs(pictures, said, tuple(captions_of), tuple(splits))
 
 
 def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
@@ -82,7 +88,7 @@ def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
         if isinstance(data, bytes)
     ]
     order = sorted(range(len(pairs)), key=lambda at: (digests[at], at))
-    count = min(AT_MOST, max(1, round(VALIDATION * len(pairs))))
+    count = min(AT_MOST, max(AT_LEAST, round(VALIDATION * len(pairs))))
     while count < len(order) and digests[order[count]] == digests[order[count - 1]]:
         count += 1
     return pairs.take(np.sort(order[count:])), pairs.take(np.sort(order[:count]))

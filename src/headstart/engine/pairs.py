@@ -106,7 +106,7 @@ class PairTraining:
             return self.towers.encode_images(batches[0]), self.towers.encode_texts(batches[1])
 
     def loss(self, micro: Micro, fraction: float) -> Tensor:
-        chunk = max(2, min(self.objective.chunk, -(-len(micro.positions) // micro.pieces)))
+        chunk = min(self.objective.chunk, max(2, -(-len(micro.positions) // micro.pieces)))
         scale = self._scale()
         # of like size: a norm over the batch has nothing to say of a single picture
         parts = np.array_split(micro.positions, -(-len(micro.positions) // chunk))
@@ -166,10 +166,12 @@ class PairTraining:
     def evaluate(self, fraction: float) -> Evaluation | None:
         images, texts = self.features()
         scale = self._scale()
+        batches = -(-len(images) // self.batch_size)  # of like size: a single pair is told from no other
         with torch.no_grad():
-            sizes = range(0, len(images), self.batch_size)
-            losses = [self.objective.loss(images[a : a + self.batch_size], texts[a : a + self.batch_size], scale)
-                      for a in sizes]  # fmt: skip
+            losses = [
+                self.objective.loss(*both, scale)
+                for both in zip(images.tensor_split(batches), texts.tensor_split(batches))
+            ]
         loss = float(torch.stack(losses).mean())
         return Evaluation(loss, loss, -loss)
 

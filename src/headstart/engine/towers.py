@@ -69,5 +69,8 @@ def _recall(asked: Tensor, among: Tensor, number: Tensor) -> dict[str, float]:
 def told_apart(texts: Sequence[str]) -> tuple[Tensor, float]:
     """[n] numbers of the texts, equal for equal ones, and how often chance finds a right one among the first ten."""
     _, same = np.unique(list(texts), return_inverse=True)
-    share = np.bincount(same)[same] / len(same)  # of texts that are right for a picture
-    return torch.from_numpy(same), float((1 - (1 - share) ** 10).mean())
+    count, asked = len(same), min(10, len(same))
+    right = np.bincount(same)[same]  # texts that are right for a picture
+    drawn = np.arange(asked)  # without replacement: each that is drawn leaves one less
+    missed = np.clip((count - right[:, None] - drawn) / (count - drawn), 0, None).prod(1)
+    return torch.from_numpy(same), float((1 - missed).mean())

@@ -66,8 +66,8 @@ class Clip(Objective):
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
-        yield from at_least(self, 1, "width", "image_size", "chunk")
-        yield from at_least(self, 2, "batch_size", unit="pairs")
+        yield from at_least(self, 1, "width", "image_size")
+        yield from at_least(self, 2, "batch_size", "chunk", unit="pairs")
         yield from at_least(self, 4, "length", unit="tokens")
         yield from at_least(self, 300, "vocabulary", unit="tokens")
         yield from above(self, 0, "temperature")
