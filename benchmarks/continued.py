@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import peers
 
 METHODS = ("probe", "full")
+SIZES = (10, 30, 100)
 
 
 def pretrained(out: Path, objective: str, epochs: int, rate: float) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--objective", default="mlm", choices=["mlm", "declutr"])
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-4)
-    parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], default=[10, 30, 100])
+    parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], default=[*SIZES])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/continued"))
     parser.add_argument("--note", default="", help="about the machine, for the record")
@@ -105,8 +106,10 @@ def main() -> None:
     for row, adjusted in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = adjusted
         print(row, flush=True)
+    missing = sorted({*SIZES} - {row["size"] for row in rows})
     write_json(result, {
-        "schema": "headstart.continued/1", "status": "ok", "note": arguments.note, "objective": arguments.objective,
+        "schema": "headstart.continued/1", "status": "partial" if missing else "ok", "missing": missing,
+        "note": arguments.note, "objective": arguments.objective,
         "draws": arguments.draws, "pretraining": made, "rows": rows,
         "environment": environment("cpu", compute("cpu").precision).to_json(),
     })  # fmt: skip

@@ -86,15 +86,20 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         told += WHY.get(name) or " ".join(
             learned(one) for one in backbones if any(label.startswith(NAMES[one["name"]] + " at") for label in few)
         )
-    lines += ["", told]
-    lines += ["", "| backbone | pretrained on | passes | parameters | seconds | where |", "|---|---|---|---|---|---|"]
+    lines += ["", told, *static_or_mixed(backbones)]
+    lines += [
+        "",
+        "| backbone | pretrained on | passes (steps) | parameters | seconds | where |",
+        "|---|---|---|---|---|---|",
+    ]
     for one in backbones:
         made = one["pretraining"]
         first = made.get("before", made)  # the larger part, where it went on on the task's texts
         corpus = first.get("corpus", {})
         kind = next((kind for kind in ("tokens", "words", "pairs") if corpus.get(kind)), "images")
         amount = corpus.get(kind) or sum(source["train"] for source in first.get("sources", ()))
-        seconds = f"{made['seconds'] + (first['seconds'] if first is not made else 0):,.0f}" if made else "by others"
+        spent = [part["seconds"] for part in ([made] if first is made else [made, first]) if "seconds" in part]
+        seconds = f"{sum(spent):,.0f}" if spent else "by others"
         where = first.get("environment", {})
         told = [
             NAMES[one["name"]], f"{amount:,} {kind}" if amount else "", passes(first), str(made.get("parameters", "")),
@@ -107,6 +112,23 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         )
         lines += ["", f"Not measured yet: {told}."]
     return lines + small(f"history-{name}", "; ".join([found["note"], *elsewhere(backbones)]), found["environment"])
+
+
+def static_or_mixed(backbones: list[dict[str, Any]]) -> list[str]:
+    """ELMo's mix of its layers, frozen, beside a probe of word vectors, which are the same in any sentence."""
+    by_name = {one["name"]: {row["size"]: row for row in one["rows"]} for one in backbones}
+    told = [
+        f"{size}: {share(row['methods']['mix'])} against "
+        + " and ".join(
+            f"{share(by_name[name][size]['methods']['probe'])} ({NAMES[name]})"
+            for name in ("skipgram", "glove")
+            if size in by_name.get(name, {})
+        )
+        for size, row in by_name.get("elmo", {}).items()
+        if "mix" in row["methods"]
+    ]
+    lines = ["", f"ELMo's mix, frozen, against a probe of static vectors, by labels a class: {'; '.join(told)}."]
+    return lines if told else []
 
 
 def elsewhere(backbones: list[dict[str, Any]]) -> list[str]:
@@ -125,17 +147,18 @@ def learned(one: dict[str, Any]) -> str:
     made = one["pretraining"]
     loss = made.get("held_out_loss")
     told = f", from a loss on held-out text of {loss['before']:.2f} to {loss['after']:.2f}" if loss else ""
+    steps = f"{made['steps']:,} steps" if "steps" in made else f"{made['configuration']['epochs']} passes"
     return (
-        f"{NAMES[one['name']]} made {made['steps']:,} steps{told}: too few for states that are worth more than random "
-        "ones for topics."
+        f"{NAMES[one['name']]} made {steps}{told}: too few for states that are worth more than random ones for topics."
     )
 
 
 def passes(made: dict[str, Any]) -> str:
-    """Over the corpus; and how many other tokens each was told from, where not all."""
+    """Over the corpus, and in how many steps; and how many other tokens each was told from, where not all."""
     settings = made.get("configuration", {})
+    steps = f" ({made['steps']:,})" if "steps" in made else ""
     few = f", {settings['samples']:,} samples" if settings.get("samples") else ""
-    return f"{settings.get('epochs', '')}{few}"
+    return f"{settings.get('epochs', '')}{steps}{few}"
 
 
 def plot(name: str, found: dict[str, Any]) -> None:

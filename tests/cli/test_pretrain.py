@@ -580,6 +580,67 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
 
 
 @pytest.mark.parametrize(
+    ("asked", "write"),
+    [
+        ("mlm", 1), ("elmo samples=8", 1),
+        *((asked, 3) for asked in ("mlm", "mlm next_sentence=true", "declutr", "clm", "awd", "elmo")),
+    ],
+)  # fmt: skip
+def test_an_interruption_between_steps_changes_no_weight(
+    here: Path, monkeypatch: pytest.MonkeyPatch, asked: str, write: int
+) -> None:
+    """In the middle of the first epoch, and of the second: masks, dropouts and order are those of the whole run."""
+    from safetensors.torch import load_file
+
+    from headstart.engine import checkpoint as checkpoints
+
+    objective, *settings = asked.split()
+    corpus(here / "texts.txt", 400)
+    arguments = ["pretrain", objective, "texts.txt", *LANGUAGE, "--set", "batch_tokens=2048", "--quiet", "--out"]
+    arguments[-2:-2] = [part for setting in settings for part in ("--set", setting)]
+    call(*arguments, "whole").expect(0)
+    monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
+    kept, steps = checkpoints.Checkpoint.write, []
+
+    def stops(self: Any, states: Any, facts: Any) -> None:
+        kept(self, states, facts)
+        steps.append(facts["step"])
+        if len(steps) == write:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoint, "write", stops)
+        assert call(*arguments, "stopped").code == 130
+    assert steps == list(range(1, write + 1))
+    done = json.loads((here / "whole" / "pretrained.json").read_text())["steps"]
+    assert steps[-1] < done, "there is something left to do"
+    call(*arguments, "stopped").expect(0)
+    whole, stopped = (load_file(here / name / "model.safetensors") for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_a_tokenizer_that_was_replaced_is_not_gone_on_with(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in a folder of its own, under the same name."""
+    from headstart.backbones.tokenizer import train_tokenizer
+    from headstart.engine.language import LanguageModelling
+
+    texts = corpus(here / "texts.txt").read_text().splitlines()
+    train_tokenizer(texts, "wordpiece", 300, True, True, 128).save_pretrained(here / "mine")
+    arguments = ("pretrain", "mlm", "texts.txt", *FURTHER, "--set", "size=tiny", "--set", "tokenizer=mine", "--quiet")
+
+    def stops(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModelling, "loss", stops)
+        assert call(*arguments, "--out", "begun").code == 130
+    train_tokenizer(texts[:5], "wordpiece", 300, True, True, 128).save_pretrained(here / "mine")
+    call(*arguments, "--out", "begun").expect(0)
+    call(*arguments, "--out", "anew").expect(0)
+    assert (here / "begun" / "model.safetensors").read_bytes() == (here / "anew" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("missing.txt",), ("no file or folder missing.txt",)),

@@ -93,7 +93,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         restore_optimizer(optimizer, states.get("optimizer", {}))
         step, room.parts = facts["step"], facts.get("parts", 1)
         curve = [Point.from_json(p) for p in facts["trace"]["curve"]]
-        trace = Trace(**{**facts["trace"], "curve": curve, "paused": False})
+        grown = {name: values.tolist() for name, values in states.get("trace", {}).items()}
+        trace = Trace(**{**facts["trace"], **grown, "curve": curve, "paused": False})
         if average:
             average.look(curve)
         if 0 < step < total and not facts["trace"]["paused"]:  # a race's heats pause all the time
@@ -128,7 +129,9 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         if checkpoint:
             trace.seconds = trace.earlier + time.perf_counter() - start
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
-            states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer)}
+            # what grows with the steps: JSON facts have a limit
+            grown = {name: torch.tensor(facts.pop(name), dtype=torch.float64) for name in ("losses", "rates")}
+            states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer), "trace": grown}
             if trace.best_epoch is not None:  # else the best are those it began with
                 states["best"] = best
             if average:

@@ -18,7 +18,7 @@ class AwdLanguageModel(RecurrentModel):
     """`-1/N sum_t log p(x_t+1 | x_1 ... x_t) + alpha mean(d_t^2) + beta mean((h_t+1 - h_t)^2)`.
 
     h are the last layer's states, d the same after the output's dropout. Sources: Merity et al. 2018, "Regularizing and
-    Optimizing LSTM Language Models", section 4; Howard & Ruder 2018, "Universal Language Model Fine-tuning", 3.1, 3.2.
+    Optimizing LSTM Language Models", section 4; Howard & Ruder 2018, "Universal Language Model Fine-tuning", 3.1.
     """
 
     dropout: float = 1.0
@@ -30,9 +30,9 @@ class AwdLanguageModel(RecurrentModel):
     beta: float = 1.0
     "how much it costs that activations change from word to word"
     optimizer: Literal["adamw", "nt_asgd"] = "adamw"
-    "`nt_asgd`: SGD at a constant rate, whose weights are averaged once validation has not improved for `patience`"
+    "`nt_asgd`: SGD, its rate constant behind the warmup, whose weights are averaged once `patience` is at its end"
     patience: int = 5
-    "epochs, for nt_asgd"
+    "of nt_asgd: epochs in which validation has not improved"
 
     summary: ClassVar[str] = "ULMFiT's language model: an LSTM with a dropout for each of its parts"
     network: ClassVar[Literal["awd_lstm", "elmo"]] = "awd_lstm"
