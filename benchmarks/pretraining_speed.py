@@ -156,8 +156,9 @@ def main() -> None:
             print(objective, ratios, flush=True)
     write_json(peers.RESULTS / "pretraining-speed.json", {
         "schema": "headstart.pretraining-speed/1", "status": "ok", "note": arguments.note, "size": arguments.size,
-        "length": LENGTH, "batch_tokens": BATCH_TOKENS, "paragraphs": arguments.paragraphs, "target": 1.5, "found": found,
-        "threads": torch.get_num_threads(), "environment": environment("cpu", compute("cpu").precision).to_json(),
+        "length": LENGTH, "batch_tokens": BATCH_TOKENS, "paragraphs": arguments.paragraphs, "target": 1.5,
+        "found": found, "threads": torch.get_num_threads(),
+        "environment": environment("cpu", compute("cpu").precision).to_json(),
     })  # fmt: skip
 
 

@@ -117,13 +117,14 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         network.save(temporary, tokenizer, request.half)
         if base is not None:
             copy_reading(base, temporary)
-        write_json(temporary / REPORT, done)
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
         if not abs(again - learned) <= (AGREEMENT_HALF if request.half else AGREEMENT) * max(1.0, learned):
             raise ArtifactError(
                 f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was read again."
             )
+        done["value"] = done["held_out_loss"]["after"] = again  # of the weights that lie there, rounded or not
+        write_json(temporary / REPORT, done)
     return done
 
 

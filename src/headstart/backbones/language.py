@@ -20,6 +20,8 @@ from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512)}
 "blocks and width, of Turc et al. 2019; a head of attention for each 64 of the width"
+SHORT = 128
+"tokens, up to which plain attention was found faster than the fused kernel on a CPU; at 256 they are even"
 
 Kind = Literal["masked", "causal"]
 
@@ -60,7 +62,7 @@ def new(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            module = _factory(kind, next_sentence).from_config(config, dtype=torch.float32, **_attention(kind))
+            module = _factory(kind, next_sentence).from_config(config, dtype=torch.float32, **_attention(kind, length))
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{size}: transformers makes no {kind} language model of it ({error}).") from error
     _check_reading(module, length, next_sentence, size)
@@ -74,7 +76,7 @@ def existing(
     from headstart.backbones.transformers_text import tokenizer_of
 
     torch.manual_seed(seed)
-    network, _ = _read(kind, source, dropout, next_sentence)
+    network, _ = _read(kind, source, dropout, next_sentence, length)
     _check_direction(kind, network.module.config, source)
     _check_reading(network.module, length, next_sentence, source)
     tokenizer = tokenizer_of(source, False)
@@ -111,8 +113,10 @@ def _is_decoder(source: str) -> bool:
     return kind_of(reading(source, lambda: AutoConfig.from_pretrained(source))) == "decoder"
 
 
-def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple[LanguageNetwork, list[str]]:
-    """The network, and the weights that the source lacks."""
+def _read(
+    kind: Kind, source: str, dropout: float, next_sentence: bool, length: int | None = None
+) -> tuple[LanguageNetwork, list[str]]:
+    """The network, and the weights that the source lacks. length: tokens of an example, where that is known."""
     from transformers import AutoConfig
 
     from headstart.backbones.transformers import quiet, reading
@@ -126,7 +130,8 @@ def _read(kind: Kind, source: str, dropout: float, next_sentence: bool) -> tuple
         require_safetensors(folder)
     config = reading(source, lambda: AutoConfig.from_pretrained(source))
     rates = _without_dropout(config, dropout)
-    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, **_attention(kind)}
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    options |= _attention(kind, length)
     with quiet():
         module, info = reading(
             source, lambda: _factory(kind, next_sentence).from_pretrained(source, config=config, **options)
@@ -165,9 +170,13 @@ def _factory(kind: Kind, next_sentence: bool) -> Any:
     return AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
 
 
-def _attention(kind: Kind) -> dict[str, Any]:
-    """Plain attention on a CPU, where the backward pass of the fused kernel is slower."""
-    return {} if torch.cuda.is_available() or kind == "causal" else {"attn_implementation": "eager"}
+def _attention(kind: Kind, length: int | None) -> dict[str, Any]:
+    """Plain attention on a CPU, where the backward pass of the fused kernel is slower.
+
+    length: tokens of an example, None where it may be any; over long ones the fused kernel leaves out what is ahead.
+    """
+    fused = torch.cuda.is_available() or (kind == "causal" and (length is None or length > SHORT))
+    return {} if fused else {"attn_implementation": "eager"}
 
 
 def _config(kind: Kind, size: str) -> Any:
