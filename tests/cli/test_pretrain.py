@@ -180,7 +180,9 @@ def test_what_is_there_is_not_written_over(here: Path) -> None:
     call("pretrain", "classify", "photos", "--out", ".", *TINY).refused("holds other things")
     call("pretrain", "classify", "photos", "--out", "bert", *TINY).refused("holds other things")
     call("pretrain", "classify", "photos", "--out", "reviews.csv", *TINY).refused("is a file")
-    call("pretrain", "classify", "photos", "--out", "reviews.csv/x", *TINY).refused("Not a directory")
+    call("pretrain", "classify", "photos", "--out", "reviews.csv/x", *TINY).refused(
+        "reviews.csv is a file", "another --out"
+    )
     assert tree(here) == before
 
 
@@ -510,9 +512,32 @@ def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
     assert load("pooled").pooling == load("second").pooling == "cls"
 
 
-def test_a_corpus_of_one_line_is_told_to_have_too_few_paragraphs(here: Path) -> None:
+def test_a_corpus_that_can_not_judge_what_it_teaches(here: Path) -> None:
+    asked = ("--out", "lm", *LANGUAGE, "--quiet")
     (here / "line.txt").write_text(" ".join(["a good film and a bad one"] * 2000))
-    call("pretrain", "mlm", "line.txt", "--out", "lm", *LANGUAGE, "--quiet").refused("only 1 paragraphs", "a line")
+    call("pretrain", "mlm", "line.txt", *asked).refused("only 1 paragraphs", "a line")
+    (here / "same.txt").write_text("a good film and a bad one\n" * 300)
+    call("pretrain", "mlm", "same.txt", *asked).refused("300 paragraphs", "all are the same text")
+    long, short = (" ".join(["a good film"] * count) for count in (2000, 20))
+    for at in range(20):  # whichever is held out to judge by
+        (here / "two.txt").write_text(f"{long} {at}\n{short} {at}\n")
+        done = call("pretrain", "mlm", "two.txt", *asked)
+        if done.code:
+            done.refused("those to judge by are 99% of the text", "a paragraph a line")
+            return
+        shutil.rmtree(here / "lm")
+    raise AssertionError("the long one was never held out")
+
+
+def test_a_decoder_has_no_head_for_masked_words(here: Path) -> None:
+    from backbones.tiny import save
+
+    save("gpt2", here / "gpt")
+    corpus(here / "texts.txt")
+    asked = ("pretrain", "mlm", "texts.txt", "--out", "lm", "--from", "gpt")
+    call(*asked).refused("no head for masked words", "use clm")
+    (here / "gpt2.json").write_text((here / "gpt" / "config.json").read_text())
+    call(*asked[:5], "--set", "size=gpt2.json").refused("no head for masked words", "use clm")
 
 
 @pytest.mark.parametrize("objective", ["awd", "elmo"])
@@ -650,6 +675,7 @@ def test_a_tokenizer_that_was_replaced_is_not_gone_on_with(here: Path, monkeypat
         (("texts.txt", "--set", "mask=1"), ("mask is 1.0",)),
         (("texts.txt", "--set", "length=3"), ("length is 3",)),
         (("texts.txt", "--label", "topic"), ("mlm reads no column that --label could name",)),
+        (("texts.txt", "--text", "review"), ("no columns", "no 'review'", "Leave --text out")),
         (("texts.txt", "--set", "batch_tokens=100"), ("batch_tokens is 100", "of 128")),
         (("texts.txt", "--set", "vocabulary=10"), ("vocabulary is 10",)),
         (("texts.txt", "--set", "dropout=-1"), ("dropout is -1",)),

@@ -100,7 +100,7 @@ def test_output_that_is_closed_or_full(text_run: Call) -> None:
     with open("/dev/full", "w") as full:
         done = finish("predict", text_run.folder, "a film", stdout=full)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "No space left on device" in done.err
+    assert "the output can't be written: No space left on device" in done.err
     process = start("predict", text_run.folder, "a film")
     assert process.stdout is not None
     assert process.stderr is not None

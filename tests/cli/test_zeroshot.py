@@ -261,6 +261,8 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     ("arguments", "words"),
     [
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red"), ("two labels or more",)),
+        (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red,red"), ("there is 'red' alone",)),
+        (("zeroshot", "broken.png", "--model", "clip", "--labels", "red,blue"), ("broken.png", "no image")),
         (
             ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=clip/text", *VOCABULARY),
             ("vocabulary is of a new tokenizer", "leave it out"),
@@ -283,6 +285,7 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     ],
 )
 def test_mistakes(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    (here / "broken.png").write_text("no picture")
     before = tree(here / "clip")
     call(*arguments).refused(*words)
     assert tree(here / "clip") == before

@@ -219,6 +219,15 @@ except ResourceError as error:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
 
 
+def test_what_a_folder_under_way_can_not_take_is_told_of_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError) as told, replacing_folder(tmp_path / "out") as temporary:
+        write_text(temporary / "small.txt", "fits")
+        with replacing(temporary / "model.safetensors"):
+            raise OSError(28, os.strerror(28))
+    assert str(told.value).startswith(f"can't write {tmp_path / 'out'}: No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
 def test_where_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for write in (write_text, write_json):

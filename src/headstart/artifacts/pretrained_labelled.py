@@ -50,9 +50,13 @@ def run(objective: Classify, request: Request) -> list[str]:
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
     done = _pretrain(objective, data, request)
     return ended(done) + [
-        f"{source['source']:<16}{source['classes']:>4} classes  accuracy {source['accuracy']:.3f} of "
-        f"{source['validation']:,} validation images"
-        for source in done["sources"]
+        f"{sum(source['train'] for source in done['sources']):,} images, {done['parameters']:,} parameters, "
+        f"{done['steps']:,} steps in {done['seconds']:.0f} s",
+        *(
+            f"{source['source']:<16}{source['classes']:>4} classes  accuracy {source['accuracy']:.3f} of "
+            f"{source['validation']:,} validation images"
+            for source in done["sources"]
+        ),
     ]
 
 

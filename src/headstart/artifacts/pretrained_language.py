@@ -96,11 +96,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     if objective.next_sentence:
         room = (room - len(after)) // 2
     packed = Packed(work / "tokens", room, objective.joined)
-    if not len(packed.held_out):
-        raise DataError(
-            f"the corpus has only {stream['paragraphs']:,} paragraphs ({stream['tokens']:,} tokens): too few to learn "
-            "from some and be judged by others. Give more text, a paragraph a line."
-        )
+    _check_held_out(packed, stream)
     job = LanguageModelling(network.module, packed, framing, objective, compute, seed, json.dumps([packing, stream]))
     untrained = job.held_out_loss()
     progress.stage(f"pretrain {objective.name}", job.steps_an_epoch() * objective.epochs)
@@ -126,6 +122,23 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         done["value"] = done["held_out_loss"]["after"] = again  # of the weights that lie there, rounded or not
         write_json(temporary / REPORT, done)
     return done
+
+
+def _check_held_out(packed: Packed, stream: dict[str, Any]) -> None:
+    """Raises `DataError` where there is nothing to judge by, or less to learn from."""
+    many = f"{stream['paragraphs']:,} paragraphs ({stream['tokens']:,} tokens)"
+    if not len(packed.held_out):
+        if stream["paragraphs"] > 1 and (packed.marks == packed.marks[0]).all():
+            raise DataError(f"the corpus has {many}, and all are the same text. Give others, to be judged by.")
+        raise DataError(
+            f"the corpus has only {many}: too few to learn from some and be judged by others. Give more text, a "
+            "paragraph a line."
+        )
+    if (held := int(packed.held_out.lengths.sum())) > stream["tokens"] / 2:
+        raise DataError(
+            f"the corpus has only {many}, of which those to judge by are {held / stream['tokens']:.0%} of the text. "
+            "Give more text, a paragraph a line."
+        )
 
 
 def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, Any]:

@@ -101,7 +101,7 @@ def run(objective: Clip, request: Request) -> list[str]:
         write_json(temporary / REPORT, done)
         _compare(towers, temporary, held, AGREEMENT_HALF if request.half else AGREEMENT)
     return ended(done) + [
-        f"{len(train):,} pairs of image and {', '.join(pairs.columns)}, {done['parameters']:,} parameters, "
+        f"{len(train):,} pairs of image and {', '.join(pairs.columns)} to train on, {done['parameters']:,} parameters, "
         f"{trace.steps:,} steps in {trace.seconds:.0f} s",
         f"of {len(held):,} held-out pairs the caption is among the first 10 for {after['texts']['10']:.1%} of the "
         f"pictures (before {before['texts']['10']:.1%}, by chance {chance:.1%})",

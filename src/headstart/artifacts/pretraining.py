@@ -134,8 +134,8 @@ def is_done(folder: Path, told: object) -> bool:
 def _check_folder(out: Path) -> None:
     """The folder is replaced in the end: only one that this verb has begun, or an empty one, may be."""
     if not out.is_dir():
-        if out.exists():
-            raise ConfigurationError(f"{out} is a file; give another --out. Nothing was changed.")
+        if file := next((place for place in (out, *out.parents) if place.is_file()), None):
+            raise ConfigurationError(f"{file} is a file; give another --out. Nothing was changed.")
         return
     others = sorted(p.name for p in out.iterdir() if p.name != UNFINISHED)
     if REPORT in others:

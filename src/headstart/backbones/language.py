@@ -77,7 +77,6 @@ def existing(
 
     torch.manual_seed(seed)
     network, _ = _read(kind, source, dropout, next_sentence, length)
-    _check_direction(kind, network.module.config, source)
     _check_reading(network.module, length, next_sentence, source)
     tokenizer = tokenizer_of(source, False)
     check_vocabulary(source, tokenizer, network.module.get_input_embeddings().num_embeddings)
@@ -129,6 +128,7 @@ def _read(
             )
         require_safetensors(folder)
     config = reading(source, lambda: AutoConfig.from_pretrained(source))
+    _check_direction(kind, config, source)
     rates = _without_dropout(config, dropout)
     options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
     options |= _attention(kind, length)
@@ -140,9 +140,14 @@ def _read(
 
 
 def _check_direction(kind: Kind, config: Any, name: str) -> None:
-    """An encoder under a causal head sees the word that it is to predict: its loss says nothing."""
+    """An encoder under a causal head sees the word that it is to predict, a decoder not what is behind a masked one."""
     from headstart.backbones.transformers import kind_of
 
+    if kind == "masked" and kind_of(config) == "decoder":
+        raise ConfigurationError(
+            f"{name} ({config.model_type}) reads a word with those before it alone, so that it has no head for masked "
+            "words; use clm for it."
+        )
     if kind == "causal" and kind_of(config) != "decoder":
         raise ConfigurationError(
             f"{name} ({config.model_type}) reads a word with those behind it, so that it can't learn to predict them; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -114,6 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         _forget_output()
+        if error.errno == errno.ENOSPC and not error.filename:  # what is written to files names its place
+            _end(f"the output can't be written: {error.strerror}. What the command made in files is whole.", 2)
         where = f" ({error.filename})" if error.filename else ""
         _end(f"the system does not allow it: {error.strerror or error}{where}. Nothing was half-written.", 2)
     except MemoryError:

@@ -63,7 +63,7 @@ def command(
         report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
         remembered(entry_of_pretraining(Path(out), sources, report), progress)
         if judged_by is not None:
-            progress.say(f"{out} is written; what it is worth, headstart compare {worth} --model {out} tells too")
+            progress.say(f"{out} is written; now a probe on {worth} tells what it is worth")
             progress.stage("probe")
             lines += _worth(out, judged_by, request.compute, base)
     for line in lines:

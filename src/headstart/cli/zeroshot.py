@@ -6,9 +6,13 @@ import csv
 import io
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from headstart.data.unlabelled import Unlabelled
 
 
 @click.command("zeroshot")
@@ -32,9 +36,10 @@ def command(
 
     Without --labels the images have to be labelled, and the share of right answers is told, with its interval.
     """
-    from headstart.backbones.class_words import TEMPLATE
+    from headstart.backbones.class_words import TEMPLATE, said
     from headstart.backbones.two_towers import two_towers
     from headstart.core.errors import ConfigurationError, DataError
+    from headstart.data.unlabelled import unlabelled
     from headstart.engine.precision import compute
     from headstart.evaluate.retrieval import retrieved
     from headstart.evaluate.zeroshot import accuracy
@@ -43,6 +48,10 @@ def command(
         raise ConfigurationError("--captions asks for retrieval; it takes no --labels, --label or --template.")
     if labels and label:
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
+    named = [one.strip() for one in labels.split(",") if one.strip()] if labels else []
+    rows = unlabelled(images, "image") if labels else []
+    # a mistake is told before the towers are loaded; labelled images have classes of their own
+    said(named if labels else ("one", "other"), templates or (TEMPLATE,))
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
         told = retrieved(towers, images, captions, computing)
@@ -55,8 +64,7 @@ def command(
         of = " and ".join(told["splits"])
         lines.append(f"{told['pairs']:,} pairs ({of}); by chance at 10: {told['chance_at_10']:.2%}")
     elif labels:
-        named = [one.strip() for one in labels.split(",") if one.strip()]
-        _predict(towers, images, named, templates or (TEMPLATE,), computing, as_json)
+        _predict(towers, rows, named, templates or (TEMPLATE,), computing, as_json)
         return
     else:
         if len(images) > 1:
@@ -75,14 +83,12 @@ def command(
 
 
 def _predict(
-    towers: Any, images: tuple[str, ...], labels: list[str], templates: Any, computing: Any, as_json: bool
+    towers: Any, rows: Sequence[Unlabelled], labels: list[str], templates: Any, computing: Any, as_json: bool
 ) -> None:
-    from headstart.data.unlabelled import unlabelled
     from headstart.engine.towers import image_features
     from headstart.evaluate.zeroshot import class_features, probabilities
 
     classes = class_features(towers, labels, templates, computing)
-    rows = unlabelled(images, "image")
     scores = probabilities(towers, image_features(towers, [row.value for row in rows], computing), classes)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -75,7 +75,12 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _of_the_disk(error: Exception) -> OSError | None:
-    """The error itself, or the one that a library written in Rust (tokenizers, safetensors) tells in its own kind."""
+    """The error itself, or the one that a library written in Rust (tokenizers, safetensors) tells in its own kind.
+
+    What could not be written into a folder that is about to take its place is told of that place.
+    """
+    if isinstance(error, ResourceError) and isinstance(error.__cause__, OSError):
+        return error.__cause__
     if isinstance(error, OSError):
         return error
     told = re.search(r"\(os error (\d+)\)", str(error))

@@ -58,9 +58,13 @@ class Corpus:
     def stamp(self, progress: Progress) -> list[list[Any]]:
         """Name and digest of each file: whether the corpus is still the one it was, wherever it lies by now.
 
-        Raises `DataError` for a file that can't be read.
+        Raises `DataError` for a file that can't be read, and where none has the columns that one is named of.
         """
         files = [file for source in self.sources for file in _files(source)]
+        if self.text is not None and all(isinstance(f, Path) and format_of(f) in PLAIN for f in files):
+            raise DataError(
+                f"{', '.join(self.sources)}: plain text has no columns, so there is no {self.text!r}. Leave --text out."
+            )
         sizes = [file.stat().st_size >> 20 for file in files if isinstance(file, Path)]
         progress.stage("read the corpus, MB", sum(sizes))
         return [[f.name, _digest(f, progress) if isinstance(f, Path) else f.fingerprint] for f in files]

@@ -57,6 +57,8 @@ def picture(value: bytes | str | Path | Image.Image) -> Image.Image:
         return decode(Path(value).read_bytes())
     except OSError as error:
         raise DataError(f"can't read the image {value}: {error.strerror}.") from error
+    except DataError as error:
+        raise type(error)(f"{value}: {error}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -71,6 +71,7 @@ def train(
         states, facts = saved
         vectors, squares = (states["model"][name].numpy() for name in ("vectors", "squares"))
         costs, seconds = facts["costs"], facts["seconds"]
+        progress.say(f"goes on after pass {len(costs)} of {objective.epochs}")
     else:
         checkpoint.tell_others(signature, progress)
     progress.advance(len(costs) * len(found))
@@ -78,15 +79,16 @@ def train(
     numbers = np.float32(objective.learning_rate), np.float32(objective.x_max), np.float32(objective.alpha)
     with ThreadPoolExecutor(threads) as pool:
         while len(costs) < objective.epochs:
-            start, cost = time.perf_counter(), 0.0
+            start, cost, untrained = time.perf_counter(), 0.0, 0.0
             order = np.random.default_rng(derive(seed, "blocks", len(costs))).permutation(len(found.files))
             for block in order:
                 entries = found.block(int(block))
                 parts = np.array_split(entries, threads)
+                untrained += 0.0 if costs else _untrained(entries["count"], objective)
                 cost += sum(pool.map(lambda part: float(descend(part, vectors, squares, *numbers)), parts))
                 progress.advance(len(entries), note=f"cost {costs[-1]:.4f}" if costs else "")
             cost /= len(found)
-            if not math.isfinite(cost) or (costs and cost > costs[0]):
+            if not math.isfinite(cost) or cost > (costs[0] if costs else untrained / len(found)):
                 what = f"an entry's cost is {cost:g} in pass {len(costs) + 1}"
                 if (saved := checkpoint.read(signature)) is None:
                     raise ConfigurationError(
@@ -101,6 +103,12 @@ def train(
             checkpoint.write({"model": state}, {"signature": signature, "costs": costs, "seconds": seconds})
     both = learned[:, :-1].reshape(2, vocabulary, -1)
     return Trained(both[0] + both[1], costs, seconds, status)
+
+
+def _untrained(counts: np.ndarray, objective: Objective) -> float:
+    """More than these entries cost where nothing is learned: sum of `1/2 f(X) (log X)^2`, and 1 for random vectors."""
+    weights = np.minimum((counts / objective.x_max) ** objective.alpha, 1)
+    return float((weights * np.log(counts) ** 2).sum(dtype=np.float64)) / 2 + len(counts)
 
 
 def _start(vocabulary: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ def _used(one: Entry) -> str:
 
 
 def _short(source: str) -> str:
-    name = Path(source).name or source
+    name = ", ".join(Path(one).name or one for one in source.split(", "))
     return name if len(name) <= 24 else name[:23] + "…"
 
 
