@@ -220,10 +220,14 @@ except ResourceError as error:
 
 
 def test_what_a_folder_under_way_can_not_take_is_told_of_its_place(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError) as told, replacing_folder(tmp_path / "out") as temporary:
-        write_text(temporary / "small.txt", "fits")
-        with replacing(temporary / "model.safetensors"):
-            raise OSError(28, os.strerror(28))
+    def write() -> None:
+        with replacing_folder(tmp_path / "out") as temporary:
+            write_text(temporary / "small.txt", "fits")
+            with replacing(temporary / "model.safetensors"):
+                raise OSError(28, os.strerror(28))
+
+    with pytest.raises(ResourceError) as told:
+        write()
     assert str(told.value).startswith(f"can't write {tmp_path / 'out'}: No space left on device")
     assert not list(tmp_path.iterdir())
 
