@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from results_files import HERE, read, small
-from tables_pretraining import ALPHA, continued, crosslingual, pictures, points, senses, share, speed
+from tables_pretraining import ALPHA, continued, crosslingual, more, pictures, senses, share, speed
 
 DOCS = HERE.parent / "docs"
 NAMES = {
@@ -31,10 +31,6 @@ WHY = {
 "what the figures say of those that gain nothing with few labels"
 REFERENCE = {"text": "bert", "image": "cnn"}
 "whose network from scratch has a line of its own"
-
-
-def more_than_scratch(row: dict[str, Any]) -> str:
-    return points({**row, "low": row["difference_low"], "high": row["difference_high"]})
 
 
 def task(name: str, found: dict[str, Any]) -> list[str]:
@@ -64,7 +60,7 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         "Holm's correction over the sizes.", "", *head,
     ]  # fmt: skip
     for one in backbones:
-        lines.append(f"| {NAMES[one['name']]} | {cells(one, more_than_scratch)} |")
+        lines.append(f"| {NAMES[one['name']]} | {cells(one, more)} |")
     few = [
         f"{NAMES[one['name']]} at {row['size']}"
         for one in backbones

@@ -18,6 +18,11 @@ def points(row: dict[str, Any], key: str = "p_adjusted") -> str:
     return f"**{told}**" if row[key] <= ALPHA else told
 
 
+def more(row: dict[str, Any]) -> str:
+    """The points of a row that holds values of its own beside the difference."""
+    return points({**row, "low": row["difference_low"], "high": row["difference_high"]})
+
+
 def pictures() -> list[str]:
     """CLIP on a theme that it has not seen."""
     found = read("clip")
@@ -113,8 +118,8 @@ def continued() -> list[str]:
         "| labels a class | method | MiniLM | further pretrained | difference |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for row in found["rows"]:
-        told = points({**row, "low": row["difference_low"], "high": row["difference_high"]})
-        lines.append(f"| {row['size']} | {row['method']} | {share(row['base'])} | {share(row['further'])} | {told} |")
+        both = f"{share(row['base'])} | {share(row['further'])}"
+        lines.append(f"| {row['size']} | {row['method']} | {both} | {more(row)} |")
     return lines + small("continued", found["note"], found["environment"])
 
 

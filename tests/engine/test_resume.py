@@ -80,6 +80,7 @@ def test_interrupted_equals_uninterrupted(
     path = tmp_path / "checkpoint.safetensors"
     stopped = _interrupted(family, method, path, after, monkeypatch, **options)
     assert stopped.steps == after
+    assert Checkpoint(path).size
     (kept,) = path.parent.glob("checkpoint*")
     with safe_open(kept, "pt") as opened:  # a header may hold 100 MB: what grows with the steps is no part of it
         told = json.loads(opened.metadata()["facts"])["trace"]

@@ -56,8 +56,8 @@ def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     Raises `ConfigurationError` as `class_words`.
     """
     if len(set(labels)) < 2:
-        told = ", ".join(map(repr, dict.fromkeys(labels))) or "none"
-        raise ConfigurationError(f"zero-shot takes two labels or more; there is {told} alone: --labels 'a,b,c'.")
+        told = f"{labels[0]!r} alone" if labels else "none"
+        raise ConfigurationError(f"zero-shot takes two labels or more; there is {told}: --labels 'a,b,c'.")
     if not templates:
         raise ConfigurationError("zero-shot takes a template, such as 'a photo of a {}'; there is none.")
     for template in templates:
