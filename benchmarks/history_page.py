@@ -136,7 +136,8 @@ def learned(one: dict[str, Any]) -> str:
     told = f", from a loss on held-out text of {loss['before']:.2f} to {loss['after']:.2f}" if loss else ""
     steps = f"{made['steps']:,} steps" if "steps" in made else f"{made['configuration']['epochs']} passes"
     return (
-        f"{NAMES[one['name']]} made {steps}{told}: too few for states that are worth more than random ones for topics."
+        f"{NAMES[one['name']]} made {steps}{told}: too few for states from which so few labels teach more of topics "
+        "than from random ones."
     )
 
 
