@@ -34,20 +34,25 @@ TASKS: dict[str, dict[str, Any]] = {
     "medical": {"data": "image/medical", "kind": "image"},
 }
 FOLDERS = {
-    "text": ("skipgram", "glove", "elmo", "ulmfit", "bert", "gpt", "minilm"),
+    "text": ("skipgram", "glove", "elmo", "ulmfit", "bert", "gpt", "gpt-tiny", "minilm"),
     "image": ("cnn", "vit", "clip", "clip-words"),
 }
 METHODS = {
     "elmo": ("probe", "mix", "full"),
-    "ulmfit": ("probe", "ulmfit", "full"),
+    "ulmfit": ("probe", "ulmfit"),
     "clip-words": ("zeroshot", "probe", "full"),
 }
 "of each backbone, beside scratch; of the others probe and full"
 BUILTIN = {"bert": "builtin/gist"}
 SAME = {"clip-words": "clip"}
 "another start from the same folder"
-SETTINGS = {"clip-words": {"words": ("{}", "icon, {}")}}
-"the head begins as the zero-shot classifier"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "clip-words": {"words": ("{}", "icon, {}")},
+    "gpt-tiny": {"scratch.learning_rate": 1e-3, "full.learning_rate": 1e-3},
+}
+"the head begins as the zero-shot classifier; at their own rates so small a network learned less, on validation"
+LOADING: dict[str, dict[str, Any]] = {"ulmfit": {"max_length": 64}}
+"tokens of a text: the windows that it was pretrained on, since each costs a step in turn"
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "held_out_loss",
             "environment")  # fmt: skip
 
@@ -91,7 +96,7 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, sizes: list[in
     from headstart.cli.progress import Lines
 
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
-    more = {"settings": SETTINGS[name]} if name in SETTINGS else {}
+    more = ({"settings": SETTINGS[name]} if name in SETTINGS else {}) | LOADING.get(name, {})
     rows = []
     for size in sizes:
         found = curve(
@@ -194,7 +199,9 @@ def main() -> None:
                 rows += [row for row in was["rows"] if row["size"] not in sizes]
             elif was["rows"]:
                 print(f"{name} was pretrained anew: the rows of the one before it are dropped", flush=True)
-            backbones[name] = {"name": name, "rows": adjusted(name, rows), "pretraining": made}
+            backbones[name] = {
+                "name": name, "loading": LOADING.get(name, {}), "rows": adjusted(name, rows), "pretraining": made
+            }  # fmt: skip
         there = {name: {row["size"] for row in one["rows"]} for name, one in backbones.items()}
         missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]
         write_json(file, {

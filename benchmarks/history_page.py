@@ -15,9 +15,10 @@ from tables_pretraining import ALPHA, continued, crosslingual, more, pictures, s
 DOCS = HERE.parent / "docs"
 NAMES = {
     "skipgram": "word2vec", "glove": "GloVe", "elmo": "ELMo", "ulmfit": "ULMFiT", "bert": "own BERT", "gpt": "own GPT",
-    "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP", "clip-words": "CLIP, from words",
+    "gpt-tiny": "own GPT, tiny", "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP",
+    "clip-words": "CLIP, from words",
 }  # fmt: skip
-COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#33404d")
+COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#e08f8c", "#33404d")
 WHY = {
     "sst2": "The corpus is dictionaries, essays and package descriptions. The same backbones gain much on "
     "debian-sections, whose topics it holds, and little here: it has few opinions. MiniLM, which others trained on a "
@@ -93,6 +94,9 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
             seconds, f"{where.get('device', '')} {where.get('processor', '')}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(told)} |")
+    for one in backbones:
+        if longest := one.get("loading", {}).get("max_length"):
+            lines += ["", f"{NAMES[one['name']]} reads the first {longest} tokens of a text."]
     if found["missing"]:
         told = ", ".join(
             f"{NAMES[name]} at {size}" for name, _, size in (one.partition(" at ") for one in found["missing"])
