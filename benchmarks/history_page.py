@@ -74,7 +74,7 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         told += WHY.get(name) or " ".join(
             learned(one) for one in backbones if any(label.startswith(NAMES[one["name"]] + " at") for label in few)
         )
-    lines += ["", told, *static_or_mixed(backbones)]
+    lines += ["", told, *static_or_mixed(backbones), *recipe(backbones)]
     lines += [
         "",
         "| backbone | pretrained on | passes (steps) | parameters | seconds | where |",
@@ -120,6 +120,13 @@ def static_or_mixed(backbones: list[dict[str, Any]]) -> list[str]:
     ]
     lines = ["", f"ELMo's mix, frozen, against a probe of static vectors, by labels a class: {'; '.join(told)}."]
     return lines if told else []
+
+
+def recipe(backbones: list[dict[str, Any]]) -> list[str]:
+    """ULMFiT under the recipe of its paper, also where validation chose another method."""
+    rows = next((one["rows"] for one in backbones if one["name"] == "ulmfit"), [])
+    told = "; ".join(f"{row['size']}: {share(row['methods']['ulmfit'])}" for row in rows if "methods" in row)
+    return ["", f"ULMFiT under its own recipe, by labels a class: {told}."] if told else []
 
 
 def elsewhere(backbones: list[dict[str, Any]]) -> list[str]:
