@@ -15,7 +15,7 @@ from tables_pretraining import ALPHA, continued, crosslingual, more, pictures, s
 DOCS = HERE.parent / "docs"
 NAMES = {
     "skipgram": "word2vec", "glove": "GloVe", "elmo": "ELMo", "ulmfit": "ULMFiT", "bert": "own BERT", "gpt": "own GPT",
-    "gpt-tiny": "own GPT, tiny", "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP",
+    "gpt-tiny": "own tiny GPT", "minilm": "MiniLM", "cnn": "CNN", "vit": "ViT", "clip": "CLIP",
     "clip-words": "CLIP, from words",
 }  # fmt: skip
 COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#e08f8c", "#33404d")
@@ -146,9 +146,9 @@ def learned(one: dict[str, Any]) -> str:
     loss = made.get("held_out_loss")
     told = f", from a loss on held-out text of {loss['before']:.2f} to {loss['after']:.2f}" if loss else ""
     steps = f"{made['steps']:,} steps" if "steps" in made else f"{made['configuration']['epochs']} passes"
+    name = NAMES[one["name"]]
     return (
-        f"{NAMES[one['name']]} made {steps}{told}: too few for states from which so few labels teach more of topics "
-        "than from random ones."
+        f"{name[0].upper()}{name[1:]} made {steps}{told}: too few for a gain that these figures could tell from chance."
     )
 
 
