@@ -147,9 +147,8 @@ def learned(one: dict[str, Any]) -> str:
     told = f", from a loss on held-out text of {loss['before']:.2f} to {loss['after']:.2f}" if loss else ""
     steps = f"{made['steps']:,} steps" if "steps" in made else f"{made['configuration']['epochs']} passes"
     name = NAMES[one["name"]]
-    return (
-        f"{name[0].upper()}{name[1:]} made {steps}{told}: too few for a gain that these figures could tell from chance."
-    )
+    name = name[0].upper() + name[1:]
+    return f"{name} made {steps}{told}: too few for a gain that these figures could tell from chance."
 
 
 def passes(made: dict[str, Any]) -> str:
