@@ -46,13 +46,13 @@ METHODS = {
 BUILTIN = {"bert": "builtin/gist"}
 SAME = {"clip-words": "clip"}
 "another start from the same folder"
-SETTINGS: dict[str, dict[str, Any]] = {
-    "clip-words": {"words": ("{}", "icon, {}")},
-    "gpt-tiny": {"scratch.learning_rate": 1e-3, "full.learning_rate": 1e-3},
+OPTIONS: dict[str, dict[str, Any]] = {
+    "clip-words": {"settings": {"words": ("{}", "icon, {}")}},
+    "gpt-tiny": {"settings": {"scratch.learning_rate": 1e-3, "full.learning_rate": 1e-3}},
+    "ulmfit": {"max_length": 64},
 }
-"the head begins as the zero-shot classifier; at their own rates so small a network learned less, on validation"
-LOADING: dict[str, dict[str, Any]] = {"ulmfit": {"max_length": 64}}
-"tokens of a text: the windows that it was pretrained on, since each costs a step in turn"
+"""The head begins as the zero-shot classifier; at their own rates so small a network learned less, on validation; the
+windows that it was pretrained on, since each token costs a step in turn."""
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "held_out_loss",
             "environment")  # fmt: skip
 
@@ -96,12 +96,11 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, sizes: list[in
     from headstart.cli.progress import Lines
 
     methods = ("scratch", *METHODS.get(name, ("probe", "full")))
-    more = ({"settings": SETTINGS[name]} if name in SETTINGS else {}) | LOADING.get(name, {})
     rows = []
     for size in sizes:
         found = curve(
             data, source, sizes=[size], draws=draws, methods=methods, out=out / str(size), resume=True,
-            progress=Lines(), **more,
+            progress=Lines(), **OPTIONS.get(name, {}),
         )  # fmt: skip
         here = [reading.to_json() for reading in found.readings if reading.status == "ok"]
         control = next(reading for reading in here if reading["method"] == "scratch")
@@ -200,7 +199,7 @@ def main() -> None:
             elif was["rows"]:
                 print(f"{name} was pretrained anew: the rows of the one before it are dropped", flush=True)
             backbones[name] = {
-                "name": name, "loading": LOADING.get(name, {}), "rows": adjusted(name, rows), "pretraining": made
+                "name": name, "options": OPTIONS.get(name, {}), "rows": adjusted(name, rows), "pretraining": made
             }  # fmt: skip
         there = {name: {row["size"] for row in one["rows"]} for name, one in backbones.items()}
         missing = [f"{name} at {size}" for name in every for size in sizes_of(data) if size not in there.get(name, ())]

@@ -95,8 +95,10 @@ def task(name: str, found: dict[str, Any]) -> list[str]:
         ]  # fmt: skip
         lines.append(f"| {' | '.join(told)} |")
     for one in backbones:
-        if longest := one.get("loading", {}).get("max_length"):
-            lines += ["", f"{NAMES[one['name']]} reads the first {longest} tokens of a text."]
+        if options := dict(one.get("options", {})):
+            options |= options.pop("settings", {})
+            told = ", ".join(f"`{key}={value}`" for key, value in options.items())
+            lines += ["", f"Not by the defaults: {NAMES[one['name']]} with {told}."]
     if found["missing"]:
         told = ", ".join(
             f"{NAMES[name]} at {size}" for name, _, size in (one.partition(" at ") for one in found["missing"])
