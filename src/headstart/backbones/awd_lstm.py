@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from headstart.backbones.lstm import lstm_autocast
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -94,7 +96,8 @@ class _Inner(nn.Module):
         self.lstm = lstm
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return nn.LSTM.forward(self.lstm, hidden)[0]  # in float32: autocast has no LSTM on a CPU
+        with lstm_autocast():
+            return nn.LSTM.forward(self.lstm, hidden)[0]
 
 
 class AwdLstm(nn.Module):

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.lstm import lstm_autocast
 from headstart.backbones.module import reset
 from headstart.backbones.pooling import pool
 from headstart.backbones.preparation import TextPreparation
@@ -38,12 +39,13 @@ class BiLSTM(nn.LSTM):
         super().__init__(inputs, width, batch_first=True, bidirectional=True)
 
     def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        if mask is None:
-            found: Tensor = super().forward(hidden)[0]
-            return found  # [B, T, 2 W]
-        lengths = mask.sum(1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(hidden, lengths, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=hidden.shape[1])[0]
+        with lstm_autocast():
+            if mask is None:
+                found: Tensor = super().forward(hidden)[0]
+                return found  # [B, T, 2 W]
+            lengths = mask.sum(1).clamp(min=1).cpu()
+            packed = super().forward(pack_padded_sequence(hidden, lengths, batch_first=True, enforce_sorted=False))[0]
+        return pad_packed_sequence(packed, batch_first=True, total_length=hidden.shape[1])[0]
 
 
 class WordNetwork(nn.Module):
