@@ -41,10 +41,9 @@ for name in ${*:-skipgram glove elmo ulmfit gpt gpt-tiny cnn vit clip}; do
     gpt-tiny) pretrain clm gpt-tiny $text $small --set epochs=1 --set size=tiny ;;
     cnn) pictures cnn --half --set epochs=6 ;;
     vit)
-      pictures vit --half --set epochs=4 --set architecture=vit_tiny_patch16_224 --set patch_size=8 --set depth=6 \
+      pictures vit --half --set epochs=4 --set architecture=vit_tiny_patch16_224 --set patch_size=12 --set depth=6 \
         --set augment=cutmix --set ema=0.999
       ;;
-    clip) pretrain clip clip $themes --text caption,context --half \
-      --set channels=64,128,256,512 --set epochs=20 ;;
+    clip) pretrain clip clip $themes --text caption,context --half --set epochs=20 ;;
   esac
 done
