@@ -23,11 +23,12 @@ WHY = {
     "sst2": "The corpus is dictionaries, essays and package descriptions. The same backbones gain much on "
     "debian-sections, whose topics it holds, and little here: it has few opinions. MiniLM, which others trained on a "
     "billion pairs of sentences, gains on both.",
-    "papirus": "From random weights the same network reaches about 70 % with 10 labels of each of the 8 contexts, "
-    "presumably because they differ in outline and colour. What seven other themes and CIFAR-10 teach "
-    "adds nothing that these figures could tell from chance.",
-    "medical": "With 10 labels of each of 6 classes the same network from random weights is right in 90 % and more: "
-    "there is little to gain.",
+    "papirus": "From random weights the CNN and CLIP's tower reach about 70 % with 10 labels of each of the 8 "
+    "contexts, presumably because they differ in outline and colour. CLIP's tower, which learned from such icons "
+    "alone, gains significantly with 30; what CIFAR-10 and seven other themes teach the CNN and the ViT adds nothing "
+    "that these figures could tell from chance.",
+    "medical": "With 10 labels of each of 6 classes the CNN and CLIP's tower are right in 96 % and more from random "
+    "weights: there is little to gain. The ViT, which is right in 87 %, gains by more, significantly with 30 labels.",
 }
 "what the figures say of those that gain nothing with few labels"
 REFERENCE = {"text": "bert", "image": "cnn"}
