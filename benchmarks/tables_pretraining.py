@@ -36,8 +36,8 @@ def pictures() -> list[str]:
     lines = [
         "## CLIP: seven icon themes, asked for the eighth", "",
         f"Both towers from scratch ({made['parameters']:,} parameters) on {made['corpus']['pairs']:,} icons of seven "
-        f"themes with the texts `caption, context`, {made['steps']:,} steps, {made['seconds']:,.0f} s. On "
-        f"{found['theme']}, which was held out:", "",
+        f"themes with the texts `caption, context`, {made['steps']:,} steps, {made['seconds']:,.0f} s; wider than the "
+        f"CLIP of the tables above. On {found['theme']}, which was held out:", "",
         f"- zero-shot, {zero['classes']} contexts told in words, {zero['examples']:,} icons: {share(zero)} % right; by "
         f"chance {100 / zero['classes']:.1f} %, the largest class {100 * zero['largest_class']:.1f} %;",
         f"- retrieval among {both['pairs']:,} pairs: {told}; by chance at 10 {100 * both['chance_at_10']:.2f} %.",
