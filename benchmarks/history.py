@@ -51,8 +51,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gpt-tiny": {"settings": {"scratch.learning_rate": 1e-3, "full.learning_rate": 1e-3}},
     "ulmfit": {"max_length": 64},
 }
-"""The head begins as the zero-shot classifier; at their own rates so small a network learned less, on validation; the
-windows that it was pretrained on, since each token costs a step in turn."""
+"""The head begins as the zero-shot classifier; higher rates for so small a network, the same from scratch; the windows
+that it was pretrained on, since each token costs a step in turn."""
 REPORTED = ("objective", "configuration", "corpus", "sources", "parameters", "steps", "seconds", "held_out_loss",
             "environment")  # fmt: skip
 
@@ -197,11 +197,11 @@ def main() -> None:
             made, was = pretraining(folder), backbones.get(name, {"pretraining": {}, "rows": []})
             rows = one(name, source, data, arguments.out / task / name, arguments.draws, sizes)
             where = environment(str(here.device), here.precision).to_json()
+            now = {key: where[key] for key in ("device", "processor", "cores", "started")}
             known = {row["size"]: row for row in was["rows"]}
-            for row in rows:
-                row["where"] = {key: where[key] for key in ("device", "processor", "cores", "started")}
-                if is_same_row(row, known.get(row["size"], {})):  # a finished curve was told again
-                    row["where"] = known[row["size"]]["where"]
+            for row in rows:  # a finished curve that is told again was measured then
+                earlier = known.get(row["size"], {})
+                row["where"] = earlier["where"] if is_same_row(row, earlier) else now
             if is_same(made, was["pretraining"]):
                 rows += [row for row in was["rows"] if row["size"] not in sizes]
             elif was["rows"]:

@@ -130,7 +130,7 @@ def static_or_mixed(backbones: list[dict[str, Any]]) -> list[str]:
 def recipe(backbones: list[dict[str, Any]]) -> list[str]:
     """ULMFiT under the recipe of its paper, also where validation chose another method."""
     rows = next((one["rows"] for one in backbones if one["name"] == "ulmfit"), [])
-    told = "; ".join(f"{row['size']}: {share(row['methods']['ulmfit'])}" for row in rows if "methods" in row)
+    told = "; ".join(f"{row['size']}: {share(row['methods']['ulmfit'])}" for row in rows)
     return ["", f"ULMFiT under its own recipe, by labels a class: {told}."] if told else []
 
 
