@@ -103,11 +103,11 @@ def test_pairs_are_those_of_the_whole_batch_whatever_the_memory(parts: int) -> N
         with attached(setting, method_of("contrastive", batch=9), 0) as job:
             (micro,) = next(iter(job.steps(0, 0)))
             job.enter(0.0)
-            losses = [job.loss(piece, 0.0) for piece in micro.split(cut)]
-            sum(losses, torch.zeros(())).backward()
+            loss = sum((job.loss(piece, 0.0) for piece in micro.split(cut)), torch.zeros(()))
+            loss.backward()
             found.append(
                 (
-                    float(sum(losses)),
+                    loss.item(),
                     {n: p.grad.clone() for n, p in job.module.named_parameters() if p.grad is not None},
                 )
             )
