@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.api import compare as compare
+    from headstart.api import curve as curve
+    from headstart.api import find_rate as find_rate
     from headstart.api import fit as fit
+    from headstart.api import improve as improve
     from headstart.api import judge as judge
     from headstart.api import load as load
     from headstart.api import predict as predict
+    from headstart.api import pretrain as pretrain
     from headstart.api import rank as rank
     from headstart.api import read as read
     from headstart.artifacts.adapters import Adapters as Adapters
     from headstart.artifacts.tracking import log as log
 
 __version__ = "0.1.0"
-__all__ = ["Adapters", "compare", "fit", "judge", "load", "log", "predict", "rank", "read"]
+__all__ = [
+    "Adapters", "compare", "curve", "find_rate", "fit", "improve", "judge", "load", "log", "predict", "pretrain",
+    "rank", "read",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

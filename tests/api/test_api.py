@@ -15,7 +15,7 @@ from PIL import Image
 
 import headstart
 from backbones.tiny import PlainNet, save
-from cli.calling import images, reviews, sentences, tree
+from cli.calling import call, images, reviews, sentences, tree
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, HeadstartError
 
 FAST: dict[str, Any] = {"methods": ["probe", "lora"], "seeds": 1, "trials": 1, "epochs": 1}
@@ -61,8 +61,25 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_every_name_that_is_promised_is_there() -> None:
-    assert {"Adapters", "compare", "fit", "judge", "load", "log", "predict", "rank", "read"} == set(headstart.__all__)
+    verbs = {"compare", "curve", "find_rate", "fit", "improve", "judge", "predict", "pretrain", "rank"}
+    assert verbs | {"Adapters", "load", "log", "read"} == set(headstart.__all__)
     assert all(callable(getattr(headstart, name)) for name in headstart.__all__)
+
+
+def test_pretraining_from_python_is_that_of_the_command(here: Path) -> None:
+    (here / "texts.txt").write_text("".join(f"the {word} film is {word}\n" for word in ("good", "bad", "long") * 200))
+    few = {"size": "tiny", "vocabulary": 300, "epochs": 1}
+    done = headstart.pretrain("mlm", here / "texts.txt", out=here / "lm", settings=few, worth=here / "reviews.csv")
+    assert done.record == json.loads((here / "lm" / "pretrained.json").read_text())
+    assert done.record["worth"]["against"][0]["name"] == "from scratch"
+    assert not done.diverged
+    assert "600 paragraphs" in str(done)
+    setting = [part for name, value in few.items() for part in ("--set", f"{name}={value}")]
+    call("pretrain", "mlm", "texts.txt", "--out", "same", *setting, "--quiet").expect(0)
+    assert (here / "same" / "model.safetensors").read_bytes() == (here / "lm" / "model.safetensors").read_bytes()
+    assert headstart.load(here / "lm").modality == "text"
+    with pytest.raises(ConfigurationError, match="size: of a new network"):
+        headstart.pretrain("mlm", [here / "texts.txt"], out=here / "more", base=here / "lm", settings={"size": "mini"})
 
 
 def test_compare_returns_what_it_writes(result: Any) -> None:

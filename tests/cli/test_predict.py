@@ -118,6 +118,9 @@ def test_methods() -> None:
     }  # fmt: skip
     assert "works on" in done.out
     assert "rank=8" in call("methods", "lora").expect(0).out
+    told = call("methods", "mlm").expect(0).out
+    assert "vocabulary=16384" in told
+    assert "--set size=VALUE" in told
     call("methods", "frezee").refused("Did you mean 'freeze'?")
 
 

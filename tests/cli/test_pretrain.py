@@ -199,6 +199,11 @@ def test_what_is_there_is_not_written_over(here: Path) -> None:
         (("photos", "--set", "learning_rate=0"), ("learning_rate is 0",)),
         (("photos", "--from", "./missing"), ("no folder ./missing",)),
         (("photos", "--from", "resnet", "--set", "channels=8,8,8,8"), ("channels: of a new network",)),
+        (("photos", "--from", "resnet", "--set", "channels=24,48,96,192"), ("channels: of a new network",)),
+        (("photos", "--set", "channels=8,8"), ("channels are 8, 8", "resnet18 has 4 stages", "a number for each")),
+        (("photos", "--set", "channels=8,8,8,8,8"), ("resnet18 has 4 stages",)),
+        (("photos", "--set", "patch_size=8"), ("resnet18 has no patch_size", "leave it out")),
+        (("photos", "--set", "epochs"), ("NAME=VALUE, such as epochs=12",)),
         (("photos", "--workers", "-1"), ("--workers",)),
         (("photos", "--text", "caption"), ("classify reads no column that --text could name",)),
     ],
@@ -388,6 +393,7 @@ def test_what_is_a_new_networks_own_is_refused_for_one_to_go_on_from(here: Path)
     call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--quiet").expect(0)
     asked = ("pretrain", "mlm", "texts.txt", "--out", "second", *FURTHER, "--from", "first", "--quiet")
     call(*asked, "--set", "size=small", "--set", "lowercase=false").refused("size, lowercase: of a new network")
+    call(*asked, "--set", "size=mini").refused("size: of a new network")  # the default; the first is tiny
     call(*asked).expect(0)
     told = json.loads((here / "second" / "pretrained.json").read_text())["configuration"]
     assert told["length"] == 128
@@ -406,6 +412,21 @@ def test_perplexity_is_asked_in_windows_that_the_model_reads(here: Path) -> None
         told[objective] = call("evaluate", f"run-{objective}", "--suite", "suite.toml", "--methods", "full", "--quiet")
     told["mlm"].expect(0)
     told["awd"].refused("no head over a vocabulary")
+
+
+def test_what_taught_nothing_is_told(here: Path) -> None:
+    corpus(here / "texts.txt")
+    asked = ("pretrain", "mlm", "texts.txt", *LANGUAGE, "--quiet")
+    assert "worse than before" in call(*asked, "--set", "learning_rate=30", "--out", "lm").expect(0).out
+    assert "worse than before" not in call(*asked, "--out", "good").expect(0).out
+    images(here / "photos", 60)
+    asked = ("pretrain", "classify", "photos", *TINY, "--quiet")
+    for rate, warned in (("1e-30", True), ("3e-2", False)):
+        done = call(*asked, "--set", "epochs=20", "--set", f"learning_rate={rate}", "--out", rate).expect(0)
+        (source,) = json.loads((here / rate / "pretrained.json").read_text())["sources"]
+        assert source["largest_class"] == 0.5
+        assert (source["accuracy"] <= 0.5) is ("no more than naming its largest class" in done.out) is warned
+    call("pretrain", "skipgram", "texts.txt", "--set", "learning_rate=1.5", "--out", "vectors").refused("at most 1")
 
 
 def test_what_diverges_is_no_success(here: Path) -> None:

@@ -142,7 +142,7 @@ def test_what_was_counted_outlives_a_rate_that_is_too_high(
     arguments = ("pretrain", objective, "texts.txt", *FEW, "--out", "vectors")
     with monkeypatch.context() as patch:
         patch.setattr(word2vec, "train", lambda ids, words, *_: np.full((len(words), 12), np.nan, np.float32))
-        call(*arguments, "--set", "learning_rate=1e20").refused("learning")
+        call(*arguments, "--set", "learning_rate=0.9").refused("learning")
     assert not (texts / "vectors" / "config.json").exists()
     for work in ("counted", "count"):  # the words, and what stands together
         monkeypatch.setattr(pretrained_vectors, work, lambda *_: pytest.fail("was there already"))

@@ -269,18 +269,32 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
         ),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "chunk=1"), ("chunk is 1", "at least 2 pairs")),
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "a,b", "--template", "x"), ("has no place",)),
+        (("zeroshot", "other.parquet", "--model", "clip", "--labels", "a,b", "--template", "{} {x}"), ("holds {x}",)),
+        (("zeroshot", "other.parquet", "--model", "clip", "--labels", " , "), ("--labels names no class",)),
         (("zeroshot", "other.parquet", "--model", "clip", "--captions", "said"), ("no column 'said'",)),
         (("zeroshot", "other.parquet", "--model", "clip/image", "--labels", "a,b"), ("clip/image",)),
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "a,b", "--captions", "caption"), ("retrieval",)),
         (("pretrain", "clip", "train.parquet", "--text", "said", "--out", "x"), ("no column 'said'",)),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "image=resnt18"), ("resnt18",)),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=nowhere/x/y"), ("nowhere/x/y",)),
+        (
+            ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=huge"),
+            ("folder huge", "tiny, mini, small"),
+        ),
+        (
+            ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "channels=8,8"),
+            ("channels are 8, 8", "4 stages"),
+        ),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--from", "clip"), ("two towers",)),
         (("pretrain", "mlm", "train.parquet", "--out", "x"), ("holds images (image)", "--text")),
         (("pretrain", "clip", "train.parquet", "--out", "x", "--set", "batch_size=1"), ("batch_size is 1",)),
         (
             ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "image=clip/image", "--set", "image_size=32"),
             ("image_size is of a new network", "clip/image is one that exists"),
+        ),
+        (
+            ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "image=clip/image", "--set", "image_size=48"),
+            ("image_size is of a new network",),  # also as it is by default
         ),
     ],
 )

@@ -367,7 +367,7 @@ def test_settings_are_read_as_a_user_types_them(name: str, value: Any, expected:
         ("rank", "many", "has to be of type int"),
         ("rank", None, "has to be of type int"),
         ("rank", "inf", "has to be of type int"),
-        ("rate", "nan", "has to be of type float"),
+        ("rate", "nan", "has to be a finite number"),
         ("rate", "fast", "has to be of type float"),
         ("on", "maybe", "has to be of type bool"),
         ("sizes", "1,x", "has to be of type int"),

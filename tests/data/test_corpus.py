@@ -59,6 +59,28 @@ def test_a_data_set_of_the_hub_saved_on_disk(tmp_path: Path) -> None:
     assert Corpus((str(tmp_path / "saved"),)).stamp(Silent()) != before
 
 
+def test_beside_a_training_split_what_judges_is_left_out_and_told(tmp_path: Path) -> None:
+    for name in ("a/train.txt", "a/dev.txt", "a/test-00000-of-00001.txt", "a/more.txt", "b/training/pos/1.txt",
+                 "b/training/test.txt", "b/test/pos/2.txt", "c/test.txt", "c/valid.txt"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    findings = Findings()
+    read = list(Corpus((str(tmp_path),)).paragraphs(findings))
+    # no training split lies beside those of c
+    assert read == [
+        "a/more.txt",
+        "a/train.txt",
+        "b/training/pos/1.txt",
+        "b/training/test.txt",
+        "c/test.txt",
+        "c/valid.txt",
+    ]
+    (told,) = findings.records()
+    assert told.message.startswith("test, validation left out")
+    assert told.examples == ("dev.txt", "test-00000-of-00001.txt", "2.txt")
+    assert texts(tmp_path / "a", tmp_path / "a" / "dev.txt") == ["a/more.txt", "a/train.txt", "a/dev.txt"]
+
+
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     (tmp_path / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))

@@ -132,6 +132,7 @@ def test_no_row_and_a_single_row():
     assert decide(FULL).sentence == (
         "Use full: 96.0 % accuracy [94.6, 97.3], the only method that ran, for 74 s of training."
     )
+    assert decide(row("probe", 0.96, 2.0)).sentence.startswith("Use probe: 96.0 %"), "enough beside what?"
 
 
 def test_wide_intervals_are_owned_up_to():

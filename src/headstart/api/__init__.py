@@ -6,5 +6,8 @@ from headstart.api.curves import curve
 from headstart.api.judging import improve, judge
 from headstart.api.loading import load, read
 from headstart.api.predicting import predict
+from headstart.api.pretraining import pretrain
 
-__all__ = ["compare", "curve", "find_rate", "fit", "improve", "judge", "load", "predict", "rank", "read"]
+__all__ = [
+    "compare", "curve", "find_rate", "fit", "improve", "judge", "load", "predict", "pretrain", "rank", "read",
+]  # fmt: skip

@@ -49,13 +49,20 @@ def run(objective: Classify, request: Request) -> list[str]:
         if found.task.modality != "image" or found.task.kind != "single_label":
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
     done = _pretrain(objective, data, request)
-    return ended(done) + [
+    return [
+        *ended(done),
         f"{sum(source['train'] for source in done['sources']):,} images, {done['parameters']:,} parameters, "
         f"{done['steps']:,} steps in {done['seconds']:.0f} s",
         *(
             f"{source['source']:<16}{source['classes']:>4} classes  accuracy {source['accuracy']:.3f} of "
-            f"{source['validation']:,} validation images"
+            f"{source['validation']:,} validation images; the largest class is {source['largest_class']:.3f}"
             for source in done["sources"]
+        ),
+        *(
+            f"warning: on {source['source']} that is no more than naming its largest class; try a lower learning_rate, "
+            "or more epochs"
+            for source in done["sources"]
+            if source["accuracy"] <= source["largest_class"]
         ),
     ]
 
@@ -87,6 +94,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     accuracies = job.accuracies()
     judged = [
         {"source": name, "train": len(data.train), "validation": len(data.validation), "accuracy": accuracy,
+         "largest_class": float(np.bincount(data.validation.targets).max() / len(data.validation)),
          "classes": len(data.task.labels), "fingerprint": data.record.fingerprint}
         for (name, data), accuracy in zip(sources, accuracies)
     ]  # fmt: skip

@@ -32,6 +32,7 @@ from headstart.objectives.recurrent import RecurrentModel
 
 LanguageModel = MaskedLanguageModel | CausalLanguageModel | RecurrentModel
 Network = language.LanguageNetwork | recurrent.RecurrentNetwork
+WORSE = "warning: it is worse than before; try a lower learning_rate, or fewer epochs"
 SAMPLE = 200_000_000
 "characters from which a tokenizer is trained"
 PACKING = 2
@@ -47,10 +48,12 @@ def run(objective: LanguageModel, request: Request) -> list[str]:
     """
     done = _pretrain(objective, Corpus(tuple(request.sources), request.text), request)
     corpus, loss = done["corpus"], done["held_out_loss"]
-    return ended(done) + [
+    return [
+        *ended(done),
         f"{corpus['paragraphs']:,} paragraphs, {corpus['tokens']:,} tokens; {done['parameters']:,} parameters, "
         f"{done['steps']:,} steps in {done['seconds']:.0f} s",
         f"loss on held-out text {loss['before']:.3f} -> {loss['after']:.3f}",
+        *([WORSE] if loss["after"] > loss["before"] else []),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, named, report, shown
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.backbones.builtin import is_builtin, place_of
@@ -63,7 +63,7 @@ def run(objective: Clip, request: Request) -> list[str]:
         )
     stamp = Corpus(tuple(request.sources), None).stamp(request.progress)
     told = {"sources": stamp, "captions": request.text, "seed": request.seed}
-    image, config = _image(objective, work, request.seed)
+    image, config = _image(objective, work, request)
     text = _text(objective, train, work, request, told)
     torch.manual_seed(request.seed)
     towers = joined(image, text, objective.width, objective.temperature, str(request.out))
@@ -113,11 +113,11 @@ def _is_network(image: str) -> bool:
     return image.startswith("timm/") or place_of(image).is_dir()
 
 
-def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, Any]]:
+def _image(objective: Clip, work: Path, request: Request) -> tuple[Backbone, dict[str, Any]]:
     """The tower for pictures and its config.json."""
     name = objective.image
     source = place_of(name)
-    if _is_network(name) and (given := objective.changed(("channels", "image_size"))):
+    if _is_network(name) and (given := named(objective, request, ("channels", "image_size"))):
         raise ConfigurationError(f"{given[0]} is of a new network, and {name} is one that exists; leave it out.")
     if name.startswith("timm/") and not source.is_dir():
         backbone = load(name)
@@ -135,14 +135,19 @@ def _image(objective: Clip, work: Path, seed: int) -> tuple[Backbone, dict[str, 
     (work / "image").mkdir(exist_ok=True)
     write_json(work / "image" / "config.json", config)
     backbone = load(work / "image", weights=False)
-    backbone.reinitialise(backbone.module, seed)
+    backbone.reinitialise(backbone.module, request.seed)
     return backbone, config
 
 
 def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dict[str, Any]) -> Backbone:
     """The tower for texts: a new BERT under a tokenizer of the captions, or one that exists."""
     if objective.text not in language.SIZES:
-        if objective.changed(("vocabulary",)):
+        if "/" not in objective.text and not place_of(objective.text).exists():
+            raise ModelError(
+                f"there is no folder {objective.text}; text is {', '.join(language.SIZES)}, a folder in transformers' "
+                "format or a name of the hub, such as OWNER/NAME."
+            )
+        if named(objective, request, ("vocabulary",)):
             raise ConfigurationError(
                 f"vocabulary is of a new tokenizer, and {objective.text} has its own; leave it out."
             )

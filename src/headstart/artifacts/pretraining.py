@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Request:
 
     out: folder of the backbone. base: a folder or hub name to go on from. label, text: columns of tables, where they
     are not to be found by their looks. half: store the weights in bf16, half the bytes. workers: threads that check
-    images.
+    images. given: the settings that the user named, whatever their value.
     """
 
     sources: Sequence[str]
@@ -45,6 +45,7 @@ class Request:
     seed: int = 0
     half: bool = False
     workers: int = 0
+    given: Collection[str] = ()
 
 
 def pretrain(objective: Objective, request: Request) -> list[str]:
@@ -54,7 +55,7 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     """
     if problems := list(objective.problems()):
         raise ConfigurationError(" ".join(problems))
-    if request.base is not None and (given := objective.changed(objective.of_new)):
+    if request.base is not None and (given := named(objective, request, objective.of_new)):
         raise ConfigurationError(
             f"{', '.join(given)}: of a new network; {request.base}, which it goes on from, has its own. Leave "
             f"{'it' if len(given) == 1 else 'them'} or --from out."
@@ -77,6 +78,11 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
             shutil.rmtree(request.out, ignore_errors=True)
         raise
     return lines
+
+
+def named(objective: Objective, request: Request, names: Sequence[str]) -> list[str]:
+    """Those of these settings that were asked for: given by name, or not as they are by default."""
+    return [name for name in names if name in request.given or name in objective.changed(names)]
 
 
 def report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,4 +64,6 @@ def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     for template in templates:
         if "{}" not in template:
             raise ConfigurationError(f"the template {template!r} has no place for the label; put {{}} where it goes.")
+        if rest := re.search(r"\{\w+\}", template):
+            raise ConfigurationError(f"the template {template!r} holds {rest[0]}, but only {{}} has a meaning.")
     return [template.replace("{}", label.replace("_", " ")) for label in labels for template in templates]

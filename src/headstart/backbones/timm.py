@@ -71,10 +71,14 @@ def build(
         try:
             module: Any = timm.create_model(name, **arguments)
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            refused = [each for each in optional if each in arguments and f"'{each}'" in str(error)]
-            if not isinstance(error, TypeError) or not refused:
+            refused = next((each for each in arguments if f"'{each}'" in str(error)), None)
+            if not isinstance(error, TypeError) or refused is None:
                 raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
-            del arguments[refused[0]]
+            if refused not in optional:
+                raise ModelError(
+                    f"{source} has no {refused}: leave it out, or give an architecture that has."
+                ) from error
+            del arguments[refused]
         else:
             if not hasattr(module, "_model_args"):  # timm before 1.0.31 does not say what a network was built with
                 module._model_args = {k: v for k, v in arguments.items() if k not in ("pretrained", "num_classes")}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import nn
 
 from headstart.backbones.timm import build, check_architecture
+from headstart.core.errors import ModelError
 
 
 def fresh_config(
@@ -14,8 +16,8 @@ def fresh_config(
 ) -> dict[str, Any]:
     """What is 0 or empty is the architecture's own; channels are left out where it has no such argument.
 
-    Raises `ModelError` for an architecture that timm does not know or does not build so, and for images that are no
-    whole number of patches.
+    Raises `ModelError` for an architecture that timm does not know or does not build so, for channels that are not one
+    number a stage, and for images that are no whole number of patches.
     """
     check_architecture(architecture)
     given: dict[str, Any] = {"channels": list(channels), "patch_size": patch_size, "depth": depth}
@@ -23,6 +25,7 @@ def fresh_config(
         architecture, architecture, image_size, optional=("channels",), pretrained=False, num_classes=0,
         **{name: value for name, value in given.items() if value},
     )  # fmt: skip
+    _check_channels(module, architecture, channels)
     taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
     return {
         "architecture": architecture,
@@ -39,6 +42,17 @@ def fresh_config(
             **_told(module),
         },
     }
+
+
+def _check_channels(module: nn.Module, architecture: str, channels: tuple[int, ...]) -> None:
+    """With too few timm builds a network that lacks stages and can't run; of too many it leaves the last out."""
+    taken = inspect.signature(type(module)).parameters.get("channels")
+    own = () if taken is None else taken.default
+    if channels and isinstance(own, tuple) and own and len(own) != len(channels):
+        raise ModelError(
+            f"channels are {', '.join(map(str, channels))}, but {architecture} has {len(own)} stages: give a number "
+            "for each, or none (channels=) for its own."
+        )
 
 
 def existing_config(module: nn.Module) -> dict[str, Any]:

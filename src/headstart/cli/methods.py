@@ -12,11 +12,12 @@ import click
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="The record of what was measured")
 def command(name: str | None, as_json: bool) -> None:
-    """List the methods with what was measured of them, or the settings of the method NAME."""
+    """List the methods with what was measured of them, or the settings of NAME, a method or an objective."""
     import json
 
     from headstart.core.fields import descriptions
     from headstart.methods.method import METHODS
+    from headstart.objectives.objective import OBJECTIVES
     from headstart.report.methods import measured, table
 
     if as_json:
@@ -30,13 +31,15 @@ def command(name: str | None, as_json: bool) -> None:
         click.echo()
         click.echo(table(measured(), summaries))
         return
-    method = METHODS[name]
+    pretrains = name in OBJECTIVES.names()
+    method: Any = OBJECTIVES[name] if pretrains else METHODS[name]
     click.echo(f"{name}: {method.summary}\n")
     texts = descriptions(method)
     for field in dataclasses.fields(method):
         click.echo(f"  {field.name}={as_typed(field.default)}\n      {texts.get(field.name, '')}")
     if fields := dataclasses.fields(method):
-        click.echo(f"\nSet as in --set {name}.{fields[0].name}=VALUE; a list has commas.")
+        setting = fields[0].name if pretrains else f"{name}.{fields[0].name}"
+        click.echo(f"\nSet as in --set {setting}=VALUE; a list has commas.")
 
 
 def as_typed(value: Any) -> str:

@@ -86,12 +86,12 @@ RUN = _all(
 )
 
 
-def pairs(settings: tuple[str, ...]) -> dict[str, str]:
+def pairs(settings: tuple[str, ...], such: str = "lora.rank=16") -> dict[str, str]:
     """`("rank=16",)` as `{"rank": "16"}`."""
     found = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
-            raise ConfigurationError(f"--set takes NAME=VALUE, such as lora.rank=16; {setting!r} is something else.")
+            raise ConfigurationError(f"--set takes NAME=VALUE, such as {such}; {setting!r} is something else.")
         found[name.strip()] = value.strip()
     return found

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
-
-if TYPE_CHECKING:
-    from headstart.data.examples import Data
-    from headstart.engine.precision import Compute
 
 
 @click.command("pretrain")
@@ -23,8 +16,14 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, metavar="DIR", help="Folder of the backbone")
 @click.option("--from", "base", metavar="MODEL", help="Go on from this backbone")
 @click.option("--label", metavar="COLUMN", help="classify: label column [default: found]")
-@click.option("--text", metavar="COLUMN", help="Language: column of texts in tables [default: found]")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="epochs=12, image_size=48, size=small, …")
+@click.option("--text", metavar="COLUMN", help="Language, clip: column of texts in tables [default: found]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="epochs=12, size=small, …: as `headstart methods OBJECTIVE` lists them",
+)
 @click.option("--worth", metavar="DATA", help="Tell what it brought a probe on these labelled examples")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--half", is_flag=True, help="Store the weights in bf16: half the bytes")
@@ -46,55 +45,17 @@ def command(
 
     Interrupted, the same command goes on where it stopped.
     """
-    from headstart.artifacts.pretraining import Request, pretrain
-    from headstart.core.fields import configured
-    from headstart.core.history import entry_of_pretraining, remembered
-    from headstart.engine.precision import compute
-    from headstart.objectives.objective import OBJECTIVES
+    from headstart.api import pretrain
 
-    chosen = configured(OBJECTIVES[objective], pairs(settings), objective)
-    judged_by = None if worth is None else _labelled(worth, chosen.modality)
     with watching(quiet) as progress:
-        request = Request(
-            sources=sources, out=Path(out), compute=compute(device, precision), progress=progress, base=base,
-            label=label, text=text, seed=seed, half=half, workers=workers,
+        done = pretrain(
+            objective, sources, out=out, base=base, settings=pairs(settings, "epochs=12"), label=label, text=text,
+            worth=worth, seed=seed, half=half, workers=workers, device=device, precision=precision, progress=progress,
         )  # fmt: skip
-        lines = pretrain(chosen, request)
-        report = json.loads((Path(out) / "pretrained.json").read_text(encoding="utf-8"))
-        remembered(entry_of_pretraining(Path(out), sources, report), progress)
-        if judged_by is not None:
-            progress.say(f"{out} is written; now a probe on {worth} tells what it is worth")
-            progress.stage("probe")
-            lines += _worth(out, judged_by, request.compute, base)
-    for line in lines:
-        click.echo(line)
-    if report.get("status", "ok") != "ok":
+    click.echo(str(done))
+    if done.diverged:
         click.echo(
             f"{out} holds the last good weights, which may be worth little. Try a lower learning_rate.", err=True
         )
         sys.exit(1)
     click.echo(f"{out} written; use it with --model {out}")
-
-
-def _labelled(source: str, modality: str) -> Data:
-    """Read before hours of training, which a mistake in it would otherwise follow."""
-    from headstart.api import read
-    from headstart.core.errors import DataError
-
-    data = read(source)
-    if data.task.modality.partition("_")[0] != modality:
-        raise DataError(f"{source} holds {data.task.modality}s, but what is pretrained reads {modality}s.")
-    if not len(data.validation):
-        raise DataError(f"{source} has no validation examples to judge a pretraining by.")
-    return data
-
-
-def _worth(out: str, data: Data, computing: Compute, base: str | None) -> list[str]:
-    """Lines, and the same in the folder's `pretrained.json`."""
-    from headstart.core.files import write_json
-    from headstart.evaluate.worth import worth
-
-    found = worth(out, data, computing, base)
-    file = Path(out) / "pretrained.json"
-    write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "worth": found.to_json()})
-    return found.lines()

@@ -48,6 +48,8 @@ def command(
         raise ConfigurationError("--captions asks for retrieval; it takes no --labels, --label or --template.")
     if labels and label:
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
+    if labels is not None and not labels.strip(", "):
+        raise ConfigurationError("--labels names no class; give two or more, 'a,b,c', or leave it out.")
     named = [one.strip() for one in labels.split(",") if one.strip()] if labels else []
     rows = unlabelled(images, "image") if labels else []
     # a mistake is told before the towers are loaded; labelled images have classes of their own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import math
 import textwrap
 import types
 import typing
@@ -71,8 +72,8 @@ def converted(value: Any, hint: Any, where: str) -> Any:
             return int(float(value))
         if hint is float:
             number = float(value)
-            if number != number or number in (float("inf"), float("-inf")):
-                raise ValueError
+            if not math.isfinite(number):
+                raise ConfigurationError(f"{where} is {value!r}, but has to be a finite number.")
             return number
         return hint(value)
     except (ValueError, TypeError, KeyError, OverflowError):

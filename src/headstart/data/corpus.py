@@ -14,7 +14,7 @@ from headstart.data import hub
 from headstart.data.columns import find_inputs
 from headstart.data.findings import Findings
 from headstart.data.lines import lines
-from headstart.data.sources import FORMATS, format_of
+from headstart.data.sources import FORMATS, format_of, split_of
 from headstart.data.table import Table
 
 PLAIN = (".txt", ".text", ".md", ".rst")
@@ -46,7 +46,7 @@ class Corpus:
         """
         findings = findings or Findings()
         for source in self.sources:
-            for file in _files(source):
+            for file in _files(source, findings):
                 empty = True
                 for text in _texts(file, self.text, findings):
                     if text := text.strip():
@@ -84,7 +84,7 @@ def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
         yield gathered
 
 
-def _files(source: str) -> list[Path | hub.HubTable]:
+def _files(source: str, findings: Findings | None = None) -> list[Path | hub.HubTable]:
     """The files of a source, or the tables of a data set of the `datasets` library."""
     path = Path(source)
     if path.is_dir():
@@ -93,7 +93,7 @@ def _files(source: str) -> list[Path | hub.HubTable]:
         found = sorted(p for p in path.rglob("*") if p.is_file() and _known(p))
         if not found:
             raise DataError(f"the folder {source} holds no text. Give {READABLE}.")
-        return list(found)
+        return list(_training_files(found, path, findings or Findings()))
     if path.is_file():
         if not _known(path):
             raise DataError(f"can't read {source} as text to train on. Give {READABLE}.")
@@ -101,6 +101,26 @@ def _files(source: str) -> list[Path | hub.HubTable]:
     if hub.looks_like_name(source):
         return _training(hub.named(source))
     raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
+
+
+def _training_files(files: list[Path], root: Path, findings: Findings) -> list[Path]:
+    """Of files, or folders of them, that are named as splits, the training split; the others judge.
+
+    Who learns from the text of a test split, if not from its labels, has seen what it is judged by.
+    """
+    named = {}  # where the split's name stands, and which split it is
+    for file in files:
+        for one in (file, *file.parents[: len(file.relative_to(root).parts) - 1]):
+            if split := split_of(one.name.partition(".")[0]):
+                named[file] = (one.parent, split)
+    trained = {place for place, split in named.values() if split == "train"}
+    judging = [file for file, (place, split) in named.items() if split != "train" and place in trained]
+    if judging:
+        findings.add(
+            "judging", "note", f"{', '.join(sorted({named[file][1] for file in judging}))} left out, as it stands "
+            "beside a training split; to learn from it too, name its files", [file.name for file in judging],
+        )  # fmt: skip
+    return [file for file in files if file not in judging]
 
 
 def _digest(file: Path, progress: Progress) -> str:

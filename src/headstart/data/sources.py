@@ -46,6 +46,12 @@ def split_named(name: str) -> str | None:
     return next((split for split, names in SPLITS.items() if name.strip().lower() in names), None)
 
 
+def split_of(name: str) -> str | None:
+    """The same of a file's name without its ending, which may be a shard of several: `test-00000-of-00002`."""
+    shard = _SHARD.fullmatch(name)
+    return split_named(shard["split"] if shard else name)
+
+
 def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
     """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
 
@@ -194,10 +200,7 @@ def _split_files(root: Path, files: Sequence[Path]) -> Splits:
     """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
     found: dict[str, list[Path]] = {}
     for file in files:
-        stem = file.name.removesuffix(".gz")[: -len(format_of(file))]
-        shard = _SHARD.fullmatch(stem)
-        split = split_named(shard["split"] if shard else stem)
-        if split is not None:
+        if split := split_of(file.name.removesuffix(".gz")[: -len(format_of(file))]):
             found.setdefault(split, []).append(file)
     for split, paths in found.items():
         if len(paths) > 1 and not all(_SHARD.fullmatch(path.stem) for path in paths):

@@ -47,7 +47,8 @@ def verdict(
         why = _why_best(best, trying, metric, not any(row.stopped for row in rows))
     else:
         why = _why_cheaper(chosen, best, metric, alpha) + _undecided(chosen, best, metric, margin, test_size)
-    sentence = f"{_opening(chosen, metric, frozen, bool(blind))}, {why}.{_raced(rows, metric)}"
+    alone = len(rows) == 1  # nothing was compared that the frozen base could be enough beside
+    sentence = f"{_opening(chosen, metric, () if alone else frozen, bool(blind))}, {why}.{_raced(rows, metric)}"
     return Verdict(chosen.method, sentence, best.method, alpha)
 
 

@@ -32,6 +32,8 @@ class Word2Vec(VectorObjective):
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         yield from at_least(self, 1, "negatives")
+        if self.learning_rate > 1:
+            yield f"learning_rate is {self.learning_rate:g}, at which word2vec diverges; give at most 1, 0.025 say."
         if not 0 <= self.sample < 1:
             yield f"sample is {self.sample}, but has to lie in [0, 1)."
 

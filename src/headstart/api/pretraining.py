@@ -1,0 +1,87 @@
+"""Pretraining a backbone, from scratch or further."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.api.loading import read
+from headstart.core.errors import DataError
+from headstart.core.history import entry_of_pretraining, remembered
+from headstart.core.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Data
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a pretraining left. folder: of the backbone, for `load` and `--model`. record: its `pretrained.json`."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    lines: tuple[str, ...]
+    "how it went"
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended before its time, with the last good weights."""
+        return bool(self.record.get("status", "ok") != "ok")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def pretrain(
+    objective: str, sources: str | Path | Sequence[str | Path], *, out: str | Path, base: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None, label: str | None = None, text: str | None = None,
+    worth: str | Path | None = None, seed: int = 0, half: bool = False, workers: int = 0, device: str | None = None,
+    precision: str | None = None, progress: Progress | None = None,
+) -> Pretrained:  # fmt: skip
+    """Trains a backbone on the sources, and writes the folder `out`; interrupted, the same call goes on.
+
+    objective: `mlm`, `clm`, `clip`, …, with its `settings`. base: the model to go on from. label, text: columns of
+    tables. worth: labelled examples, a probe on which tells what was gained. half: store the weights in bf16.
+    Raises subclasses of `HeadstartError` for what the user can mend.
+    """
+    from headstart.artifacts.pretraining import REPORT, Request
+    from headstart.artifacts.pretraining import pretrain as run
+    from headstart.core.fields import configured
+    from headstart.core.files import write_json
+    from headstart.engine.precision import compute
+    from headstart.evaluate.worth import worth as measured
+    from headstart.objectives.objective import OBJECTIVES
+
+    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    named, folder, watched = tuple(map(str, given)), Path(out), progress or Silent()
+    start = None if base is None else str(base)
+    chosen = configured(OBJECTIVES[objective], settings or {}, objective)
+    judged_by = None if worth is None else _labelled(str(worth), chosen.modality)
+    request = Request(
+        sources=named, out=folder, compute=compute(device, precision), progress=watched, base=start, label=label,
+        text=text, seed=seed, half=half, workers=workers, given=tuple(settings or ()),
+    )  # fmt: skip
+    lines = run(chosen, request)
+    record = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    remembered(entry_of_pretraining(folder, named, record), progress)
+    if judged_by is not None:
+        watched.say(f"{folder} is written; now a probe on {worth} tells what it is worth")
+        watched.stage("probe")
+        found = measured(str(folder), judged_by, request.compute, start)
+        record["worth"] = found.to_json()
+        write_json(folder / REPORT, record)
+        lines += found.lines()
+    return Pretrained(folder, record, tuple(lines))
+
+
+def _labelled(source: str, modality: str) -> Data:
+    """Read before hours of training, which a mistake in it would otherwise follow."""
+    data = read(source)
+    if data.task.modality.partition("_")[0] != modality:
+        raise DataError(f"{source} holds {data.task.modality}s, but what is pretrained reads {modality}s.")
+    if not len(data.validation):
+        raise DataError(f"{source} has no validation examples to judge a pretraining by.")
+    return data
