@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from history import LABELS
 from results_files import HERE, read, small
 from tables_pretraining import ALPHA, continued, crosslingual, more, pictures, senses, share, speed
 
@@ -22,9 +23,9 @@ COLOURS = ("#8a949e", "#b07d2b", "#7a4fa3", "#2b8a6e", "#1d5f9e", "#c0504d", "#e
 WHY = {
     "sst2": "The corpus is dictionaries, essays and package descriptions. On debian-sections, whose topics it holds, "
     "word2vec, GloVe, ULMFiT, the own BERT and the larger GPT gain significantly with 10 and with 30 labels; here none "
-    "does, presumably since it has few opinions. Of ULMFiT and ELMo the two data sets have seen different pretrainings "
-    "(below), so that for these it need not be the data; ELMo's was short. MiniLM, which others trained on a billion "
-    "pairs of sentences, gains on both.",
+    "does, presumably since it has few opinions. ULMFiT was pretrained differently for the two (below; here longer), "
+    "so that for it the data need not be the cause; with all labels it even loses. MiniLM, which others trained on a "
+    "billion pairs of sentences, gains on both.",
     "papirus": "From random weights the CNN and CLIP's tower reach about 70 % with 10 labels of each of the 8 "
     "contexts, presumably because they differ in outline and colour. CLIP's tower, which learned from such icons and "
     "their captions alone, gains significantly with 30, if its head is not made from words; what CIFAR-10 and seven "
@@ -35,15 +36,13 @@ WHY = {
     "often than by chance (1 in 6).",
 }
 "what the figures say of those that gain nothing with few labels, and of those that do"
-LABELLED = (10, 30, 100, 300)
-"labels a class of the columns; the last column is all there are, however many"
 REFERENCE = {"text": "bert", "image": "cnn"}
 "whose network from scratch has a line of its own"
 
 
 def at(size: int) -> str:
-    """As the column of so many labels a class is called."""
-    return str(size) if size in LABELLED else "all"
+    """As the column of so many labels a class is called; the last one is all there are."""
+    return str(size) if size in LABELS else "all"
 
 
 def first_of(one: dict[str, Any]) -> dict[str, Any]:
@@ -51,6 +50,12 @@ def first_of(one: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = one["pretraining"]
     first: dict[str, Any] = made.get("before", made)
     return first
+
+
+def made_by(one: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells two pretrainings of one name apart."""
+    first = first_of(one)
+    return first.get("configuration"), first.get("corpus", {}).get("tokens"), first.get("steps")
 
 
 def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
@@ -109,7 +114,8 @@ def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) ->
         amount = corpus.get(kind) or sum(source["train"] for source in first.get("sources", ()))
         spent = [part["seconds"] for part in ([made] if first is made else [made, first]) if "seconds" in part]
         where = first.get("environment", {})
-        machine = f"{where.get('device', '')} {where.get('processor', '')}" if spent else "by others"
+        told_where = f"{where.get('device', '')} {where.get('processor', '')}" if where else "not recorded"
+        machine = told_where if spent else "by others"
         told = [
             NAMES[one["name"]], f"{amount:,} {kind}" if amount else "", passes(first), str(made.get("parameters", "")),
             f"{sum(spent):,.0f}" if spent else "", machine,
@@ -118,12 +124,8 @@ def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) ->
     if further := [NAMES[one["name"]] for one in backbones if "before" in one["pretraining"]]:
         lines += ["", f"{', '.join(further)} then went on with the task's own training texts, without labels."]
     for other, theirs in others.items():
-        there = {one["name"]: first_of(one).get("seconds") for one in theirs["backbones"]}
-        anew = [
-            NAMES[one["name"]]
-            for one in backbones
-            if one["name"] in there and there[one["name"]] != first_of(one).get("seconds")
-        ]
+        there = {one["name"]: made_by(one) for one in theirs["backbones"]}
+        anew = [NAMES[one["name"]] for one in backbones if there.get(one["name"], made_by(one)) != made_by(one)]
         if anew:
             lines += ["", f"Not of the same pretraining as in the tables of {other}: {', '.join(anew)}."]
     for one in backbones:

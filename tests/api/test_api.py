@@ -78,6 +78,13 @@ def test_pretraining_from_python_is_that_of_the_command(here: Path) -> None:
     call("pretrain", "mlm", "texts.txt", "--out", "same", *setting, "--quiet").expect(0)
     assert (here / "same" / "model.safetensors").read_bytes() == (here / "lm" / "model.safetensors").read_bytes()
     assert headstart.load(here / "lm").modality == "text"
+    data = headstart.read(here / "reviews.csv")
+    again = headstart.pretrain("mlm", here / "texts.txt", out=here / "again", settings=few, worth=data)
+    assert again.record["worth"]["value"] == done.record["worth"]["value"]
+    with pytest.raises(ConfigurationError, match="no sources"):
+        headstart.pretrain("mlm", [], out=here / "none")
+    with pytest.raises(ConfigurationError, match="base is a Backbone"):
+        headstart.pretrain("mlm", here / "texts.txt", out=here / "none", base=headstart.load(here / "lm"))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="size: of a new network"):
         headstart.pretrain("mlm", [here / "texts.txt"], out=here / "more", base=here / "lm", settings={"size": "mini"})
 

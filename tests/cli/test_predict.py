@@ -122,6 +122,7 @@ def test_methods() -> None:
     assert "vocabulary=16384" in told
     assert "--set size=VALUE" in told
     call("methods", "frezee").refused("Did you mean 'freeze'?")
+    call("methods", "declute").refused("Did you mean 'declutr'?")
 
 
 def test_find_rate(here: Path) -> None:

@@ -75,9 +75,11 @@ def test_beside_a_training_split_what_judges_is_left_out_and_told(tmp_path: Path
         "c/test.txt",
         "c/valid.txt",
     ]
-    (told,) = findings.records()
-    assert told.message.startswith("test, validation left out")
-    assert told.examples == ("dev.txt", "test-00000-of-00001.txt", "2.txt")
+    told = {one.message.split()[1]: one.examples for one in findings.records()}
+    assert told == {"validation": ("dev.txt",), "test": ("test-00000-of-00001.txt", "2.txt")}
+    assert len(list(Corpus((str(tmp_path),), all_splits=True).paragraphs())) == 9
+    (tmp_path / "b").rename(tmp_path / "dev")  # an outer name hides no inner one
+    assert "b/test/pos/2.txt" not in texts(tmp_path)
     assert texts(tmp_path / "a", tmp_path / "a" / "dev.txt") == ["a/more.txt", "a/train.txt", "a/dev.txt"]
 
 

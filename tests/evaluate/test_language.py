@@ -99,6 +99,13 @@ def test_what_tuning_forgets_is_found(trained: Path) -> None:
     assert not found["hard"].passed
     assert abs(found["mild"].difference) < 0.05
     assert found["mild"].passed
+    lines = (trained / "general.txt").read_text().splitlines(keepends=True)
+    (trained / "parted").mkdir()
+    for name, part in (("test.txt", lines[:500]), ("train.txt", lines[500:])):
+        (trained / "parted" / name).write_text("".join(part))
+    (trained / "suite.toml").write_text('[[check]]\nkind = "perplexity"\ndata = "parted"\nwindows = 40\nlength = 32\n')
+    (check,) = headstart.judge("mild", suite="suite.toml").models[0].checks
+    assert check.base.value == found["mild"].base.value, "what judges reads all of a folder"
 
 
 def test_a_base_without_a_head_over_the_vocabulary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

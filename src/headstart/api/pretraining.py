@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.loading import read
-from headstart.core.errors import DataError
+from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.history import entry_of_pretraining, remembered
 from headstart.core.progress import Progress, Silent
 
@@ -38,13 +38,14 @@ class Pretrained:
 def pretrain(
     objective: str, sources: str | Path | Sequence[str | Path], *, out: str | Path, base: str | Path | None = None,
     settings: Mapping[str, Any] | None = None, label: str | None = None, text: str | None = None,
-    worth: str | Path | None = None, seed: int = 0, half: bool = False, workers: int = 0, device: str | None = None,
+    worth: Any = None, seed: int = 0, half: bool = False, workers: int = 0, device: str | None = None,
     precision: str | None = None, progress: Progress | None = None,
 ) -> Pretrained:  # fmt: skip
     """Trains a backbone on the sources, and writes the folder `out`; interrupted, the same call goes on.
 
-    objective: `mlm`, `clm`, `clip`, …, with its `settings`. base: the model to go on from. label, text: columns of
-    tables. worth: labelled examples, a probe on which tells what was gained. half: store the weights in bf16.
+    objective: `mlm`, `clm`, `clip`, …, with its `settings`. base: folder or hub name to go on from. label, text:
+    columns of tables. worth: labelled examples, as `read` takes or returns them; a probe on them tells what was gained.
+    half: store the weights in bf16. What diverges is written with the last good weights, and says so in `diverged`.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
     from headstart.artifacts.pretraining import REPORT, Request
@@ -57,18 +58,22 @@ def pretrain(
 
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     named, folder, watched = tuple(map(str, given)), Path(out), progress or Silent()
+    if not named:
+        raise ConfigurationError("there are no sources to learn from; give one at least.")
+    if base is not None and not isinstance(base, (str, Path)):
+        raise ConfigurationError(f"base is a {type(base).__name__}, but has to be the folder or hub name of a model.")
     start = None if base is None else str(base)
     chosen = configured(OBJECTIVES[objective], settings or {}, objective)
-    judged_by = None if worth is None else _labelled(str(worth), chosen.modality)
+    judged_by = None if worth is None else _labelled(worth, chosen.modality)
     request = Request(
         sources=named, out=folder, compute=compute(device, precision), progress=watched, base=start, label=label,
         text=text, seed=seed, half=half, workers=workers, given=tuple(settings or ()),
     )  # fmt: skip
     lines = run(chosen, request)
     record = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    remembered(entry_of_pretraining(folder, named, record), progress)
+    remembered(entry_of_pretraining(folder, named, record), watched)
     if judged_by is not None:
-        watched.say(f"{folder} is written; now a probe on {worth} tells what it is worth")
+        watched.say(f"{folder} is written; now a probe on {judged_by.record.source} tells what it is worth")
         watched.stage("probe")
         found = measured(str(folder), judged_by, request.compute, start)
         record["worth"] = found.to_json()
@@ -77,9 +82,12 @@ def pretrain(
     return Pretrained(folder, record, tuple(lines))
 
 
-def _labelled(source: str, modality: str) -> Data:
+def _labelled(given: Any, modality: str) -> Data:
     """Read before hours of training, which a mistake in it would otherwise follow."""
-    data = read(source)
+    from headstart.data.examples import Data
+
+    data = given if isinstance(given, Data) else read(given)
+    source = data.record.source
     if data.task.modality.partition("_")[0] != modality:
         raise DataError(f"{source} holds {data.task.modality}s, but what is pretrained reads {modality}s.")
     if not len(data.validation):

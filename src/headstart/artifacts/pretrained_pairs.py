@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, named, report, shown
+from headstart.artifacts.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 from headstart.backbones import language
 from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.backbones.builtin import is_builtin, place_of
@@ -117,7 +117,7 @@ def _image(objective: Clip, work: Path, request: Request) -> tuple[Backbone, dic
     """The tower for pictures and its config.json."""
     name = objective.image
     source = place_of(name)
-    if _is_network(name) and (given := named(objective, request, ("channels", "image_size"))):
+    if _is_network(name) and (given := [one for one in ("channels", "image_size") if one in request.given]):
         raise ConfigurationError(f"{given[0]} is of a new network, and {name} is one that exists; leave it out.")
     if name.startswith("timm/") and not source.is_dir():
         backbone = load(name)
@@ -147,7 +147,7 @@ def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dic
                 f"there is no folder {objective.text}; text is {', '.join(language.SIZES)}, a folder in transformers' "
                 "format or a name of the hub, such as OWNER/NAME."
             )
-        if named(objective, request, ("vocabulary",)):
+        if "vocabulary" in request.given:
             raise ConfigurationError(
                 f"vocabulary is of a new tokenizer, and {objective.text} has its own; leave it out."
             )

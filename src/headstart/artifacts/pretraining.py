@@ -55,7 +55,7 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     """
     if problems := list(objective.problems()):
         raise ConfigurationError(" ".join(problems))
-    if request.base is not None and (given := named(objective, request, objective.of_new)):
+    if request.base is not None and (given := [name for name in objective.of_new if name in request.given]):
         raise ConfigurationError(
             f"{', '.join(given)}: of a new network; {request.base}, which it goes on from, has its own. Leave "
             f"{'it' if len(given) == 1 else 'them'} or --from out."
@@ -78,11 +78,6 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
             shutil.rmtree(request.out, ignore_errors=True)
         raise
     return lines
-
-
-def named(objective: Objective, request: Request, names: Sequence[str]) -> list[str]:
-    """Those of these settings that were asked for: given by name, or not as they are by default."""
-    return [name for name in names if name in request.given or name in objective.changed(names)]
 
 
 def report(

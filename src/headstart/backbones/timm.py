@@ -70,15 +70,11 @@ def build(
     while True:
         try:
             module: Any = timm.create_model(name, **arguments)
-        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            refused = next((each for each in arguments if f"'{each}'" in str(error)), None)
-            if not isinstance(error, TypeError) or refused is None:
+        except (TypeError, ValueError, RuntimeError, AssertionError, IndexError) as error:
+            refused = [each for each in optional if each in arguments and f"'{each}'" in str(error)]
+            if not isinstance(error, TypeError) or not refused:
                 raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
-            if refused not in optional:
-                raise ModelError(
-                    f"{source} has no {refused}: leave it out, or give an architecture that has."
-                ) from error
-            del arguments[refused]
+            del arguments[refused[0]]
         else:
             if not hasattr(module, "_model_args"):  # timm before 1.0.31 does not say what a network was built with
                 module._model_args = {k: v for k, v in arguments.items() if k not in ("pretrained", "num_classes")}

@@ -21,11 +21,23 @@ def fresh_config(
     """
     check_architecture(architecture)
     given: dict[str, Any] = {"channels": list(channels), "patch_size": patch_size, "depth": depth}
-    module = build(
-        architecture, architecture, image_size, optional=("channels",), pretrained=False, num_classes=0,
-        **{name: value for name, value in given.items() if value},
-    )  # fmt: skip
-    _check_channels(module, architecture, channels)
+    try:
+        module = build(
+            architecture, architecture, image_size, optional=("channels",), pretrained=False, num_classes=0,
+            **{name: value for name, value in given.items() if value},
+        )  # fmt: skip
+    except ModelError as error:
+        if refused := next((name for name in given if f"unexpected keyword argument '{name}'" in str(error)), None):
+            raise ModelError(
+                f"{architecture} has no {refused}: leave it out, or give an architecture that has."
+            ) from error
+        if isinstance(error.__cause__, IndexError):
+            raise _not_a_stage_each(architecture, channels) from error
+        raise
+    own = inspect.signature(type(module)).parameters.get("channels")
+    # of too few timm makes a network that lacks stages and can't run, of too many it leaves the last out
+    if channels and own and isinstance(own.default, tuple) and len(own.default) != len(channels):
+        raise _not_a_stage_each(architecture, channels)
     taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
     return {
         "architecture": architecture,
@@ -44,15 +56,11 @@ def fresh_config(
     }
 
 
-def _check_channels(module: nn.Module, architecture: str, channels: tuple[int, ...]) -> None:
-    """With too few timm builds a network that lacks stages and can't run; of too many it leaves the last out."""
-    taken = inspect.signature(type(module)).parameters.get("channels")
-    own = () if taken is None else taken.default
-    if channels and isinstance(own, tuple) and own and len(own) != len(channels):
-        raise ModelError(
-            f"channels are {', '.join(map(str, channels))}, but {architecture} has {len(own)} stages: give a number "
-            "for each, or none (channels=) for its own."
-        )
+def _not_a_stage_each(architecture: str, channels: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"channels are {', '.join(map(str, channels))}, but {architecture} has not {len(channels)} stages: give a "
+        "number for each, or none (channels=) for its own."
+    )
 
 
 def existing_config(module: nn.Module) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import click
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="The record of what was measured")
 def command(name: str | None, as_json: bool) -> None:
-    """List the methods with what was measured of them, or the settings of NAME, a method or an objective."""
+    """List methods, with what was measured of them, and objectives; or the settings of NAME, one of these."""
     import json
 
+    from headstart.core.errors import unknown
     from headstart.core.fields import descriptions
     from headstart.methods.method import METHODS
     from headstart.objectives.objective import OBJECTIVES
@@ -30,8 +31,13 @@ def command(name: str | None, as_json: bool) -> None:
             click.echo(f"{each:<{width}}{summary}")
         click.echo()
         click.echo(table(measured(), summaries))
+        click.echo("\nObjectives of `headstart pretrain`:\n")
+        for each in sorted(OBJECTIVES):
+            click.echo(f"{each:<{width}}{OBJECTIVES[each].summary}")
         return
-    pretrains = name in OBJECTIVES.names()
+    if name not in METHODS and name not in OBJECTIVES:
+        raise unknown("method or objective", name, [*METHODS, *OBJECTIVES])
+    pretrains = name in OBJECTIVES
     method: Any = OBJECTIVES[name] if pretrains else METHODS[name]
     click.echo(f"{name}: {method.summary}\n")
     texts = descriptions(method)

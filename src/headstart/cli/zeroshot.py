@@ -44,16 +44,14 @@ def command(
     from headstart.evaluate.retrieval import retrieved
     from headstart.evaluate.zeroshot import accuracy
 
-    if captions and (labels or label or templates):
+    if captions and (labels is not None or label or templates):
         raise ConfigurationError("--captions asks for retrieval; it takes no --labels, --label or --template.")
-    if labels and label:
+    if labels is not None and label:
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
-    if labels is not None and not labels.strip(", "):
-        raise ConfigurationError("--labels names no class; give two or more, 'a,b,c', or leave it out.")
-    named = [one.strip() for one in labels.split(",") if one.strip()] if labels else []
-    rows = unlabelled(images, "image") if labels else []
+    named = [one.strip() for one in labels.split(",") if one.strip()] if labels is not None else []
+    rows = unlabelled(images, "image") if named else []
     # a mistake is told before the towers are loaded; labelled images have classes of their own
-    said(named if labels else ("one", "other"), templates or (TEMPLATE,))
+    said(("one", "other") if labels is None else named, templates or (TEMPLATE,))
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
         told = retrieved(towers, images, captions, computing)
@@ -65,7 +63,7 @@ def command(
         ]
         of = " and ".join(told["splits"])
         lines.append(f"{told['pairs']:,} pairs ({of}); by chance at 10: {told['chance_at_10']:.2%}")
-    elif labels:
+    elif labels is not None:
         _predict(towers, rows, named, templates or (TEMPLATE,), computing, as_json)
         return
     else:

@@ -33,11 +33,13 @@ READABLE = (
 class Corpus:
     """What the user named, read from its start as often as `paragraphs` is called.
 
-    text: the column of tables that holds the text; left out: the one that looks like it.
+    text: the column of tables that holds the text; left out: the one that looks like it. all_splits: read what is named
+    as a validation or test split also where it stands beside a training split.
     """
 
     sources: tuple[str, ...]
     text: str | None = None
+    all_splits: bool = False
 
     def paragraphs(self, findings: Findings | None = None) -> Iterator[str]:
         """Every paragraph in order, white space around it removed; empty lines are left out.
@@ -46,7 +48,7 @@ class Corpus:
         """
         findings = findings or Findings()
         for source in self.sources:
-            for file in _files(source, findings):
+            for file in _files(source, self.all_splits, findings):
                 empty = True
                 for text in _texts(file, self.text, findings):
                     if text := text.strip():
@@ -60,7 +62,7 @@ class Corpus:
 
         Raises `DataError` for a file that can't be read, and where none has the columns that one is named of.
         """
-        files = [file for source in self.sources for file in _files(source)]
+        files = [file for source in self.sources for file in _files(source, self.all_splits, Findings())]
         if self.text is not None and all(isinstance(f, Path) and format_of(f) in PLAIN for f in files):
             raise DataError(
                 f"{', '.join(self.sources)}: plain text has no columns, so there is no {self.text!r}. Leave --text out."
@@ -84,7 +86,7 @@ def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
         yield gathered
 
 
-def _files(source: str, findings: Findings | None = None) -> list[Path | hub.HubTable]:
+def _files(source: str, all_splits: bool, findings: Findings) -> list[Path | hub.HubTable]:
     """The files of a source, or the tables of a data set of the `datasets` library."""
     path = Path(source)
     if path.is_dir():
@@ -93,7 +95,7 @@ def _files(source: str, findings: Findings | None = None) -> list[Path | hub.Hub
         found = sorted(p for p in path.rglob("*") if p.is_file() and _known(p))
         if not found:
             raise DataError(f"the folder {source} holds no text. Give {READABLE}.")
-        return list(_training_files(found, path, findings or Findings()))
+        return list(found if all_splits else _without_judging(found, path, findings))
     if path.is_file():
         if not _known(path):
             raise DataError(f"can't read {source} as text to train on. Give {READABLE}.")
@@ -103,23 +105,29 @@ def _files(source: str, findings: Findings | None = None) -> list[Path | hub.Hub
     raise DataError(f"there is no file or folder {source}. Give {READABLE}.")
 
 
-def _training_files(files: list[Path], root: Path, findings: Findings) -> list[Path]:
-    """Of files, or folders of them, that are named as splits, the training split; the others judge.
+def _without_judging(files: list[Path], root: Path, findings: Findings) -> list[Path]:
+    """The files but for those that are named as splits that judge, or lie in folders so named, beside a training split.
 
     Who learns from the text of a test split, if not from its labels, has seen what it is judged by.
     """
-    named = {}  # where the split's name stands, and which split it is
-    for file in files:
-        for one in (file, *file.parents[: len(file.relative_to(root).parts) - 1]):
-            if split := split_of(one.name.partition(".")[0]):
-                named[file] = (one.parent, split)
-    trained = {place for place, split in named.values() if split == "train"}
-    judging = [file for file, (place, split) in named.items() if split != "train" and place in trained]
-    if judging:
-        findings.add(
-            "judging", "note", f"{', '.join(sorted({named[file][1] for file in judging}))} left out, as it stands "
-            "beside a training split; to learn from it too, name its files", [file.name for file in judging],
-        )  # fmt: skip
+    named = {
+        file: [
+            (one.parent, split)
+            for one in (file, *file.parents[: len(file.relative_to(root).parts) - 1])
+            if (split := split_of(one.name.partition(".")[0]))
+        ]
+        for file in files
+    }
+    trained = {place for levels in named.values() for place, split in levels if split == "train"}
+    judging = {
+        file: split
+        for file, levels in named.items()
+        for place, split in levels
+        if split != "train" and place in trained
+    }
+    for split in sorted(set(judging.values())):
+        message = f"the {split} split was left out, since it judges; to learn from it too, name its files or its folder"
+        findings.add("split", "note", message, [file.name for file in files if judging.get(file) == split])
     return [file for file in files if file not in judging]
 
 

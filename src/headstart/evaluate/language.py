@@ -96,7 +96,7 @@ class Perplexity(Check):
 
     def _windows(self, tokenizer: Any, place: Path, length: int) -> Tensor:
         """[n, length] ids of the text, its paragraphs joined by a space; as many windows as fit, spread over it."""
-        corpus = Corpus((within(place, self.data),), self.text)
+        corpus = Corpus((within(place, self.data),), self.text, all_splits=True)
         ids: list[int] = []
         for paragraph in corpus.paragraphs():
             ids += tokenizer(" " + paragraph, add_special_tokens=False, verbose=False)["input_ids"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.core.registry import Registry
@@ -31,11 +31,6 @@ class Objective:
     def modality(self) -> str:
         """What the backbone will read."""
         return "image" if self.family in ("labelled", "pairs") else "text"
-
-    def changed(self, names: Sequence[str]) -> list[str]:
-        """Those of these settings that are not as they are by default."""
-        defaults = {field.name: field.default for field in fields(self)}
-        return [name for name in names if getattr(self, name) != defaults[name]]
 
     def problems(self) -> Iterator[str]:
         """Sentences that say which settings can't be, one each."""

@@ -33,7 +33,7 @@ class Word2Vec(VectorObjective):
         yield from super().problems()
         yield from at_least(self, 1, "negatives")
         if self.learning_rate > 1:
-            yield f"learning_rate is {self.learning_rate:g}, at which word2vec diverges; give at most 1, 0.025 say."
+            yield f"learning_rate is {self.learning_rate:g}, but has to be at most 1; 0.025 is usual."
         if not 0 <= self.sample < 1:
             yield f"sample is {self.sample}, but has to lie in [0, 1)."
 
