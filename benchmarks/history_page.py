@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from history import LABELS
+from history import LABELS, is_same
 from results_files import HERE, read, small
 from tables_pretraining import ALPHA, continued, crosslingual, more, pictures, senses, share, speed
 
@@ -50,12 +50,6 @@ def first_of(one: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = one["pretraining"]
     first: dict[str, Any] = made.get("before", made)
     return first
-
-
-def made_by(one: dict[str, Any]) -> tuple[Any, ...]:
-    """What tells two pretrainings of one name apart."""
-    first = first_of(one)
-    return first.get("configuration"), first.get("corpus", {}).get("tokens"), first.get("steps")
 
 
 def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
@@ -124,8 +118,8 @@ def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) ->
     if further := [NAMES[one["name"]] for one in backbones if "before" in one["pretraining"]]:
         lines += ["", f"{', '.join(further)} then went on with the task's own training texts, without labels."]
     for other, theirs in others.items():
-        there = {one["name"]: made_by(one) for one in theirs["backbones"]}
-        anew = [NAMES[one["name"]] for one in backbones if there.get(one["name"], made_by(one)) != made_by(one)]
+        there = {one["name"]: first_of(one) for one in theirs["backbones"]}
+        anew = [NAMES[one["name"]] for one in backbones if not is_same(first_of(one), there.get(one["name"], {}))]
         if anew:
             lines += ["", f"Not of the same pretraining as in the tables of {other}: {', '.join(anew)}."]
     for one in backbones:

@@ -132,9 +132,9 @@ def test_what_diverges_keeps_the_last_good_pass(texts: Path, monkeypatch: pytest
     assert all((two[name] == four[name]).all() for name in two)
 
 
-@pytest.mark.parametrize("objective", ["skipgram", "glove"])
+@pytest.mark.parametrize(("objective", "rate"), [("skipgram", "1"), ("glove", "1e20")])
 def test_what_was_counted_outlives_a_rate_that_is_too_high(
-    texts: Path, monkeypatch: pytest.MonkeyPatch, objective: str
+    texts: Path, monkeypatch: pytest.MonkeyPatch, objective: str, rate: str
 ) -> None:
     from headstart.artifacts import pretrained_vectors
     from headstart.engine import word2vec
@@ -142,7 +142,7 @@ def test_what_was_counted_outlives_a_rate_that_is_too_high(
     arguments = ("pretrain", objective, "texts.txt", *FEW, "--out", "vectors")
     with monkeypatch.context() as patch:
         patch.setattr(word2vec, "train", lambda ids, words, *_: np.full((len(words), 12), np.nan, np.float32))
-        call(*arguments, "--set", "learning_rate=0.9").refused("learning")
+        call(*arguments, "--set", f"learning_rate={rate}").refused("learning")
     assert not (texts / "vectors" / "config.json").exists()
     for work in ("counted", "count"):  # the words, and what stands together
         monkeypatch.setattr(pretrained_vectors, work, lambda *_: pytest.fail("was there already"))

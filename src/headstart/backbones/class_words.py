@@ -61,9 +61,15 @@ def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
         raise ConfigurationError(f"zero-shot takes two labels or more; there is {told}: --labels 'a,b,c'.")
     if not templates:
         raise ConfigurationError("zero-shot takes a template, such as 'a photo of a {}'; there is none.")
-    for template in templates:
-        if "{}" not in template:
-            raise ConfigurationError(f"the template {template!r} has no place for the label; put {{}} where it goes.")
-        if rest := re.search(r"\{\w+\}", template):
-            raise ConfigurationError(f"the template {template!r} holds {rest[0]}, but only {{}} has a meaning.")
+    if problem := next(filter(None, map(template_problem, templates)), None):
+        raise ConfigurationError(problem)
     return [template.replace("{}", label.replace("_", " ")) for label in labels for template in templates]
+
+
+def template_problem(template: str) -> str | None:
+    """A sentence that says why this is no template; None where it is one."""
+    if "{}" not in template:
+        return f"the template {template!r} has no place for the label; put {{}} where it goes."
+    if rest := re.search(r"\{\w+\}", template):
+        return f"the template {template!r} holds {rest[0]}, but only {{}} has a meaning."
+    return None

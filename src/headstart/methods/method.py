@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
+from headstart.backbones.class_words import template_problem
 from headstart.core.errors import MethodError
 from headstart.core.registry import Registry
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
@@ -132,9 +133,8 @@ def told(method: FromWords, backbone: Backbone) -> tuple[str, ...]:
             "this backbone has no tower for texts, so its classes can't be told in words: take CLIP or SigLIP, or "
             "leave words out."
         )
-    for template in method.words:
-        if "{}" not in template:
-            raise MethodError(f"words: the template {template!r} has no place for the label; put {{}} where it goes.")
+    if problem := next(filter(None, map(template_problem, method.words)), None):
+        raise MethodError(f"words: {problem}")
     return method.words
 
 
