@@ -140,3 +140,14 @@ def test_an_input_is_not_written_over(here: Path, text_run: Call) -> None:
     before = (here / "reviews.csv").read_bytes()
     call("predict", text_run.folder, "reviews.csv", "-o", "./reviews.csv").refused("is one of the inputs")
     assert (here / "reviews.csv").read_bytes() == before
+
+
+def test_another_method_whose_model_was_kept(here: Path) -> None:
+    arguments = ("--methods", "probe,lora", "--seeds", "1", "--trials", "1", "--epochs", "1", "--keep", "--out", "run")
+    call("compare", "reviews.csv", "--model", "bert", *arguments).expect(0)
+    text = "a film that I like"
+    for method in ("probe", "lora"):
+        got = call("predict", "run", "--method", method, text).expect(0).out
+        assert got == call("predict", f"run/models/{method}/seed0", text).expect(0).out
+    assert call("predict", "run", "--method", "probe", text).out != call("predict", "run", "--method", "lora", text).out
+    call("predict", "run", "--method", "full", text).refused("'full'", "keeps", "lora", "probe", "--keep")

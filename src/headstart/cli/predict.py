@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", metavar="FILE", help="A .csv or .jsonl file [default: standard output]")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: found]")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV")
+@click.option("--method", metavar="NAME", help="A method whose model the run kept [default: the one to use]")
 @click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
 def command(
-    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, model: str | None,
-    device: str | None, trust_remote_code: bool,
+    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, method: str | None,
+    model: str | None, device: str | None, trust_remote_code: bool,
 ) -> None:  # fmt: skip
     """Label INPUTS with the model of RUN: texts, image files, folders of images, or CSV, TSV, JSONL, Parquet files.
 
@@ -37,6 +38,7 @@ def command(
     from headstart.artifacts.predictor import Predictor
     from headstart.core.errors import ConfigurationError, DataError
     from headstart.core.files import write_text
+    from headstart.core.kept import model_of
     from headstart.data.unlabelled import unlabelled
 
     if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
@@ -44,7 +46,7 @@ def command(
     if out is not None and Path(out).resolve() in {Path(one).resolve() for one in inputs}:
         raise ConfigurationError(f"--out {out} is one of the inputs; give another file. Nothing was changed.")
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
-        predictor = Predictor(run, source=model, device=device, trust_remote_code=trust_remote_code)
+        predictor = Predictor(model_of(run, method), source=model, device=device, trust_remote_code=trust_remote_code)
         task = predictor.artifact.task
         rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
         try:

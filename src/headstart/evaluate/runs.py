@@ -16,6 +16,7 @@ from headstart.core.errors import ArtifactError, ConfigurationError, unknown
 from headstart.core.evaluation import Evaluation
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Tried
+from headstart.core.kept import kept_models
 from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, finished, read_configuration
 from headstart.data.by_place import column_by_place
@@ -42,7 +43,7 @@ def evaluate(
     asked_for = read_suite(suite) if suite is not None else None
     models: dict[str, list[Path]] = {}
     for title, run in _titles(runs).items():
-        for name, folders in models_of(run).items():
+        for name, folders in models_of(run, methods).items():
             models[name if len(runs) == 1 else f"{title}: {name}"] = folders
     if methods is not None:
         held = {name.rpartition(": ")[2] for name in models}
@@ -178,17 +179,13 @@ def _titles(runs: Sequence[Path]) -> dict[str, Path]:
     return {name if names.count(name) == 1 else str(run): run for name, run in zip(names, runs)}
 
 
-def models_of(run: Path) -> dict[str, list[Path]]:
-    """Method to the folders of its seeds: every method of a run that kept them, else the one model."""
-    kept = sorted((run / "models").glob("*/seed*"), key=lambda place: (place.parent.name, int(place.name[4:])))
-    if not kept:
-        place = run if (run / "artifact.json").is_file() else run / "model"
-        recommended = finished(run).verdict.method if (run / "comparison.json").is_file() else None
-        return {recommended or Artifact.open(run).method: [place]}
-    found: dict[str, list[Path]] = {}
-    for place in kept:
-        found.setdefault(place.parent.name, []).append(place)
-    return found
+def models_of(run: Path, asked: Sequence[str] | None = None) -> dict[str, list[Path]]:
+    """Method to the folders of its seeds: every method of a run that kept all, else the one to use, and those asked."""
+    kept = kept_models(run)
+    first = next(iter(kept))
+    if kept[first][0].parent.parent.name == "models":  # with --keep the method to use lies there too
+        return dict(sorted(kept.items()))
+    return {name: folders for name, folders in kept.items() if name == first or name in (asked or ())}
 
 
 def _data(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
