@@ -6,8 +6,8 @@ from scipy import stats
 from scipy.special import expit
 from statsmodels.stats.proportion import proportion_confint
 
-from headstart.evaluate import intervals
-from headstart.evaluate.intervals import bootstrap, chunks, interval, seed_spread, wilson
+from headstart.evaluate import resampling
+from headstart.evaluate.intervals import bootstrap, interval, seed_spread, wilson
 from headstart.evaluate.metrics import METRICS, metric
 from headstart.evaluate.predictions import Predictions
 
@@ -86,8 +86,8 @@ def test_order_of_examples_and_chunks_do_not_matter(monkeypatch):
     expected = interval([first, second], ACCURACY, draws=300)
     shuffled = second.take(rng.permutation(100))
     assert interval([first, shuffled], ACCURACY, draws=300) == expected
-    monkeypatch.setattr(intervals, "_CELLS", 1700)
-    assert list(chunks(40, 100)) == [17, 17, 6]
+    monkeypatch.setattr(resampling, "_CELLS", 1700)
+    assert list(resampling.chunks(40, 100)) == [17, 17, 6]
     assert interval([first, second], ACCURACY, draws=300) == expected
     assert interval([first, second], ACCURACY, draws=300, seed=1) != expected
 
@@ -96,7 +96,7 @@ def test_many_classes_take_the_sparse_path_to_the_same_values(monkeypatch):
     rng = np.random.default_rng(0)
     p, m = single(rng, n=300, classes=50), metric("single_label", "macro_f1")
     dense = bootstrap([m.statistics(p)], m, draws=50, seed=0)
-    monkeypatch.setattr(intervals, "compact", lambda rows: intervals.sparse.csr_array(rows))
+    monkeypatch.setattr(resampling, "compact", lambda rows: resampling.sparse.csr_array(rows))
     np.testing.assert_allclose(bootstrap([m.statistics(p)], m, draws=50, seed=0), dense)
 
 

@@ -14,6 +14,7 @@ from .simulated import multi, real, single
 @pytest.mark.parametrize("make", [single, multi, real])
 def test_file_gives_back_what_was_written(tmp_path, make):
     before = make(np.random.default_rng(0))
+    before = dataclasses.replace(before, clusters=np.arange(len(before)) // 3)
     before = before.take(np.arange(len(before))[::-2])  # strided arrays too
     before.write(tmp_path / "deep" / "p.safetensors")
     after = Predictions.read(tmp_path / "deep" / "p.safetensors")
@@ -56,6 +57,18 @@ def test_different_examples_or_truths_are_refused():
     with pytest.raises(ValueError, match="targets"):
         aligned(p, dataclasses.replace(p, targets=(p.targets + 1) % 3))
     assert aligned() == ()
+
+
+def test_clusters_go_with_their_examples():
+    p = dataclasses.replace(single(np.random.default_rng(0), n=6), clusters=np.array([5, 5, 2, 2, 9, 9]))
+    np.testing.assert_array_equal(p.take(np.array([4, 0])).clusters, [9, 5])
+    bare = dataclasses.replace(p, clusters=None).take(np.array([3, 2, 1, 0, 5, 4]))
+    for one in (*aligned(p, bare), *aligned(bare, p)):  # an older file knows no clusters
+        np.testing.assert_array_equal(one.clusters[np.argsort(one.ids)], p.clusters)
+    with pytest.raises(ValueError, match="different clusters"):
+        aligned(p, dataclasses.replace(p, clusters=np.arange(6)))
+    with pytest.raises(ValueError, match="a cluster each"):
+        dataclasses.replace(p, clusters=np.arange(5))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Is one method better than another? Paired by example: both answered the same questions.
 
-**Test.** If the methods did not differ, swapping their answers to any example (for all seeds together) would change
-nothing but chance. The two-sided p-value is the share of swap patterns whose difference is as large as that seen:
-(1 + count) / (1 + permutations) over random patterns (Phipson & Smyth 2010), or the exact share over all 2^m patterns
-where only m <= 12 examples matter. With one seed each and accuracy, this is McNemar's exact test.
+**Test.** If the methods did not differ, swapping their answers to any example (for all seeds together; where examples
+come in clusters, to all of a cluster) would change nothing but chance. The two-sided p-value is the share of swap
+patterns whose difference is as large as that seen: (1 + count) / (1 + permutations) over random patterns (Phipson &
+Smyth 2010), or the exact share over all 2^m patterns where only m <= 12 examples matter. With one seed each and
+accuracy, this is McNemar's exact test.
 
 **Seeds.** Swapping examples compares these trained models. That another seed might have reversed the order is seen
 only in the spread between seeds; what of it the examples do not explain (`intervals.SeedSpread`) is added as
@@ -15,9 +16,9 @@ against 3 points: one seed 4.5 % and 61 %; three seeds that do not differ 2.3 % 
 (standard deviation) 4.6 % and 33 %; two such seeds 6.9 % and 30 %; five 2.2 % and 55 %. Read as a test of the methods,
 one seed is wrong 7 % of the time where seeds differ by 0.4 points, and 21 % where they differ by 1.2.
 
-**Interval.** Percentile bootstrap over examples, the same draws for both methods. Where fewer than 10 examples
-distinguish the methods it is widened to hold Agresti & Min's (2005) interval, which adds two imagined pairs; so
-agreement on 20 examples is not taken for certainty. Only methods with the same scores get [0, 0].
+**Interval.** Percentile bootstrap over examples or clusters, the same draws for both methods. Where fewer than 10
+examples distinguish the methods it is widened to hold Agresti & Min's (2005) interval, which adds two imagined pairs;
+so agreement on 20 examples is not taken for certainty. Only methods with the same scores get [0, 0].
 """
 
 from __future__ import annotations
@@ -34,17 +35,16 @@ from headstart.evaluate.intervals import (
     FEW,
     SeedSpread,
     bootstrap,
-    chunks,
-    compact,
-    generator,
+    independent,
     percentiles,
     seed_spread,
 )
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions, aligned
+from headstart.evaluate.resampling import by_cluster, effective_clusters, generator, swap_sums
 
 EXACT = 12
-"up to so many examples that matter, all 2^m swaps are counted"
+"up to so many examples or clusters that matter, all 2^m swaps are counted"
 
 
 @dataclass(frozen=True)
@@ -79,27 +79,30 @@ def compare(
     runs = aligned(*a_runs, *b_runs)
     if _same(runs[: len(a_runs)], runs[len(a_runs) :]):
         return Paired(0.0, 0.0, 0.0, 1.0)
-    statistics = [metric.statistics(run) for run in runs]
-    a, b = statistics[: len(a_runs)], statistics[len(a_runs) :]
+    examples = [metric.statistics(run) for run in runs]
+    split, clusters, n = len(a_runs), runs[0].clusters, len(runs[0])
+    statistics = [by_cluster(rows, clusters) for rows in examples]
     values = metric.value(np.stack([rows.sum(0) for rows in statistics]))  # [A + B]
-    split = len(a)
     difference = float(values[:split].mean() - values[split:].mean())
 
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, A + B]
     spread = seed_spread((values[:split], resampled[:, :split]), (values[split:], resampled[:, split:]))
     noise = spread.draw(generator(seed, "seeds"), draws)
-    low, high = percentiles(resampled[:, :split].mean(1) - resampled[:, split:].mean(1) + noise, level)
-    a, b = _as_many(a, b)
-    matter = np.any([(x != y).any(1) for x, y in zip(a, b)], axis=0)  # [n]
+    gaps = resampled[:, :split].mean(1) - resampled[:, split:].mean(1)  # [draws]
+    low, high = percentiles(gaps + noise, level, len(statistics[0]))
+    pairs = list(zip(*_as_many(examples[:split], examples[split:])))
     if metric.effective is not None:
-        share = float(np.mean([(x != y).any(1) for x, y in zip(a, b)]))
-        n = metric.effective(statistics[0].sum(0))
-        if n * share < FEW:
-            wide_low, wide_high = agresti_min(difference, max(share, abs(difference)), n, level)
+        share = max(abs(difference), float(np.mean([(x != y).any(1) for x, y in pairs])))
+        count = metric.effective(statistics[0].sum(0))
+        if clusters is not None:
+            least = count * effective_clusters(clusters, n) / n
+            count = independent(share - difference**2, float(gaps.var()), count, least)
+        if count * share < FEW:
+            wide_low, wide_high = agresti_min(difference, share, count, level)
             low, high = min(low, wide_low), max(high, wide_high)
-    elif len(matter) < 2:
+    elif sum(np.any([(x != y).any(1) for x, y in zip(*_as_many(statistics[:split], statistics[split:]))], axis=0)) < 2:
         low = high = math.nan
-    p_value = _swap_test(a, b, matter, metric, difference, spread, permutations, seed)
+    p_value = _swap_test(statistics[:split], statistics[split:], metric, difference, spread, permutations, seed)
     return Paired(difference, low, high, p_value, spread.error)
 
 
@@ -116,32 +119,32 @@ def _as_many(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[list[np.ndarray]
 def _swap_test(
     a: list[np.ndarray],
     b: list[np.ndarray],
-    matter: np.ndarray,
     metric: Metric,
     difference: float,
     spread: SeedSpread,
     permutations: int,
     seed: int,
 ) -> float:
-    """P-value of swapping pairs a[r], b[r] by example, the spread between seeds added."""
+    """P-value of swapping rows of the pairs a[r], b[r], the spread between seeds added."""
+    a, b = _as_many(a, b)
+    matter = np.any([(x != y).any(1) for x, y in zip(a, b)], axis=0)  # [n]
     m, k = int(matter.sum()), a[0].shape[1]
     if m == 0:
         return 1.0
-    change = compact(np.hstack([y[matter] - x[matter] for x, y in zip(a, b)]))  # [m, R k]
+    change = np.hstack([y[matter] - x[matter] for x, y in zip(a, b)])  # [m, R k]
     a_sum, b_sum = (np.stack([rows.sum(0) for rows in side]) for side in (a, b))  # [R, k]
 
-    def swapped(pattern: np.ndarray) -> np.ndarray:
-        moved = (pattern.astype(np.float64) @ change).reshape(len(pattern), len(a), k)
+    def swapped(moved: np.ndarray) -> np.ndarray:
+        moved = moved.reshape(len(moved), len(a), k)
         return (metric.value(a_sum + moved) - metric.value(b_sum - moved)).mean(1)  # [patterns]
 
     bar = abs(difference) - 1e-10 * (1 + abs(difference))  # swaps that tie with what was seen count, despite rounding
     if m <= EXACT and not spread.error:
         patterns = np.arange(2**m)[:, None] >> np.arange(m) & 1
-        return float((np.abs(swapped(patterns)) >= bar).mean())
-    random, noise, count = generator(seed, "swaps"), generator(seed, "null seeds"), 0
-    for size in chunks(permutations, m):
-        null = swapped(random.integers(2, size=(size, m))) + spread.draw(noise, size)
-        count += int((np.abs(null) >= bar).sum())
+        return float((np.abs(swapped(patterns @ change)) >= bar).mean())
+    noise, count = generator(seed, "null seeds"), 0
+    for moved in swap_sums(change, permutations, generator(seed, "swaps")):
+        count += int((np.abs(swapped(moved) + spread.draw(noise, len(moved))) >= bar).sum())
     return (1 + count) / (1 + permutations)
 
 

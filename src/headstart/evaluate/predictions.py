@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ class Predictions:
     ids: [n] int64, unique; the examples' numbers in the whole source.
     targets: [n] int64 class indices, [n, labels] float32 of 0 and 1 for multi-label, [n] float32 for regression.
     scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values.
+    clusters: [n] int64, the cluster that each example belongs to; None where examples are independent. Intervals and
+        tests draw and swap whole clusters.
 
     Raises `ValueError` where the shapes do not fit each other or an id comes twice. Scores may be NaN (a diverged
     model, see `finite`); `Metric.of` is then NaN, and intervals and tests refuse them.
@@ -27,6 +29,7 @@ class Predictions:
     ids: np.ndarray
     targets: np.ndarray
     scores: np.ndarray
+    clusters: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         ids, targets = np.asarray(self.ids, dtype=np.int64), np.asarray(self.targets)
@@ -34,6 +37,11 @@ class Predictions:
         scores = np.asarray(self.scores, dtype=np.float32)
         for name, value in (("ids", ids), ("targets", targets), ("scores", scores)):
             object.__setattr__(self, name, value)
+        if self.clusters is not None:
+            clusters = np.asarray(self.clusters, dtype=np.int64)
+            object.__setattr__(self, "clusters", clusters)
+            if clusters.shape != ids.shape:
+                raise ValueError(f"{len(ids)} ids need a cluster each; got clusters of shape {list(clusters.shape)}")
         if ids.ndim != 1 or scores.ndim != 2 or targets.ndim not in (1, 2):
             raise ValueError(
                 "predictions need ids [n], targets [n] or [n, labels] and scores [n, outputs]; "
@@ -67,13 +75,15 @@ class Predictions:
 
     def take(self, positions: np.ndarray) -> Predictions:
         """The examples at these positions, in this order."""
-        return Predictions(self.ids[positions], self.targets[positions], self.scores[positions])
+        clusters = None if self.clusters is None else self.clusters[positions]
+        return Predictions(self.ids[positions], self.targets[positions], self.scores[positions], clusters)
 
     def write(self, path: str | Path) -> None:
-        """Writes a safetensors file (`ids`, `targets`, `scores`): plain arrays, nothing in it can run."""
+        """Writes a safetensors file of the arrays that are not None; nothing in it can run."""
         from safetensors.numpy import save_file
 
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("ids", "targets", "scores")}
+        arrays = {one.name: np.ascontiguousarray(getattr(self, one.name)) for one in fields(self)
+                  if getattr(self, one.name) is not None}  # fmt: skip
         with replacing(path) as temporary:
             save_file(arrays, temporary, metadata={"schema": "headstart.predictions/1"})
 
@@ -92,7 +102,8 @@ class Predictions:
 def aligned(*predictions: Predictions) -> tuple[Predictions, ...]:
     """The same predictions with their examples in the order of the first, so that row i is one example in all.
 
-    Raises `ValueError` where they hold different examples, or different truths for one example.
+    Clusters that one of them knows hold for all (older files have none). Raises `ValueError` where they hold different
+    examples, or different truths or clusters for one example.
     """
     if not predictions:
         return ()
@@ -109,4 +120,9 @@ def aligned(*predictions: Predictions) -> tuple[Predictions, ...]:
         if not np.array_equal(first.targets, other.targets):
             raise ValueError("predictions can't be paired: the same example ids have different targets")
         result.append(other)
-    return tuple(result)
+    known = next((one.clusters for one in result if one.clusters is not None), None)
+    if known is None:
+        return tuple(result)
+    if any(one.clusters is not None and not np.array_equal(one.clusters, known) for one in result):
+        raise ValueError("predictions can't be paired: the same examples belong to different clusters")
+    return tuple(one if one.clusters is known else replace(one, clusters=known) for one in result)

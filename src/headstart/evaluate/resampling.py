@@ -1,0 +1,101 @@
+"""Resampling of examples or whole clusters: bootstrap draws and random swaps as sums of statistics.
+
+Statistics are rows [n, k], one an example; everything that is computed from draws needs their sums alone. So
+
+- rows of one **cluster** (questions about one fact, pictures of one patient) are added up first and drawn together;
+- **equal rows** are counted: 100,000 right or wrong answers are two rows, and one multinomial number each takes the
+  place of 100,000 draws;
+- where more than `MOST` different rows remain (losses of 100,000 examples), they are dealt at random into `MOST`
+  groups, which are drawn whole. The variance is as right as that of `MOST` independent examples: within 2.2 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from headstart.core.seeds import derive
+
+MOST = 4096
+"rows that are drawn one by one"
+_CELLS = 2_000_000
+"numbers in one chunk of weights: 16 MB"
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, "evaluate", purpose))
+
+
+def by_cluster(rows: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """[G, k] sums of the rows [n, k] of each cluster, in the order of the clusters' numbers; None: the rows."""
+    if clusters is None:
+        return rows
+    _, place = np.unique(clusters, return_inverse=True)
+    belongs = sparse.csr_array((np.ones(len(place)), (place, np.arange(len(place)))))  # [G, n]
+    return np.asarray(belongs @ rows)
+
+
+def effective_clusters(clusters: np.ndarray | None, n: int) -> float:
+    """(sum of sizes)^2 / sum of squared sizes: as many clusters of equal size; n without clusters. Source: Kish 1965.
+
+    So many independent examples there are at least, however alike those of one cluster are.
+    """
+    if clusters is None:
+        return float(n)
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Chunks [size, k] of sums over n rows drawn with replacement from rows [n, k], `draws` in all."""
+    n = len(rows)
+    distinct, counts = _distinct(rows)
+    if 10 * len(distinct) < n:
+        for size in chunks(draws, len(distinct)):
+            yield random.multinomial(n, counts / n, size).astype(np.float64) @ distinct
+        return
+    units = compact(_grouped(rows, random))
+    n = units.shape[0]
+    for size in chunks(draws, n):
+        drawn = random.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64) @ units
+
+
+def swap_sums(rows: np.ndarray, permutations: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Chunks [size, k] of sums over a random half of the rows [n, k]: each is in or out by a fair coin."""
+    distinct, counts = _distinct(rows)
+    if 10 * len(distinct) < len(rows):
+        for size in chunks(permutations, len(distinct)):
+            yield random.binomial(counts, 0.5, (size, len(counts))).astype(np.float64) @ distinct
+        return
+    units = compact(_grouped(rows, random))
+    for size in chunks(permutations, units.shape[0]):
+        yield random.integers(2, size=(size, units.shape[0])).astype(np.float64) @ units
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows and how often each comes. Rows are told apart by a random combination of their columns."""
+    key = rows @ np.random.default_rng(0).standard_normal(rows.shape[1])
+    _, first, counts = np.unique(key, return_index=True, return_counts=True)
+    return rows[first], counts
+
+
+def _grouped(rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The rows, or sums of `MOST` random groups of nearly one size where they are more."""
+    if len(rows) <= MOST:
+        return rows
+    return by_cluster(rows, random.permutation(len(rows)) % MOST)
+
+
+def chunks(rows: int, n: int) -> Iterator[int]:
+    """Sizes of chunks that add up to `rows`, each with at most about 2 million cells of width n."""
+    step = max(1, _CELLS // max(1, n))
+    for start in range(0, rows, step):
+        yield min(step, rows - start)
+
+
+def compact(rows: np.ndarray) -> np.ndarray | sparse.csr_array:
+    """The same matrix, sparse where it is large and nearly empty (F1 over hundreds of classes)."""
+    return sparse.csr_array(rows) if rows.size > 1_000_000 and np.count_nonzero(rows) < 0.1 * rows.size else rows
