@@ -7,6 +7,7 @@ from typing import Any
 from headstart.core.errors import DataError, suggestion
 from headstart.data.findings import Findings
 from headstart.data.sources import resolve
+from headstart.data.table import readable
 
 
 def column_by_place(source: Any, name: str, validation: Any = None, test: Any = None) -> dict[str, str]:
@@ -22,7 +23,7 @@ def column_by_place(source: Any, name: str, validation: Any = None, test: Any = 
             known |= dict.fromkeys(names)
             if name not in names:
                 continue
-            for chunk in table.chunks([name], Findings()):
+            for chunk in readable(table, [name], Findings()):
                 values = ("" if value is None else str(value) for value in chunk.columns[name])
                 found |= dict(zip(chunk.places, values))
     if not found:

@@ -15,7 +15,7 @@ from headstart.data.columns import find_inputs
 from headstart.data.findings import Findings
 from headstart.data.lines import lines
 from headstart.data.sources import FORMATS, format_of, split_of
-from headstart.data.table import Table
+from headstart.data.table import Table, readable
 
 PLAIN = (".txt", ".text", ".md", ".rst")
 "a line is a paragraph"
@@ -159,7 +159,7 @@ def _texts(file: Path | Table, text: str | None, findings: Findings) -> Iterator
         return
     table = FORMATS[format_of(file)](file) if isinstance(file, Path) else file
     (name,) = _column(table, text)
-    for chunk in table.chunks([name], findings):
+    for chunk in readable(table, [name], findings):
         yield from (str(value) for value in chunk.columns[name] if value is not None)
 
 

@@ -14,14 +14,11 @@ from headstart.core.errors import DataError
 from headstart.data.columns import Roles
 from headstart.data.findings import Findings
 from headstart.data.labels import BOOLEAN, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
+from headstart.data.model_input import LONG, model_input
 from headstart.data.sources import Splits, split_named
 from headstart.data.store import Store, schema
-from headstart.data.table import Chunk, ImagePath
+from headstart.data.table import Chunk, Problem, readable
 
-LONGEST = 1_000_000
-"characters; longer texts are left out: no model reads them, and they are mostly a quote left open"
-LONG = 100_000
-"characters; longer texts are kept with a warning"
 SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
 _MISSING_WORDS = {"", "nan", "NaN", "null", "NULL"}
@@ -47,7 +44,7 @@ def take_in(
         for split, tables in splits.items():
             before = kept
             for table in tables:
-                for chunk in table.chunks(roles.names(), findings):
+                for chunk in readable(table, roles.names(), findings):
                     rows = list(_rows(chunk, roles, class_names, SPLIT_CODES[split], findings))
                     if rows:
                         store.write(dict(zip(names, (list(column) for column in zip(*rows)))))
@@ -67,55 +64,25 @@ def explain(findings: Findings) -> str:
 
 
 def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, findings: Findings) -> Iterator[Row]:
-    firsts = chunk.columns[roles.text[0]]
-    seconds = chunk.columns[roles.text[1]] if len(roles.text) == 2 else None
+    inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
     splits = chunk.columns[roles.split] if roles.split else None
-    for at, (place, value, raw) in enumerate(zip(chunk.places, firsts, chunk.columns[roles.label])):
-        inputs = [value] if seconds is None else [value, seconds[at]]
-        if roles.modality == "image":
-            if not isinstance(value, (bytes, ImagePath)) or not value:
-                findings.leave_out("unreadable", "{rows} without an image, left out", place)
-                continue
-        else:
-            inputs = [_text(item) for item in inputs]
-            if not _usable(inputs, place, findings):
-                continue
+    for at, (place, raw) in enumerate(zip(chunk.places, chunk.columns[roles.label])):
+        found = model_input([column[at] for column in inputs], roles.modality)
+        if isinstance(found, Problem):
+            found.note(place, findings)
+            continue
+        parts = found if isinstance(found, tuple) else (found,)
+        if roles.modality != "image" and max(map(len, parts)) > LONG:
+            message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
+            findings.add("long", "warning", message, [place])
         label, tag = _label(raw, class_names)
         if tag == MISSING:
             findings.leave_out("missing_label", "{rows} without a label, left out", place)
             continue
         group = None if groups is None else _group(groups[at])
         where = split if splits is None else _split(splits[at], place, roles.split)
-        yield (*inputs, place, label, tag, group, where)
-
-
-def _usable(texts: list[Any], place: str, findings: Findings) -> bool:
-    if any(text is None for text in texts):
-        findings.leave_out("malformed", "{rows} with a list or an object instead of a text, left out", place)
-        return False
-    if not all(text and not text.isspace() for text in texts):
-        findings.leave_out("empty", "{rows} without text, left out", place)
-        return False
-    longest = max(map(len, texts))
-    if longest > LONGEST:
-        message = f"{{rows}} longer than {LONGEST:,} characters, left out: a quote may be left open there"
-        findings.leave_out("long", message, place)
-        return False
-    if longest > LONG:
-        message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
-        findings.add("long", "warning", message, [place])
-    return True
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (bool, int, float)):
-        return str(value)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None
+        yield (*parts, place, label, tag, group, where)
 
 
 def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:

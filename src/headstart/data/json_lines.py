@@ -11,7 +11,7 @@ from typing import Any
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
 from headstart.data.lines import lines
-from headstart.data.table import SAMPLE, Chunk, Chunker, Column, mostly_bad
+from headstart.data.table import SAMPLE, Chunk, Chunker, Column, Problem, mostly_bad
 
 
 class JsonLines:
@@ -42,7 +42,7 @@ class JsonLines:
                 except (ValueError, RecursionError):
                     yield f"{self.name}:{line}", None
 
-    def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
         good, bad, wrong = 0, 0, Findings()
         for place, value in self._values(findings):
             if isinstance(value, dict):
@@ -51,11 +51,12 @@ class JsonLines:
                 continue
             bad += 1
             wrong.add("malformed", "error", "", [place])
-            findings.leave_out("malformed", "{rows} that are no JSON object, left out", place)
+            yield place, Problem("malformed", "that are no JSON object")
         mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
-        found = [value for _, value in itertools.islice(self._records(Findings()), SAMPLE)]
+        records = (value for _, value in self._records(Findings()) if not isinstance(value, Problem))
+        found = list(itertools.islice(records, SAMPLE))
         if not found:
             raise DataError(f"{self.path} holds no JSON object.")
         names = list(dict.fromkeys(name for value in found for name in value))
@@ -64,6 +65,6 @@ class JsonLines:
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         chunker = Chunker(columns)
         for place, value in self._records(findings):
-            if chunker.add(place, [value.get(name) for name in columns]):
+            if chunker.add(place, value if isinstance(value, Problem) else [value.get(name) for name in columns]):
                 yield chunker.take()
         yield chunker.take()

@@ -17,7 +17,7 @@ from headstart.data.findings import Findings
 from headstart.data.images import decode
 from headstart.data.sources import resolve
 from headstart.data.store import Store
-from headstart.data.table import Column, ImagePath, Table
+from headstart.data.table import Column, ImagePath, Table, readable
 
 CAPTIONS = ("caption", "captions", "text", "description", "alt", "title")
 "columns that are taken for captions where none is named, the first that is there"
@@ -60,7 +60,7 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings, 
             for table in found[here]:
                 names = _columns(table, caption)
                 captions_of.update(dict.fromkeys(names[1:]))
-                for chunk in table.chunks(list(names), findings):
+                for chunk in readable(table, list(names), findings):
                     rows = zip(chunk.places, chunk.columns[names[0]], zip(*(chunk.columns[name] for name in names[1:])))
                     kept = [row for place, image, told in rows if (row := _row(place, image, told, findings))]
                     if kept:

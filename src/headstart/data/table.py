@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -56,19 +56,56 @@ class ImagePath(str):
     __slots__ = ()
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Why a row can't be used: in a finding `{rows} <why>, left out: <advice>`, beside the row `<why>: <advice>`.
+
+    kind: of the finding. detail: what is special about this one row, such as how many lines it runs over.
+    """
+
+    kind: str
+    why: str
+    advice: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.why, self.advice) if part) + (
+            f" ({self.detail})" if self.detail else ""
+        )
+
+    def note(self, place: str, findings: Findings) -> None:
+        """Counts the row at `place` as left out."""
+        message = f"{{rows}} {self.why}, left out" + (f": {self.advice}" if self.advice else "")
+        findings.leave_out(self.kind, message, f"{place} ({self.detail})" if self.detail else place)
+
+
 @dataclass
 class Chunk:
-    """Some rows: where each came from, and the wanted columns' values."""
+    """Some rows: where each came from, and the wanted columns' values.
+
+    problems: position in the chunk to what keeps a row from being read; its values are None.
+    """
 
     places: list[str]
     columns: dict[str, list[Any]]
+    problems: dict[int, Problem] = field(default_factory=dict)
+
+    def without_problems(self, findings: Findings) -> Chunk:
+        """The rows that could be read; the others are noted as left out."""
+        for at, problem in self.problems.items():
+            problem.note(self.places[at], findings)
+        if not self.problems:
+            return self
+        kept = [at for at in range(len(self.places)) if at not in self.problems]
+        columns = {name: [values[at] for at in kept] for name, values in self.columns.items()}
+        return Chunk([self.places[at] for at in kept], columns)
 
 
 class Table(Protocol):
     """One file, or one split of a data set.
 
-    `sample` looks at the first rows; `chunks` streams the wanted columns and notes in `findings` the rows that it
-    could not read. Both raise `DataError` where the whole is unreadable.
+    `sample` gives the columns with some of their values; `chunks` streams the wanted columns, with a problem for each
+    row that could not be read. Both raise `DataError` where the whole is unreadable.
     """
 
     name: str
@@ -76,6 +113,12 @@ class Table(Protocol):
     def sample(self) -> list[Column]: ...
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]: ...
+
+
+def readable(table: Table, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+    """The rows of a table that could be read; the others are noted as left out."""
+    for chunk in table.chunks(columns, findings):
+        yield chunk.without_problems(findings)
 
 
 class Chunker:
@@ -88,10 +131,14 @@ class Chunker:
     def _clear(self) -> None:
         self.places: list[str] = []
         self.rows: list[Sequence[Any]] = []
+        self.problems: dict[int, Problem] = {}
         self.size = 0
 
-    def add(self, place: str, values: Sequence[Any]) -> bool:
-        """Adds one row; True where the chunk is full and `take` is due."""
+    def add(self, place: str, values: Sequence[Any] | Problem) -> bool:
+        """Adds one row, or why it could not be read; True where the chunk is full and `take` is due."""
+        if isinstance(values, Problem):
+            self.problems[len(self.rows)] = values
+            values = [None] * len(self.columns)
         self.places.append(place)
         self.rows.append(values)
         self.size += sum(len(v) for v in values if isinstance(v, (str, bytes)))
@@ -99,7 +146,7 @@ class Chunker:
 
     def take(self) -> Chunk:
         values = [list(column) for column in zip(*self.rows)] if self.rows else [[] for _ in self.columns]
-        chunk = Chunk(self.places, dict(zip(self.columns, values)))
+        chunk = Chunk(self.places, dict(zip(self.columns, values)), self.problems)
         self._clear()
         return chunk
 

@@ -11,10 +11,11 @@ from typing import Literal
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
 from headstart.data.lines import lines
-from headstart.data.table import SAMPLE, Chunk, Chunker, Column, mostly_bad
+from headstart.data.table import SAMPLE, Chunk, Chunker, Column, Problem, mostly_bad
 
 LARGEST_CELL = 256_000_000
 "characters; beyond it a quote is surely left open"
+WIDTH = "with more or fewer cells than the header"
 _LOOKED_AT = 2_000
 "lines of a TSV file looked at to tell whether quotes mean anything in it"
 
@@ -68,8 +69,8 @@ class Delimited:
                 'quoted cell is written twice ("").'
             ) from error
 
-    def _records(self, findings: Findings) -> Iterator[tuple[int, list[str]]]:
-        """Rows that have as many cells as the header; the others are noted and left out."""
+    def _records(self, findings: Findings) -> Iterator[tuple[int, list[str] | Problem]]:
+        """Rows that have as many cells as the header, and the problem of each of the others."""
         width, good, bad, wrong = len(self.header), 0, 0, Findings()
         for line, cells in itertools.islice(self._rows(findings), 1, None):
             if len(cells) > width and not any(cells[width:]):
@@ -79,28 +80,25 @@ class Delimited:
                 yield line, cells
                 continue
             bad += 1
+            wrong.add("malformed", "error", "", [f"{self.name}:{line}"])
             spans = sum(cell.count("\n") for cell in cells)
-            hint = f" (it runs over {spans:,} line ends: is a quote left open?)" if spans > 20 else ""
-            place = f"{self.name}:{line}{hint}"
-            wrong.add("malformed", "error", "", [place])
-            findings.leave_out(
-                "malformed",
-                "{rows} with more or fewer cells than the header, left out: quote cells that hold the delimiter",
-                place,
-            )
+            detail = f"it runs over {spans:,} line ends: is a quote left open?" if spans > 20 else ""
+            yield line, Problem("malformed", WIDTH, "quote cells that hold the delimiter", detail)
         mostly_bad(self.name, good, bad, f"do not have the header's {width} cells", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
-        found = list(itertools.islice(self._records(Findings()), SAMPLE))
+        records = (cells for _, cells in self._records(Findings()) if not isinstance(cells, Problem))
+        found = list(itertools.islice(records, SAMPLE))
         if not found:
             raise DataError(f"{self.path} has a header but no rows. Add rows below {', '.join(self.header)}.")
-        return [Column(name, tuple(cells[at] for _, cells in found)) for at, name in enumerate(self.header)]
+        return [Column(name, tuple(cells[at] for cells in found)) for at, name in enumerate(self.header)]
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         where = [self.header.index(name) for name in columns]
         chunker = Chunker(columns)
         for line, cells in self._records(findings):
-            if chunker.add(f"{self.name}:{line}", [cells[at] for at in where]):
+            row = cells if isinstance(cells, Problem) else [cells[at] for at in where]
+            if chunker.add(f"{self.name}:{line}", row):
                 yield chunker.take()
         yield chunker.take()
 

@@ -1,52 +1,81 @@
-"""Unlabelled inputs, as `predict` gets them: texts, files of texts, images, folders of images."""
+"""Unlabelled inputs, as `predict` gets them: texts, files of texts, images, folders of images.
+
+`stream` is the front door of prediction. Rows pass the readers and the check (`model_input`) that training uses, in the
+order of the files; a row that can't be used keeps its place and says why.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data.columns import find_inputs
 from headstart.data.examples import Input
 from headstart.data.findings import Findings
 from headstart.data.image_folder import SUFFIXES
-from headstart.data.sources import FORMATS
-from headstart.data.table import ImagePath
+from headstart.data.model_input import model_input
+from headstart.data.sources import FORMATS, format_of
+from headstart.data.table import ImagePath, Problem
 from headstart.data.task import Modality
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """value: what the model reads, an image in a file by its path: all at once would not fit into memory.
+    """One row to predict.
 
+    value: what the model reads, an image in a file by its path: all at once would not fit into memory; None where
+        the row can't be used.
     name: what stands for it in the output (the text itself, or the image's place).
+    place: `reviews.csv:17` for a row of a file, the path for an image, empty for a text given as such.
+    problem: why the row can't be used; empty where it can.
+    columns: the other cells of its row by column, as they were read; images are left out.
     """
 
-    value: Input
+    value: Input | None
     name: str
+    place: str = ""
+    problem: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stream(
+    inputs: Sequence[str],
+    modality: Modality,
+    text: str | None,
+    columns: Mapping[str, str],
+    findings: Findings,
+) -> Iterator[Unlabelled]:
+    """Every input as one or many rows, in order; files are read as the rows are asked for.
+
+    A file of rows gives one row each, from the column `text`, or else the one the model was trained on (`columns`,
+    roles to names), or else the one that looks like it; an image or a folder of images gives its pictures; anything
+    else is a text itself, for pairs with a tab between the two.
+    findings: what the readers note (bytes of another encoding, rows that were mended); to be shown to the user.
+    Raises `DataError` for files that can't be read at all and for inputs of the wrong kind.
+    """
+    for entry in inputs:
+        path = Path(entry)
+        if _is(path, Path.is_file) and format_of(path) in FORMATS:
+            yield from _rows(path, modality, text, columns, findings)
+        elif modality == "image":
+            yield from _images(path)
+        else:
+            yield _literal(entry, modality)
 
 
 def unlabelled(
     inputs: Sequence[str], modality: Modality, text: str | None = None, columns: Mapping[str, str] | None = None
 ) -> list[Unlabelled]:
-    """Every input as one or many examples, in order.
-
-    A file of rows gives one example a row, from the column `text`, or else the one the model was trained on
-    (`columns`, roles to names), or else the one that looks like it; an image or a folder of images gives its
-    pictures; anything else is a text itself, for pairs with a tab between the two.
-    Raises `DataError` for files that can't be read and for inputs of the wrong kind.
-    """
-    found: list[Unlabelled] = []
-    for entry in inputs:
-        path = Path(entry)
-        if modality == "image":
-            found += _images(path, text, columns or {})
-        elif _is(path, Path.is_file) and path.suffix.lower() in FORMATS:
-            found += _rows(path, modality, text, columns or {})
-        else:
-            found.append(_literal(entry, modality))
+    """All rows of `stream`. Raises `DataError` where one of them can't be used, or where there is none."""
+    found = []
+    for row in stream(inputs, modality, text, columns or {}, Findings()):
+        if row.problem:
+            raise DataError(f"{row.place} can't be used, {row.problem}; mend or remove it.")
+        found.append(row)
     if not found:
         raise DataError(f"nothing to predict in {', '.join(inputs)}.")
     return found
@@ -84,42 +113,50 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     return Unlabelled((first, second), entry)
 
 
-def _images(path: Path, text: str | None, columns: Mapping[str, str]) -> list[Unlabelled]:
+def _images(path: Path) -> Iterator[Unlabelled]:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
         if not files:
             raise DataError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))}).")
-    elif path.suffix.lower() in FORMATS and path.is_file():
-        return _rows(path, "image", text, columns)
     elif path.is_file():
         files = [path]
     else:
         raise DataError(f"this model reads images, and there is no file or folder {str(path)[:80]}.")
-    return [Unlabelled(ImagePath(file), _shown(str(file))) for file in files]
+    for file in files:
+        yield Unlabelled(ImagePath(file), _shown(str(file)), _shown(str(file)))
 
 
-def _rows(path: Path, modality: Modality, text: str | None, columns: Mapping[str, str]) -> list[Unlabelled]:
+def _rows(
+    path: Path, modality: Modality, text: str | None, trained: Mapping[str, str], findings: Findings
+) -> Iterator[Unlabelled]:
+    table = FORMATS[format_of(path)](path)
+    sample = table.sample()
+    inputs = find_inputs(sample, str(path), modality, text, [trained[role] for role in trained if role in INPUTS])
+    names = [column.name for column in sample if column.name in inputs or column.kind != "image"]
     try:
-        table = FORMATS[path.suffix.lower()](path)
-        sample = table.sample()
-        names = find_inputs(sample, str(path), modality, text, [columns[r] for r in columns if r != "label"])
-        findings, found = Findings(), []
         for chunk in table.chunks(names, findings):
-            for place, *values in zip(chunk.places, *(chunk.columns[name] for name in names)):
-                found.append(_row(place, values, modality))
+            for at, place in enumerate(chunk.places):
+                cells = {name: chunk.columns[name][at] for name in names}
+                found = chunk.problems.get(at) or model_input([cells[name] for name in inputs], modality)
+                yield _row(found, place, cells, inputs, modality)
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror or error}.") from error
-    if findings.left_out:
-        raise DataError(f"{path}: {findings.left_out} rows can't be read; mend or remove them.")
-    return found
 
 
-def _row(place: str, values: Sequence[object], modality: Modality) -> Unlabelled:
-    if modality == "image":
-        (value,) = values
-        data = value.get("bytes") if isinstance(value, dict) else value
-        if not isinstance(data, (bytes, ImagePath)):
-            raise DataError(f"{place} holds no image.")
-        return Unlabelled(data, place)
-    texts = ["" if value is None else str(value) for value in values]
-    return Unlabelled(texts[0], texts[0]) if modality == "text" else Unlabelled((texts[0], texts[1]), "\t".join(texts))
+INPUTS = ("text", "text_b", "image")
+"roles of columns that the model reads"
+
+
+def _row(
+    found: Input | Problem, place: str, cells: Mapping[str, Any], inputs: Sequence[str], modality: Modality
+) -> Unlabelled:
+    others = {name: value for name, value in cells.items() if name not in inputs}
+    if isinstance(found, Problem):
+        shown = place if modality == "image" else "\t".join(_cell(cells[name]) for name in inputs)
+        return Unlabelled(None, shown, place, str(found), others)
+    shown = place if modality == "image" else found if isinstance(found, str) else "\t".join(map(str, found))
+    return Unlabelled(found, shown, place, "", others)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else _shown(str(value))

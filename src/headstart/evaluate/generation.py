@@ -16,7 +16,8 @@ from headstart.backbones.language import with_head
 from headstart.backbones.preparation import TextPreparation
 from headstart.core.errors import ConfigurationError
 from headstart.data.findings import Findings
-from headstart.data.sources import FORMATS
+from headstart.data.sources import FORMATS, format_of
+from headstart.data.table import readable
 from headstart.evaluate.checks import Check, Material, hits, within
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.predictions import Predictions
@@ -107,9 +108,9 @@ class Generation(Check):
 
     def _rows(self, place: Path) -> list[dict[str, Any]]:
         path = Path(within(place, self.data))
-        if not path.is_file() or path.suffix.lower() not in FORMATS:
+        if not path.is_file() or format_of(path) not in FORMATS:
             raise ConfigurationError(f"{self.title()}: there is no table {self.data} ({', '.join(FORMATS)}).")
-        table = FORMATS[path.suffix.lower()](path)
+        table = FORMATS[format_of(path)](path)
         names = [self.prompt, self.answer, *([self.choices] if self.match == "choice" else [])]
         known = [column.name for column in table.sample()]
         if missing := [name for name in names if name not in known]:
@@ -117,7 +118,7 @@ class Generation(Check):
                 f"{self.title()}: {self.data} has no column {missing[0]!r}; it has {', '.join(known)}."
             )
         rows: list[dict[str, Any]] = []
-        for chunk in table.chunks(names, Findings()):
+        for chunk in readable(table, names, Findings()):
             rows += [dict(zip(names, values)) for values in zip(*(chunk.columns[name] for name in names))]
             if len(rows) >= self.examples:
                 break
