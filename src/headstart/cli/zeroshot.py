@@ -89,7 +89,9 @@ def _predict(
     from headstart.evaluate.zeroshot import class_features, probabilities
 
     classes = class_features(towers, labels, templates, computing)
-    scores = probabilities(towers, image_features(towers, [row.value for row in rows], computing), classes)
+    scores = probabilities(
+        towers, image_features(towers, [row.value for row in rows if row.value is not None], computing), classes
+    )
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     if not as_json:
