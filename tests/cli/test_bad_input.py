@@ -53,6 +53,13 @@ def test_a_wrong_column(here: Path, settled: Settled) -> None:
     compare("reviews.csv", *BERT, "--group", "user").refused("no column 'user'")
 
 
+def test_names_are_no_paths_and_files_ask_for_no_code(here: Path, settled: Settled) -> None:
+    (here / "asks.json").write_text('{"trust_remote_code": true, "model": "bert"}')
+    settled()
+    call("compare", "reviews.csv", *BERT, "--methods", "probe@../../../esc").refused("after the @ comes a label")
+    compare("reviews.csv", "--config", "asks.json").refused("give --trust-remote-code again")
+
+
 def test_one_class_only(here: Path, settled: Settled) -> None:
     write_csv(here / "one.csv", [(text, "same") for text, _ in sentences(40)])
     settled()

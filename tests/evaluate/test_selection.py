@@ -28,6 +28,10 @@ def test_all_means_every_method() -> None:
         (["lorra@a"], {}, "lora"),
         (["lora@a"], {"lora.rank": 3}, "does not run"),
         (["lora@a"], {"rnak": 3}, "rank"),
+        *(
+            (["lora@" + label], {}, "after the @ comes a label")
+            for label in ("../../esc", "a/b", "", "-a", "a.b", "a" * 41)
+        ),
     ],
 )
 def test_mistakes_are_told(names: list[str], settings: dict[str, object], says: str) -> None:

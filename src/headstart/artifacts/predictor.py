@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from headstart.data.examples import Input
 
 
+LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std")
+"options of `load` that an artifact may ask for; to run the code of a model is none of them"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """label: the class, the classes above one half joined by `|`, or the value as text."""
@@ -86,6 +90,8 @@ def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bo
     from headstart.backbones.load import load
 
     base = artifact.base
+    if strange := sorted(set(base.options) - set(LOADING)):
+        raise ArtifactError(f"artifact.json gives the base the options {', '.join(strange)}, which no training writes.")
     if source is not None:
         return load(source, **base.options, trust_remote_code=trust_remote_code)
     if base.reload is None:

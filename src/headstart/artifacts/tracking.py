@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.core.comparison import Comparison, Row
 from headstart.core.errors import ConfigurationError, ResourceError
+from headstart.core.files import slug
 from headstart.core.runs import finished
 
 TARGETS = "mlflow (the server of MLFLOW_TRACKING_URI, or its default), mlflow:URI, or tensorboard:FOLDER"
@@ -115,7 +116,7 @@ def _tensorboard(folder: Path, record: Comparison, place: Path) -> str:
         writers: dict[int, Any] = {}
         for seed, step, found in _points(row):
             if seed not in writers:
-                writers[seed] = SummaryWriter(str(root / row.method / f"seed{seed}"))
+                writers[seed] = SummaryWriter(str(root / slug(row.method) / f"seed{seed}"))
             for key, value in found.items():
                 writers[seed].add_scalar(key, value, step)
         for writer in writers.values():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,25 @@ from torch import Tensor, nn
 from headstart.core.errors import ModelError
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+
+
+@contextlib.contextmanager
+def weights_only() -> Iterator[None]:
+    """Makes PyTorch read tensors alone while another library loads a model, whatever that library asks for.
+
+    A pickle can run code when it is read, and a library may fall back to one. `torch.load` then refuses everything but
+    tensors and plain containers (its variable TORCH_FORCE_WEIGHTS_ONLY_LOAD).
+    """
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
 
 
 def read_config(folder: Path) -> dict[str, Any]:

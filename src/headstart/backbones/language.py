@@ -109,7 +109,7 @@ def _is_decoder(source: str) -> bool:
 
     from headstart.backbones.transformers import kind_of, reading
 
-    return kind_of(reading(source, lambda: AutoConfig.from_pretrained(source))) == "decoder"
+    return kind_of(reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))) == "decoder"
 
 
 def _read(
@@ -127,10 +127,10 @@ def _read(
                 f"{source} is not in transformers' format ({made}), which mlm, clm and declutr go on from."
             )
         require_safetensors(folder)
-    config = reading(source, lambda: AutoConfig.from_pretrained(source))
+    config = reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))
     _check_direction(kind, config, source)
     rates = _without_dropout(config, dropout)
-    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "trust_remote_code": False}
     options |= _attention(kind, length)
     with quiet():
         module, info = reading(

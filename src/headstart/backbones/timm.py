@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.attention import plain_attention
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.files import fill, read_config, read_weights, require_safetensors, weights_only
 from headstart.backbones.fresh import refill
 from headstart.backbones.image_preparation import INTERPOLATIONS, ImagePreparation
 from headstart.backbones.structure import find_ladder
@@ -69,8 +69,14 @@ def build(
         arguments, optional = {**arguments, "img_size": image_size}, (*optional, "img_size")
     while True:
         try:
-            module: Any = timm.create_model(name, **arguments)
+            with weights_only():
+                module: Any = timm.create_model(name, **arguments)
         except (TypeError, ValueError, RuntimeError, AssertionError, IndexError) as error:
+            if "weights_only" in str(error):
+                raise ModelError(
+                    f"the weights of {source} are a pickle that holds more than tensors, and reading it could run "
+                    "code; it is not read. Give a folder with model.safetensors."
+                ) from error
             refused = [each for each in optional if each in arguments and f"'{each}'" in str(error)]
             if not isinstance(error, TypeError) or not refused:
                 raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
@@ -144,7 +150,8 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
     check_architecture(name, f" ({folder}/config.json)")
     pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
     arguments = {**(config.get("model_args") or {}), **extra}
-    arguments.pop("num_classes", None)
+    for name_of_the_call in ("num_classes", "pretrained", "checkpoint_path"):  # weights come from this folder alone
+        arguments.pop(name_of_the_call, None)
     if pooling := config.get("global_pool"):
         arguments.setdefault("global_pool", pooling)
     if image_size is not None:

@@ -6,6 +6,8 @@ The folder holds model.safetensors and a config.json such as
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.files import fill, read_config, read_weights, require_safetensors, weights_only
 from headstart.backbones.fresh import refill
 from headstart.backbones.module import load_module
 from headstart.backbones.preparation import ImagePreparation
@@ -95,16 +97,41 @@ def _build(name: str, **arguments: Any) -> nn.Module:
 
 
 def _download(name: str, source: str) -> nn.Module:
+    """The network with torchvision's default weights, which PyTorch keeps as pickles: only tensors are read from them.
+
+    The file's SHA-256 has to begin as the address says, also where it lay in the cache already.
+    """
     from torchvision import models
 
+    weights: Any = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    _check_hash(file)
     try:
-        return models.get_model(name, weights="DEFAULT")
+        with weights_only():
+            module: nn.Module = models.get_model(name, weights=weights)
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{file} holds more than tensors, which can run code when it is read; delete it.") from error
     except (OSError, RuntimeError) as error:
-        url = models.get_model_weights(name).DEFAULT.url  # type: ignore[attr-defined]
         raise ModelError(
-            f"can't get the weights of {source}: {error}. Where there is a network, download\n  {url}\n"
-            f"and put the file into {torch.hub.get_dir()}/checkpoints/ here."
+            f"can't get the weights of {source}: {error}. Where there is a network, download\n  {weights.url}\n"
+            f"and put the file into {file.parent}/ here."
         ) from error
+    _check_hash(file)
+    return module
+
+
+def _check_hash(file: Path) -> None:
+    """Raises `ModelError` where the file is there and is not the one that its name, NAME-SHA256, promises."""
+    if not file.exists():
+        return
+    wanted = file.stem.rpartition("-")[2]
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not found.startswith(wanted):
+        raise ModelError(
+            f"{file} is not what torchvision published: its SHA-256 begins with {found[: len(wanted)]}, not {wanted}. "
+            "Delete it, so that it is downloaded again."
+        )
 
 
 def _preparation(name: str, written: dict[str, Any] | None, image_size: int | None) -> ImagePreparation:

@@ -13,7 +13,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.class_words import class_words
-from headstart.backbones.files import require_safetensors
+from headstart.backbones.files import require_safetensors, weights_only
 from headstart.backbones.pooling import POOLINGS
 from headstart.backbones.transformers_text import text_backbone
 from headstart.backbones.transformers_vision import vision_backbone
@@ -81,7 +81,8 @@ def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
 def reading(source: str, read: Callable[[], Any]) -> Any:
     """Runs `read`; whatever transformers raises becomes one sentence that says what to do."""
     try:
-        return read()
+        with weights_only():
+            return read()
     except HeadstartError:
         raise
     except Exception as error:

@@ -76,7 +76,7 @@ def _image_preparation(source: str, config: Any, image_size: int | None) -> Imag
         elif not Path(source).is_dir() and source != "module":
             from transformers import AutoImageProcessor
 
-            settings = AutoImageProcessor.from_pretrained(source).to_dict()
+            settings = AutoImageProcessor.from_pretrained(source, trust_remote_code=False).to_dict()
     except (OSError, ValueError):
         settings = {}
     channels = getattr(config, "num_channels", 3)

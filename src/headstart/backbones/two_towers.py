@@ -179,13 +179,13 @@ def _of_transformers(source: str) -> TwoTowers:
 
     if Path(source).is_dir():
         require_safetensors(Path(source))
-    config = reading(source, lambda: AutoConfig.from_pretrained(source))
+    config = reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))
     if not (hasattr(config, "vision_config") and hasattr(config, "text_config")):
         raise ModelError(
             f"{source} has no tower for pictures and one for texts. Give CLIP or SigLIP of transformers, or a folder "
             "that `headstart pretrain clip` wrote."
         )
-    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "trust_remote_code": False}
     with quiet():
         module, info = reading(source, lambda: AutoModel.from_pretrained(source, **options))
     if missing := sorted(info["missing_keys"]):

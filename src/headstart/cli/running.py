@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
-from headstart.core.errors import HeadstartError, ResourceError
+from headstart.core.errors import ConfigurationError, HeadstartError, ResourceError
 from headstart.core.progress import Progress
 from headstart.core.runs import read_configuration
 
@@ -27,6 +27,10 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     options["settings"] = pairs(options.pop("settings")) or None
     if config := options.pop("config", None):
         before = read_configuration(config)
+        if before.pop("trust_remote_code", False) and not options.get("trust_remote_code"):
+            raise ConfigurationError(
+                f"{config} asks to run code that comes with the model. If you trust it, give --trust-remote-code again."
+            )
         data = data or before.pop("data", None)
         options = {**before, **{k: v for k, v in options.items() if v is not None}}
     model = options.pop("model", None)

@@ -95,6 +95,11 @@ def unwritable(path: Path, error: OSError) -> ResourceError:
     )
 
 
+def slug(name: str) -> str:
+    """A file name for a name that came from elsewhere: letters, digits and `-_.@`, every other sign as `-`."""
+    return "".join(c if c.isalnum() or c in "-_.@" else "-" for c in name).strip(".-")[:80]
+
+
 def write_text(path: str | Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, ConfigurationError
-from headstart.core.files import unwritable, write_json
+from headstart.core.files import slug, unwritable, write_json
 
 CONFIGURATION = "configuration.json"
 PROGRESS = "progress"
@@ -132,7 +132,7 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
 
 def _free(parent: Path, name: str, resumed: Mapping[str, Any] | None) -> Path:
     """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last with this configuration."""
-    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-")[:80] or "run"
+    stem = slug(name) or "run"
     settled = json.loads(json.dumps(resumed))
     taken, matching, number = None, None, 1
     while True:

@@ -17,7 +17,7 @@ from headstart.core.comparison import Comparison, Row, TaskRecord, Verdict
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, HeadstartError
 from headstart.core.fields import configured
-from headstart.core.files import replacing_folder, write_json
+from headstart.core.files import replacing_folder, slug, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
@@ -183,7 +183,7 @@ def _keep_best(trainings: Trainings, result: Comparison) -> None:
 def _keep_all(trainings: Trainings, result: Comparison) -> None:
     for row in result.rows:
         for run in row.seeds if row.status == "ok" else ():
-            _link(trainings, row, run.seed, trainings.folder / "models" / row.method / f"seed{run.seed}")
+            _link(trainings, row, run.seed, trainings.folder / "models" / slug(row.method) / f"seed{run.seed}")
 
 
 def _link(trainings: Trainings, row: Row, seed: int, folder: Path) -> None:

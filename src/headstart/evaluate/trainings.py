@@ -19,7 +19,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Point, Share
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError
-from headstart.core.files import write_json
+from headstart.core.files import slug, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record
 from headstart.core.runs import PROGRESS
@@ -123,7 +123,7 @@ class Trainings:
         return f"seed{seed}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
     def place(self, name: str, method: Method, seed: int) -> Path:
-        return self.folder / PROGRESS / name / self.key(method, seed)
+        return self.folder / PROGRESS / slug(name) / self.key(method, seed)
 
     def once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = ()) -> Run:
         """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up.
@@ -239,7 +239,7 @@ class Trainings:
 
             with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
                 seconds = latency(one)
-        found.write(self.folder / "predictions" / f"{name}-seed{run.seed}.safetensors")
+        found.write(self.folder / "predictions" / f"{slug(name)}-seed{run.seed}.safetensors")
         return found, seconds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -11,16 +12,26 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.backbones.class_words import template_problem
-from headstart.core.errors import MethodError
+from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.registry import Registry
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
 
 METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
 
 
+LABEL = re.compile(r"\w[\w-]{0,39}")
+"what may follow the @ of a method's name, which becomes part of file names"
+
+
 def method_class(name: str) -> type[Method]:
     """The method of a row: `lora`, or `lora@wide` for one of several configurations of it side by side."""
-    return METHODS[name.partition("@")[0]]
+    method, at, label = name.partition("@")
+    if at and not LABEL.fullmatch(label):
+        raise ConfigurationError(
+            f"{name!r}: after the @ comes a label of at most 40 letters, digits, _ and -, which does not begin with -, "
+            f"such as {method}@wide."
+        )
+    return METHODS[method]
 
 
 @dataclass(frozen=True)
