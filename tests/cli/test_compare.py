@@ -298,3 +298,23 @@ def test_a_column_tells_the_test_set_apart(here: Path) -> None:
     call(*asked, "--by", "languge", "--out", "other").refused("no column 'languge'", "Did you mean 'language'?")
     assert not (here / "other").exists()
     call("compare", "--by", "language").refused("needs the file")
+
+
+def test_under_imbalance_the_metric_counts_classes_alike_and_says_why(here: Path) -> None:
+    rows = [(text, "yes" if good else "no") for text, good in sentences(220, seed=3)]
+    rows = [row for row in rows if row[1] == "no"] + [row for row in rows if row[1] == "yes"][:14]
+    write_csv(here / "rare.csv", rows)
+    options = ("--model", "bert", "--methods", "probe,majority", "--seeds", "1", "--trials", "1")
+    run = call("compare", "rare.csv", *options, "--out", "run").expect(0, here / "run")
+    task = run.record["task"]
+    assert task["metric"] == "balanced_accuracy"
+    assert "of the training examples are 'no'" in task["metric_reason"]
+    assert f"Balanced accuracy, since {task['metric_reason']}" in " ".join(run.out.split())
+    probe, majority = run.record["rows"]
+    assert majority["value"] == 0.5, "of accuracy it would have had nine tenths"
+    assert [score["metric"] for score in probe["also"]] == ["auroc"]
+    assert majority["also"][0]["value"] == 0.5
+    assert "AUROC %" in run.out
+    asked = call("compare", "rare.csv", *options, "--metric", "accuracy", "--out", "asked").expect(0, here / "asked")
+    assert asked.record["task"]["metric"] == "accuracy"
+    assert asked.record["task"]["metric_reason"] == ""

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from headstart.core.errors import ConfigurationError
-from headstart.evaluate.metrics import METRICS, confusion, metric, per_class
+from headstart.evaluate.metrics import METRICS, confusion, imbalance, metric, per_class
 from headstart.evaluate.predictions import Predictions
 
 from .simulated import multi, real, scored, single
@@ -36,8 +36,30 @@ def _sklearn(p, name):
         case "brier":
             scores = p.scores.astype(float)
             return sk.brier_score_loss(y, scores, labels=range(scores.shape[1]), scale_by_half=False)
+        case "auroc" if p.kind == "multi_label":
+            return np.mean([sk.roc_auc_score(t, s) for t, s in _told_apart(y, p.scores)])
+        case "auroc":
+            return np.mean([sk.roc_auc_score(t, s) for t, s in _told_apart(*_one_against_rest(p))])
+        case "average_precision" if p.kind == "multi_label":
+            return np.mean([sk.average_precision_score(t, s) for t, s in _present(y, p.scores)])
+        case "average_precision":
+            return np.mean([sk.average_precision_score(t, s) for t, s in _present(*_one_against_rest(p))])
         case "ece":
             return _calibration_error(p.scores.astype(float).max(1), x == y)
+
+
+def _one_against_rest(p):
+    """Truths and scores [n, questions]: of two classes the second, of more each."""
+    classes = [1] if p.scores.shape[1] == 2 else range(p.scores.shape[1])
+    return np.eye(p.scores.shape[1])[p.targets][:, classes], p.scores[:, classes].astype(float)
+
+
+def _told_apart(truths, scores):
+    return [(t, s) for t, s in zip(truths.T, scores.T) if 0 < t.sum() < len(t)]
+
+
+def _present(truths, scores):
+    return [(t, s) for t, s in zip(truths.T, scores.T) if t.any()]
 
 
 def _calibration_error(confidence, right):
@@ -52,6 +74,7 @@ def _calibration_error(confidence, right):
 
 MAKERS = {"single_label": single, "multi_label": multi, "regression": real}
 EVERY = [(kind, name) for kind, named in METRICS.items() for name in named]
+RANKS = ("auroc", "average_precision")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -63,7 +86,7 @@ def test_every_metric_is_scikit_learns(kind, name):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("kind", "name"), EVERY)
+@pytest.mark.parametrize(("kind", "name"), [one for one in EVERY if one[1] not in RANKS])
 def test_weighted_sums_are_the_metric_of_repeated_examples(kind, name):
     rng = np.random.default_rng(1)
     p, m = MAKERS[kind](rng, n=20), metric(kind, name)
@@ -111,6 +134,29 @@ def test_defaults_and_unknown_names():
         metric("single_label", "macro-f1")
     with pytest.raises(ConfigurationError, match="regression"):
         metric("regression", "accuracy")
+    for asked, says in (("f1", "Did you mean 'macro_f1' or 'micro_f1'"), ("roc_auc", "'auroc'"), ("auc", "'auroc'"),
+                        ("ap", "'average_precision'"), ("recall", "'balanced_accuracy'")):  # fmt: skip
+        with pytest.raises(ConfigurationError, match=says):
+            metric("single_label", asked)
+
+
+@pytest.mark.parametrize(
+    ("counts", "imbalanced"),
+    [((309, 22), True), ((75, 25), True), ((74, 26), False), ((6, 2, 2), True), ((59, 21, 20), False),
+     ((50, 10, 10, 10, 10, 10), True), ((1250, 86, 1162, 1223, 835, 896), False), ((20, 0), True)],
+)  # fmt: skip
+def test_accuracy_is_not_the_default_where_guessing_reaches_much_of_it(counts, imbalanced):
+    labels = [f"c{i}" for i in range(len(counts))]
+    why = imbalance(np.repeat(np.arange(len(counts)), counts), labels)
+    assert bool(why) == imbalanced
+    if imbalanced:
+        assert why.startswith(f"{100 * max(counts) / sum(counts):.0f} %")
+        assert "'c0'" in why
+
+
+def test_imbalance_is_of_classes_alone():
+    assert imbalance(np.array([1.0, 1.0, 2.0]), ()) == ""
+    assert imbalance(np.array([[1.0, 0.0]] * 9), ("a", "b")) == ""
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -35,7 +35,7 @@ def rank(
     from headstart.data.examples import Data as Read
     from headstart.engine.precision import compute
     from headstart.evaluate.confirm import confirm as tuned
-    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.metrics import chosen_metric
     from headstart.evaluate.rank import rank as run
 
     options = {name: value for name, value in options.items() if value is not None}
@@ -53,7 +53,7 @@ def rank(
     computing = compute(options.get("device"), options.get("precision"))
     where = environment(str(computing.device), computing.precision)
     found = data if isinstance(data, Read) else read(data, **only(options, READ))
-    measure = metric(found.task.kind, options.get("metric"))
+    measure, _ = chosen_metric(found, options.get("metric"))
     loaded = partial(load, **only(options, LOAD))
     candidates = run(found, models, loaded, measure, computing, examples=examples, rungs=rungs, progress=progress)
     if confirm:

@@ -40,7 +40,7 @@ def curve(
     from headstart.data.examples import Data as Read
     from headstart.engine.precision import compute
     from headstart.evaluate.curve import METHODS, laws, readings, sizes_for
-    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.metrics import chosen_metric
     from headstart.report.plots import learning_curve
 
     begun = time.perf_counter()
@@ -59,7 +59,7 @@ def curve(
     configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
     folder = run_folder(out, f"{title_of(data)}-curve", configuration, resume)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ))
-    measure = metric(examples.task.kind, options.get("metric"))
+    measure, _ = chosen_metric(examples, options.get("metric"))
     for target in targets:
         measure.check(target, "a target")
     chosen = sizes_for(examples, sizes)

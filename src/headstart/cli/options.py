@@ -65,7 +65,9 @@ REPEAT = _all(
 
 TRAIN = _all(
     click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3; curve: 1]"),
-    click.option("--metric", help="What ranks the methods [default: accuracy, micro_f1 or rmse]"),
+    click.option(
+        "--metric", help="What ranks the methods [default: accuracy (imbalanced: balanced_accuracy), micro_f1 or rmse]"
+    ),
     click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
     click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),
     click.option("--batch-tokens", type=click.IntRange(1), help="Most tokens in the model at once [default: 8192]"),

@@ -22,7 +22,10 @@ from headstart.core.errors import ModelError
 @click.option(
     "--confirm", type=click.IntRange(0), default=0, metavar="N", help="Fine-tune the first N, in a short race"
 )
-@click.option("--metric", help="Of the probe and the neighbours [default: accuracy, micro_f1 or rmse]")
+@click.option(
+    "--metric",
+    help="Of the probe and the neighbours [default: accuracy (imbalanced: balanced_accuracy), micro_f1 or rmse]",
+)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("-o", "--out", metavar="FILE", help="Write the record as JSON")

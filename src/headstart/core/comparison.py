@@ -24,6 +24,8 @@ class TaskRecord(Record):
     metric: str
     "name of the metric that ranks the methods"
     higher_is_better: bool = True
+    metric_reason: str = ""
+    "why it is not the usual one for this kind of task, where the user did not ask for it"
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,16 @@ class PartRow(Record):
 
 
 @dataclass(frozen=True)
+class Score(Record):
+    """A metric on the test split: mean over seeds, with a 95 % interval; None where it is not defined."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Row(Record):
     """One method. `value`, `low`, `high` are of the test split, as a mean over seeds, with a 95 % interval."""
 
@@ -198,6 +210,8 @@ class Row(Record):
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    also: tuple[Score, ...] = ()
+    "metrics beside the main one: AUROC for two classes"
     validation_value: float | None = None
     learning_rate: float | None = None
     trained_parameters: int | None = None

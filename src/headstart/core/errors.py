@@ -37,11 +37,15 @@ class ResourceError(HeadstartError):
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """`" Did you mean 'lora'?"` for a near miss of an allowed name, or one with a word too many; else nothing."""
+    """`" Did you mean 'lora'?"` for a near miss of an allowed name, or one with a word too many; else nothing.
+
+    Of several names that have the given one as a word, all are suggested: `macro_f1` and `micro_f1` for `f1`.
+    """
     names = list(allowed)
     words = name.lower().replace("-", "_").split("_")
     near = [each for each in names if each in words] or difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    parts = near[:1] or [each for each in names if name.lower() in each.split("_")]
+    return f" Did you mean {' or '.join(map(repr, parts))}?" if parts else ""
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> ConfigurationError:

@@ -25,7 +25,7 @@ from headstart.engine.job import Options
 from headstart.engine.precision import Compute
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.budget import said
-from headstart.evaluate.metrics import metric as named_metric
+from headstart.evaluate.metrics import chosen_metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.racing import Race, Raced
 from headstart.evaluate.selection import check_methods, same_modality
@@ -43,7 +43,7 @@ def check(
     if seeds < 1 or trials < 1:
         raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     same_modality(data, backbone)
-    named_metric(data.task.kind, metric_name)
+    chosen_metric(data, metric_name)
     _check_augmentation(data, options)
     check_methods(methods, backbone)
 
@@ -87,7 +87,9 @@ def compare(
     """
     begun = time.perf_counter() - _spent(folder)
     task = data.task
-    metric, progress = named_metric(task.kind, metric_name), progress or Silent()
+    (metric, reason), progress = chosen_metric(data, metric_name), progress or Silent()
+    if reason:
+        progress.say(f"metric: {metric.name}, since {reason}; --metric chooses another")
     trainings = Trainings(data, backbone, options, compute, folder, metric, workers, progress)
     bench = Bench(trainings, tuple(seeds), trials)
     bench.keeps_trials = any(method.combines for method in methods.values())
@@ -106,7 +108,7 @@ def compare(
         finding = verdict(full, metric, test_size=len(data.test)) if done else Verdict(
             None, "No method has finished, so there is no verdict.")  # fmt: skip
         return Comparison(
-            task=TaskRecord(task.kind, task.modality, task.labels, metric.name, metric.higher_is_better),
+            task=TaskRecord(task.kind, task.modality, task.labels, metric.name, metric.higher_is_better, reason),
             model=backbone.record(),
             data=data.record,
             seeds=bench.seeds,

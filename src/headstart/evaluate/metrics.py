@@ -7,13 +7,16 @@ to the other. No metric is ever averaged over batches.
 Absent classes are treated as scikit-learn does: macro-F1 of single-label tasks averages over classes that are in the
 truth or among the predictions, balanced accuracy over classes in the truth; macro-F1 of multi-label tasks averages
 over all labels, 0 for one that is neither true nor predicted; micro-F1 with nothing true and nothing predicted is 0.
+AUROC and average precision (`rank_metrics`) leave out classes that they are not defined for, and are NaN where none
+is left.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +24,10 @@ from headstart.core.comparison import ClassRow
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.data.task import Kind
 from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.rank_metrics import auroc, average_precision, rank_rows, rank_value
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Data
 
 THRESHOLD = 0.5
 "a label of a multi-label task is predicted where its probability is above this"
@@ -60,8 +67,13 @@ class Metric:
             meant = f"; {value:g} % is {value / 100:g}" if self.percent else ""
             raise ConfigurationError(f"{what} is {value:g}, but {self.name} lies in {low:g} to {high:g}{meant}.")
 
+    def defined(self, targets: np.ndarray, outputs: int) -> bool:
+        """Whether examples with these targets give the metric a value."""
+        guess = Predictions(np.arange(len(targets)), targets, np.full((len(targets), outputs), 1 / outputs))
+        return math.isfinite(self.of(guess))
+
     def of(self, predictions: Predictions) -> float:
-        """The metric's value; NaN where the scores are not finite."""
+        """The metric's value; NaN where the scores are not finite, or it is not defined on these examples."""
         return float(self.value(self.statistics(predictions).sum(0))) if predictions.finite else math.nan
 
 
@@ -205,12 +217,16 @@ _LOG_LOSS = Metric("log_loss", False, _mean_of(_negative_log_likelihood), _mean,
 _BRIER = Metric("brier", False, _mean_of(_brier), _mean, (0.0, 2.0), percent=False)
 _ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False)
 _MICRO_F1 = Metric("micro_f1", True, _micro_counts, _micro_f1, effective=lambda sums: float(min(sums[2], sums[3])))
+_AUROC = Metric("auroc", True, rank_rows(auroc), rank_value, effective=lambda sums: float(sums[3]))
+_AVERAGE_PRECISION = replace(_AUROC, name="average_precision", rows=rank_rows(average_precision))
 
 _SINGLE = (
     _ACCURACY,
     Metric("macro_f1", True, _counts, _f1_present, effective=_effective_classes),
     Metric("balanced_accuracy", True, _counts, _recall_present, effective=_effective_classes),
     _MICRO_F1,
+    _AUROC,
+    _AVERAGE_PRECISION,
     _LOG_LOSS,
     _BRIER,
     _ECE,
@@ -219,6 +235,8 @@ _MULTI = (
     _MICRO_F1,
     Metric("macro_f1", True, _counts, _f1_all, effective=_effective_classes),
     _ACCURACY,
+    _AUROC,
+    _AVERAGE_PRECISION,
     _LOG_LOSS,
     _BRIER,
 )
@@ -236,6 +254,14 @@ METRICS: dict[Kind, dict[str, Metric]] = {
 "for each kind of task its metrics by name, the default first; accuracy of multi-label is that of the whole label set"
 
 
+OTHER_NAMES = {
+    "auc": "auroc", "roc_auc": "auroc", "ap": "average_precision", "pr_auc": "average_precision",
+    "auprc": "average_precision", "recall": "balanced_accuracy", "macro_recall": "balanced_accuracy",
+    "nll": "log_loss", "cross_entropy": "log_loss",
+}  # fmt: skip
+"names that other libraries use, for suggestions"
+
+
 def metric(kind: Kind, name: str | None = None) -> Metric:
     """The metric of that name for this kind of task, or its default: accuracy, micro_f1 or rmse.
 
@@ -245,8 +271,54 @@ def metric(kind: Kind, name: str | None = None) -> Metric:
     if name is None:
         return next(iter(metrics.values()))
     if name not in metrics:
+        if (same := OTHER_NAMES.get(name.lower())) in metrics:
+            raise ConfigurationError(f"the metric {name!r} is called {same!r} here. Allowed: {', '.join(metrics)}.")
         raise unknown(f"metric for {kind} tasks", name, metrics)
     return metrics[name]
+
+
+LARGEST, TIMES = 0.5, 3.0
+"""a single-label task is imbalanced where the most frequent class has at least this share of the training examples, and
+at least so many times as many as the other classes have on average"""
+
+
+def imbalance(targets: np.ndarray, labels: Sequence[str]) -> str:
+    """Why accuracy would mislead, such as `93 % of the training examples are 'normal'`; empty where it would not.
+
+    targets: [n] class indices of the training examples. The test is `p >= max(1/2, 3 / (C + 2))` for the share p of
+    the most frequent of C classes: guessing it always is then right that often and knows nothing.
+    """
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or len(labels) < 2 or not len(targets):
+        return ""
+    counts = np.bincount(targets, minlength=len(labels))
+    share = counts.max() / counts.sum()
+    if share < max(LARGEST, TIMES / (len(labels) + TIMES - 1)):
+        return ""
+    return f"{100 * share:.0f} % of the training examples are {labels[int(counts.argmax())]!r}"
+
+
+def chosen_metric(data: Data, name: str | None = None) -> tuple[Metric, str]:
+    """The metric by which models are compared on these data, and why it is that one where that needs a reason.
+
+    name: the user's choice; left out, balanced accuracy where the training labels are imbalanced (`imbalance`), else
+    the default of the kind of task. Raises `ConfigurationError` for an unknown name, and where the metric is not
+    defined on the validation or test examples.
+    """
+    chosen, reason = metric(data.task.kind, name), ""
+    if name is None and (why := imbalance(data.train.targets, data.task.labels)):
+        chosen, reason = metric(data.task.kind, "balanced_accuracy"), f"{why}, so that accuracy would mislead"
+    for split, examples in (("validation", data.validation), ("test", data.test)):
+        if len(examples) and not chosen.defined(examples.targets, data.task.outputs):
+            raise ConfigurationError(
+                f"{chosen.name} is not defined on the {split} examples: each class (or label) needs examples of it and "
+                f"others, and there is none with both. Give other {split} examples, or choose another --metric."
+            )
+    return chosen, reason
+
+
+def beside(kind: Kind, outputs: int, main: Metric) -> tuple[Metric, ...]:
+    """Metrics that the table shows beside the main one: AUROC for two classes."""
+    return (_AUROC,) if kind == "single_label" and outputs == 2 and main.name != "auroc" else ()
 
 
 def confusion(predictions: Predictions | Sequence[Predictions], n: int) -> tuple[tuple[int, ...], ...]:

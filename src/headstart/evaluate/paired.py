@@ -84,6 +84,8 @@ def compare(
     statistics = [by_cluster(rows, clusters) for rows in examples]
     values = metric.value(np.stack([rows.sum(0) for rows in statistics]))  # [A + B]
     difference = float(values[:split].mean() - values[split:].mean())
+    if math.isnan(difference):  # a metric that is not defined on these examples, such as AUROC of one class
+        return Paired(math.nan, math.nan, math.nan, math.nan)
 
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, A + B]
     spread = seed_spread((values[:split], resampled[:, :split]), (values[split:], resampled[:, split:]))

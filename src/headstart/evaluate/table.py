@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from headstart.core.comparison import PartRow, Row
+from headstart.core.comparison import PartRow, Row, Score
 from headstart.evaluate.intervals import interval
-from headstart.evaluate.metrics import Metric, confusion, per_class
+from headstart.evaluate.metrics import Metric, beside, confusion, per_class
 from headstart.evaluate.paired import compare, holm
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.verdict import reference
@@ -31,8 +31,8 @@ def rows_with_differences(
 
     predictions: method -> one `Predictions` a seed, all on the same examples.
     parts: name -> positions of the examples of a part of the test split.
-    Filled: value, low, high, parts, classes and confusion; and, for all but the reference (best on validation, see
-    `verdict.reference`), difference, its interval, p_value, and p_adjusted by Holm over all of them, controls
+    Filled: value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
+    see `verdict.reference`), difference, its interval, p_value, and p_adjusted by Holm over all of them, controls
     included. The reference has difference 0 and no p-value.
 
     Raises `ValueError` where two runs hold different examples, or an `ok` row has scores that are not finite.
@@ -95,6 +95,10 @@ def _measured(
         value=value,
         low=low,
         high=high,
+        also=tuple(
+            Score(other.name, *interval(runs, other, level=level, draws=draws, seed=seed))
+            for other in beside(runs[0].kind, runs[0].scores.shape[1], metric)
+        ),
         classes=per_class(runs, names),
         confusion=confusion(runs, runs[0].scores.shape[1]),
         parts=tuple(

@@ -9,7 +9,7 @@ from headstart.core.record import Record
 from headstart.data.examples import Data
 from headstart.engine.precision import Compute
 from headstart.evaluate.intervals import interval
-from headstart.evaluate.metrics import metric
+from headstart.evaluate.metrics import chosen_metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.rank import subset_of
@@ -62,7 +62,7 @@ class Worth(Record):
 
 def worth(source: str, data: Data, compute: Compute, base: str | None = None) -> Worth:
     """Of the folder `source`. base: what it went on from, to stand beside it. The test split is not looked at."""
-    measure = metric(data.task.kind, None)
+    measure, _ = chosen_metric(data)
     train = subset_of(data.train, EXAMPLES)
     sides = {"": (source, True), "from scratch": (source, False)}
     if base is not None:

@@ -18,6 +18,7 @@ NAMES = {
     "f1": "F1",
     "mcc": "Matthews correlation",
     "auroc": "AUROC",
+    "average_precision": "Average precision",
     "r2": "R²",
     "mae": "Mean absolute error",
     "mse": "Mean squared error",

@@ -23,6 +23,11 @@ def chosen(comparison: Comparison, row: Row) -> bool:
     return comparison.verdict.method == row.method
 
 
+def also(comparison: Comparison) -> list[str]:
+    """Names of the metrics that stand beside the main one."""
+    return list(dict.fromkeys(score.metric for row in comparison.rows for score in row.also))
+
+
 def is_reference(comparison: Comparison, row: Row) -> bool:
     return comparison.verdict.reference == row.method
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headstart.core.comparison import Comparison, Row
 from headstart.report import format as fmt
-from headstart.report.ranking import chosen, is_reference, p_shown, ranked, status_kind
+from headstart.report.ranking import also, chosen, is_reference, p_shown, ranked, status_kind
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def summary(comparison: Comparison) -> Table:
         Column("lr", "LR", "learning rate chosen on validation"),
     ]
     lines = ranked(comparison)
+    others = also(comparison)
+    columns += [Column(name, fmt.metric_heading(name), "on the test split, with its 95 % interval") for name in others]
     scale = _scale(lines)
     return Table(columns, [_line(comparison, row, scale) for row in lines])
 
@@ -92,8 +94,17 @@ def _line(comparison: Comparison, row: Row, scale: tuple[float, float] | None) -
         "missing" if fmt.finite(row.value) is None else "control" if row.control else "method",
         TableCell(fmt.value(metric, row.value), fmt.finite(row.value), fmt.interval(metric, row.low, row.high)),
         _bar(row, scale),
-        [_difference(comparison, row), _p(comparison, row), *_costs(metric, row)],
+        [_difference(comparison, row), _p(comparison, row), *_costs(metric, row), *_also(comparison, row)],
     )
+
+
+def _also(comparison: Comparison, row: Row) -> list[TableCell]:
+    found = {score.metric: score for score in row.also}
+    return [
+        TableCell(fmt.value(name, one.value), fmt.finite(one.value), fmt.interval(name, one.low, one.high))
+        if (one := found.get(name)) else TableCell(fmt.MISSING)
+        for name in also(comparison)
+    ]  # fmt: skip
 
 
 def _difference(comparison: Comparison, row: Row) -> TableCell:

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from headstart.core.comparison import Comparison, DataRecord, Row
 from headstart.report import format as fmt
-from headstart.report.ranking import chosen, is_reference, p_shown, ranked
+from headstart.report.ranking import also, chosen, is_reference, p_shown, ranked
 
 WIDTH = 100
 SHORTEST_NAME = 12
@@ -21,10 +21,25 @@ def table(comparison: Comparison) -> str:
     """
     rows = ranked(comparison)
     metric = comparison.task.metric
-    head = ["", "method", _metric_head(metric), "vs ref", "p", "trained", "memory", "train", "1 ex.", "size", "lr"]
+    others = also(comparison)
+    head = [
+        "",
+        "method",
+        _metric_head(metric),
+        *(fmt.metric_heading(name).replace(",", "") for name in others),
+        "vs ref",
+        "p",
+        "trained",
+        "memory",
+        "train",
+        "1 ex.",
+        "size",
+        "lr",
+    ]
     body = [_cells(comparison, row) for row in rows]
     if len(rows) == 1:  # nothing to compare it with
-        head, *body = (cells[:3] + cells[5:] for cells in (head, *body))
+        at = 3 + len(others)
+        head, *body = (cells[:at] + cells[at + 2 :] for cells in (head, *body))
     results = [cells for row, cells in zip(rows, body) if fmt.finite(row.value) is not None]
     widths = [max(cell_len(cells[i]) for cells in [head, *results]) for i in range(len(head))]
     widths[1] = max(cell_len(cells[1]) for cells in [head, *body])
@@ -86,6 +101,7 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
         mark,
         clean(row.method),
         f"{fmt.value(metric, row.value)} {fmt.interval(metric, row.low, row.high)}".rstrip(),
+        *(fmt.value(name, next((s.value for s in row.also if s.metric == name), None)) for name in also(comparison)),
         "ref" if reference else fmt.value(metric, row.difference, signed=True),
         "" if reference else fmt.p_value(p_shown(row)),
         trained,
@@ -100,9 +116,12 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
 def _explanation(comparison: Comparison) -> list[str]:
     seeds = f"{len(comparison.seeds)} seed{'' if len(comparison.seeds) == 1 else 's'}"
     parts = [f"Test split, mean over {seeds}, [95% interval]."]
+    why = comparison.task.metric_reason
+    reason = f" {fmt.metric_name(comparison.task.metric)}, since {clean(why)}." if why else ""
     if len(comparison.rows) == 1:
         more = "" if len(comparison.seeds) > 1 else " One seed: another training may come out otherwise."
-        return _wrap(f"Test split, {seeds}, [95% interval].{more}")
+        return _wrap(f"Test split, {seeds}, [95% interval].{reason}{more}")
+    parts[0] += reason
     if comparison.verdict.reference is not None:
         parts.append(f"ref: {clean(comparison.verdict.reference)}, best on validation; p: paired permutation, Holm.")
     if comparison.verdict.method is not None:
