@@ -79,6 +79,7 @@ def find_rate(
     from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
+    from headstart.engine.surroundings import put
     from headstart.evaluate.selection import same_modality
     from headstart.methods.method import METHODS
 
@@ -92,12 +93,11 @@ def find_rate(
     examples = read(data, **only(options, READ))
     backbone = backbone_for(model, examples, only(options, LOAD))
     same_modality(examples, backbone)
-    backbone.module.to(computing.device)
     feed = Feed("train", examples.train, backbone)
     trained = dataclasses.replace(trained, cache=False)
     if progress:
         progress.stage("find-rate", steps)
-    with closing(Cache(backbone, computing)) as cache:
+    with closing(Cache(backbone, computing)) as cache, closing(put(backbone, computing)):
         setting = Setting(backbone, examples.task, feed, feed, trained, computing, lambda *_: (0.0, 0.0), cache)
         with attached(setting, chosen, seed=0) as job:
             if job.plan.penalties:

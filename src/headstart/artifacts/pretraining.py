@@ -16,6 +16,7 @@ from headstart.core.progress import Progress, Silent
 from headstart.data.findings import Findings
 from headstart.engine.fit import Trace
 from headstart.engine.precision import Compute
+from headstart.engine.surroundings import own_generators
 from headstart.objectives.objective import Objective
 
 UNFINISHED = "unfinished"
@@ -70,7 +71,8 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
     new = not request.out.exists()
     try:
-        lines: list[str] = family.run(objective, request)
+        with own_generators():
+            lines: list[str] = family.run(objective, request)
     except (ConfigurationError, DataError, ModelError) as error:
         # what is refused leaves nothing behind but what other settings can go on from: hours of counting, say
         kept = ("checkpoint*",) if isinstance(error, DataError) else ("checkpoint*", TOLD)

@@ -163,8 +163,9 @@ class _Projected(nn.Module):
 def _reinitialise(image: Backbone) -> Callable[[nn.Module, int], None]:
     def fresh(module: nn.Module, seed: int) -> None:
         image.reinitialise(module.tower, seed)  # type: ignore[arg-type]
-        torch.manual_seed(seed)
-        module.projection.reset_parameters()  # type: ignore[operator, union-attr]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module.projection.reset_parameters()  # type: ignore[operator, union-attr]
 
     return fresh
 

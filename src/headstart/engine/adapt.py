@@ -29,6 +29,7 @@ from headstart.engine.meter import meter
 from headstart.engine.precision import Compute
 from headstart.engine.rows import row_gradients
 from headstart.engine.snapshots import put_weights, weights
+from headstart.engine.surroundings import own_generators
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
 
@@ -89,6 +90,7 @@ def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Mo
 
 
 @contextlib.contextmanager
+@own_generators()
 def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation]:
     """The method on the base, ready to train; on exit the base is as it was, and that is checked."""
     backbone, compute = setting.backbone, setting.compute

@@ -6,8 +6,8 @@ import contextlib
 import math
 import shutil
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from headstart.core.comparison import Row, SeedRun, Trial
 from headstart.core.errors import MethodError
 from headstart.core.runs import PROGRESS
 from headstart.engine.averaging import Ingredient
+from headstart.evaluate.containment import Failed, bare, contained
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.trainings import Run, Trainings
 from headstart.evaluate.tune import Outcome, candidates, tune
@@ -43,11 +44,11 @@ class Bench:
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
 
-    def expect(self, methods: Iterable[Method]) -> None:
+    def expect(self, methods: Mapping[str, Method]) -> None:
         """Tells the cache what these methods will ask for, so that one pass over the data keeps all of it."""
         wanted = []
-        for method in methods:
-            with contextlib.suppress(MethodError):  # it will be told when its turn comes
+        for name, method in methods.items():
+            with contextlib.suppress(*ATTEMPT), contained(self.trainings.folder, name):  # raised again in its turn
                 for candidate in candidates(self.trainings.settled(method), self.axes(method), self.trials):
                     head = candidate.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
                     wanted += candidate.attach(self.trainings.backbone, head).prefixes(
@@ -71,19 +72,21 @@ class Bench:
             try:
                 run = self._train(name, candidate, self.seeds[0])
             except ATTEMPT as error:  # of this configuration; others may do
-                failures[candidate] = error
+                failures[candidate] = bare(error)
                 return Outcome(math.nan)
             trials.append((candidate, run))
             failed = run.score is None or run.status != "ok"
             return Outcome(float("nan") if failed else float(run.score or 0.0), run.validation_loss or 0.0)
 
         try:
-            settled = self.trainings.settled(method)
+            with contained(self.trainings.folder, name):
+                settled = self.trainings.settled(method)
+                axes = self.axes(method)
             if raced:
                 chosen, stopped = raced
                 attempt(chosen)
             else:
-                chosen = tune(settled, self.axes(method), self.trials, attempt)
+                chosen = tune(settled, axes, self.trials, attempt)
             if not trials:
                 raise failures[chosen]
             tuning = sum(run.seconds for _, run in trials) + sum(trial.seconds or 0.0 for trial in stopped)
@@ -99,10 +102,13 @@ class Bench:
             return Row(name, status, self.trainings.metric.name, fields_of(chosen), control=method.control,
                        trials=tuple(record), tuning_seconds=tuning), []  # fmt: skip
         predictions, latencies = [], []
-        for run in runs:
-            found, seconds = self.trainings.tested(name, chosen, run)
-            predictions.append(found)
-            latencies.append(seconds)
+        try:
+            for run in runs:
+                found, seconds = self.trainings.tested(name, chosen, run)
+                predictions.append(found)
+                latencies.append(seconds)
+        except ATTEMPT as error:
+            return replace(self.failed(name, chosen, error), trials=tuple(record), tuning_seconds=tuning), []
         if self.keeps_trials:
             self._gather(name, [*trials, *((chosen, run) for run in runs)])
         else:
@@ -151,7 +157,9 @@ class Bench:
             told = str(error).removeprefix(f"{name.partition('@')[0]}: ")
             return Row(name, f"not applicable: {told}", self.trainings.metric.name, control=method.control)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        return Row(name, f"failed: {reason}", self.trainings.metric.name, fields_of(method), control=method.control)
+        notes = (f"traceback: {error.file.relative_to(self.trainings.folder)}",) if isinstance(error, Failed) else ()
+        return Row(name, f"failed: {reason}", self.trainings.metric.name, fields_of(method), control=method.control,
+                   notes=notes)  # fmt: skip
 
     def axes(self, method: Method) -> list[Axis]:
         """What is tuned: nothing that the user has set."""

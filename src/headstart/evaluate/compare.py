@@ -23,6 +23,7 @@ from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
+from headstart.engine.surroundings import own_generators
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.budget import said
 from headstart.evaluate.metrics import chosen_metric
@@ -59,6 +60,7 @@ def _check_augmentation(data: Data, options: Options) -> None:
         raise ConfigurationError("word_dropout is for texts; for images there is augment.")
 
 
+@own_generators()
 def compare(
     data: Data,
     backbone: Backbone,
@@ -93,7 +95,7 @@ def compare(
     trainings = Trainings(data, backbone, options, compute, folder, metric, workers, progress)
     bench = Bench(trainings, tuple(seeds), trials)
     bench.keeps_trials = any(method.combines for method in methods.values())
-    bench.expect(methods.values())
+    bench.expect(methods)
     started = environment(str(compute.device), compute.precision)
     contest: Race | None = None
     raced: dict[str, Raced] = {}
@@ -143,13 +145,13 @@ def compare(
             progress.say(f"{name:<15} {took:6.1f} s, {len(rows)} of {len(methods)} methods done")
             if found:
                 predictions[name] = found
-    except (KeyboardInterrupt, HeadstartError, OSError, MemoryError) as error:
+    except BaseException as error:
         if rows or isinstance(error, KeyboardInterrupt):
             with contextlib.suppress(HeadstartError):  # the disk may be what stopped us
                 record("partial").write(folder / "comparison.json")
         raise
     finally:
-        trainings.cache.close()
+        trainings.close()
     result = record("complete")
     if not predictions:
         reasons = "; ".join(f"{row.method}: {row.status}" for row in result.rows)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.backbones.backbone import Backbone
+from headstart.core.errors import HeadstartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.ranking import Candidate
 from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
+from headstart.evaluate.containment import Failed, contained
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.paired import compare
@@ -28,35 +32,49 @@ def confirm(
     """The candidates with what fine-tuning made of the first `most` models; these in the order in which they came in.
 
     A model that is clearly behind after 1/9 or 1/3 of its steps stops there (`evaluate.race`), and its row says after
-    which share. Default rate, one seed; the test split is not looked at.
+    which share. One that fails keeps its reason as status, and the others go on. One model is in memory at a time.
+    Default rate, one seed; the test split is not looked at.
     """
     progress = progress or Silent()
     tops = [one for one in candidates if one.status == "ok" and one.rung == "top"][:most]
+    names = [one.model for one in tops]
     with tempfile.TemporaryDirectory() as folder:
-        on = {}
-        for number, one in enumerate(tops):
-            place = Path(folder) / str(number)
-            on[one.model] = Trainings(data, load(one.model), Options(), compute, place, metric, progress=progress)
-        came, racing = dict[str, tuple[float, Standing]](), list(on)
+        came, failed = dict[str, tuple[float, Standing]](), dict[str, str]()
+        racing = names
         for share in (*HEATS, 1.0):
             standings = {}
             for model in racing:
-                method = on[model].settled(Full())
-                standings[model] = on[model].until(share, model.replace("/", "-"), method, 0)
+                name = re.sub(r"\W", "-", model)
+                try:
+                    with contained(Path(folder), name):
+                        place = Path(folder) / str(names.index(model))
+                        standings[model] = _until(share, data, load(model), place, metric, compute, progress, name)
+                except (HeadstartError, Failed) as error:
+                    failed[model] = f"failed: {error}"
+                    came.pop(model, None)
             came |= {model: (share, standing) for model, standing in standings.items()}
-            if share < 1:
+            racing = list(standings)
+            if share < 1 and standings:
                 # models are compared as methods are at the last heat: none is another's configuration
                 stops = heat(standings, metric, len(HEATS) - 1, lambda model: model)
                 racing = [model for model in racing if model not in stops]
-            if not racing:  # all diverged
+            if not racing:  # all diverged, or failed
                 break
-        for trainings in on.values():
-            trainings.cache.close()
-    order = sorted(tops, key=lambda one: (came[one.model][0], came[one.model][1].order), reverse=True)
-    first = came[order[0].model]
-    raced = [_with(one, *came[one.model], metric, first) for one in order]
-    names = {one.model for one in tops}
+    done = [one for one in tops if one.model in came]
+    order = sorted(done, key=lambda one: (came[one.model][0], came[one.model][1].order), reverse=True)
+    raced = [_with(one, *came[one.model], metric, came[order[0].model]) for one in order]
+    raced += [replace(one, status=failed[one.model]) for one in tops if one.model in failed]
     return (*raced, *(one for one in candidates if one.model not in names or one.rung != "top"))
+
+
+def _until(
+    share: float, data: Data, backbone: Backbone, place: Path, metric: Metric, compute: Compute, progress: Progress,
+    name: str,
+) -> Standing:  # fmt: skip
+    """Trains on to this share of the steps; the backbone is put back, and may be forgotten."""
+    trainings = Trainings(data, backbone, Options(), compute, place, metric, progress=progress)
+    with closing(trainings):
+        return trainings.until(share, name, trainings.settled(Full()), 0)
 
 
 def _with(one: Candidate, share: float, standing: Standing, metric: Metric, first: tuple[float, Standing]) -> Candidate:

@@ -15,6 +15,7 @@ import numpy as np
 from headstart.backbones.language import with_head
 from headstart.backbones.preparation import TextPreparation
 from headstart.core.errors import ConfigurationError
+from headstart.engine.surroundings import own_generators
 from headstart.evaluate.checks import Check, Material, hits, within
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.predictions import Predictions
@@ -98,6 +99,7 @@ class Harness(Check):
         right = self._right(network, preparation, material)
         return {self.title(): hits(np.arange(len(right)), right)}
 
+    @own_generators()  # the harness seeds all three
     def _right(self, network: Any, preparation: TextPreparation, material: Material) -> np.ndarray:
         """[n] whether each question was answered rightly, in the task's order."""
         from lm_eval import simple_evaluate

@@ -198,5 +198,5 @@ class _Trials:
                 try:
                     found.append(trainings.until(1.0, name, method, seed).predictions)
                 finally:
-                    trainings.cache.close()
+                    trainings.close()
         return found

@@ -18,6 +18,7 @@ from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import ATTEMPT, Bench
 from headstart.evaluate.budget import epochs_within, forecast, going_on, said
+from headstart.evaluate.containment import bare, contained
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, Standing, best_of_each, compared, heat, leader
 from headstart.evaluate.tune import candidates
@@ -125,7 +126,8 @@ class Race:
         for name in names:
             self.trainings.progress.stage(f"forecast of {name}")
             try:
-                found[name] = cost(self.trainings.setting, self.trainings.settled(self.methods[name]))
+                with contained(self.trainings.folder, name):
+                    found[name] = cost(self.trainings.setting, self.trainings.settled(self.methods[name]))
             except ATTEMPT as error:
                 self.failed[name] = self.bench.failed(name, self.methods[name], error)
         return found
@@ -215,7 +217,7 @@ class Race:
                 self._trained[runner] = found[runner].step_seconds
                 self.pauses[runner] = max(0.0, time.perf_counter() - start - (self._trained[runner] - before))
             except ATTEMPT as problem:
-                self.lost[runner] = problem
+                self.lost[runner] = bare(problem)
         left = {runner.name for runner in (*found, *self.stopped)}
         for runner, error in self.lost.items():
             if runner.name not in left:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Reads
-from headstart.core.errors import ConfigurationError, HeadstartError
+from headstart.core.errors import ConfigurationError, HeadstartError, ModelError
 from headstart.core.progress import Progress, Silent
 from headstart.core.ranking import Candidate
 from headstart.core.seeds import derive
@@ -27,6 +27,7 @@ from headstart.engine.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
+from headstart.engine.surroundings import own_generators
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
@@ -36,6 +37,7 @@ from headstart.methods.knn import NearestNeighbours, NeighboursHead
 from headstart.methods.probe import Probe
 
 
+@own_generators()
 def rank(
     data: Data, models: Sequence[str], load: Callable[[str], Backbone], metric: Metric, compute: Compute, *,
     examples: int = 1000, rungs: bool = False, progress: Progress | None = None,
@@ -62,6 +64,9 @@ def rank(
         except HeadstartError as error:
             reason = error
             found.append(Candidate(model, status=str(error)))
+        except (RuntimeError, ValueError, MemoryError) as error:  # its own code, or memory
+            reason = ModelError(f"{model} could not be scored: {(str(error).strip() or type(error).__name__)}")
+            found.append(Candidate(model, status=str(reason).splitlines()[0][:300]))
         progress.advance(note=model)
     if reason and all(one.status != "ok" for one in found):
         raise reason

@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
-from headstart.core.errors import ConfigurationError, MethodError, unknown
+from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
 from headstart.core.fields import configured
 from headstart.data.examples import Data
+from headstart.engine.surroundings import own_generators
 from headstart.methods.method import METHODS, Method, method_class
 
 DEFAULT_METHODS = (
@@ -58,10 +59,12 @@ def same_modality(data: Data, backbone: Backbone) -> None:
         )
 
 
+@own_generators()
 def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
     """Raises `MethodError` where a method that the user has set can't be attached, or where none can.
 
-    A method with its defaults that does not fit this backbone is left to the comparison, whose record says so.
+    A method with its defaults that does not fit this backbone is left to the comparison, whose record says so; so is
+    one whose own code fails.
     """
     reasons = {}
     for name, method in methods.items():
@@ -71,5 +74,9 @@ def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
             if method != method_class(name)():
                 raise
             reasons[name] = str(error)
+        except HeadstartError:
+            raise
+        except Exception as error:
+            reasons[name] = f"{name}: {type(error).__name__}: {error}"
     if len(reasons) == len(methods):
         raise MethodError("; ".join(reasons.values()))

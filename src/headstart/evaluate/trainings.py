@@ -35,6 +35,8 @@ from headstart.engine.frozen import forward_alone
 from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
+from headstart.engine.surroundings import put
+from headstart.evaluate.containment import contained
 from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
@@ -87,9 +89,7 @@ class Trainings:
         self.options = self.options.sized(len(self.data.train))
         augment = Augment(self.options.augment, self.options.word_dropout)
         backbone, data = self.backbone, self.data
-        backbone.module.to(self.compute.device)
-        if backbone.modality == "image":
-            backbone.module.to(memory_format=torch.channels_last)
+        self._back = put(backbone, self.compute)
         self.cache = Cache(backbone, self.compute, self.options.cache_bytes)
         self.train = Feed("train", data.train, backbone, augment, self.workers)
         self.validation = Feed("validation", data.validation, backbone, workers=self.workers)
@@ -99,6 +99,11 @@ class Trainings:
         self._plain = (
             Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
         )
+
+    def close(self) -> None:
+        """What was kept goes, and the backbone is moved back to where it was."""
+        self.cache.close()
+        self._back.close()
 
     def shorten(self, epochs: int) -> None:
         """All that follow train for so many epochs."""
@@ -128,8 +133,12 @@ class Trainings:
     def once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = ()) -> Run:
         """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up.
 
-        ingredients: for a method that averages others.
+        ingredients: for a method that averages others. Raises `Failed` for an exception that nobody expected.
         """
+        with contained(self.folder, name):
+            return self._once(name, method, seed, ingredients)
+
+    def _once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient]) -> Run:
         place = self.place(name, method, seed)
         if (place / "run.json").is_file():
             return Run.read(place / "run.json")
@@ -163,7 +172,14 @@ class Trainings:
         return run
 
     def until(self, share: float, name: str, method: Method, seed: int) -> Standing:
-        """Trains on to this share of the steps and pauses there; what an interrupted race has found is taken up."""
+        """Trains on to this share of the steps and pauses there; what an interrupted race has found is taken up.
+
+        Raises `Failed` for an exception that nobody expected.
+        """
+        with contained(self.folder, name):
+            return self._until(share, name, method, seed)
+
+    def _until(self, share: float, name: str, method: Method, seed: int) -> Standing:
         place = self.place(name, method, seed)
         file = place / f"heat-{share:.3f}.safetensors"
         facts = file.with_suffix(".json")
@@ -225,11 +241,20 @@ class Trainings:
         return logits
 
     def tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
-        """The test split, looked at by the saved model; and the seconds it takes for one example."""
+        """The test split, looked at by the saved model; and the seconds it takes for one example.
+
+        Raises `Failed` for an exception that nobody expected, and for values that are not finite.
+        """
+        with contained(self.folder, name):
+            return self._tested(name, method, run)
+
+    def _tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
         place = self.place(name, method, run.seed)
         with _Reloaded(place / "model", self.setting) as job:
             scores = job.predict(self.test)
             found = Predictions(self.data.test.ids, self.data.test.targets, scores)
+            if not found.finite:
+                raise ValueError("the saved model gives values that are not finite on the test split")
 
             def one(i: int) -> None:
                 batch = self.test.batch(np.array([i % len(self.test)]))
