@@ -116,6 +116,12 @@ class SeedSpread:
     error: float
     freedom: float = math.inf
 
+    def of_whole(self, error: float) -> float:
+        """Degrees of freedom of the sum with a well-known standard error: (e^2 + s^2)^2 / (s^4 / freedom)."""
+        if not self.error:
+            return math.inf
+        return float((error**2 + self.error**2) ** 2 * self.freedom / self.error**4)
+
     def draw(self, random: np.random.Generator, size: int) -> np.ndarray:
         """[size] of error times Student's t: seeds as they might have fallen."""
         return self.error * random.standard_t(self.freedom, size) if self.error else np.zeros(size)

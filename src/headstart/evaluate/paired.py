@@ -41,7 +41,7 @@ from headstart.evaluate.intervals import (
 )
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions, aligned
-from headstart.evaluate.resampling import by_cluster, effective_clusters, generator, swap_sums
+from headstart.evaluate.resampling import by_cluster, distinct, effective_clusters, generator, swap_sums
 
 EXACT = 12
 "up to so many examples or clusters that matter, all 2^m swaps are counted"
@@ -57,6 +57,12 @@ class Paired:
     p_value: float
     seed_error: float = 0.0
     "standard error of the difference that more examples would not lessen: the spread between seeds"
+    error: float = 0.0
+    "standard error over examples or clusters"
+    unit: float = 0.0
+    "what one example or cluster can change; 0 where the methods' scores are the same"
+    freedom: float = math.inf
+    "degrees of freedom of both standard errors together"
 
 
 def compare(
@@ -91,11 +97,14 @@ def compare(
     spread = seed_spread((values[:split], resampled[:, :split]), (values[split:], resampled[:, split:]))
     noise = spread.draw(generator(seed, "seeds"), draws)
     gaps = resampled[:, :split].mean(1) - resampled[:, split:].mean(1)  # [draws]
-    low, high = percentiles(gaps + noise, level, len(statistics[0]))
+    units = len(statistics[0])
+    low, high = percentiles(gaps + noise, level, units)
     pairs = list(zip(*_as_many(examples[:split], examples[split:])))
+    unit = largest_change(statistics[:split], statistics[split:], metric)
     if metric.effective is not None:
         share = max(abs(difference), float(np.mean([(x != y).any(1) for x, y in pairs])))
         count = metric.effective(statistics[0].sum(0))
+        unit = max(unit, n / effective_clusters(clusters, n) / count) if count else math.nan
         if clusters is not None:
             least = count * effective_clusters(clusters, n) / n
             count = independent(share - difference**2, float(gaps.var()), count, least)
@@ -105,11 +114,28 @@ def compare(
     elif sum(np.any([(x != y).any(1) for x, y in zip(*_as_many(statistics[:split], statistics[split:]))], axis=0)) < 2:
         low = high = math.nan
     p_value = _swap_test(statistics[:split], statistics[split:], metric, difference, spread, permutations, seed)
-    return Paired(difference, low, high, p_value, spread.error)
+    error = float(gaps.std(ddof=1)) * math.sqrt(units / (units - 1)) if units > 1 else math.nan
+    freedom = max(1.0, min(units - 1, spread.of_whole(error)))
+    return Paired(difference, low, high, p_value, spread.error, error, unit, freedom)
 
 
 def _same(a_runs: Sequence[Predictions], b_runs: Sequence[Predictions]) -> bool:
-    return len(a_runs) == len(b_runs) and all(np.array_equal(a.scores, b.scores) for a, b in zip(a_runs, b_runs))
+    """Whether the scores are the same; those of 0 and 1 alone are mere answers, whose agreement can be chance."""
+    alike = len(a_runs) == len(b_runs) and all(np.array_equal(a.scores, b.scores) for a, b in zip(a_runs, b_runs))
+    return alike and not all(np.isin(run.scores, (0, 1)).all() for run in a_runs)
+
+
+def largest_change(a: Sequence[np.ndarray], b: Sequence[np.ndarray], metric: Metric) -> float:
+    """The most that one row changes the metric by where B's statistics take the place of A's; 0 if none differs."""
+    a, b = _as_many(list(a), list(b))
+    matter = np.any([(x != y).any(1) for x, y in zip(a, b)], axis=0)
+    change = np.hstack([y[matter] - x[matter] for x, y in zip(a, b)])
+    if not len(change):
+        return 0.0
+    different, _ = distinct(change)
+    moved = different.reshape(len(different), len(a), -1)
+    sums = np.stack([rows.sum(0) for rows in a])  # [R, k]
+    return float(np.abs((metric.value(sums + moved) - metric.value(sums)).mean(1)).max())
 
 
 def _as_many(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -51,10 +51,10 @@ def effective_clusters(clusters: np.ndarray | None, n: int) -> float:
 def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Chunks [size, k] of sums over n rows drawn with replacement from rows [n, k], `draws` in all."""
     n = len(rows)
-    distinct, counts = _distinct(rows)
-    if 10 * len(distinct) < n:
-        for size in chunks(draws, len(distinct)):
-            yield random.multinomial(n, counts / n, size).astype(np.float64) @ distinct
+    different, counts = distinct(rows)
+    if 10 * len(different) < n:
+        for size in chunks(draws, len(different)):
+            yield random.multinomial(n, counts / n, size).astype(np.float64) @ different
         return
     units = compact(_grouped(rows, random))
     n = units.shape[0]
@@ -65,18 +65,18 @@ def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) ->
 
 def swap_sums(rows: np.ndarray, permutations: int, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Chunks [size, k] of sums over a random half of the rows [n, k]: each is in or out by a fair coin."""
-    distinct, counts = _distinct(rows)
-    if 10 * len(distinct) < len(rows):
-        for size in chunks(permutations, len(distinct)):
-            yield random.binomial(counts, 0.5, (size, len(counts))).astype(np.float64) @ distinct
+    different, counts = distinct(rows)
+    if 10 * len(different) < len(rows):
+        for size in chunks(permutations, len(different)):
+            yield random.binomial(counts, 0.5, (size, len(counts))).astype(np.float64) @ different
         return
     units = compact(_grouped(rows, random))
     for size in chunks(permutations, units.shape[0]):
         yield random.integers(2, size=(size, units.shape[0])).astype(np.float64) @ units
 
 
-def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows and how often each comes. Rows are told apart by a random combination of their columns."""
+def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows and how often each comes; they are told apart by a random combination of their columns."""
     key = rows @ np.random.default_rng(0).standard_normal(rows.shape[1])
     _, first, counts = np.unique(key, return_index=True, return_counts=True)
     return rows[first], counts
