@@ -8,6 +8,7 @@ import json
 import math
 import os
 import resource
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ from headstart.core.comparison import (
 )
 from headstart.core.errors import ArtifactError, ConfigurationError, ResourceError, suggestion, unknown
 from headstart.core.fields import configured, descriptions
-from headstart.core.files import replacing, replacing_folder, write_json, write_text
+from headstart.core.files import replacing, replacing_folder, sweep, write_json, write_text
+from headstart.core.history import entries, entry_of, remember
 from headstart.core.registry import Registry
 from headstart.core.runs import CONFIGURATION, open_run, read_configuration, run_folder
 
@@ -112,9 +114,6 @@ def test_a_file_that_is_no_record_is_an_artifact_error(text: str | bytes, tmp_pa
 )
 def test_parts_of_another_type_are_artifact_errors(change: dict[str, Any], tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {**comparison().to_json(), **change})
-    if change == {"environment": None}:  # told when it is used; reading must not crash
-        assert Comparison.read(tmp_path / "x.json").environment is None
-        return
     with pytest.raises(ArtifactError):
         Comparison.read(tmp_path / "x.json")
 
@@ -176,6 +175,8 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_stop_while_folders_change_places_leaves_one_of_them(
     at: int, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where the system can't exchange two names in one step."""
+    monkeypatch.setattr("headstart.core.files._exchanged", lambda one, other: False)
     path, replace, calls = tmp_path / "model", os.replace, iter(range(1, 10))
     with replacing_folder(path) as folder:
         (folder / "old").write_text("")
@@ -195,6 +196,88 @@ def test_a_stop_while_folders_change_places_leaves_one_of_them(
     assert os.listdir(path) == [left]
     assert os.listdir(tmp_path) == ["model"], "nothing hidden stays"
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_folder_that_a_killed_process_moved_aside_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As kill -9 between the two renames would leave it: nothing of ours runs any more."""
+    monkeypatch.setattr("headstart.core.files._exchanged", lambda one, other: False)
+    path = tmp_path / "run" / "model"
+    with replacing_folder(path) as folder:
+        (folder / "weights").write_text("old")
+    pid = os.fork()
+    if pid == 0:
+        replace = os.replace
+
+        def killed(source: Any, target: Any) -> None:
+            replace(source, target)
+            os._exit(9)
+
+        os.replace = killed  # type: ignore[assignment]
+        with replacing_folder(path) as folder:
+            (folder / "weights").write_text("new")
+    os.waitpid(pid, 0)
+    assert not path.exists()
+    sweep(tmp_path / "run")
+    assert (path / "weights").read_text() == "old"
+    assert os.listdir(tmp_path / "run") == ["model"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs renameat2")
+def test_a_folder_that_is_replaced_is_never_missing(tmp_path: Path) -> None:
+    """Old and new change places in one step: another process finds one of them at every moment."""
+    path = tmp_path / "model"
+    with replacing_folder(path) as folder:
+        (folder / "0").write_text("")
+    pid = os.fork()
+    if pid == 0:
+        for number in range(1, 300):
+            with replacing_folder(path) as folder:
+                (folder / str(number)).write_text("")
+        os._exit(0)
+    missing = 0
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        missing += not path.exists()
+    assert missing == 0
+    assert os.listdir(path) == ["299"]
+
+
+def test_only_what_concerns_the_place_counts_as_unwritable(tmp_path: Path) -> None:
+    """A file to be read that is missing is no reason to free space."""
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "out" / "copy"):
+        (tmp_path / "original").read_text()
+    with pytest.raises(PermissionError), replacing(tmp_path / "out" / "copy"):
+        raise PermissionError(13, "Permission denied", "/etc/shadow")
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_file_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("sync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "sync file")
+        fsync(handle)
+
+    def renamed(source: Any, target: Any) -> None:
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_text(tmp_path / "record.json", "{}")
+    assert done == ["sync file", "rename", "sync folder"]
+    done.clear()
+    with replacing_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("")
+    assert done == ["sync file", "sync folder", "rename", "sync folder"]
+
+
+def test_the_umask_is_never_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to the process: another thread's files would get the rights of ours."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was set"))
+    write_text(tmp_path / "x", "")
+    with replacing_folder(tmp_path / "f") as folder:
+        (folder / "y").write_text("")
 
 
 def test_a_full_disk_is_a_resource_error_and_the_old_file_stays(tmp_path: Path) -> None:
@@ -400,7 +483,7 @@ def test_every_setting_of_every_method_is_described() -> None:
 # ---------------------------------------------------------------------------------------------------------------- runs
 def begun(folder: Path, configuration: dict[str, Any], resume: bool = False) -> Path:
     found = run_folder(folder, "name", configuration, resume)
-    open_run(found, configuration, {"data": "1"}, resume)
+    open_run(found, configuration, {"data": "1"}, resume).release()
     return found
 
 
@@ -428,7 +511,7 @@ def test_without_a_name_the_next_free_folder_is_taken(tmp_path: Path, monkeypatc
     names = []
     for _ in range(3):
         folder = run_folder(None, "my data/x.csv", {}, False)
-        open_run(folder, {}, {}, False)
+        open_run(folder, {}, {}, False).release()
         names.append(str(folder))
     assert names == ["runs/my-data-x.csv", "runs/my-data-x.csv-2", "runs/my-data-x.csv-3"]
     assert str(run_folder(None, "my data/x.csv", {}, True)) == names[-1]
@@ -440,3 +523,44 @@ def test_a_broken_configuration_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / CONFIGURATION).write_text(text)
     with pytest.raises(ArtifactError, match="configuration"):
         read_configuration(tmp_path / CONFIGURATION)
+
+
+# ------------------------------------------------------------------------------------------------------------- schemas
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "headstart.evaluation/1"}, "schema 'headstart.evaluation/1', where 'headstart.comparison/"),
+        ({"schema": "headstart.comparison/99"}, "written by a newer version of Headstart"),
+        ({"schema": "something"}, "schema 'something'"),
+        ({"seconds": "12"}, "Comparison.seconds is a text, where float is read"),
+        ({"seeds": [0, "1"]}, r"Comparison.seeds\[1\] is a text, where int is read"),
+        ({"seeds": [0, True]}, r"Comparison.seeds\[1\] is true or false, where int is read"),
+        ({"rows": {}}, "Comparison.rows is an object, where a list is read"),
+        ({"verdict": "full"}, "Comparison.verdict is a text, where an object"),
+        ({"status": None}, "Comparison.status is null, where str is read"),
+    ],
+)
+def test_a_record_is_checked_when_it_is_read(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {**comparison().to_json(), **change})
+    with pytest.raises(ArtifactError, match=message):
+        Comparison.read(tmp_path / "x.json")
+
+
+def test_an_older_record_is_read(tmp_path: Path) -> None:
+    """Version 1, without what later versions added."""
+    old = {**comparison().to_json(), "schema": "headstart.comparison/1"}
+    del old["forecast"], old["seconds"]
+    write_json(tmp_path / "x.json", old)
+    found = Comparison.read(tmp_path / "x.json")
+    assert (found.forecast, found.seconds) == (None, None)
+    assert found.row("lora").value == 0.9
+
+
+def test_a_run_keeps_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    for name, status in (("a", "partial"), ("b", "complete"), ("a", "complete")):
+        found = dataclasses.replace(comparison(), status=status)
+        remember(entry_of(tmp_path / name, found))
+    assert [(Path(one.folder).name, one.number, one.status) for one in entries()] == [
+        ("a", 1, "complete"), ("b", 2, "complete"),
+    ]  # fmt: skip

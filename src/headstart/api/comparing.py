@@ -70,20 +70,20 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))
     methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = backbone_for(model, examples, only(options, LOAD))
-    if resume and is_complete(folder):
-        return _finished(folder, {"data": examples.record.fingerprint, "model": backbone.fingerprint}, opened)
     parts = _parts(examples, data, options)
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
     inputs = {
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
         "device": str(computing.device), "precision": computing.precision, "headstart": __version__,
     }  # fmt: skip
-    open_run(folder, configuration, inputs, resume)
+    lock = open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
-    if progress and not isinstance(data, Read):  # whoever has read them has seen what they are
-        progress.say(str(examples))
     try:
+        if resume and is_complete(folder):
+            return _finished(folder, {"data": examples.record.fingerprint, "model": backbone.fingerprint})
+        if progress and not isinstance(data, Read):  # whoever has read them has seen what they are
+            progress.say(str(examples))
         result = run(
             examples,
             backbone,
@@ -110,6 +110,8 @@ def compare(
         if not isinstance(error, KeyboardInterrupt):
             close_run(folder)
         raise
+    finally:
+        lock.release()
     if remember:
         remembered(entry_of(folder, result), progress)
     return result
@@ -147,7 +149,7 @@ def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ())
             write_text(place / "README.md", card(result, result.row(name), said.get(name)))
 
 
-def _finished(folder: Path, inputs: Mapping[str, str], opened: Callable[[str], object] | None) -> Comparison:
+def _finished(folder: Path, inputs: Mapping[str, str]) -> Comparison:
     """The record of a run that had come to its end; what an interruption in its last moment left is put right.
 
     inputs: of what is asked for now. Raises `ConfigurationError` where the run was made of others.
@@ -161,6 +163,4 @@ def _finished(folder: Path, inputs: Mapping[str, str], opened: Callable[[str], o
         write_text(folder / "report.html", page(result))
     if not (folder / "model" / "README.md").exists():
         write_cards(folder, result)
-    if opened:
-        opened(str(folder))
     return result

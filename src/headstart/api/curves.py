@@ -66,16 +66,12 @@ def curve(
     backbone = backbone_for(model, examples, only(options, LOAD))
     computing = compute(options.get("device"), options.get("precision"))
     inputs = {"data": examples.record.fingerprint, "model": backbone.fingerprint}
-    if resume and (folder / "curve.json").is_file():
-        return _finished(folder, inputs, opened)
-    open_run(folder, configuration, inputs, resume)
+    lock = open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))
     rest = {k: v for k, v in options.items() if k not in (*READ, *LOAD)}
 
     watched = progress or Silent()
-    if not isinstance(data, Read):
-        watched.say(str(examples))
 
     def one(part: Data, place: Path, draw: int) -> Comparison:
         return compare(
@@ -83,30 +79,35 @@ def curve(
         )
 
     try:
+        if resume and (folder / "curve.json").is_file():
+            return _finished(folder, inputs)
+        if not isinstance(data, Read):
+            watched.say(str(examples))
         found = readings(examples, chosen, draws, folder, measure, one, watched)
+        result = LearningCurve(
+            examples.record.source, examples.record.fingerprint, backbone.source, measure.name,
+            measure.higher_is_better, chosen, tuple(found), tuple(laws(found, measure, targets)),
+            environment(str(computing.device), computing.precision), time.perf_counter() - begun, configuration,
+            inputs["model"],
+        )  # fmt: skip
+        write_text(folder / "curve.svg", learning_curve(result))
+        result.write(folder / "curve.json")
+        shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     except (HeadstartError, OSError, MemoryError):
         close_run(folder)
         raise
-    result = LearningCurve(
-        examples.record.source, examples.record.fingerprint, backbone.source, measure.name, measure.higher_is_better,
-        chosen, tuple(found), tuple(laws(found, measure, targets)),
-        environment(str(computing.device), computing.precision), time.perf_counter() - begun, configuration,
-        inputs["model"],
-    )  # fmt: skip
-    write_text(folder / "curve.svg", learning_curve(result))
-    result.write(folder / "curve.json")
-    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    finally:
+        lock.release()
     remembered(entry_of_curve(folder, result), progress)
     return result
 
 
-def _finished(folder: Path, inputs: Mapping[str, str], opened: Callable[[str], object] | None) -> LearningCurve:
+def _finished(folder: Path, inputs: Mapping[str, str]) -> LearningCurve:
     """The curve that has come to its end here, of the same data and model."""
     from headstart.core.curve import LearningCurve
 
     found = LearningCurve.read(folder / "curve.json")
     made_of = {"data": found.fingerprint, "model": found.model_fingerprint or inputs["model"]}  # older ones don't say
     same_as_before(folder, made_of, inputs)
-    if opened:
-        opened(str(folder))
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return found

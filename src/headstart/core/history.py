@@ -124,11 +124,14 @@ def remembered(entry: Entry, progress: Progress | None) -> None:
 
 
 def remember(entry: Entry) -> None:
-    """Notes a run; one that is in the same folder takes the place of an earlier one."""
+    """Notes a run; one that is in the same folder takes the place of an earlier one, and keeps its number."""
     text = json.dumps(entry.to_json())
     with _opened() as index:
-        index.execute("DELETE FROM runs WHERE folder = ?", (entry.folder,))
-        index.execute("INSERT INTO runs (folder, started, entry) VALUES (?, ?, ?)", (entry.folder, entry.started, text))
+        index.execute(
+            "INSERT INTO runs (folder, started, entry) VALUES (?, ?, ?) "
+            "ON CONFLICT (folder) DO UPDATE SET started = excluded.started, entry = excluded.entry",
+            (entry.folder, entry.started, text),
+        )
 
 
 def entries() -> list[Entry]:

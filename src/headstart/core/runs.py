@@ -11,7 +11,9 @@ from typing import Any
 
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, ConfigurationError
-from headstart.core.files import slug, unwritable, write_json
+from headstart.core.files import is_left, slug, sweep, unwritable, write_json
+from headstart.core.locks import NAME as LOCK
+from headstart.core.locks import Lock, refuse_if_held
 
 CONFIGURATION = "configuration.json"
 PROGRESS = "progress"
@@ -35,6 +37,7 @@ def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, An
 def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Path:
     settled = json.loads(json.dumps(configuration))
     marker = folder / CONFIGURATION
+    refuse_if_held(folder)
     if marker.is_file():
         before = read_configuration(marker)
         if not resume:
@@ -47,39 +50,40 @@ def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Pa
                 f"{folder} holds a run with another configuration ({', '.join(changed)} differ); "
                 "resume with the same options, or give another --out."
             )
-    elif folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    elif folder.is_file() or (
+        folder.is_dir() and any(place.name != LOCK and not is_left(place) for place in folder.iterdir())
+    ):
         raise ConfigurationError(f"{folder} exists and is no run folder; give another --out. Nothing was changed.")
     return folder
 
 
-def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str, str], resume: bool) -> None:
+def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str, str], resume: bool) -> Lock:
     """Makes the folder and marks it with its configuration; or, to resume, checks that the inputs are the same.
 
-    inputs: fingerprints of the data and the model. Raises `ResourceError` where the folder can't be written, and
-    `ConfigurationError` where another run has taken it since `run_folder`, or where the inputs have changed since the
-    run began.
+    Returns the folder's lock, for the caller to release when the run is over. inputs: fingerprints of the data and the
+    model. Raises `ResourceError` where the folder can't be written, and `ConfigurationError` where another process has
+    it, another run has taken it since `run_folder`, or the inputs have changed since the run began.
     """
-    marker, progress = folder / CONFIGURATION, folder / PROGRESS / INPUTS
-    if resume and progress.is_file():
-        same_as_before(folder, read_configuration(progress), inputs)
-    if not (resume and marker.is_file()):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError as error:
+    marker, progress, new = folder / CONFIGURATION, folder / PROGRESS / INPUTS, not folder.exists()
+    lock = Lock(folder)
+    try:
+        sweep(folder)
+        if resume and progress.is_file():
+            same_as_before(folder, read_configuration(progress), inputs)
+        if marker.is_file() and not resume:
             raise ConfigurationError(
                 f"another run has just begun in {folder}; start this one again. Nothing was changed there."
-            ) from error
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        try:
+            )
+        if not marker.is_file():  # first: a folder without it is no run's, and would be refused
             write_json(marker, json.loads(json.dumps(configuration)))
+        if not (progress.is_file() or is_complete(folder)):
             write_json(progress, dict(inputs))
-        except BaseException:
+    except BaseException:
+        if new:
             close_run(folder)  # a mark without a run would stand in the way of the next one
-            raise
-    elif not progress.is_file():
-        write_json(progress, dict(inputs))
+        lock.release()
+        raise
+    return lock
 
 
 def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str, str]) -> None:
@@ -93,7 +97,8 @@ def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str,
 
 def close_run(folder: Path) -> None:
     """Removes the folder again where nothing was finished in it, so that the same command can be given once more."""
-    finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in (CONFIGURATION, INPUTS)]
+    kept = (CONFIGURATION, INPUTS, LOCK)
+    finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in kept and not is_left(path)]
     if not finished:
         shutil.rmtree(folder, ignore_errors=True)
 
