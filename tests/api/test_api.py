@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ import headstart
 from backbones.tiny import PlainNet, save
 from cli.calling import call, images, reviews, sentences, tree
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, HeadstartError
+from headstart.report.command import command
 
 FAST: dict[str, Any] = {"methods": ["probe", "lora"], "seeds": 1, "trials": 1, "epochs": 1}
 
@@ -146,6 +148,19 @@ def test_what_was_read_and_loaded_is_taken(bert: Path, here: Path) -> None:
     assert found.data.fingerprint == data.record.fingerprint
     again = headstart.compare("reviews.csv", bert, out="other", **FAST)
     assert [row.value for row in found.rows] == [row.value for row in again.rows]
+    assert found.configuration == again.configuration, "it is found again by the names it was made of"
+    assert headstart.improve("run", propose=True).method in {row.method for row in found.rows}
+
+
+def test_examples_that_python_hands_over_are_asked_for_again(bert: Path, here: Path) -> None:
+    table = datasets.load_dataset("csv", data_files="reviews.csv", split="train")
+    found = headstart.compare(headstart.read(table), bert, out="run", **FAST)
+    assert found.configuration["from_python"] == ["data"]
+    assert command(found.configuration) == "", "no command line says it"
+    with pytest.raises(ArtifactError, match="examples that Python handed over.*data=…"):
+        headstart.improve("run", propose=True)
+    again = headstart.read(table)
+    assert headstart.improve("run", propose=True, data=again).method in {row.method for row in found.rows}
 
 
 def test_fit_is_one_method(bert: Path, here: Path) -> None:

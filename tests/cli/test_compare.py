@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from cli.calling import FAST, PROBE, ROW, Call, call, images, record, reviews, sentences, values, write_csv
+from headstart.core.errors import ConfigurationError
 
 
 @pytest.fixture(params=["text_run", "image_run"])
@@ -155,6 +156,34 @@ def test_a_setting_of_one_method_only(here: Path) -> None:
     probe, lora = record(here / "run")["rows"]
     assert (lora["configuration"]["rank"], lora["learning_rate"]) == (2, 0.002)
     assert probe["learning_rate"] is None
+
+
+def test_one_setting_beside_a_configuration_leaves_the_others(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "c.json").write_text(
+        json.dumps({"data": "reviews.csv", "settings": {"lora.rank": "4", "probe.penalty": 2}})
+    )
+    seen: dict[str, Any] = {}
+
+    def compared(data: Any, model: Any, **options: Any) -> None:
+        seen.update(options)
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("headstart.api.compare", compared)
+    call("compare", "--config", "c.json", "--set", "lora.rank=3").refused("enough")
+    assert seen["settings"] == {"lora.rank": "3", "probe.penalty": 2}
+    call("compare", "--config", "c.json").refused("enough")
+    assert seen["settings"] == {"lora.rank": "4", "probe.penalty": 2}
+
+
+def test_resuming_says_which_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --out the newest of that configuration is taken: the user sees which."""
+
+    def compared(data: Any, model: Any, opened: Any, **options: Any) -> None:
+        opened("runs/reviews-2")
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("headstart.api.compare", compared)
+    assert "goes on in runs/reviews-2" in call("compare", "reviews.csv", "--resume").err
 
 
 def test_a_configuration_repeats_the_run(here: Path) -> None:

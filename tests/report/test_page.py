@@ -8,8 +8,11 @@ import re
 import pytest
 import report_example
 
+from headstart.api.options import LOAD, OTHER, READ, names_of
+from headstart.cli.compare import command as compare_command
 from headstart.core.comparison import Comparison, Finding, Verdict
-from headstart.report.command import command
+from headstart.engine.job import Options
+from headstart.report.command import FLAGLESS, command
 from headstart.report.confusion import confusion
 from headstart.report.page import audit_fragment, fragment, page
 
@@ -127,6 +130,24 @@ def test_confusion_of_many_classes_is_bounded():
     assert small is not None
     assert [[cell.share for cell in line] for line in small.cells] == [[0.75, 0.25], [0.0, 0.0]]
     assert confusion(two, ("yes", "no", "maybe")) is None
+
+
+def test_every_option_of_a_run_can_be_repeated():
+    """An option without a flag would be printed as one, and the printed command refused."""
+    flags = {parameter.name for parameter in compare_command.params}
+    options = {*READ, *LOAD, *OTHER, *names_of(Options)}
+    assert options - flags <= set(FLAGLESS)
+    for name in FLAGLESS:
+        assert command({"data": "a.csv", name: 3}) == "headstart compare --config configuration.json"
+
+
+def test_what_flags_can_not_say_is_read_from_the_configuration():
+    assert command({"data": "a.csv", "text": ["title, long"]}).endswith("--config configuration.json")
+    assert command({"data": "a.csv", "text": ["title", "body"]}) == "headstart compare a.csv --text title,body"
+    assert command({"data": "Data", "from_python": ["data"]}) == ""
+    assert command({"data": "a.csv", "settings": {"lora.targets": ["query", "value"]}}) == (
+        "headstart compare a.csv --set lora.targets=query,value"
+    )
 
 
 def test_command():

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import __version__
 from headstart.api.loading import backbone_for, read
-from headstart.api.options import LOAD, OTHER, READ, in_range, known, names_of, only, title_of, workers_of
+from headstart.api.options import (
+    LOAD,
+    OTHER,
+    READ,
+    configuration_of,
+    in_range,
+    known,
+    names_of,
+    only,
+    title_of,
+    workers_of,
+)
 from headstart.core.comparison import Comparison
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError, HeadstartError
@@ -59,12 +70,7 @@ def compare(
     methods = methods_named(named, options.get("settings", {}))
     budget = seconds_of(options["budget"]) if "budget" in options else None
     computing = compute(options.get("device"), options.get("precision"))
-    configuration = {
-        "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
-        "model": model if isinstance(model, (str, Path, type(None))) else type(model).__name__,
-        **options,
-    }
-    configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
+    configuration = configuration_of(data, model, options)
     folder = run_folder(out, title_of(data), configuration, resume)
     workers = options.get("workers", 0)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))

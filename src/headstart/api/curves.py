@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.api.comparing import compare
 from headstart.api.loading import backbone_for, read
-from headstart.api.options import LOAD, READ, only, title_of
+from headstart.api.options import LOAD, READ, configuration_of, only, title_of
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.files import write_text
@@ -51,12 +51,7 @@ def curve(
     if draws < 1:
         raise ConfigurationError(f"draws is {draws}, but has to be at least 1.")
     told = {"sizes": sizes, "draws": draws, "targets": list(targets)}
-    configuration = {
-        "data": data if isinstance(data, (str, Path, type(None))) else type(data).__name__,
-        "model": model if isinstance(model, (str, Path, type(None))) else type(model).__name__,
-        **told, **options,
-    }  # fmt: skip
-    configuration = {k: str(v) if isinstance(v, Path) else v for k, v in configuration.items()}
+    configuration = configuration_of(data, model, {**told, **options})
     folder = run_folder(out, f"{title_of(data)}-curve", configuration, resume)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure, _ = chosen_metric(examples, options.get("metric"))

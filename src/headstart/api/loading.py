@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from headstart.api.options import READ, only
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
@@ -30,10 +34,11 @@ def read(source: Any = None, **options: Any) -> Data:
     if source is None:
         from headstart.data.embedded import digits
 
-        return digits()
+        return replace(digits(), origin={"data": None})
     from headstart.data.read import read as read_data
 
-    return read_data(source, **options)
+    named = isinstance(source, (str, Path))
+    return replace(read_data(source, **options), origin={"data": source, **only(options, READ)} if named else None)
 
 
 def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:

@@ -17,6 +17,30 @@ OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers
 "options of a comparison"
 
 
+def configuration_of(data: Any, model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run notes of its data, model and options, so that they are found again.
+
+    Data that `read` returned and a backbone that `load` returned are noted by the names and options they were made of.
+    What has no name, such as a torch module or a list, is in `from_python`: it must be handed in again.
+    """
+    found: dict[str, Any] = {"data": data, "model": model}
+    if (origin := getattr(data, "origin", None)) is not None:
+        found |= origin
+    if (name := getattr(model, "reload", None)) is not None:
+        found |= {"model": name, **only(model.options, LOAD)}
+    nameless = [key for key in ("data", "model") if not isinstance(found[key], (str, Path, type(None)))]
+    found |= {key: type(found[key]).__name__ for key in nameless}
+    if nameless:
+        found["from_python"] = nameless
+    return {key: _plain(value) for key, value in {**found, **options}.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple, range)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def names_of(cls: Any) -> set[str]:
     import dataclasses
 

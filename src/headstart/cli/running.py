@@ -33,14 +33,22 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             )
         data = data or before.pop("data", None)
         options = {**before, **{k: v for k, v in options.items() if v is not None}}
+        if before.get("settings") and options["settings"] != before["settings"]:  # those not named here stay
+            options["settings"] = {**before["settings"], **options["settings"]}
     model = options.pop("model", None)
     given = {name: value for name, value in options.items() if value is not None}
     where: list[str] = []
     # what libraries print belongs on standard error: standard output is for the result
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         tell_begun(progress, out, resume)
+
+        def opened(folder: str) -> None:
+            where.append(folder)
+            if resume and out is None:
+                progress.say(f"goes on in {folder}")
+
         try:
-            result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=where.append, **given)
+            result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=opened, **given)
         except ResourceError as error:
             if where and Path(where[0]).is_dir():
                 raise ResourceError(f"{error} What was finished is kept; --resume goes on from there.") from error

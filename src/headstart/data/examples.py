@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,8 @@ class Data:
     validation: Examples
     test: Examples
     record: DataRecord
+    origin: Mapping[str, Any] | None = None
+    """the source and the options with which `headstart.read` reads the same again; None for what was made of objects"""
 
     def __str__(self) -> str:
         from headstart.report.terminal import audit

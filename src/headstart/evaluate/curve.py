@@ -64,7 +64,8 @@ def subset(data: Data, size: int, draw: int) -> Data:
     splits = tuple(
         _split(split, held[split.name], data.task) if split.name in held else split for split in data.record.splits
     )
-    return replace(data, train=train, validation=validation, record=replace(data.record, splits=splits))
+    record = replace(data.record, splits=splits)
+    return replace(data, train=train, validation=validation, record=record, origin=None)
 
 
 def _split(record: SplitRecord, part: Examples, task: Task) -> SplitRecord:

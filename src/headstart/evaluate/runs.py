@@ -194,6 +194,11 @@ def _data(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
     if not file.is_file() and given is None:
         raise ArtifactError(f"{runs[0]} does not say which data it was trained on; give them with --data.")
     told = read_configuration(file) if file.is_file() else {}
+    if given is None and "data" in told.get("from_python", ()):
+        raise ArtifactError(
+            f"{runs[0]} was trained on examples that Python handed over ({told['data']}), which no file holds; hand "
+            "them over again as data=…, or name a file of them with --data."
+        )
     source = given if given is not None else told.get("data")
     found = source if isinstance(source, Data) else read(source, **{k: told[k] for k in READ if k in told})
     for run in runs:
