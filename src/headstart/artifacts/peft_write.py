@@ -94,6 +94,11 @@ def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[st
     ranks = {path: len(a) for path, (a, _) in factors.items()}
     scales = {path: layer.scale for path, layer in layers.items()}
     first = next(iter(layers.values()))
+    if odd := next((type(layer.base).__name__ for layer in layers.values() if not layer.plain), None):
+        raise ModelError(
+            f"PEFT puts its update beside a layer, which a {odd} with its own padding or standardised weight does not "
+            "bear; export a checkpoint, into which the update is merged: --format checkpoint. Nothing was written."
+        )
     dora = first.magnitude is not None
     config: dict[str, Any] = {
         "peft_type": "LORA", "bias": "none", "lora_dropout": first.dropout, "init_lora_weights": True,

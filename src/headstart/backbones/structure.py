@@ -191,11 +191,13 @@ def _ordered(units: list[Unit], seen: Observation | None) -> list[Unit]:
 
 
 def _leaves(root: nn.Module) -> list[Unit]:
-    """Leaf modules, and attention or recurrent modules, which are one layer whatever they are made of."""
+    """Leaf modules, and what is one layer whatever it is made of: attention, recurrence, a norm with its activation."""
     units: list[Unit] = []
 
     def visit(path: str, module: nn.Module) -> None:
-        if not _has_children(module) or isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+        own = sum(p.numel() for p in module.parameters(recurse=False))
+        whole = isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) or (own and own == _size(module))
+        if not _has_children(module) or whole:
             units.append(Unit(path, module, "", ""))
             return
         for name, child in module.named_children():

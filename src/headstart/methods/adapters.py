@@ -176,7 +176,8 @@ class ConvAdapter(Bottleneck):
 
     def places(self, backbone: Backbone) -> list[Place]:
         rungs = sorted({site.rung for site in backbone.ladder.sites_of("conv")})
-        modules = {rung: backbone.ladder.rungs[rung].modules for rung in rungs}
+        links = {r: [_last(backbone.module, path) for path in backbone.ladder.rungs[r].modules] for r in rungs}
+        modules = {rung: [path for path in paths if path is not None] for rung, paths in links.items()}
         seen = outputs_of(backbone, [path for paths in modules.values() for path in paths])
         ends = {rung: [path for path in paths if path in seen][-1:] for rung, paths in modules.items()}
         found = [(rung, path, seen[path]) for rung, end in ends.items() for path in end if seen[path].channels_first]
@@ -186,6 +187,18 @@ class ConvAdapter(Bottleneck):
                 "pfeiffer or houlsby on attention blocks, lora on the others."
             )
         return [Place(rung, path, out.size, out.size, picture=True) for rung, path, out in found]
+
+
+def _last(root: nn.Module, path: str) -> str | None:
+    """The path, or that of the last module in it where it is a chain, which would run an adapter as one more link.
+
+    None for other modules that go through their children, such as DenseNet's blocks.
+    """
+    module = root.get_submodule(path)
+    while isinstance(module, nn.Sequential) and len(module):
+        name, module = list(module.named_children())[-1]
+        path = f"{path}.{name}"
+    return None if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) else path
 
 
 class Adapter(Beside):

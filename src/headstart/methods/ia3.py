@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from headstart.backbones.attention import output_projection, projections, values_reach
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder import Site
-from headstart.core.errors import MethodError
+from headstart.backbones.weights import owns_weight, scales_with_weight
+from headstart.core.errors import MethodError, ModelError
 from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Beside, Edit, Group, Plan
 
@@ -111,6 +112,11 @@ class Scales(Beside):
 
     def folded(self, module: nn.Module) -> None:
         """Puts the scales into the layer: rows of a linear weight for outputs, columns for inputs."""
+        if not (owns_weight(module) and scales_with_weight(module)):
+            raise ModelError(
+                f"a {type(module).__name__} standardises its weight before it uses it, so scales can't be merged into "
+                "it; serve the model with headstart, or train lora."
+            )
         weight: Any = module.weight
         transposed = hasattr(module, "nf")  # transformers' Conv1D keeps its weight as [in, out]
         rows = weight.T if transposed else weight

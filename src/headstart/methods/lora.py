@@ -12,6 +12,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder import Site
+from headstart.backbones.weights import is_plain, owns_weight, scales_with_weight
 from headstart.core.errors import MethodError
 from headstart.methods.lora_layer import LoraLayer, Start, weight_of
 from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, told
@@ -24,8 +25,9 @@ class Lora(FromWords, GradientMethod):
     """`y = W x + s B A dropout(x)` with A [r, in] random, B [out, r] zero, so that step 0 equals the base.
 
     `s = alpha / r`, or `alpha / sqrt(r)` when rank-stabilised. A convolution gets a convolution of the same kernel,
-    stride and padding to r channels, followed by a 1x1 convolution. Sources: Hu et al. 2021, "LoRA", section 4.1;
-    Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"; Liu et al. 2024, "DoRA:
+    stride and padding to r channels, followed by a 1x1 convolution; a layer whose own forward pads or standardises
+    computes with the weight W + s B A. Grouped convolutions stay as they are. Sources: Hu et al. 2021, "LoRA", section
+    4.1; Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"; Liu et al. 2024, "DoRA:
     Weight-Decomposed Low-Rank Adaptation"; Meng et al. 2024, "PiSSA".
     """
 
@@ -53,11 +55,17 @@ class Lora(FromWords, GradientMethod):
     "zero: the update begins as nothing; pissa: as the leading singular vectors of the weight, taken off it first"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        module = backbone.module
         if self.rank < 1:
             raise MethodError(f"lora: rank is {self.rank}, but has to be at least 1.")
         if not 0 <= self.dropout < 1:
             raise MethodError(f"lora: dropout is {self.dropout}, but has to lie in [0, 1).")
         sites = self._ranked(backbone)
+        if self.dora and (blind := [s.path for s, _ in sites if not scales_with_weight(module.get_submodule(s.path))]):
+            raise MethodError(
+                f"lora: dora trains the sizes of weights, but {', '.join(blind[:3])} standardise theirs before use, so "
+                "it would change nothing. Leave dora out, or choose targets without these layers."
+            )
         groups, factors = [], ["lora_a.weight", "lora_b.weight", *(["magnitude"] if self.dora else [])]
         for rung in sorted({site.rung for site, _ in sites}):
             here = [site.path for site, _ in sites if site.rung == rung]
@@ -95,7 +103,7 @@ class Lora(FromWords, GradientMethod):
     def sites(self, backbone: Backbone) -> tuple[Site, ...]:
         """The sites that the update is put on. Raises `MethodError` where a target matches none."""
         module = backbone.module
-        possible = [s for s in backbone.ladder.sites_of("linear", "conv") if _ungrouped(module.get_submodule(s.path))]
+        possible = [s for s in backbone.ladder.sites_of("linear", "conv") if _takes(module.get_submodule(s.path))]
         if not possible:
             raise MethodError("lora: this backbone has no linear or convolutional layer to put an update on.")
         chosen: dict[str, Site] = {}
@@ -128,5 +136,6 @@ def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) 
     return fnmatch(site.path, target) or site.path.endswith(f".{target}")
 
 
-def _ungrouped(module: nn.Module) -> bool:
-    return getattr(module, "groups", 1) == 1
+def _takes(layer: nn.Module) -> bool:
+    """Grouped convolutions have few weights a channel, and a forward of the layer's own has to be given a weight."""
+    return getattr(layer, "groups", 1) == 1 and (is_plain(layer) or owns_weight(layer))

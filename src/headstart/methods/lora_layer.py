@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headstart.backbones.weights import is_plain, owns_weight, with_weight
+from headstart.core.errors import ModelError
+
 Start = Literal["zero", "pissa"]
 
 
@@ -22,6 +25,9 @@ class LoraLayer(nn.Module):
 
     Linear layers, convolutions, and transformers' transposed Conv1D. B_0 A_0 is 0 unless the start is PiSSA's, where
     A and B begin as the leading singular vectors of W, and B_0 A_0 as what they begin as.
+
+    A layer with a forward of its own, which pads as TensorFlow does or standardises its weight (timm's `Conv2dSame`,
+    `ScaledStdConv2d`), gets the update before that: `y = f(W + s B A; x)`. So merging is exact for it too.
     """
 
     first_a: Tensor | None
@@ -32,11 +38,12 @@ class LoraLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.base, self.scale, self.dropout = base, scale, dropout
+        self.plain = is_plain(base)
         weight = weight_of(base)
         self.lora_a: nn.Module
         self.lora_b: nn.Module
         if weight.dim() > 2:
-            conv: Any = type(base)
+            conv: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[weight.dim() - 3]
             options: dict[str, Any] = {k: getattr(base, k) for k in ("stride", "padding", "dilation", "padding_mode")}
             kernel = weight.shape[2:]
             self.lora_a = conv(weight.shape[1], rank, tuple(kernel), bias=False, **options)
@@ -73,7 +80,7 @@ class LoraLayer(nn.Module):
     @property
     def reads_weights(self) -> bool:
         """Whether the base's weights are used beside the base's own forward."""
-        return self.magnitude is not None
+        return self.magnitude is not None or not self.plain
 
     @property
     def transposed(self) -> bool:
@@ -119,9 +126,9 @@ class LoraLayer(nn.Module):
         return rows.view(whole.shape)
 
     def factors(self) -> tuple[Tensor, Tensor] | None:
-        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None for DoRA and convolutions."""
+        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None where it is not so."""
         a, b = weight_of(self.lora_a).detach(), weight_of(self.lora_b).detach()
-        if self.magnitude is not None or a.dim() > 2:
+        if self.magnitude is not None or a.dim() > 2 or not self.plain:
             return None
         if self.first_a is not None and self.first_b is not None:
             a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
@@ -132,7 +139,21 @@ class LoraLayer(nn.Module):
         """The layer's own operation with another weight."""
         return F.linear(x, weight) if weight.dim() == 2 else layer._conv_forward(x, weight, None)
 
+    def _through_weight(self, x: Tensor) -> Tensor:
+        """`f(W + s B A; x)`; with dropout, what the update adds is that of the inputs that were kept."""
+        weight = self.weight + self.delta()
+        if self.magnitude is not None:
+            rows = (-1, *(1,) * (weight.dim() - 1))
+            weight = (self.magnitude / self._norms(weight).detach()).view(rows) * weight
+        if not (self.dropout and self.training):
+            return with_weight(self.base, weight, x)
+        kept = F.dropout(x, self.dropout, True)
+        whole: Tensor = self.base(x) + with_weight(self.base, weight, kept) - self.base(kept)
+        return whole
+
     def forward(self, x: Tensor) -> Tensor:
+        if not self.plain:
+            return self._through_weight(x)
         whole = self._whole(x)
         if self.magnitude is None:
             return whole
@@ -157,6 +178,11 @@ class LoraLayer(nn.Module):
 
     def merged(self) -> nn.Module:
         """An ordinary layer with the update, and DoRA's magnitudes, in its weight."""
+        if not owns_weight(self.base):
+            raise ModelError(
+                f"a {type(self.base).__name__} computes its weight from other parameters at each call, so an update "
+                "can't be merged into it; serve the model with headstart, or train lora with targets without it."
+            )
         layer = copy.deepcopy(self.base)
         with torch.no_grad():
             weight = weight_of(layer)

@@ -212,11 +212,11 @@ class Plan:
             for edit in self.edits:
                 module = model.get_submodule(edit.path)
                 built = edit.build(module)
-                placed.append((edit, module))
                 if edit.name:
                     put_beside(module, edit.name, built)
                 else:
                     _place(model, edit.path, built)
+                placed.append((edit, module))
             parameters = dict(model.named_parameters())
             if missing := sorted(trained - set(parameters)):
                 raise MethodError(f"the plan trains parameters that do not exist: {', '.join(missing[:5])}")
@@ -243,7 +243,10 @@ class Plan:
 def put_beside(module: nn.Module, name: str, built: nn.Module) -> None:
     """Makes `built` a child of the module and calls it around the module's own forward."""
     assert isinstance(built, Beside), f"{type(built).__name__} stands beside a module and has to be a Beside"
-    assert not hasattr(module, name), f"{type(module).__name__} has a {name!r} already"
+    if hasattr(module, name):
+        raise MethodError(f"{type(module).__name__} has a {name!r} already, where the method would put its own.")
+    if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        raise MethodError(f"a {type(module).__name__} runs its children in turn: nothing can stand beside it.")
     module.add_module(name, built)
     built.train(module.training)
     if type(built).before is not Beside.before:

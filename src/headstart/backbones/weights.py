@@ -1,0 +1,50 @@
+"""How a layer uses its weight: as PyTorch's own layers do, or after padding, standardising or computing it first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+KINDS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def is_plain(layer: Any) -> bool:
+    """Whether the layer computes what PyTorch's own linear layer or convolution computes from its attributes.
+
+    Not where a subclass pads by itself (TensorFlow's "same"), or standardises its weight before it uses it.
+    """
+    kind: Any = next((kind for kind in KINDS if isinstance(layer, kind)), None)
+    if kind is None:
+        return hasattr(layer, "nf")  # transformers' transposed Conv1D
+    own: Any = type(layer)
+    return own.forward is kind.forward and getattr(own, "_conv_forward", 0) is getattr(kind, "_conv_forward", 0)
+
+
+def owns_weight(layer: nn.Module) -> bool:
+    """Whether the weight is a parameter, not computed from others at each call (weight norm, parametrisations)."""
+    return layer._parameters.get("weight") is not None
+
+
+def with_weight(layer: nn.Module, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The layer's own forward with another weight."""
+    out: torch.Tensor = functional_call(layer, {"weight": weight}, (x,))
+    return out
+
+
+@torch.no_grad()
+def scales_with_weight(layer: Any) -> bool:
+    """Whether twice the weight gives twice the output, biases aside; not so where the weight is standardised first."""
+    if is_plain(layer):
+        return True
+    if not owns_weight(layer):
+        return False
+    weight = layer.weight
+    size: tuple[int, ...] = (1, getattr(layer, "in_channels", weight.shape[1]))
+    if weight.dim() > 2:
+        size += tuple(d * (k - 1) + 1 for k, d in zip(weight.shape[2:], layer.dilation))
+    x = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(weight)
+    nothing, once, twice = (with_weight(layer, factor * weight, x) for factor in (0.0, 1.0, 2.0))
+    return bool(torch.allclose(twice - nothing, 2 * (once - nothing), rtol=1e-2, atol=1e-6))
