@@ -6,26 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
+from headstart.data.column_names import IDS, LABELS, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
 from headstart.data.sources import split_named
 from headstart.data.table import Column
 from headstart.data.task import Modality
 
-PAIRS = (
-    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"),
-    ("text_a", "text_b"), ("sentence_a", "sentence_b"), ("sentence_A", "sentence_B"), ("question", "sentence"),
-    ("question", "passage"), ("query", "passage"), ("query", "document"),
-)  # fmt: skip
-PLAIN_TEXT = ("text", "sentence")
-"taken even where other texts stand beside them"
-TEXTS = (
-    "review", "content", "question", "comment", "tweet", "message", "document", "body", "description", "utterance",
-    "query", "headline", "title", "abstract", "sms", "post", "input",
-)  # fmt: skip
-PLAIN_LABEL = ("label", "labels")
-LABELS = (
-    "class", "category", "target", "sentiment", "score", "rating", "stars", "y", "intent", "topic", "emotion",
-    "gold_label", "coarse_label",
-)  # fmt: skip
 FEW = 50
 "distinct values in the sample up to which an unnamed column may be the label"
 
@@ -115,9 +100,7 @@ def _split_column(columns: Sequence[Column], taken: set[str | None]) -> str | No
 
 def _is_id(name: str) -> bool:
     low = name.lower()
-    return low in {"id", "idx", "index", "guid", "uuid", "_id", "rowid", "unnamed: 0", "column 1"} or low.endswith(
-        "_id"
-    )
+    return low in IDS or low.endswith("_id")
 
 
 def _first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:

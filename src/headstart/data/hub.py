@@ -39,8 +39,10 @@ class HubTable:
         # with_format("arrow") gives storage as it lies: ClassLabel as integers, Image as {bytes, path}, undecoded.
         self._dataset = dataset.with_format("arrow")
 
+    format = "Arrow"
+
     def sample(self) -> list[Column]:
-        table: pa.Table = self._dataset[: min(SAMPLE, len(self._dataset))]
+        table: pa.Table = self._dataset[:: max(1, len(self._dataset) // SAMPLE)]
         return columns_of(table, self.class_names)
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:

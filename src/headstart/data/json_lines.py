@@ -1,39 +1,62 @@
-"""JSON: one object a line, or one array of objects."""
+"""JSON: one object a line, or one value that holds a table (`json_shapes`).
+
+Why not pyarrow's JSON reader: it stops at a wrong line or at a key of two types, and gives no line for a good row.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.data import json_shapes
+from headstart.data.encodings import in_words
 from headstart.data.findings import Findings
-from headstart.data.lines import lines
-from headstart.data.table import SAMPLE, Chunk, Chunker, Column, Problem, mostly_bad
+from headstart.data.lines import file_encoding, lines
+from headstart.data.spread import Spread
+from headstart.data.table import Chunk, Chunker, Column, Problem, mostly_bad
 
 
 class JsonLines:
-    """A file of JSON objects. Lines that are no object are left out and noted; where most are, `DataError`.
+    """A file of JSON objects. Lines that are no object are problems; where most are, `DataError`.
 
-    A file that begins with `[` is read as one array, whole in memory; its places read `file.json[3]`.
+    A file that holds one value, or objects over several lines, is read whole into memory; its places read
+    `file.json[3]`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
-        first = next((line for line in lines(path, Findings()) if line.strip()), None)
+        self._whole = self._is_whole()
+        self.encoding = in_words(file_encoding(path))
+
+    @property
+    def format(self) -> str:
+        """`JSON lines, UTF-8`: how the file is read, in words."""
+        return f"{'JSON' if self._whole else 'JSON lines'}, {self.encoding}"
+
+    def _is_whole(self) -> bool:
+        """Whether the file is one value, or values over several lines, and no object a line."""
+        found = (line for line in lines(self.path, Findings()) if line.strip())
+        first, second = next(found, None), next(found, None)
         if first is None:
-            raise DataError(f'{path} is empty. It needs one JSON object a line, such as {{"text": …, "label": …}}.')
-        self._array = first.lstrip().startswith("[")
+            raise DataError(
+                f'{self.path} is empty. It needs one JSON object a line, such as {{"text": …, "label": …}}.'
+            )
+        start = first.lstrip()
+        try:
+            value = json.loads(first)
+        except (ValueError, RecursionError):
+            # cut after a bracket, a brace or a comma: the value goes on in the next line
+            return start.startswith("[") or (start.startswith("{") and start.rstrip().endswith(("{", "[", ",")))
+        if isinstance(value, list):
+            return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
+        return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
 
     def _values(self, findings: Findings) -> Iterator[tuple[str, Any]]:
-        if self._array:
-            try:
-                values = json.loads("".join(lines(self.path, findings)))
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{self.path} begins as a JSON array but can't be read: {error}.") from error
-            yield from ((f"{self.name}[{at}]", value) for at, value in enumerate(values))
+        if self._whole:
+            yield from ((f"{self.name}[{at}]", value) for at, value in enumerate(self._table(findings)))
             return
         for line, text in enumerate(lines(self.path, findings), start=1):
             if text.strip():
@@ -41,6 +64,23 @@ class JsonLines:
                     yield f"{self.name}:{line}", json.loads(text)
                 except (ValueError, RecursionError):
                     yield f"{self.name}:{line}", None
+
+    def _table(self, findings: Findings) -> list[Any]:
+        try:
+            values = list(json_shapes.documents("".join(lines(self.path, findings))))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.path} begins as a JSON array or object but can't be read: {error}.") from error
+        if len(values) > 1:  # objects over several lines, one after another
+            return values
+        found = json_shapes.rows(values[0])
+        if found == []:
+            raise DataError(f"{self.path} holds a table without rows.")
+        if found is None and (named := json_shapes.splits_in(values[0])):
+            raise DataError(
+                f"{self.path} holds several tables ({', '.join(named)}). Write each to a file of its own, such as "
+                "train.jsonl and test.jsonl in one folder."
+            )
+        return values if found is None else found
 
     def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
         good, bad, wrong = 0, 0, Findings()
@@ -55,8 +95,7 @@ class JsonLines:
         mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
-        records = (value for _, value in self._records(Findings()) if not isinstance(value, Problem))
-        found = list(itertools.islice(records, SAMPLE))
+        found = Spread(value for _, value in self._records(Findings()) if not isinstance(value, Problem)).rows
         if not found:
             raise DataError(f"{self.path} holds no JSON object.")
         names = list(dict.fromkeys(name for value in found for name in value))

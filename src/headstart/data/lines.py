@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 from headstart.core.errors import DataError
+from headstart.data.encodings import HEAD, encoding_of, opened
 from headstart.data.findings import Findings
 
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel sheet: export it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel sheet: export it as CSV",
-    b"PAR1": "a Parquet file: give it the extension .parquet",
-    b"%PDF": "a PDF",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-}
-_WIDE = (b"\xff\xfe", b"\xfe\xff")
-"marks of UTF-16"
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
-    """Lines with their line ends, decoded as UTF-8 (or UTF-16 where a mark says so), `.gz` unpacked.
+    """Lines with their line ends (LF, CRLF or CR), decoded as UTF-8, UTF-16 or UTF-32; what is packed is unpacked.
 
-    Bytes that are not UTF-8 become U+FFFD, and the line is counted in `findings`.
+    A line that is not UTF-8 is read as Windows-1252 where it holds no other sign of UTF-8, else its broken bytes become
+    U+FFFD; null bytes are removed. Each such line is counted in `findings`.
     longest: bytes; a longer line, and a file may be one endless line, comes in pieces, cut at a blank where it has one,
     and is counted too.
     Raises `DataError` for binary files and unreadable ones.
     """
     try:
-        with _opened(path) as file:
-            head = file.peek(8_192)[:8_192] if isinstance(file, (io.BufferedReader, gzip.GzipFile)) else b""
-            _refuse_binary(path, head)
-            wide = head[:2] in _WIDE
-            text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="") if wide else None
+        with opened(path) as file:
+            head = file.peek(HEAD)[:HEAD]  # type: ignore[attr-defined]
+            encoding = encoding_of(path, head)
+            narrow = encoding.startswith("utf-8")
+            text = None if narrow else io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
             if longest is not None:
                 readline = file.readline if text is None else lambda most: text.readline(most).encode()
                 yield from _decoded(path, _pieces(path, readline, findings, longest), findings)
@@ -50,8 +42,13 @@ def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterato
         ) from error
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+def file_encoding(path: Path) -> str:
+    """Python's name of the encoding that `lines` reads the file in."""
+    try:
+        with opened(path) as file:
+            return encoding_of(path, file.peek(HEAD)[:HEAD])  # type: ignore[attr-defined]
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"can't read {path}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def _pieces(path: Path, readline: Callable[[int], bytes], findings: Findings, longest: int) -> Iterator[bytes]:
@@ -79,32 +76,42 @@ def _last_character(raw: bytes) -> int:
 
 
 def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[str]:
-    for count, raw in enumerate(file, start=1):
-        if count == 1:
+    count = 0
+    for number, raw in enumerate(file):
+        place = f"{path.name}:{count + 1}"
+        if number == 0:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError:
-            line = raw.decode("utf-8", "replace")
+            line = _mended(raw, place, findings)
+        if "\0" in line:
+            line = line.replace("\0", "")
             findings.add(
-                "encoding",
-                "warning",
-                "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8",
-                [f"{path.name}:{count}"],
+                "encoding", "warning", "{rows} with null bytes, which were removed", [f"{path.name}:{count + 1}"]
             )
-        yield line
+        if "\r" not in line or (line.find("\r") == len(line) - 2 and line.endswith("\r\n")):
+            count += 1
+            yield line
+        else:
+            parts = _LINE.findall(line)
+            count += len(parts)
+            yield from parts
 
 
-def _refuse_binary(path: Path, head: bytes) -> None:
-    what = next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
-    if what is None and head[:2] not in _WIDE:
-        odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
-        if b"\x00" in head or odd > len(head) // 10:
-            what = "binary data"
-        elif b"\r" in head and b"\n" not in head:
-            what = "a text with old Macintosh line ends (CR): convert them to LF"
-    if what is not None:
-        raise DataError(
-            f"{path} can't be read as text: it is {what}. Readable are texts in UTF-8 or UTF-16, with or without .gz, "
-            "and Parquet files that are named .parquet."
+def _mended(raw: bytes, place: str, findings: Findings) -> str:
+    """A line that is not UTF-8: by Windows-1252, unless other signs in it show that it was UTF-8 and is damaged."""
+    replaced = raw.decode("utf-8", "replace")
+    if all(sign.isascii() or sign == "\ufffd" for sign in replaced):
+        message = (
+            "{rows} with bytes that are not UTF-8, read as Windows-1252 (Western European): if letters are wrong, save "
+            "the file as UTF-8"
         )
+        findings.add("encoding", "warning", message, [place])
+        try:
+            return raw.decode("cp1252")
+        except UnicodeDecodeError:  # five bytes mean nothing there
+            return raw.decode("latin-1")
+    message = "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8"
+    findings.add("encoding", "warning", message, [place])
+    return replaced

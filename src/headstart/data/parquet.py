@@ -23,6 +23,10 @@ class Parquet:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
+        if path.suffix.lower() == ".gz":
+            raise DataError(
+                f"can't read {path}: Parquet is packed inside. Unpack it (gunzip), and give the .parquet file."
+            )
         try:
             with pq.ParquetFile(path) as file:
                 self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
@@ -39,9 +43,20 @@ class Parquet:
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"can't read {self.path} as Parquet: {_short(error)} Is the file whole?") from error
 
+    format = "Parquet"
+
     def sample(self) -> list[Column]:
-        batch = next(self._batches(None)).slice(0, SAMPLE)
-        return columns_of(pa.Table.from_batches([batch]), self.class_names)
+        """Values of rows spread over the file; of images and other bytes, which are large, those of the first rows."""
+        first = pa.Table.from_batches([next(self._batches(None)).slice(0, SAMPLE)])
+        light = [field.name for field in self.schema if not _is_heavy(field.type)]
+        if self.rows <= SAMPLE or not light:
+            return columns_of(first, self.class_names)
+        step, at, parts = self.rows // SAMPLE, 0, []
+        for batch in self._batches(light):
+            parts.append(batch.take(pa.array(range(-at % step, batch.num_rows, step), pa.int64())))
+            at += batch.num_rows
+        spread = {column.name: column for column in columns_of(pa.Table.from_batches(parts), self.class_names)}
+        return [spread.get(column.name, column) for column in columns_of(first, self.class_names)]
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         at = 0
@@ -49,6 +64,10 @@ class Parquet:
             places = [f"{self.name}:{at + row}" for row in range(1, batch.num_rows + 1)]
             at += batch.num_rows
             yield Chunk(places, {name: values(batch.column(name), self.path.parent) for name in columns})
+
+
+def _is_heavy(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def columns_of(table: pa.Table, class_names: dict[str, tuple[str, ...]]) -> list[Column]:

@@ -1,0 +1,28 @@
+"""Names that columns of texts, pairs, labels and row numbers commonly have."""
+
+from __future__ import annotations
+
+PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"),
+    ("text_a", "text_b"), ("sentence_a", "sentence_b"), ("sentence_A", "sentence_B"), ("question", "sentence"),
+    ("question", "passage"), ("query", "passage"), ("query", "document"),
+)  # fmt: skip
+PLAIN_TEXT = ("text", "sentence")
+"taken even where other texts stand beside them"
+TEXTS = (
+    "review", "content", "question", "comment", "tweet", "message", "document", "body", "description", "utterance",
+    "query", "headline", "title", "abstract", "sms", "post", "input",
+)  # fmt: skip
+PLAIN_LABEL = ("label", "labels")
+LABELS = (
+    "class", "category", "target", "sentiment", "score", "rating", "stars", "y", "intent", "topic", "emotion",
+    "gold_label", "coarse_label",
+)  # fmt: skip
+IDS = ("id", "idx", "index", "guid", "uuid", "_id", "rowid", "row", "nr", "unnamed: 0", "unnamed 1")
+"of columns that number the rows"
+OTHERS = ("split", "group", "weight", "date", "time", "timestamp", "lang", "language", "source", "file", "file_name")
+
+KNOWN = frozenset(
+    name.lower()
+    for name in (*PLAIN_TEXT, *TEXTS, *PLAIN_LABEL, *LABELS, *IDS, *OTHERS, *(one for two in PAIRS for one in two))
+)

@@ -1,0 +1,69 @@
+"""Shapes of JSON that hold a table: arrays of objects, columns, pandas' orients, rows under `data`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NAMES = ("data", "rows", "records", "examples", "items", "instances", "results")
+"keys under which an object keeps its rows"
+
+
+def documents(text: str) -> Iterator[Any]:
+    """All JSON values of a text, one after another, whatever white space or commas lie between them."""
+    decoder, at = json.JSONDecoder(), 0
+    while True:
+        while at < len(text) and (text[at].isspace() or text[at] == ","):
+            at += 1
+        if at >= len(text):
+            return
+        value, at = decoder.raw_decode(text, at)
+        yield value
+
+
+def is_table(value: Any) -> bool:
+    """Whether one object is more than one row: `rows` finds a table in it."""
+    return isinstance(value, Mapping) and rows(value) is not None
+
+
+def rows(value: Any) -> list[Any] | None:
+    """The rows of a value that holds a table, else None.
+
+    `[{…}, …]`; `{"data": [{…}, …]}` with other keys beside it; `{"columns": […], "data": [[…], …]}` (pandas' split);
+    `{"text": […], "label": […]}` and `{"text": {"0": …}, …}` (columns); `{"0": {"text": …}, …}` (pandas' index).
+    """
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping) or not value:
+        return None
+    names, table = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(table, list) and all(isinstance(row, list) for row in table):
+        return [dict(zip(map(str, names), row)) if len(row) == len(names) else row for row in table]
+    for name in NAMES:
+        inner = value.get(name)
+        if isinstance(inner, list) and (not inner or isinstance(inner[0], Mapping)):
+            return list(inner)
+    if len(splits_in(value)) > 1:
+        return None
+    columns = list(value.values())
+    if len(columns) > 1 and all(isinstance(column, list) for column in columns) and len({*map(len, columns)}) == 1:
+        return [dict(zip(value, row)) for row in zip(*columns)]
+    if all(isinstance(column, Mapping) and column for column in columns):
+        keys = [list(column) for column in columns]
+        if len(columns) > 1 and all(key == keys[0] for key in keys) and all(_is_index(key) for key in keys[0]):
+            return [{name: column[key] for name, column in value.items()} for key in keys[0]]
+        if all(_is_index(key) for key in value):
+            return columns
+    return None
+
+
+def _is_index(key: str) -> bool:
+    return key.isdigit()
+
+
+def splits_in(value: Any) -> list[str]:
+    """Keys of an object whose values are each a table: `{"train": [{…}], "test": [{…}]}`."""
+    if not isinstance(value, Mapping):
+        return []
+    return [key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], Mapping)]
