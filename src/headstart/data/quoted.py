@@ -161,7 +161,8 @@ class Quoted:
 
     def _undoubled(self, bare: str) -> list[str] | None:
         """Cells of a line with quotes inside of quotes that are not doubled: only one before a delimiter closes."""
-        delimiter, cells, at = self.dialect.delimiter, [], 0
+        delimiter, at = self.dialect.delimiter, 0
+        cells: list[str] = []
         while True:
             while self.dialect.spaced and cells and bare[at : at + 1] == " ":
                 at += 1
