@@ -151,3 +151,19 @@ def test_another_method_whose_model_was_kept(here: Path) -> None:
         assert got == call("predict", f"run/models/{method}/seed0", text).expect(0).out
     assert call("predict", "run", "--method", "probe", text).out != call("predict", "run", "--method", "lora", text).out
     call("predict", "run", "--method", "full", text).refused("'full'", "keeps", "lora", "probe", "--keep")
+
+
+def test_the_temperature_that_fits_validation_is_in_the_weights(text_run: Call) -> None:
+    import torch
+
+    import headstart
+    from headstart.artifacts.predictor import Predictor
+    from headstart.engine.temperature import temperature
+
+    predictor = Predictor(text_run.folder)
+    held = headstart.read(text_run.folder.parent / "reviews.csv").validation
+    told = predictor.artifact.temperature
+    assert told != 1
+    trained = told * predictor.logits(held.inputs())
+    assert temperature(trained, torch.from_numpy(held.targets), "single_label") == pytest.approx(told, rel=0.02)
+    predictor.close()

@@ -59,6 +59,8 @@ class Artifact(Record):
     precision: str = "fp32"
     "number format of the matrix products in training and for predictions"
     libraries: dict[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
+    "by which the head's scores were divided after training, fitted on validation: the weights hold it already"
     schema: str = SCHEMA
 
     @classmethod
@@ -125,6 +127,7 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
 def save(
     folder: str | Path, model: Model, plan: Plan, backbone: Backbone, *, method: str, configuration: dict[str, Any],
     task: Task, columns: dict[str, str], precision: str, libraries: dict[str, str],
+    temperature: float = 1.0,
 ) -> Artifact:  # fmt: skip
     """Writes the artifact's folder in one rename; raises `ResourceError` where it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
@@ -141,6 +144,7 @@ def save(
         columns=columns,
         precision=precision,
         libraries=libraries,
+        temperature=temperature,
     )
     with replacing_folder(folder) as temporary:
         write_tensors(temporary / "weights.safetensors", tensors)

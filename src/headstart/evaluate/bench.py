@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.artifacts.artifact import fields_of
 from headstart.core.comparison import Row, SeedRun, Trial
@@ -196,7 +196,7 @@ class Bench:
             told = f"{name} seed {run.seed}"
             if plan.learning_rate:
                 told += f" rate {plan.learning_rate:.2g}"
-            load = partial(load_file, place / "model" / "weights.safetensors")
+            load = partial(_uncooled, place / "model" / "weights.safetensors", run.temperature)
             self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load)
 
     def _drop_others(self, name: str, keep: set[str]) -> None:
@@ -204,3 +204,8 @@ class Bench:
         for place in (self.trainings.folder / PROGRESS / name).iterdir():
             if place.name not in keep:
                 shutil.rmtree(place / "model", ignore_errors=True)
+
+
+def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:
+    """The weights as they were trained: heads of different temperatures are not averaged."""
+    return {name: value * temperature if name.startswith("head.") else value for name, value in load_file(file).items()}

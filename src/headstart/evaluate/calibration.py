@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import torch
 
 from headstart.core.errors import ConfigurationError, unknown
+from headstart.engine.temperature import temperature as of_logits
 from headstart.evaluate.checks import Check, Material, answers
 from headstart.evaluate.gate import Gate
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.system import System
-
-COLDEST, HOTTEST = 0.05, 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +54,20 @@ class Calibration(Check):
 
 
 def temperature(scores: np.ndarray, targets: np.ndarray) -> float:
-    """T that minimises `-mean log softmax(log p / T)_y` on held-out examples; the order of the classes stays.
+    """The temperature (`engine.temperature`) of log p, fitted on held-out examples.
 
-    scores: [n, C] probabilities; targets: [n] classes. Source: Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", section 4.2.
+    scores: [n, C] probabilities; targets: [n] classes.
     """
-
-    def loss(log_t: float) -> float:
-        found = cooled(scores, float(np.exp(log_t)))
-        return float(-np.log(np.maximum(found[np.arange(len(targets)), targets], 1e-30)).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
-    return float(np.exp(found.x))
+    return of_logits(torch.from_numpy(_logits(scores)), torch.from_numpy(targets), "single_label")
 
 
 def cooled(scores: np.ndarray, t: float) -> np.ndarray:
     """`softmax(log p / T)` of probabilities [n, C]."""
-    logits = np.log(np.maximum(scores.astype(np.float64), 1e-30)) / t
+    logits = _logits(scores) / t
     logits -= logits.max(1, keepdims=True)
     found: np.ndarray = np.exp(logits)
     return (found / found.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _logits(scores: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(scores.astype(np.float64), 1e-30))

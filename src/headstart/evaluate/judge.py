@@ -50,7 +50,7 @@ def judge(
     if not len(data.test):
         raise ConfigurationError("an evaluation needs test examples, and there are none.")
     progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(checks))
-    base = base_system(backbone, compute, data.train, data.task)
+    base = base_system(backbone, compute, data.train, data.task, data.validation)
     asked = _asked(base, checks, material, progress)
     told = {part: (check, measure) for check, measure, parts in asked for part in parts}
     names: dict[str, tuple[Metric, Gate, float]] = {

@@ -19,6 +19,7 @@ from headstart.data.task import Task
 from headstart.engine import convex
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
+from headstart.engine.temperature import cool, temperature
 from headstart.methods.probe import Probe
 
 
@@ -62,10 +63,19 @@ class System:
         return torch.cat(found).numpy()
 
 
-def base_system(backbone: Backbone, compute: Compute, train: Examples, task: Task) -> System:
-    """The frozen base under a probe of every rung's features, as the method `probe` at its defaults."""
+def base_system(
+    backbone: Backbone, compute: Compute, train: Examples, task: Task, validation: Examples | None = None
+) -> System:
+    """The frozen base under a probe of every rung's features, as the method `probe` at its defaults.
+
+    validation: what the probe's temperature is fitted on, as a tuned model's was.
+    """
     reads = Probe().reads
     head = solved(_features(backbone, compute, train.inputs(), reads), train.targets, task)
+    if validation is not None and len(validation):
+        with torch.no_grad():
+            logits = head(_features(backbone, compute, validation.inputs(), reads))
+        cool(head, temperature(logits, torch.from_numpy(validation.targets), task.kind))
     return System(backbone, compute, task, head, reads)
 
 

@@ -36,6 +36,7 @@ from headstart.engine.job import Options
 from headstart.engine.losses import probabilities
 from headstart.engine.precision import Compute
 from headstart.engine.surroundings import put
+from headstart.engine.temperature import cool, temperature
 from headstart.evaluate.containment import contained
 from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
@@ -67,6 +68,8 @@ class Run(Record):
     curve: tuple[Point, ...] = ()
     interpolation: tuple[Share, ...] = ()
     artifact_bytes: int | None = None
+    temperature: float = 1.0
+    "by which the head's scores were divided after training"
     notes: tuple[str, ...] = ()
 
 
@@ -152,10 +155,12 @@ class Trainings:
         with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title) as done:
             run = self._run(done, method, seed)
             if run.status == "ok":
+                run = self._calibrated(run, done.job)
                 save(
                     place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
                     configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
                     precision=self.compute.precision, libraries=libraries(),
+                    temperature=run.temperature,
                 )  # fmt: skip
                 run = replace(run, artifact_bytes=sum(f.stat().st_size for f in (place / "model").iterdir()))
                 sample = self._sample_logits(done.job)
@@ -229,6 +234,20 @@ class Trainings:
             interpolation=trace.interpolation,
             notes=(*self.cache.notes, *trace.notes),
         )
+
+    def _calibrated(self, run: Run, job: Adaptation) -> Run:
+        """Folds into the head the temperature that fits validation; a solved head's loss there is after it.
+
+        Log frequencies (the prior of `majority`) are calibrated as they are.
+        """
+        if not len(self.validation) or job.plan.solver == "prior":
+            return run
+        logits = job.logits(self.validation)
+        t = temperature(logits, self.validation.targets, self.data.task.kind)
+        if not cool(job.module.head, t):
+            return run
+        loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits / t).loss
+        return replace(run, temperature=t, validation_loss=loss)
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
         """Logits of a few validation examples with the whole forward, nothing taken from the cache."""

@@ -21,6 +21,7 @@ class NearestNeighbours(Method):
     """`p_c = (votes_c + e) / (k + C e)` of the k neighbours by cosine similarity on frozen features, e = 0.01.
 
     For regression: the mean of the neighbours' values. The artifact holds the features of the training examples.
+    A temperature T makes of them `softmax(log p / T)`.
     Source: Fix & Hodges 1951; as a measure of representations, Wu et al. 2018, "Unsupervised Feature Learning via
     Non-Parametric Instance Discrimination".
     """
@@ -49,7 +50,10 @@ class NearestNeighbours(Method):
 
 
 class NeighboursHead(nn.Module):
-    """keys: [n, D] features of the training examples, of length 1; values: [n, outputs] one-hot classes or targets."""
+    """keys: [n, D] features of the training examples, of length 1; values: [n, outputs] one-hot classes or targets.
+
+    votes: [1] that log shares are multiplied by, 1 / T; 0 where values are averaged.
+    """
 
     SMOOTHING = 0.01
     keys: Tensor
@@ -71,6 +75,9 @@ class NeighboursHead(nn.Module):
         self.values = F.one_hot(targets, self.outputs).float() if single else targets.float().reshape(-1, 1)
         self.votes = torch.full((1,), float(single), device=features.device)
 
+    def cool(self, t: float) -> None:
+        self.votes.div_(t)
+
     def forward(self, features: Tensor) -> Tensor:
         similarity = F.normalize(features, dim=1) @ self.keys.T  # [B, n]
         k = min(self.neighbours, len(self.keys))
@@ -78,4 +85,4 @@ class NeighboursHead(nn.Module):
         if not bool(self.votes):
             return found
         e = self.SMOOTHING
-        return ((k * found + e) / (k + self.outputs * e)).log()
+        return self.votes * ((k * found + e) / (k + self.outputs * e)).log()
