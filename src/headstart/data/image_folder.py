@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
-from headstart.data.numbers import natural
+from headstart.data.image_files import Passed, image_files, subfolders
+from headstart.data.image_formats import SUFFIXES
 from headstart.data.table import SAMPLE, Chunk, Chunker, Column, ImagePath
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
 
 
 class ImageFolder:
     """`root/class/…/image.png`. Columns: `file` (the path; read only when used) and `folder` (the class).
 
     name: what places begin with, such as `train` for `train/cat/1.png`; empty for none.
+    classes: folder of each class, where these are not simply the subfolders of `root`.
+    understood: how the layout was read, in a sentence for the findings; empty where it is plain.
     """
 
-    def __init__(self, root: Path, name: str = "") -> None:
+    def __init__(
+        self, root: Path, name: str = "", classes: Mapping[str, Path] | None = None, understood: str = ""
+    ) -> None:
         self.root, self.name = root, name or root.name
         self.called = bool(name)
-        self.classes = class_folders(root)
+        self.folders = {label: root / label for label in subfolders(root)} if classes is None else dict(classes)
+        self.understood = understood
 
     def _files(self, findings: Findings) -> Iterator[tuple[str, str, str]]:
         """(place, path, class), in an order that does not depend on the file system."""
-        for label in self.classes:
+        passed = Passed()
+        for label, folder in self.folders.items():
             found = False
-            for folder, inner, files in os.walk(self.root / label):
-                inner[:] = sorted(name for name in inner if not name.startswith("."))
-                for file in natural([name for name in files if not name.startswith(".")]):
-                    path = os.path.join(folder, file)
-                    inside = os.path.relpath(path, self.root)
-                    place = f"{self.name}/{inside}" if self.called else inside
-                    if os.path.splitext(file)[1].lower() not in SUFFIXES:
-                        findings.add("skipped", "note", "files without an image's extension were passed over", [place])
-                        continue
-                    found = True
-                    yield place, path, label
+            for path in image_files(folder, passed):
+                found = True
+                inside = os.path.relpath(path, self.root)
+                yield f"{self.name}/{inside}" if self.called else inside, path, label
             if not found:
                 findings.add("skipped", "warning", "class folders without images were passed over", [label])
+        passed.note(findings)
+        if self.understood:
+            findings.add("layout", "note", self.understood, count=1)
 
     def sample(self) -> list[Column]:
-        found = []
-        for label in self.classes:  # a few of each, so that all classes are seen
-            files = images_in(self.root / label, SAMPLE // len(self.classes) + 1)
-            found += [(ImagePath(path), label) for path in files]
+        each = SAMPLE // max(1, len(self.folders)) + 1  # a few of each, so that all classes are seen
+        found = [
+            (ImagePath(path), label)
+            for label, folder in self.folders.items()
+            for path in itertools.islice(image_files(folder), each)
+        ]
         if not found:
             raise DataError(
                 f"{self.root} holds no images in its class folders. Readable: {' '.join(sorted(SUFFIXES))}."
@@ -61,19 +65,3 @@ class ImageFolder:
             if chunker.add(place, [row[name] for name in columns]):
                 yield chunker.take()
         yield chunker.take()
-
-
-def class_folders(root: Path) -> list[str]:
-    """Names of the subfolders, naturally sorted, hidden ones left out."""
-    return natural([entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")])
-
-
-def images_in(folder: Path, limit: int) -> list[str]:
-    """Up to `limit` paths of images below `folder`."""
-    found: list[str] = []
-    for inside, inner, files in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        found += [os.path.join(inside, file) for file in sorted(files) if os.path.splitext(file)[1].lower() in SUFFIXES]
-        if len(found) >= limit:
-            break
-    return found[:limit]

@@ -17,13 +17,14 @@ from headstart.data.columns import Roles, choose
 from headstart.data.examples import Data, Examples
 from headstart.data.findings import Findings
 from headstart.data.image_folder import ImageFolder
+from headstart.data.image_paths import ImageTable, refuse_missing
 from headstart.data.images import MAX_PIXELS
 from headstart.data.intake import Progress, explain, take_in
 from headstart.data.labels import Targets, build
 from headstart.data.prints import Prints, take_prints
 from headstart.data.sources import Splits, resolve
 from headstart.data.splits import by_class, by_group
-from headstart.data.table import Column
+from headstart.data.table import Column, ImagePath
 from headstart.data.task import Kind, Task
 
 VALIDATION = 500
@@ -75,7 +76,7 @@ def read(
     findings = Findings()
     splits = resolve(source, validation, test)
     roles, class_names = _roles(splits, str(source), text, label, group, findings)
-    paths = isinstance(splits["train"][0], ImageFolder)
+    paths = _paths(splits, roles)
     table = take_in(splits, roles, class_names, paths, findings, folder, progress)
     split = table.column("split").to_numpy().copy()
     rows_read = table.num_rows + findings.left_out
@@ -148,11 +149,31 @@ def _roles(
         for table in tables:
             if table is not first:
                 _same_columns(roles, columns, table.name, table.sample())
+    for column in columns:
+        if column.name in roles.text:
+            refuse_missing(column, first.name)
     found = next(column for column in columns if column.name == roles.label)
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
         findings.add("header", "warning", message, [f"{first.name}:1"])
     return roles, found.class_names
+
+
+def _paths(splits: Splits, roles: Roles) -> bool:
+    """Whether all images are files, so that the store holds their paths; among others, files are read into it."""
+    if roles.modality != "image":
+        return False
+    tables = [table for tables in splits.values() for table in tables]
+    kinds = [
+        {type(value) for value in column.values if value} == {ImagePath}
+        for table in tables
+        for column in table.sample()
+        if column.name == roles.text[0]
+    ]
+    for table in tables:
+        if isinstance(table, ImageTable):
+            table.loads = not all(kinds)
+    return all(kinds)
 
 
 def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: Sequence[Column]) -> None:

@@ -11,7 +11,11 @@ from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data import hub
-from headstart.data.image_folder import SUFFIXES, ImageFolder, class_folders, images_in
+from headstart.data.image_files import any_image, subfolders
+from headstart.data.image_folder import ImageFolder
+from headstart.data.image_formats import SUFFIXES
+from headstart.data.image_layout import image_splits, split_of_folder
+from headstart.data.image_paths import METADATA, with_images
 from headstart.data.json_lines import JsonLines
 from headstart.data.parquet import Parquet
 from headstart.data.table import Table
@@ -79,7 +83,7 @@ def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
     if "train" not in found:
         has = ", ".join(found or loaded or ()) or "none"
         raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
-    return found
+    return {split: [with_images(table) for table in tables] for split, tables in found.items()}
 
 
 def _tell_apart(tables: Sequence[Table]) -> None:
@@ -179,21 +183,31 @@ def _folder(root: Path) -> Splits:
     found = _split_files(root, files)
     if found:
         return found
-    images = {name: root / name for name in class_folders(root)}
-    by_split = {split: folder for name, folder in images.items() if (split := split_named(name)) is not None}
-    if "train" in by_split:
-        if all(class_folders(folder) for folder in by_split.values()):
-            return {split: [ImageFolder(folder, folder.name)] for split, folder in by_split.items()}
-        raise DataError(
-            f"{root} has {', '.join(by_split)} folders, but not each holds one subfolder of images a class."
-        )
-    if (root / "data").is_dir() and not images_in(root / "data", 1):
+    described = _described(root)
+    if described:
+        return described
+    if (root / "data").is_dir() and not any_image(root / "data"):
         return _folder(root / "data")  # the lay-out of data sets cloned from the hub
-    if any(images_in(folder, 1) for folder in images.values()):
-        return {"train": [ImageFolder(root)]}
+    images = image_splits(root)
+    if images is not None:
+        return images
     if len(files) == 1:
         return {"train": [_file(files[0])]}
     raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}. Give {READABLE}.")
+
+
+def _described(root: Path) -> Splits:
+    """Hugging Face's lay-out: a metadata file with a column of file names beside the images, or one in each split."""
+    for name in METADATA:
+        if (root / name).is_file():
+            return {"train": [_file(root / name)]}
+    found: Splits = {}
+    for folder in subfolders(root):
+        split = split_of_folder(folder)
+        file = next((root / folder / name for name in METADATA if (root / folder / name).is_file()), None)
+        if split and file:
+            found.setdefault("test" if split == "other" else split, []).append(_file(file))
+    return found if "train" in found else {}
 
 
 def _split_files(root: Path, files: Sequence[Path]) -> Splits:

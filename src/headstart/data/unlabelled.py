@@ -16,7 +16,9 @@ from headstart.core.errors import DataError
 from headstart.data.columns import find_inputs
 from headstart.data.examples import Input
 from headstart.data.findings import Findings
-from headstart.data.image_folder import SUFFIXES
+from headstart.data.image_files import Passed, image_files
+from headstart.data.image_formats import SUFFIXES
+from headstart.data.image_paths import with_images
 from headstart.data.model_input import model_input
 from headstart.data.sources import FORMATS, format_of
 from headstart.data.table import ImagePath, Problem
@@ -62,7 +64,7 @@ def stream(
         if _is(path, Path.is_file) and format_of(path) in FORMATS:
             yield from _rows(path, modality, text, columns, findings)
         elif modality == "image":
-            yield from _images(path)
+            yield from _images(path, findings)
         else:
             yield _literal(entry, modality)
 
@@ -113,9 +115,11 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     return Unlabelled((first, second), entry)
 
 
-def _images(path: Path) -> Iterator[Unlabelled]:
+def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        passed = Passed()
+        files = list(map(Path, image_files(path, passed)))
+        passed.note(findings)
         if not files:
             raise DataError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))}).")
     elif path.is_file():
@@ -129,7 +133,7 @@ def _images(path: Path) -> Iterator[Unlabelled]:
 def _rows(
     path: Path, modality: Modality, text: str | None, trained: Mapping[str, str], findings: Findings
 ) -> Iterator[Unlabelled]:
-    table = FORMATS[format_of(path)](path)
+    table = with_images(FORMATS[format_of(path)](path))
     sample = table.sample()
     inputs = find_inputs(sample, str(path), modality, text, [trained[role] for role in trained if role in INPUTS])
     names = [column.name for column in sample if column.name in inputs or column.kind != "image"]

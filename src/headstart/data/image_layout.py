@@ -1,0 +1,115 @@
+"""Layout of an image folder: which of its subfolders are splits and which are classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstart.core.errors import DataError
+from headstart.data.image_files import any_image, subfolders
+from headstart.data.image_folder import ImageFolder
+from headstart.data.table import Table
+
+_WORDS = {
+    "train": {"train", "training"},
+    "validation": {"validation", "val", "valid", "validate", "dev", "development"},
+    "test": {"test", "testing"},
+    "other": {"eval", "evaluation", "holdout", "heldout"},
+}
+"""words in the names of split folders; `other` is the test split, or validation where there is a test split besides
+(Hugging Face's ImageFolder counts eval to test, too)"""
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+
+
+def image_splits(root: Path) -> dict[str, list[Table]] | None:
+    """Image folders by split; None where `root` has no folders of images.
+
+    Read are root/class, root/split/class and root/class/split. A folder counts as a split if its name says so
+    (`training_set`, `Val`, `seg_test`) and its subfolders are classes, so that a class may be called `train`.
+    A single folder around all others is entered.
+    Raises `DataError` where the folders of splits hold images, but no classes.
+    """
+    root = _entered(root)
+    folders = {name: root / name for name in subfolders(root) if any_image(root / name)}
+    if not folders:
+        return None
+    inner = {name: _classes(folder) for name, folder in folders.items()}
+    named = _splits(folders)
+    others = sorted(set(folders) - set(named))
+    if "train" in named.values() and all(inner[name] for name in named) and not (others and _apart(named, inner)):
+        told = ", ".join(f"{name} as {split}" for name, split in named.items())
+        told = f"folders read as splits: {told}" + (f"; passed over: {', '.join(others)}" if others else "")
+        plain = not others and set(named) <= {"train", "validation", "test"}
+        found: dict[str, list[Table]] = {}
+        for name, split in named.items():
+            folder = ImageFolder(_entered(folders[name]), name, understood="" if plain else told)
+            found.setdefault(split, []).append(folder)
+        return found
+    if "train" in named.values() and named.keys() == folders.keys():
+        flat = ", ".join(name for name in named if not inner[name])
+        raise DataError(
+            f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images a class. "
+            f"Without classes: {flat}."
+        )
+    below = [_splits(classes) for classes in inner.values()]
+    if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):
+        return _classes_first(root, inner)
+    return {"train": [ImageFolder(root, understood=_doubt(inner))]}
+
+
+def split_of_folder(name: str) -> str | None:
+    """`train`, `validation`, `test` or `other` (see `_WORDS`) for a folder's name that says so, else None."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    words += [word.removesuffix(tail) for word in words for tail in ("set", "data", "images") if word.endswith(tail)]
+    return next((split for split, known in _WORDS.items() if known & set(words)), None)
+
+
+def _splits(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Split by name of those folders that are named so."""
+    found = {name: split for name in folders if (split := split_of_folder(name)) is not None}
+    other = "validation" if "test" in found.values() else "test"
+    return {name: other if split == "other" else split for name, split in found.items()}
+
+
+def _apart(named: Mapping[str, str], inner: Mapping[str, Mapping[str, Path]]) -> bool:
+    """Whether some folder shares no class with those for training: then they are no splits of one data set."""
+    known = {label.casefold() for name, split in named.items() if split == "train" for label in inner[name]}
+    return any(known.isdisjoint(label.casefold() for label in inner[name]) for name in named)
+
+
+def _classes(folder: Path) -> dict[str, Path]:
+    """The subfolders with images, below a single folder around them too."""
+    folder = _entered(folder)
+    return {name: folder / name for name in subfolders(folder) if any_image(folder / name)}
+
+
+def _entered(root: Path) -> Path:
+    """The folder itself, or the one in it that holds all there is, as unpacked archives have it."""
+    while True:
+        names = [name for name in subfolders(root) if any_image(root / name)]
+        if len(names) != 1 or len(subfolders(root / names[0])) < 2:
+            return root
+        root /= names[0]
+
+
+def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[str, list[Table]]:
+    """root/class/split: the splits lie within each class."""
+    found: dict[str, dict[str, Path]] = {}
+    for label, folders in inner.items():
+        for name, split in _splits(folders).items():
+            found.setdefault(split, {})[label] = folders[name]
+    told = f"the splits {', '.join(found)} were found within each class folder"
+    return {split: [ImageFolder(root, classes=classes, understood=told)] for split, classes in found.items()}
+
+
+def _doubt(inner: Mapping[str, Mapping[str, Path]]) -> str:
+    """A note where every folder holds subfolders of the same names: the classes may be one level further in."""
+    names = {tuple(classes) for classes in inner.values()}
+    if len(inner) < 2 or len(names) > 1 or len(next(iter(names))) < 2:
+        return ""
+    same = ", ".join(next(iter(names))[:5])
+    return (
+        f"the folders {', '.join(list(inner)[:5])} were read as classes; each holds subfolders of the same names "
+        f"({same}): if these are the classes, name the outer folders train and test"
+    )

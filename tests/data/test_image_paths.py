@@ -1,0 +1,113 @@
+"""Tables that name their images: paths in a column are read as images, never learned as texts."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_data import image
+
+from headstart.core.errors import DataError
+from headstart.data import read
+from headstart.data.unlabelled import unlabelled
+
+
+def rows(count: int = 20, prefix: str = "") -> list[list[object]]:
+    return [[f"{prefix}{at}.PNG", "ab"[at % 2]] for at in range(count)]
+
+
+def pictures(folder: Path, count: int = 20) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for at in range(count):
+        (folder / f"{at}.PNG").write_bytes(image(at))
+
+
+@pytest.mark.parametrize("column", ["file_name", "filename", "image", "image_path"])
+@pytest.mark.parametrize("where", ["beside", "below", "absolute", "named subfolder", "windows", "working directory"])
+def test_paths_in_a_column_are_images(
+    tmp_path: Path, csv_file: Callable[..., Path], where: str, column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / {"beside": ".", "working directory": "work/img"}.get(where, "img")
+    pictures(folder)
+    prefix = {
+        "named subfolder": "img/", "windows": "img\\", "absolute": f"{folder}/", "working directory": "img/",
+    }.get(where, "")  # fmt: skip
+    if where == "working directory":
+        monkeypatch.chdir(tmp_path / "work")
+    data = read(csv_file(rows(prefix=prefix), "labels.csv", (column, "label")))
+    assert data.task.modality == "image"
+    assert data.record.columns["image"] == column
+    assert data.train.inputs([0])[0] == (folder / f"{int(data.train.ids[0])}.PNG").read_bytes()
+
+
+def test_missing_files_are_named_and_left_out(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path)
+    data = read(csv_file([*rows(), ["gone.png", "a"], ["", "b"]], "labels.csv", ("file_name", "label")))
+    assert data.record.rows_used == 20
+    found = [example for f in data.record.findings if f.kind == "unreadable" for example in f.examples]
+    assert any(example.startswith("labels.csv:22: No such file") for example in found)
+    assert any(example.startswith("labels.csv:23") for example in found)
+
+
+def test_paths_of_which_none_exists_are_refused(csv_file: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"'file_name' holds paths of images, and none of them exists \(0\.PNG\)"):
+        read(csv_file(rows(), "labels.csv", ("file_name", "label")))
+    with pytest.raises(DataError, match="holds addresses of images"):
+        read(csv_file(rows(prefix="https://a.b/"), "labels.csv", ("file_name", "label")))
+
+
+def test_texts_beside_paths_that_do_not_exist_stay_texts(csv_file: Callable[..., Path]) -> None:
+    found = csv_file([[f"some words {at}", *row] for at, row in enumerate(rows())], header=("text", "thumb", "label"))
+    assert read(found).task.modality == "text"
+
+
+def test_hugging_face_metadata(tmp_path: Path, json_file: Callable[..., Path]) -> None:
+    for split in ("train", "test"):
+        pictures(tmp_path / "two" / split)
+        lines = [json.dumps({"file_name": name, "label": label}) for name, label in rows()]
+        (tmp_path / "two" / split / "metadata.jsonl").write_text("\n".join(lines))
+    data = read(tmp_path / "two")
+    assert (data.task.modality, len(data.test)) == ("image", 20)
+    pictures(tmp_path / "one" / "images")
+    text = "file_name,label\n" + "\n".join(f"images/{name},{label}" for name, label in rows())
+    (tmp_path / "one" / "metadata.csv").write_text(text)
+    assert read(tmp_path / "one").record.rows_used == 20
+
+
+def test_a_table_of_paths_beside_one_of_bytes(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path)
+    pq.write_table(pa.table({"image": [image(99), image(98)], "label": ["a", "b"]}), tmp_path / "held.parquet")
+    data = read(csv_file(rows(), "labels.csv", ("image", "label")), test=tmp_path / "held.parquet")
+    assert data.test.inputs() == [image(99), image(98)]
+    assert data.train.inputs([0])[0] == (tmp_path / f"{int(data.train.ids[0])}.PNG").read_bytes()
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_base64_is_an_image(csv_file: Callable[..., Path], prefix: str) -> None:
+    texts = [[prefix + base64.b64encode(image(at)).decode(), "ab"[at % 2]] for at in range(20)]
+    data = read(csv_file(texts, "labels.csv", ("picture", "label")))
+    assert data.train.inputs([0])[0] == image(int(data.train.ids[0]))
+
+
+def test_prediction_reads_the_same_column(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path)
+    found = unlabelled(
+        [str(csv_file(rows(), "new.csv", ("file_name", "label")))], "image", None, {"image": "file_name"}
+    )
+    assert [str(row.value) for row in found] == [str(tmp_path / f"{at}.PNG") for at in range(20)]
+
+
+def test_structs_with_paths_alone(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = [{"bytes": None, "path": name} for name, _ in rows()]
+    pq.write_table(
+        pa.table({"image": pa.array(cells, kind), "label": [label for _, label in rows()]}), tmp_path / "t.parquet"
+    )
+    assert read(tmp_path / "t.parquet").record.rows_used == 20
+    assert not any(f.kind == "unreadable" for f in read(tmp_path / "t.parquet").record.findings)
