@@ -133,3 +133,46 @@ def test_a_checkpoint_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match="empty"):
         export(backbone, head_of(backbone), LABELS, "single_label", tmp_path)
+
+
+@pytest.mark.parametrize("name", [*tiny.DECODERS, "bert", "roberta"])
+@pytest.mark.parametrize("pad", ["none", "end", "own"])
+def test_texts_that_end_in_special_tokens(name: str, pad: str, tmp_path: Path) -> None:
+    """transformers' classifier reads the last token that is no pad token: a text may not hold the export's."""
+    from transformers import AutoModelForSequenceClassification, pipeline
+
+    folder = tiny.save(name, tmp_path / "base")
+    told = json.loads((folder / "tokenizer_config.json").read_text())
+    if name in tiny.DECODERS:
+        told["pad_token"] = {"none": None, "end": "<|endoftext|>", "own": "!"}[pad]
+        told["padding_side"] = "left"
+        (folder / "tokenizer_config.json").write_text(json.dumps(told))
+    backbone = load(folder, max_length=30)
+    head = head_of(backbone)
+    (tmp_path / "out").mkdir()
+    export(backbone, head, LABELS, "single_label", tmp_path / "out")
+    preparation = backbone.preparation
+    end = preparation.tokenizer.eos_token or preparation.tokenizer.sep_token
+    texts = [
+        "so good!",
+        "so good!!!",
+        f"so good{end}",
+        f"so good{end}{end}",
+        "good " * 40 + end,
+        "a",
+        f"{end}",
+        "!",
+        "so",
+    ]
+    classify = pipeline("text-classification", str(tmp_path / "out"), top_k=None, device="cpu")
+    found = classify(texts, batch_size=len(texts), truncation=True)
+    wanted = logits_in_memory(backbone, head, preparation.collate(preparation.encode(texts))).softmax(-1)
+    for row, chances in zip(found, wanted):
+        told = {one["label"]: one["score"] for one in row}
+        assert [told[label] for label in LABELS] == pytest.approx(chances.tolist(), abs=1e-4)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    if name in tiny.DECODERS:  # a token of its own, which an id in no text stands for
+        assert again.config.pad_token_id not in {i for one in preparation.encode(texts) for i in one["input_ids"]}
+        assert load(tmp_path / "out").features(preparation.collate(preparation.encode(texts))).isfinite().all()
+    else:
+        assert again.config.vocab_size == backbone.module.config.vocab_size

@@ -46,8 +46,8 @@ def export(backbone: Backbone, head: nn.Linear, labels: Sequence[str], task_kind
         raise ArtifactError(f"the export failed: {type(error).__name__}: {error}") from error
 
 
-Reader = Callable[[], Callable[[Batch], Tensor]]
-"reads the folder with the library alone and gives a function from batch to logits"
+Reader = Callable[[], Callable[[Any], Tensor]]
+"reads the folder with the library alone and gives a function from a sample to logits: texts through its own tokenizer"
 
 
 def _exporter(backbone: Backbone) -> Callable[[Backbone, nn.Linear, list[str], str, Path], Reader]:
@@ -86,51 +86,56 @@ def difference(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
 
 
-def examples(backbone: Backbone) -> list[Batch]:
-    """Batches to compare on: texts of many lengths with padding, or random images."""
+TEXT = "a checkpoint is read again and gives what the model in memory gives or it is not written at all"
+Sample = list[str] | Batch
+"texts as a user types them, or a batch of images"
+
+
+def samples(backbone: Backbone) -> list[Sample]:
+    """What is compared: texts of many lengths and those that end in special tokens or are cut; random images."""
     preparation: Any = backbone.preparation
     if backbone.modality == "text":
-        words = [
-            "a",
-            "checkpoint",
-            "is",
-            "read",
-            "again",
-            "and",
-            "gives",
-            "what",
-            "the",
-            "model",
-            "in",
-            "memory",
-            "gives",
-            "or",
-            "it",
-            "is",
-            "not",
-            "written",
-            "at",
-            "all",
-        ]
+        words = TEXT.split()
         texts = [" ".join((words * 3)[row % 7 : row % 7 + 1 + (5 * row) % 23]) for row in range(12)]
-        batches = [preparation.collate(preparation.encode(some)) for some in (texts[:7], texts[7:])]
-    else:
-        generator = torch.Generator().manual_seed(1)
-        shape = (preparation.channels, *preparation.size)
-        batches = [{"pixel_values": torch.randn((n, *shape), generator=generator)} for n in (4, 1)]
+        special = sorted({str(token) for token in getattr(preparation.tokenizer, "all_special_tokens", ())})
+        marked = [text for token in special for text in (f"it is good{token}", f"{token} it is{token}{token}", token)]
+        long = " ".join(words * (preparation.max_length // len(words) + 1))
+        cut = [f"{long} {token}" for token in ("good", *special[:1])]
+        found = [texts[:7], texts[7:], [*marked, "it is"] if marked else [], ["it is", *cut], ["", "it is good"], [" "]]
+        return [readable for some in found if (readable := [text for text in some if _tokens(preparation, text)])]
+    generator = torch.Generator().manual_seed(1)
+    shape = (preparation.channels, *preparation.size)
+    return [{"pixel_values": torch.randn((n, *shape), generator=generator)} for n in (4, 1)]
+
+
+def _tokens(preparation: Any, text: str) -> bool:
+    """False for an empty text where the tokenizer adds no token to it: no library can compute on nothing."""
+    return len(preparation.tokenizer(text)["input_ids"]) > 0
+
+
+def batch_of(backbone: Backbone, sample: Sample) -> Batch:
+    """The sample as this backbone reads it, on its device."""
+    preparation: Any = backbone.preparation
+    batch: Batch = sample if isinstance(sample, dict) else preparation.collate(preparation.encode(sample))
     device = next(backbone.module.parameters()).device
-    return [{name: value.to(device) for name, value in batch.items()} for batch in batches]
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def examples(backbone: Backbone) -> list[Batch]:
+    """The first samples as batches, to fit a classifier by."""
+    return [batch_of(backbone, sample) for sample in samples(backbone)[:2]]
 
 
 def _verify(backbone: Backbone, head: nn.Linear, read_again: Reader, place: Path) -> None:
     run = read_again()
-    for batch in examples(backbone):
-        wanted = logits_in_memory(backbone, head, batch).cpu()
+    for sample in samples(backbone):
+        wanted = logits_in_memory(backbone, head, batch_of(backbone, sample)).cpu()
         with torch.no_grad():
-            found = run({name: value.cpu() for name, value in batch.items()})
+            found = run(sample)
         gap = difference(found, wanted)
         if gap > TOLERANCE:
             raise ArtifactError(
-                f"the checkpoint, read again, gives logits that differ by {gap:.1e} from the model in memory, so it "
-                "was not kept. Save the run as an artifact instead."
+                f"the checkpoint, read again, gives logits that differ by {gap:.1e} from the model in memory"
+                + (f", on texts such as {sample[0][:40]!r}" if isinstance(sample, list) else "")
+                + ", so it was not kept. Save the run as an artifact instead."
             )

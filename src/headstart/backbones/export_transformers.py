@@ -29,6 +29,8 @@ from headstart.core.files import write_json
 
 SCALES = (1.0, 1e-3, 1e-5, 1e-7)
 "values of s that are tried; the one with the smallest error is kept"
+PAD = "<|pad\ufdd0|>"
+"the pad token of exported decoders; U+FDD0 is no character, so that no text holds it"
 CLOSE = 2e-5
 "largest relative difference of a logit with which a way of holding the head is taken"
 
@@ -40,27 +42,47 @@ def export_transformers(backbone: Backbone, head: nn.Linear, labels: list[str], 
         raise ArtifactError("move the model to the CPU before an export.")
     config = _config(backbone, head, labels, task_kind)
     factory = _class(backbone, config)
-    model = _fitted(backbone, head, factory, config)
+    preparation: Any = backbone.preparation
+    tokenizer = None if isinstance(preparation, ImagePreparation) else exported_tokenizer(backbone)
+    model = _fitted(backbone, head, factory, config, tokenizer)
     model.save_pretrained(folder)
-    preparation = backbone.preparation
-    if isinstance(preparation, ImagePreparation):
+    if tokenizer is None:
         write_json(folder / "preprocessor_config.json", processor(preparation))
     else:
-        tokenizer: Any = copy.deepcopy(preparation.tokenizer)  # type: ignore[attr-defined]
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.model_max_length = preparation.max_length  # type: ignore[attr-defined]
         tokenizer.save_pretrained(folder)
 
     def read_again() -> Any:
+        from transformers import AutoTokenizer
+
         loaded, info = factory.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
         wrong = {k: sorted(info[k]) for k in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[k]}
         if wrong:
             raise ArtifactError(f"the checkpoint does not hold all weights of {factory.__name__}: {wrong}")
         loaded.eval()
-        return lambda batch: _logits(loaded, batch)
+        if tokenizer is None:
+            return lambda batch: _logits(loaded, batch)
+        reads: Any = AutoTokenizer.from_pretrained(folder)
+        options = {"padding": True, "truncation": True, "return_tensors": "pt"}
+        return lambda texts: loaded(**reads(texts, **options)).logits
 
     return read_again
+
+
+def exported_tokenizer(backbone: Backbone) -> Any:
+    """The backbone's tokenizer, cutting and padding as in training.
+
+    A decoder's classifier in transformers reads the last token that is not the pad token, so a text may not hold that
+    one: SmolLM2's pad token ends each turn of its chats. It gets another, whose name no text contains.
+    """
+    preparation: Any = backbone.preparation
+    tokenizer: Any = copy.deepcopy(preparation.tokenizer)
+    if backbone.kind == "decoder":
+        tokenizer.add_special_tokens({"pad_token": PAD})
+    elif tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    tokenizer.model_max_length = preparation.max_length
+    return tokenizer
 
 
 def _config(backbone: Backbone, head: nn.Linear, labels: list[str], task_kind: str) -> Any:
@@ -73,7 +95,7 @@ def _config(backbone: Backbone, head: nn.Linear, labels: list[str], task_kind: s
     kinds = {"single_label": "single_label_classification", "multi_label": "multi_label_classification"}
     config.problem_type = kinds.get(task_kind, "regression")
     if backbone.modality == "text":
-        if getattr(config, "pad_token_id", None) is None or backbone.kind == "decoder":
+        if getattr(config, "pad_token_id", None) is None and backbone.kind != "decoder":
             # RoBERTa counts positions by its pad id, so an encoder keeps the one it has.
             config.pad_token_id = backbone.preparation.pad_id  # type: ignore[attr-defined]
         if hasattr(config, "classifier_pooling"):
@@ -100,13 +122,17 @@ def _class(backbone: Backbone, config: Any) -> Any:
     return factory
 
 
-def _fitted(backbone: Backbone, head: nn.Linear, factory: Any, config: Any) -> Any:
+def _fitted(backbone: Backbone, head: nn.Linear, factory: Any, config: Any, tokenizer: Any) -> Any:
     """A classification model with the logits of the model in memory."""
     gap = float("inf")
+
+    def blank(backbone: Backbone, factory: Any, config: Any) -> Any:
+        return _blank(backbone, factory, config, tokenizer.pad_token_id if backbone.kind == "decoder" else None)
+
     for ways in (_direct, _through, append_averaging_block):
         if ways is append_averaging_block and (backbone.pooling != "mean" or backbone.kind != "encoder"):
             continue
-        for model in _candidates(ways, backbone, head, factory, config):
+        for model in _candidates(ways, backbone, head, factory, config, blank):
             gap = _gap(model, backbone, head)
             if gap <= CLOSE:
                 return model
@@ -122,7 +148,7 @@ def _impossible(backbone: Backbone, factory: Any) -> str:
     )
 
 
-def _candidates(way: Any, backbone: Backbone, head: nn.Linear, factory: Any, config: Any) -> Iterator[Any]:
+def _candidates(way: Any, backbone: Backbone, head: nn.Linear, factory: Any, config: Any, blank: Any) -> Iterator[Any]:
     if way is not append_averaging_block:
         yield from way(blank(backbone, factory, config), backbone, head)
         return
@@ -131,18 +157,30 @@ def _candidates(way: Any, backbone: Backbone, head: nn.Linear, factory: Any, con
         yield from _through(deeper, backbone, head, carried=True)
 
 
-def blank(backbone: Backbone, factory: Any, config: Any) -> Any:
-    """The classification model with the backbone's weights, its own new layers still random."""
+def _blank(backbone: Backbone, factory: Any, config: Any, pad: int | None) -> Any:
+    """The classification model with the backbone's weights, its own new layers still random.
+
+    pad: id of a new pad token, for which the embedding gets a row where it has none.
+    """
     with torch.random.fork_rng(devices=[]):
         model: Any = factory._from_config(copy.deepcopy(config), dtype=torch.float32).eval()
     report = model.base_model.load_state_dict(backbone.module.state_dict(), strict=False)
     if report.unexpected_keys:
         raise ModelError(f"{factory.__name__} has no place for the weights {', '.join(report.unexpected_keys[:5])}.")
+    if pad is not None:
+        if pad >= model.get_input_embeddings().num_embeddings:
+            with torch.random.fork_rng(devices=[]):
+                model.resize_token_embeddings(pad + 1, mean_resizing=False)
+        model.config.get_text_config().pad_token_id = pad
     return model
 
 
 @torch.no_grad()
 def _logits(model: Any, batch: Batch) -> Tensor:
+    """Padded with the model's own pad token, by which some classes find the last token."""
+    pad = getattr(model.config.get_text_config(), "pad_token_id", None)
+    if pad is not None and "attention_mask" in batch:
+        batch = {**batch, "input_ids": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, pad)}
     return model(**batch).logits
 
 
