@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,21 +92,42 @@ def test_peft_loads_what_we_write(family: str, name: str, settings: dict[str, An
     export_run(run, tmp_path / "adapter", backbone=backbone, form="peft")
     batch = one_length(backbone, family)
     hidden, logits = ours(run, backbone, batch)
-    plain = family == "bert" or name == "prefix"
-    model, found = theirs(tmp_path / "adapter", folder, plain, batch)
-    if plain:
-        mask = batch["attention_mask"]
-        found = found[:, -mask.shape[1] :]  # prompt tuning returns the virtual tokens' places too
-        torch.testing.assert_close(found[mask.bool()], hidden[mask.bool()], rtol=1e-4, atol=1e-4)
-        head = load_file(tmp_path / "adapter" / "head.safetensors")
-        mean = (found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        last = found[torch.arange(len(mask)), mask.sum(1) - 1]
-        found = (mean if family == "bert" else last) @ head["weight"].T + head.get("bias", 0)
+    model, found = theirs(tmp_path / "adapter", folder, True, batch)
+    mask = batch["attention_mask"]
+    found = found[:, -mask.shape[1] :]  # prompt tuning returns the virtual tokens' places too
+    torch.testing.assert_close(found[mask.bool()], hidden[mask.bool()], rtol=1e-4, atol=1e-4)
+    head = load_file(tmp_path / "adapter" / "head.safetensors")
+    mean = (found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    last = found[torch.arange(len(mask)), mask.sum(1) - 1]
+    found = (mean if family == "bert" else last) @ head["weight"].T + head.get("bias", 0)
     torch.testing.assert_close(found, logits, rtol=1e-4, atol=1e-4)
     # what PEFT writes from it has the same keys and shapes
     model.save_pretrained(tmp_path / "again")
     mine, again = (load_file(tmp_path / f / "adapter_model.safetensors") for f in ("adapter", "again"))
     assert {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in again.items()}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("family", "name"), [("llama", "lora"), ("gpt2", "prompt"), ("llama", "prefix"), ("bert", "lora")]
+)
+def test_the_readme_s_code_answers_as_the_run(
+    family: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of several lengths, some of which end in the token that the base pads with."""
+    _, backbone = base_of(family, tmp_path)
+    run = run_of(backbone, name, tmp_path, **({} if name == "lora" else {"tokens": 3}))
+    export_run(run, tmp_path / "adapter", backbone=backbone, form="peft")
+    tokenizer = backbone.preparation.tokenizer
+    end = tokenizer.eos_token or tokenizer.pad_token
+    texts = ["so good", f"so good{end}", f"a film{end}{end}", "good " * 60, "a"]
+    (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "adapter" / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path / "adapter")
+    found: dict[str, Any] = {}
+    exec(code.replace("['a text']", repr(texts)), found)
+    predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32")
+    torch.testing.assert_close(found["scores"], predictor.logits(texts), rtol=1e-4, atol=1e-4)
+    predictor.close()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -180,8 +202,8 @@ def test_planted_mistakes_show(name: str, mistake: str, tmp_path: Path) -> None:
     (place / "adapter_config.json").write_text(json.dumps(config))
     batch = one_length(backbone, "llama")
     hidden, logits = ours(run, backbone, batch)
-    _, found = theirs(place, folder, name == "prefix", batch)
-    assert float((found - (hidden if name == "prefix" else logits)).abs().max()) > 1e-3
+    _, found = theirs(place, folder, True, batch)
+    assert float((found[:, -hidden.shape[1] :] - hidden).abs().max()) > 1e-3
     from_peft(place, backbone, tmp_path / "other" / "model")
     assert float((ours(tmp_path / "other", backbone, batch)[1] - logits).abs().max()) > 1e-3
 

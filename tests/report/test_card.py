@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from huggingface_hub import ModelCard
 
 from headstart.core.evaluation import CheckRecord, Judged, Score
-from headstart.report.card import card
+from headstart.report.card import adopted_card, card
 from report.report_example import comparison
 
 EXAMPLE = comparison()
@@ -42,6 +43,34 @@ def test_figures_limits_and_gates() -> None:
         "| retention of a\\|b (Accuracy, %) | 80.0 | 70.0 | -10.0 [-15.0, -5.0] | 0.002 | regressed | failed |"
         in judged
     )
+
+
+NAMES = [
+    "<script>alert(1)</script>",
+    "![x](http://a.b/c.png)",
+    "[y](javascript:z)",
+    "`c`",
+    "# d",
+    "a\n---\nlicense: mit",
+]
+
+
+def test_names_from_the_data_are_text_and_nothing_else() -> None:
+    """Class names, the data's and the model's, settings and findings, in the text and in the header."""
+    task = replace(EXAMPLE.task, labels=tuple(NAMES))
+    data = replace(EXAMPLE.data, source="![p](http://a.b/p.png)\n---\n# x.csv")
+    model = replace(EXAMPLE.model, source="<img src=x>/y")
+    row = EXAMPLE.row("lora")
+    row = replace(row, classes=tuple(replace(row.classes[0], label=name) for name in NAMES), configuration={"t": "<i>"})
+    told = card(replace(EXAMPLE, task=task, data=data, model=model), row)
+    cards = [ModelCard(told), ModelCard(adopted_card("lora", {"t": "<i>"}, NAMES, "<b>/x", "0", "![p](http://a.b)"))]
+    for found in cards:
+        assert found.data.library_name == "headstart"
+        assert getattr(found.data, "license", None) is None
+        body = found.text
+        assert not re.findall(r"[<>]|(?<!\\)\]\(|(?<!\\)`c|http://", body)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
+        assert [line for line in body.splitlines() if line.startswith("# ")] == body.splitlines()[:2][-1:]
 
 
 def test_lines_of_a_table_stay_lines_of_a_table() -> None:

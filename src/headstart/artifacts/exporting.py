@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from headstart.artifacts.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.cutting import probes
-from headstart.backbones.export import export
+from headstart.backbones.export import batch_of, export, samples
 from headstart.core.errors import ArtifactError, ConfigurationError, ModelError, unknown
 from headstart.core.files import replacing_folder
 
@@ -79,12 +78,12 @@ def _adapter(predictor: Predictor, place: Path, form: str) -> str:
     from headstart.artifacts.peft_read import from_peft
     from headstart.artifacts.peft_write import write_peft
 
-    backbone, batch = predictor.backbone, probes(predictor.backbone)[0]
+    backbone = predictor.backbone
+    batches = [batch_of(backbone, sample) for sample in samples(backbone)]
 
     def logits(one: Predictor) -> Tensor:
         with torch.no_grad():
-            scores: Tensor = one.model.head(backbone.features(batch, one.plan.reads).float())
-        return scores
+            return torch.cat([one.model.head(backbone.features(batch, one.plan.reads).float()) for batch in batches])
 
     expected = logits(predictor)
     with replacing_folder(place) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from headstart.artifacts.artifact import lasting
 from headstart.artifacts.predictor import Predictor
 from headstart.core.errors import ModelError
 from headstart.core.files import write_json, write_text
+from headstart.core.markdown import escaped
 from headstart.engine.tensors import write_tensors
 from headstart.methods.lora_layer import LoraLayer, weight_of
 from headstart.methods.plan import Model
@@ -27,11 +29,10 @@ CONFIG, WEIGHTS, HEAD, HEAD_WEIGHTS = (
 
 
 def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> None:
-    """The adapter into `folder`, with the head where PEFT has a class for it, else beside it.
+    """The adapter into `folder`, for feature extraction, with its head beside it in head.safetensors.
 
-    Decoders whose head reads the last token are `…ForSequenceClassification` with its `score`. No such class averages
-    tokens, so an encoder's head lies in head.safetensors and the adapter is for feature extraction; so does a prefix's,
-    since these classes take no past keys and values any more.
+    PEFT's sequence classifiers are transformers': none averages tokens, and a decoder's reads the last token that is
+    not the base's pad token, so that it skips the end of a text that ends in that one.
     vllm: LoRA by vLLM's rules: one rank for all, scale in B, no DoRA, no modules beside the updates.
     Raises `ModelError` for methods and backbones that PEFT has no form for.
     """
@@ -42,12 +43,11 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
             "checkpoint: --format checkpoint. Nothing was written."
         )
     prefixes = [m for m in model.modules() if isinstance(m, PrefixedAttention)]
-    classifies = _classifies(predictor) and not vllm and not prefixes
-    inner = f"{getattr(backbone.module, 'base_model_prefix', '')}." if classifies or vllm else ""
+    inner = f"{getattr(backbone.module, 'base_model_prefix', '')}." if vllm else ""
     config: dict[str, Any] = {
         "base_model_name_or_path": _base(predictor),
         "inference_mode": True,
-        "task_type": "SEQ_CLS" if classifies else "CAUSAL_LM" if vllm else "FEATURE_EXTRACTION",
+        "task_type": "CAUSAL_LM" if vllm else "FEATURE_EXTRACTION",
     }
     lora = {n.removeprefix("backbone."): m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
     virtual = [m for m in model.modules() if isinstance(m, VirtualTokens)]
@@ -65,28 +65,18 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
             "checkpoint, or serve it with headstart. Nothing was written."
         )
     config |= told
-    if classifies:
-        config["modules_to_save"] = ["score"]
-        tensors["base_model.model.score.weight" if lora else "base_model.score.weight"] = _head(model).weight
-    else:
-        write_tensors(folder / HEAD_WEIGHTS, dict(_head(model).named_parameters()))
+    write_tensors(folder / HEAD_WEIGHTS, dict(_head(model).named_parameters()))
     task = predictor.artifact.task
     write_json(folder / HEAD, {"labels": list(task.labels), "kind": task.kind, "pooling": backbone.pooling})
     write_tensors(folder / WEIGHTS, {name: value.detach().contiguous() for name, value in tensors.items()})
     write_json(folder / CONFIG, config)
-    write_text(folder / "README.md", _readme(predictor, classifies, bool(lora)))
+    write_text(folder / "README.md", _readme(predictor, bool(lora)))
 
 
 def _head(model: Model) -> nn.Linear:
     if not isinstance(model.head, nn.Linear):
         raise ModelError("this run's head is not linear, and no format holds it. Nothing was written.")
     return model.head
-
-
-def _classifies(predictor: Predictor) -> bool:
-    """Whether transformers' own sequence classifier computes what the run does: the last token, no bias."""
-    backbone = predictor.backbone
-    return backbone.kind == "decoder" and backbone.pooling == "last" and _head(predictor.model).bias is None
 
 
 def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -179,45 +169,45 @@ def _base(predictor: Predictor) -> str:
     return lasting(predictor.backbone.reload) or predictor.artifact.base.source
 
 
-def _readme(predictor: Predictor, classifies: bool, lora: bool) -> str:
+def _readme(predictor: Predictor, lora: bool) -> str:
     """How to load it: code that runs in the export's folder."""
     artifact, backbone = predictor.artifact, predictor.backbone
-    auto = "AutoModelForSequenceClassification" if classifies else "AutoModel"
-    more = f", num_labels={artifact.task.outputs}" if classifies else ""
+    length = getattr(backbone.preparation, "max_length", None)
+    skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # without the virtual tokens' places
+    pooled = {
+        "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
+        "cls": "hidden[:, 0]",
+        "last": "hidden[range(len(mask)), mask.sum(1) - 1]",
+    }[backbone.pooling]
+    answers = {
+        "single_label": [f"labels = {_quoted(artifact.task.labels)}", "print([labels[i] for i in scores.argmax(1)])"],
+        "multi_label": [
+            f"labels = {_quoted(artifact.task.labels)}",
+            "print([[label for label, score in zip(labels, row) if score > 0] for row in scores])",
+        ],
+        "regression": ["print(scores[:, 0].tolist())"],
+    }[artifact.task.kind]
     lines = [
-        f"# {artifact.method} on {artifact.base.source}, written by Headstart", "", "```python",
-        "import torch", "from peft import PeftModel",
-        *([] if classifies else ["from safetensors.torch import load_file"]),
-        f"from transformers import {auto}, AutoTokenizer", "",
+        f"# {artifact.method} on {escaped(artifact.base.source)}, written by Headstart", "", "```python",
+        "import torch", "from peft import PeftModel", "from safetensors.torch import load_file",
+        "from transformers import AutoModel, AutoTokenizer", "",
         f"base, here = {_base(predictor)!r}, '.'  # this folder",
-        "tokenizer = AutoTokenizer.from_pretrained(base)",
-        f"model = PeftModel.from_pretrained({auto}.from_pretrained(base{more}), here).eval()",
-        "tokens = tokenizer(['a text'], return_tensors='pt')",
+        "tokenizer = AutoTokenizer.from_pretrained(base, padding_side='right')",
+        "tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token",
+        "model = PeftModel.from_pretrained(AutoModel.from_pretrained(base, dtype=torch.float32), here).eval()",
+        f"tokens = tokenizer(['a text'], padding=True, truncation=True, max_length={length}, return_tensors='pt')",
         "with torch.no_grad():",
+        f"    hidden = model(**tokens).last_hidden_state{skipped}",
+        "mask, head = tokens['attention_mask'], load_file(f'{here}/head.safetensors')",
+        f"features = {pooled}  # pooling: {backbone.pooling}",
+        "scores = features @ head['weight'].T + head.get('bias', 0)",
+        *answers, "```", "",
+        "The head reads pooled features, which no class of transformers does as in training: it lies in",
+        "head.safetensors, its labels in head.json.", "",
     ]  # fmt: skip
-    if classifies:
-        lines += ["    scores = model(**tokens).logits"]
-    else:
-        skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # without the virtual tokens' places
-        pooled = {
-            "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
-            "cls": "hidden[:, 0]",
-            "last": "hidden[range(len(mask)), mask.sum(1) - 1]",
-        }[backbone.pooling]
-        lines += [
-            f"    hidden = model(**tokens).last_hidden_state{skipped}",
-            "mask, head = tokens['attention_mask'], load_file(f'{here}/head.safetensors')",
-            f"features = {pooled}  # pooling: {backbone.pooling}",
-            "scores = features @ head['weight'].T + head.get('bias', 0)",
-        ]  # fmt: skip
-    if artifact.task.kind == "single_label":
-        lines += [f"labels = {list(artifact.task.labels)}", "print([labels[i] for i in scores.argmax(1)])"]
-    lines += ["```", ""]
-    if not classifies:
-        lines += [
-            "The head reads pooled features, which no class of transformers does: it lies in head.safetensors, its",
-            "labels in head.json.",
-        ]  # fmt: skip
-    elif not lora:
-        lines.append("Without input ids transformers reads the last position: give texts of one length at a time.")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
+
+
+def _quoted(labels: Sequence[str]) -> str:
+    """A list in Python that ends no block of code."""
+    return repr(list(labels)).replace("`", "\\x60")

@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.core.comparison import Comparison, Row
 from headstart.core.evaluation import CheckRecord, Judged
+from headstart.core.markdown import escaped
 from headstart.report import format as fmt
 
 PIPELINES = {"text": "text-classification", "text_pair": "text-classification", "image": "image-classification"}
@@ -34,12 +35,11 @@ def adopted_card(
         model_name=f"{method} on {Path(base).name}",
     )  # fmt: skip
     lines = [
-        f"# {method} on {Path(base).name}", "",
-        f"Tells apart {len(labels)} classes: {', '.join(labels[:20])}{', …' if len(labels) > 20 else ''}."
-        if labels else "Gives a number.", "", "## How it was made", "",
-        f"Read from {adapter}, an adapter that PEFT wrote.", "",
-        *(f"- {name}: {fmt.setting(value, name)}" for name, value in sorted(configuration.items())),
-        f"- base: {base}, fingerprint {fingerprint}", "", "## Limits", "",
+        f"# {method} on {escaped(Path(base).name)}", "",
+        f"Tells apart {len(labels)} classes: {_listed(labels)}." if labels else "Gives a number.",
+        "", "## How it was made", "",
+        f"Read from {escaped(adapter)}, an adapter that PEFT wrote.", "",
+        *_settings(configuration), f"- base: {escaped(base)}, fingerprint {fingerprint}", "", "## Limits", "",
         "- Its training data are not known here, and nothing was measured: `headstart evaluate FOLDER --data DATA` "
         "judges it against its base.", "",
     ]  # fmt: skip
@@ -49,7 +49,7 @@ def adopted_card(
 def _header(found: Comparison, row: Row) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    name = Path(found.data.source).stem or "data"
+    name = " ".join(Path(found.data.source).stem.split()) or "data"
     kind = PIPELINES[found.task.modality] if found.task.kind != "regression" else "tabular-regression"
     result = EvalResult(
         task_type=kind, dataset_type=name, dataset_name=name, dataset_split="test", metric_type=row.metric,
@@ -71,12 +71,12 @@ def _body(found: Comparison, row: Row) -> list[str]:
     what = {"single_label": "one label", "multi_label": "several labels", "regression": "a number"}[task.kind]
     tested = sizes["test"].size
     lines = [
-        f"# {row.method} on {Path(found.data.source).name or 'data'}",
+        f"# {row.method} on {escaped(Path(found.data.source).name or 'data')}",
         "",
-        f"Gives each {task.modality.replace('_', ' ')} {what}"
-        + (f": {', '.join(task.labels[:20])}{', …' if len(task.labels) > 20 else ''}." if task.labels else "."),
-        f"Made from {found.model.source} ({fmt.count(found.model.parameters)} parameters) by the method `{row.method}` "
-        f"of Headstart {found.environment.headstart}, which trained {fmt.share(row.trained_share)} of the parameters.",
+        f"Gives each {task.modality.replace('_', ' ')} {what}" + (f": {_listed(task.labels)}." if task.labels else "."),
+        f"Made from {escaped(found.model.source)} ({fmt.count(found.model.parameters)} parameters) by the method "
+        f"`{row.method}` of Headstart {found.environment.headstart}, which trained "
+        f"{fmt.share(row.trained_share)} of the parameters.",
         "",
         "```",
         "headstart predict FOLDER INPUT …",
@@ -88,35 +88,43 @@ def _body(found: Comparison, row: Row) -> list[str]:
         f"{len(row.seeds)} seeds with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
         f"{fmt.interval(row.metric, row.low, row.high)}.",
         "",
-        found.verdict.sentence,
+        escaped(found.verdict.sentence),
         "",
     ]
     if row.classes:
         lines += ["| class | precision % | recall % | F1 % | test examples |", "|---|---|---|---|---|"]
         for one in row.classes:
             cells = [fmt.value("precision", number) for number in (one.precision, one.recall, one.f1)]
-            lines.append(f"| {_plain(one.label)} | {' | '.join(cells)} | {one.support} |")
+            lines.append(f"| {escaped(one.label)} | {' | '.join(cells)} | {one.support} |")
         lines.append("")
     lines += ["## How it was made", ""]
-    lines += [f"- {name}: {fmt.setting(value, name)}" for name, value in sorted(row.configuration.items())]
+    lines += _settings(row.configuration)
     lines += [
         f"- trials on validation: {max(1, len(row.trials))}; seeds: {', '.join(str(run.seed) for run in row.seeds)}",
         f"- one training: {fmt.seconds(row.train_seconds)}, {fmt.size(row.peak_memory_bytes)} of memory on "
         f"{found.environment.processor}, {found.environment.precision}",
-        f"- base: {found.model.source}, fingerprint {found.model.fingerprint}",
+        f"- base: {escaped(found.model.source)}, fingerprint {found.model.fingerprint}",
         *(f"- {name} {version}" for name, version in found.environment.libraries.items()),
         "",
         "## Data",
         "",
-        f"{found.data.source}, fingerprint {found.data.fingerprint}; {found.data.rows_used} of {found.data.rows_read} "
-        "rows were used.",
+        f"{escaped(found.data.source)}, fingerprint {found.data.fingerprint}; {found.data.rows_used} of "
+        f"{found.data.rows_read} rows were used.",
         "",
         "| split | examples | origin |",
         "|---|---|---|",
-        *(f"| {split.name} | {split.size} | {split.origin} |" for split in found.data.splits),
+        *(f"| {split.name} | {split.size} | {escaped(split.origin)} |" for split in found.data.splits),
         "",
     ]
     return lines
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(map(escaped, labels[:20])) + (", …" if len(labels) > 20 else "")
+
+
+def _settings(configuration: Mapping[str, Any]) -> list[str]:
+    return [f"- {name}: {escaped(fmt.setting(value, name))}" for name, value in sorted(configuration.items())]
 
 
 def _checks(judged: Judged) -> list[str]:
@@ -136,7 +144,7 @@ def _check(record: CheckRecord) -> str:
     difference = f"{fmt.value(name, record.difference, signed=True)} {fmt.interval(name, record.low, record.high)}"
     gate = fmt.MISSING if record.gate == "none" else "passed" if record.passed else "failed"
     cells = (
-        f"{_plain(record.check)} ({fmt.metric_heading(name)})", fmt.value(name, record.base.value),
+        f"{escaped(record.check)} ({fmt.metric_heading(name)})", fmt.value(name, record.base.value),
         fmt.value(name, record.tuned.value), difference, fmt.p_value(record.p_adjusted), record.status, gate,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
@@ -152,10 +160,6 @@ def _limits(found: Comparison, row: Row) -> list[str]:
         lines.append("- One seed: the interval is of this trained model, not of the method.")
     weak = [one.label for one in row.classes if one.support < 20]
     if weak:
-        lines.append(f"- Fewer than 20 test examples: {', '.join(map(_plain, weak[:10]))}.")
-    lines += [f"- {_plain(one.message)}" for one in found.data.findings if one.severity != "note"]
+        lines.append(f"- Fewer than 20 test examples: {', '.join(map(escaped, weak[:10]))}.")
+    lines += [f"- {escaped(one.message)}" for one in found.data.findings if one.severity != "note"]
     return [*lines, ""]
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
