@@ -82,7 +82,7 @@ def _are_fractions(marks: Sequence[Sequence[str]]) -> bool:
 
 
 def share_parts(names: Sequence[str]) -> bool:
-    """Whether names look like several labels: a part of one is a name by itself, or there are fewer parts than names."""
+    """Whether names look like several labels: a part of one is a name by itself, or parts are fewer than names."""
     parts = {name: [part.strip() for part in re.split("[|;,]", name)] for name in names}
     several = {part for found in parts.values() if len(found) > 1 for part in found}
     every = {part for found in parts.values() for part in found}
