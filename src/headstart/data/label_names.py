@@ -86,10 +86,10 @@ def whole(names: list[str], findings: Findings) -> list[str]:
                 findings.add("label_spelling", "warning", message, count=1)
         return names
     short = [name.partition(".")[0] for name in names]
-    both = sorted({new for old, new in zip(names, short) if old != new} & set(names))
-    if both:
-        message = f"the classes {', '.join(f'{name} and {name}.0' for name in both[:5])} were taken as one each"
-        findings.add("label_spelling", "note", message, count=len(both))
+    double = sorted({new for old, new in zip(names, short) if old != new} & set(names))
+    if double:
+        message = f"the classes {', '.join(f'{name} and {name}.0' for name in double[:5])} were taken as one each"
+        findings.add("label_spelling", "note", message, count=len(double))
     return short
 
 
