@@ -80,3 +80,19 @@ def test_images_json_and_grey() -> None:
     assert ours.collate([ours.prepare(picture())] * 2)["pixel_values"].shape == (2, 1, 16, 16)
     colour = ImagePreparation((16, 16), (0.5,) * 3, (0.5,) * 3)
     assert colour.prepare(picture().convert("RGBA")).shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize("size", [(10_000, 1), (1, 40_000), (9_000, 30)])
+def test_a_thin_strip_is_cut_before_it_is_resized(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    strip = picture(*size)
+    ours = ImagePreparation((8, 8), (0.0,) * 3, (1.0,) * 3, "bilinear", 0.875)
+    short = ours.resize_and_crop(strip)
+    targets = []
+    plain = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, to, *rest: targets.append(to) or plain(self, to, *rest))
+    assert np.array_equal(ours.resize_and_crop(strip), short)
+    assert max(targets[0]) <= 64 * 9 + 64
+    monkeypatch.setattr("headstart.backbones.image_preparation.LONGEST", 10**9)
+    apart = np.asarray(ours.resize_and_crop(strip), dtype=int) - np.asarray(short, dtype=int)
+    assert np.abs(apart).max() <= 3, "the crop shows the same as without the cut"
+    assert ImagePreparation((8, 8), (0.0,) * 3, (1.0,) * 3, mode="squash").prepare(strip).shape == (3, 8, 8)

@@ -181,7 +181,8 @@ class Adapters:
         if len(names) != len(inputs):
             raise ConfigurationError(f"{len(inputs)} inputs came with {len(names)} adapters; give one for each.")
         found: dict[int, Prediction] = {}
-        for places, batch in batches(self.backbone, inputs):
+        decodings = [self._entry(name).task.images for name in names]
+        for places, batch in batches(self.backbone, inputs, decodings=decodings):
             for place, scores in zip(places, self.logits(batch, [names[place] for place in places])):
                 task = self._entries[names[place]].task
                 found[place] = prediction(task, probabilities(task, scores[None])[0].cpu().numpy())

@@ -70,7 +70,8 @@ def _exported(predictor: Predictor, place: Path) -> str:
         how = f'timm.create_model("local-dir:{place}", pretrained=True)'
     else:
         how = f'headstart.load("{place}")'
-    return f"{place} written and checked. Load it with {how}"
+    notes = "".join(f" Before it, {note}, as in training." for note in task.images.notes)
+    return f"{place} written and checked. Load it with {how}{notes}"
 
 
 def _adapter(predictor: Predictor, place: Path, form: str) -> str:

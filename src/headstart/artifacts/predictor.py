@@ -15,6 +15,7 @@ import torch
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, DataError
+from headstart.data.decoding import ALONE, Decoding
 from headstart.data.task import Task
 from headstart.engine.frozen import forward_alone
 from headstart.engine.precision import compute
@@ -69,7 +70,7 @@ class Predictor:
         """Scores before softmax, [n, outputs], in the order of the inputs; texts of like length go together."""
         out = torch.empty(len(inputs), self.artifact.task.outputs)
         with torch.no_grad():
-            for places, batch in batches(self.backbone, inputs, batch_size):
+            for places, batch in batches(self.backbone, inputs, batch_size, [self.artifact.task.images] * len(inputs)):
                 with self.compute.autocast():
                     features = self.backbone.features(batch, self.plan.reads)
                 out[places] = self.model.head(features.float()).cpu()
@@ -104,14 +105,19 @@ def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bo
     return load(base.source if moved else base.reload, **base.options, trust_remote_code=trust_remote_code)
 
 
-def batches(backbone: Backbone, inputs: Sequence[Input], size: int = 64) -> Iterator[tuple[list[int], Batch]]:
-    """Prepared batches on the backbone's device, and the places of their rows; texts of like length go together."""
+def batches(
+    backbone: Backbone, inputs: Sequence[Input], size: int = 64, decodings: Sequence[Decoding] = ()
+) -> Iterator[tuple[list[int], Batch]]:
+    """Prepared batches on the backbone's device, and the places of their rows; texts of like length go together.
+
+    decodings: how each image is read; empty: each is settled by itself.
+    """
     device, order = next(backbone.module.parameters()).device, list(range(len(inputs)))
     if backbone.modality == "text":
         order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
     for start in range(0, len(inputs), size):
         places = order[start : start + size]
-        batch = prepared(backbone, [inputs[i] for i in places])
+        batch = prepared(backbone, [inputs[i] for i in places], [decodings[i] for i in places] if decodings else ())
         yield places, {name: value.to(device) for name, value in batch.items()}
 
 
@@ -125,8 +131,8 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
     return Prediction(task.labels[int(row.argmax())], chances)
 
 
-def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tensor]:
-    """Texts, pairs, image bytes, paths or PIL images as one batch."""
+def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:
+    """Texts, pairs, or whatever `picture` takes for an image as one batch."""
     from headstart.backbones.preparation import ImagePreparation, TextPreparation
     from headstart.data.images import picture
 
@@ -137,4 +143,5 @@ def prepared(backbone: Backbone, inputs: Sequence[Any]) -> dict[str, torch.Tenso
             raise DataError("this model reads texts, or pairs of texts; something else was given.")
         return preparation.collate(preparation.encode(texts))
     assert isinstance(preparation, ImagePreparation)
-    return preparation.collate([preparation.prepare(picture(x)) for x in inputs])
+    rules = decodings or [ALONE] * len(inputs)
+    return preparation.collate([preparation.prepare(picture(x, rule)) for x, rule in zip(inputs, rules)])

@@ -37,6 +37,8 @@ def audit(
     _leaks(table, prints, split, findings)
     if labels:
         _conflicts(table, prints.digest, np.flatnonzero(split >= 0), targets, findings)
+        if prints.small is not None:
+            _look_alikes(table, prints, np.flatnonzero(split >= 0), targets, findings)
     _near(table, prints, split, findings)
     if groups is not None:
         _crossing_groups(table, groups, split, findings)
@@ -84,6 +86,20 @@ def _conflicts(table: pa.Table, digest: np.ndarray, rows: np.ndarray, targets: n
     if differ.any():
         message = "{rows} with the same input as an earlier row and another label"
         findings.add("conflict", "warning", message, _pairs(table, rows[differ], first[differ]), int(differ.sum()))
+
+
+def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
+    """Images that differ in their files, but not at few pixels, and have other labels. Blank ones are noted apart."""
+    assert prints.small is not None
+    rows = rows[prints.small[rows] != 0]
+    at, inverse = np.unique(prints.small[rows], return_index=True, return_inverse=True)[1:]
+    first = rows[at[inverse]]
+    apart = (targets[rows] != targets[first]).reshape(len(rows), -1).any(axis=1)
+    apart &= prints.digest[rows] != prints.digest[first]
+    if apart.any():
+        side = image_checks.SMALL
+        message = f"{{rows}} that look at {side} x {side} pixels like an earlier row with another label"
+        findings.add("conflict", "warning", message, _pairs(table, rows[apart], first[apart]), int(apart.sum()))
 
 
 def _near(table: pa.Table, prints: Prints, split: np.ndarray, findings: Findings) -> None:

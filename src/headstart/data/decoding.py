@@ -109,6 +109,33 @@ def span(low: float, high: float, tops: Sequence[float]) -> tuple[float, float]:
     return (0.0, top) if low >= 0 and high - low >= FULL * top else (low, high)
 
 
+def settled(
+    integers: Sequence[tuple[float, ...]], floats: Sequence[tuple[float, ...]], backgrounds: Sequence[tuple[int, ...]]
+) -> Decoding:
+    """The rule of a data set.
+
+    integers, floats: (lowest, highest, 0.1th, 99.9th percentile) of each picture with such grey levels.
+    backgrounds: of each picture with transparent pixels, the ones that keep it visible; what keeps most is chosen.
+    """
+    level = max(BACKGROUNDS, key=lambda one: sum(one in seen for seen in backgrounds)) if backgrounds else None
+    return Decoding(_range(integers, INTEGER_TOPS), _range(floats, FLOAT_TOPS), level)
+
+
+def _range(ends: Sequence[tuple[float, ...]], tops: Sequence[float]) -> tuple[float, ...]:
+    """Over all pictures but the 1 % with the lowest and the highest values.
+
+    Where single pixels (markers, dead sensors) leave the others less than a sixteenth of that, these alone count.
+    """
+    if not ends:
+        return ()
+    lowest, highest, first, last = np.array(ends, dtype=np.float64).T
+    low, high = float(np.quantile(lowest, 0.01)), float(np.quantile(highest, 0.99))
+    inner_low, inner_high = float(np.quantile(first, 0.01)), float(np.quantile(last, 0.99))
+    if 0 < inner_high - inner_low < (high - low) / 16:
+        low, high = inner_low, inner_high
+    return span(low, high, tops) if high > low else ()
+
+
 def _alone(values: np.ndarray) -> tuple[float, float]:
     """The range of a picture of which no data set is known: 0 … the next top, or its own where it has negative ones."""
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values

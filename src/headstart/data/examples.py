@@ -11,6 +11,8 @@ import numpy as np
 
 from headstart.core.comparison import DataRecord
 from headstart.core.errors import DataError
+from headstart.data.decoding import ALONE, Decoding
+from headstart.data.images import plain
 from headstart.data.store import HOLDS, gather
 from headstart.data.task import Task
 
@@ -25,12 +27,20 @@ class Examples:
     """Rows `rows` of an Arrow table with the input columns; targets and ids are held as arrays.
 
     ids: [n] int64, the example's number in the whole source, unique over the splits of one `Data`.
+    decoding: how images are read; `inputs` gives those that it is about as plain RGB, so that all readers agree.
     targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression.
     places: where the example came from, such as `reviews.csv:17`, for messages.
     """
 
-    def __init__(self, table: pa.Table, rows: np.ndarray, ids: np.ndarray, targets: np.ndarray) -> None:
-        self.table, self.rows, self.ids, self.targets = table, rows, ids, targets
+    def __init__(
+        self, table: pa.Table, rows: np.ndarray, ids: np.ndarray, targets: np.ndarray, decoding: Decoding = ALONE
+    ) -> None:
+        self.table, self.rows, self.ids, self.targets, self.decoding = table, rows, ids, targets, decoding
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, they take their own rows along, not the whole table."""
+        table = self.table.take(self.rows)
+        return Examples, (table, np.arange(len(self)), self.ids, self.targets, self.decoding)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,7 +51,8 @@ class Examples:
     def take(self, positions: Sequence[int] | np.ndarray) -> Examples:
         """The examples at these positions, in this order."""
         positions = np.asarray(positions, dtype=np.int64)
-        return Examples(self.table, self.rows[positions], self.ids[positions], self.targets[positions])
+        rows, ids, targets = self.rows[positions], self.ids[positions], self.targets[positions]
+        return Examples(self.table, rows, ids, targets, self.decoding)
 
     def inputs(self, positions: Sequence[int] | np.ndarray | None = None) -> list[Input]:
         """The inputs at these positions (all where None), read from the mapped file now.
@@ -54,8 +65,8 @@ class Examples:
         if "input_b" in self.table.column_names:
             return list(zip(first, self._column("input_b", rows)))
         if (self.table.schema.metadata or {}).get(HOLDS) == b"path":
-            return [_file(path) for path in first]
-        return first
+            first = [_file(path) for path in first]
+        return [plain(one, self.decoding) if isinstance(one, bytes) else one for one in first]
 
     def places(self, positions: Sequence[int] | np.ndarray) -> list[str]:
         return self._column("place", self.rows[np.asarray(positions, dtype=np.int64)])

@@ -35,7 +35,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE
     decoding: how more than 8 bits and transparency become RGB.
     Raises `TooLarge` beyond `max_pixels`, and `DataError` for what is no image or is cut short.
     """
-    return decoding.rgb(_upright(raw(data, max_pixels, decoding)))
+    return decoding.rgb(upright(raw(data, max_pixels, decoding)))
 
 
 def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -> Image.Image:
@@ -47,7 +47,7 @@ def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -
             return found if isinstance(found, Image.Image) else Image.fromarray(found.astype(np.float32))
         image = Image.open(io.BytesIO(data))
         _check_size(image.size, max_pixels)
-        if _is_deep_colour(data):
+        if is_deep_colour(data):
             return _deep_colour(data, image, decoding)
         image.load()
         return image
@@ -87,7 +87,7 @@ def picture(value: Any, decoding: Decoding = ALONE) -> Image.Image:
         return decode(value, decoding=decoding)
     if isinstance(value, Image.Image):
         _check_size(value.size, MAX_PIXELS)
-        return decoding.rgb(_upright(value))
+        return decoding.rgb(upright(value))
     if isinstance(value, (str, Path)):
         return _from_file(Path(value), decoding)
     if hasattr(value, "__array__"):
@@ -103,7 +103,7 @@ def plain(data: bytes, decoding: Decoding) -> bytes:
         return data
     with contextlib.suppress(Exception):  # what can't be opened is named where it is decoded
         image = Image.open(io.BytesIO(data))
-        if not (is_deep(image) or image.mode in ALPHA or "transparency" in image.info or _is_deep_colour(data)):
+        if not (is_deep(image) or image.mode in ALPHA or "transparency" in image.info or is_deep_colour(data)):
             return data
     written = io.BytesIO()
     decode(data, decoding=decoding).save(written, "BMP")
@@ -183,13 +183,13 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise TooLarge(f"the image has {width} x {height} pixels; at most {max_pixels:,} are decoded.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # a broken EXIF block is no reason to lose a sound image
         return ImageOps.exif_transpose(image) or image
     return image
 
 
-def _is_deep_colour(data: bytes) -> bool:
+def is_deep_colour(data: bytes) -> bool:
     """Whether these are the bytes of a PNG of 16 bits a channel with colours or alpha."""
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06")
 

@@ -11,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.data import image_checks, near_duplicates
+from headstart.data.decoding import ALONE, BLANK, Decoding
 from headstart.data.findings import Findings
+from headstart.data.image_checks import Look
+from headstart.data.store import gather
 from headstart.data.task import Modality
 
 _ROWS = 4_096
@@ -22,13 +25,19 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class Prints:
-    """digest: [n] uint64 of each input's bytes. usable: [n] bool. bands: [n, b] uint64. bits, thumbnails: of images."""
+    """digest: [n] uint64 of each input's bytes. usable: [n] bool. bands: [n, b] uint64.
+
+    Of images: bits, thumbnails as in `image_checks`; small: [n] uint64 of the picture at few pixels, 0 where it is
+    blank; decoding: the rule by which all are read.
+    """
 
     digest: np.ndarray
     usable: np.ndarray
     bands: np.ndarray
     bits: np.ndarray | None = None
     thumbnails: np.ndarray | None = None
+    small: np.ndarray | None = None
+    decoding: Decoding = ALONE
 
 
 def take_prints(
@@ -65,34 +74,45 @@ def _texts(table: pa.Table) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _images(table: pa.Table, max_pixels: int, workers: int, findings: Findings, progress: Progress | None) -> Prints:
-    batches = (batch.column(0).to_pylist() for batch in table.select(["input"]).to_batches(max_chunksize=_IMAGES))
-    found: list[np.ndarray] = []
+    def looked(at: np.ndarray, decoding: Decoding = ALONE) -> Iterator[Look]:
+        parts = (gather(table, "input", at[k : k + _IMAGES]) for k in range(0, len(at), _IMAGES))
+        for batch in _quietly(image_checks.looks(parts, max_pixels, workers, decoding)):
+            yield from batch
+
+    found = list(_counted(looked(np.arange(len(table))), progress))
+    train = table.column("split").to_numpy() == 0
+    decoding = image_checks.rule([look for look, learned in zip(found, train) if learned])
+    again = np.array([at for at, look in enumerate(found) if look.asks], dtype=np.int64)
+    if decoding != ALONE:
+        for at, look in zip(again, looked(again, decoding)):
+            found[at] = look
+    rows = np.zeros(len(found), dtype=[("digest", "u8"), ("bits", "u8"), ("small", "u8"), ("ok", "?")])
+    thumbnails = np.zeros((len(found), 192), dtype=np.uint8)
+    for at, look in enumerate(found):
+        rows[at] = look.digest, look.bits, 0 if look.spread < BLANK else look.small, not look.problem
+        if look.problem:
+            _note(table, at, look, max_pixels, findings)
+            continue
+        thumbnails[at] = np.frombuffer(look.thumbnail, dtype=np.uint8)
+        for kind, severity, message in image_checks.remarks(look):
+            findings.add(kind, severity, message, [table.column("place")[at].as_py()])
+    digest, bits, small, usable = (np.ascontiguousarray(rows[name]) for name in ("digest", "bits", "small", "ok"))
+    for note in decoding.notes:
+        findings.add("decoding", "note", f"this data set's rule for images, kept with its models: {note}", count=1)
+    return Prints(digest, usable, image_checks.bands(bits), bits, thumbnails, small, decoding)
+
+
+def _counted(found: Iterator[Look], progress: Progress | None) -> Iterator[Look]:
     done = 0
-    # Pillow's warnings are suppressed here and not in the threads, where the filters would race.
-    for looks in _quietly(image_checks.looks(batches, max_pixels, workers)):
-        rows = np.zeros(len(looks), dtype=[("digest", "u8"), ("bits", "u8"), ("ok", "?"), ("thumbnail", "u1", 192)])
-        for at, look in enumerate(looks):
-            rows[at]["digest"], rows[at]["bits"], rows[at]["ok"] = look.digest, look.bits, not look.problem
-            if look.thumbnail:
-                rows[at]["thumbnail"] = np.frombuffer(look.thumbnail, dtype=np.uint8)
-            if look.problem:
-                _note(table, done + at, look, max_pixels, findings)
-        done += len(looks)
-        found.append(rows)
-        if progress is not None:
+    for done, look in enumerate(found, start=1):
+        if progress is not None and done % _IMAGES == 0:
             progress("checking", done)
-    all_rows = np.concatenate(found)
-    bits = np.ascontiguousarray(all_rows["bits"])
-    return Prints(
-        np.ascontiguousarray(all_rows["digest"]),
-        np.ascontiguousarray(all_rows["ok"]),
-        image_checks.bands(bits),
-        bits,
-        np.ascontiguousarray(all_rows["thumbnail"]),
-    )
+        yield look
+    if progress is not None and done % _IMAGES:
+        progress("checking", done)
 
 
-def _quietly(found: Iterator[list[image_checks.Look]]) -> Iterator[list[image_checks.Look]]:
+def _quietly(found: Iterator[list[Look]]) -> Iterator[list[Look]]:
     while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -102,7 +122,7 @@ def _quietly(found: Iterator[list[image_checks.Look]]) -> Iterator[list[image_ch
         yield batch
 
 
-def _note(table: pa.Table, row: int, look: image_checks.Look, max_pixels: int, findings: Findings) -> None:
+def _note(table: pa.Table, row: int, look: Look, max_pixels: int, findings: Findings) -> None:
     place = table.column("place")[row].as_py()
     if look.problem == "too_large":
         message = f"{{rows}} with an image of more than {max_pixels:,} pixels, not decoded and left out"

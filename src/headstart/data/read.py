@@ -94,7 +94,7 @@ def read(
     audit(table, prints, split, targets.values, targets.labels, groups, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
-    train, kept, tested = (Examples(table, rows, rows, targets.values[rows]) for rows in parts)
+    train, kept, tested = (Examples(table, rows, rows, targets.values[rows], prints.decoding) for rows in parts)
     weights = _weights(train.targets, targets) if class_weights else ()
     record = DataRecord(
         source=str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__,
@@ -109,7 +109,7 @@ def read(
         rows_used=sum(map(len, parts)),
         findings=findings.records(),
     )
-    task = Task(targets.kind, roles.modality, targets.labels, weights)
+    task = Task(targets.kind, roles.modality, targets.labels, weights, prints.decoding)
     return Data(task, train, kept, tested, record)
 
 

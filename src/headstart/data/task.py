@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headstart.core.record import Record
+from headstart.data.decoding import ALONE, Decoding
 
 Kind = Literal["single_label", "multi_label", "regression"]
 Modality = Literal["text", "text_pair", "image"]
@@ -23,6 +24,8 @@ class Task(Record):
     labels: tuple[str, ...] = ()
     class_weights: tuple[float, ...] = ()
     "loss weight a class, on request, mean 1 over the training examples; empty: all 1"
+    images: Decoding = ALONE
+    "how pictures with more than 8 bits or with transparent pixels are read"
 
     @property
     def outputs(self) -> int:
