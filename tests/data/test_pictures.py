@@ -161,3 +161,35 @@ def test_what_is_no_picture_is_refused(value: Any, message: str) -> None:
 def test_other_files_say_what_they_are(data: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         decode(data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_sixteen_bits_in_a_tiff(order: str, channels: int) -> None:
+    values = np.random.default_rng(0).integers(0, 4_096, (5, 7, channels)).astype("u2")
+    values[0, 0, 0], values[:, :, 3:] = 4_095, 65_535
+    found = np.asarray(decode(tiff16(values, order)))
+    np.testing.assert_allclose(found, values[:, :, :3] / 4_095 * 255, atol=0.51)
+
+
+def tiff16(values: np.ndarray, order: str) -> bytes:
+    """An uncompressed TIFF of 16 bits a channel, which Pillow can't write in colour. values: [H, W, 3 or 4]."""
+    height, width, channels = values.shape
+    entries = [
+        (256, 4, [width]), (257, 4, [height]), (258, 3, [16] * channels), (259, 3, [1]), (262, 3, [2]), (273, 4, [0]),
+        (277, 3, [channels]), (278, 4, [height]), (279, 4, [values.size * 2]), *([(338, 3, [2])] * (channels == 4)),
+    ]  # fmt: skip
+    start = 8 + 2 + 12 * len(entries) + 4
+    extra, packed = b"", b""
+    for tag, kind, given in entries:
+        code = "H" if kind == 3 else "I"
+        body = struct.pack(f"{order}{len(given)}{code}", *given)
+        if tag == 273:
+            body = struct.pack(f"{order}I", start + 2 * channels)
+        if len(body) > 4:
+            extra += body
+            body = struct.pack(f"{order}I", start)
+        packed += struct.pack(f"{order}HHI", tag, kind, len(given)) + body.ljust(4, b"\0")
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    assert len(extra) == 2 * channels
+    return header + packed + bytes(4) + extra + values.astype(f"{order}u2").tobytes()

@@ -14,6 +14,7 @@ import torch
 
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.core.errors import ArtifactError, DataError
 from headstart.data.decoding import ALONE, Decoding
 from headstart.data.task import Task
@@ -115,6 +116,8 @@ def batches(
     device, order = next(backbone.module.parameters()).device, list(range(len(inputs)))
     if backbone.modality == "text":
         order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
+    if isinstance(backbone.preparation, ImagePreparation):
+        size = backbone.preparation.at_once(BATCH_TOKENS, size)
     for start in range(0, len(inputs), size):
         places = order[start : start + size]
         batch = prepared(backbone, [inputs[i] for i in places], [decodings[i] for i in places] if decodings else ())
@@ -133,7 +136,7 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
 
 def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:
     """Texts, pairs, or whatever `picture` takes for an image as one batch."""
-    from headstart.backbones.preparation import ImagePreparation, TextPreparation
+    from headstart.backbones.preparation import TextPreparation
     from headstart.data.images import picture
 
     preparation = backbone.preparation

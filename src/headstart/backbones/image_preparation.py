@@ -20,6 +20,11 @@ Batch = dict[str, Tensor]
 
 LONGEST = 64
 "times as long as wide: a longer strip is cut to its middle before it is resized, of which the crop shows less still"
+TOKEN_PIXELS = 196
+"""so many pixels count as a token against `batch_tokens`: 32 pictures of 224 x 224 go through the model at once, more
+leave the processor's caches (`benchmarks/batches.py`)"""
+BATCH_TOKENS = 8192
+"most tokens that go through a model at once, where nothing else is asked for"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
@@ -53,6 +58,15 @@ class ImagePreparation:
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+    @property
+    def tokens(self) -> int:
+        """What one image counts against `batch_tokens`."""
+        return max(1, self.size[0] * self.size[1] // TOKEN_PIXELS)
+
+    def at_once(self, batch_tokens: int, most: int = 256) -> int:
+        """How many images go through the model together."""
+        return max(1, min(most, batch_tokens // self.tokens))
 
     def convert(self, image: Image) -> Image:
         """Grey or RGB, as the model wants it."""

@@ -71,12 +71,18 @@ TRAIN = _all(
     click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
     click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),
     click.option("--batch-tokens", type=click.IntRange(1), help="Most tokens in the model at once [default: 8192]"),
-    click.option("--augment", type=click.Choice(["none", "light", "strong", "mixup", "cutmix"]), help="Of images"),
+    click.option(
+        "--augment",
+        metavar="NAME[,NAME…]",
+        help="Change images in training: none, light (shift), strong (flip, randaugment, erase), mixup or cutmix "
+        "(shift, and pairs of images blended); or any of crop, shift, flip, randaugment, colour, erase; "
+        "strong,no-flip leaves one out [default: none]",
+    ),
     click.option("--word-dropout", type=click.FloatRange(0, 1, max_open=True), help="Share of words left out"),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A method's setting: lora.rank=16"),
     click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
     click.option("--device", metavar="auto|cpu|cuda"),
-    click.option("--workers", type=click.IntRange(0), help="Processes that decode images [default: 0]"),
+    click.option("--workers", type=click.IntRange(0), help="Processes that decode and augment images [default: 0]"),
 )
 
 RUN = _all(

@@ -14,7 +14,9 @@ from PIL import Image
 
 from headstart.core.errors import DataError
 from headstart.data.decoding import ALONE, ALPHA, BLANK, Decoding, is_deep, settled, spread, visible_on
-from headstart.data.images import TooLarge, deep_levels, is_deep_colour, raw, upright
+from headstart.data.findings import Severity
+from headstart.data.image_formats import is_dicom
+from headstart.data.images import TooLarge, deep_levels, raw, upright
 
 NEAR_BITS = 3
 "differing bits of 64 up to which two images may be one picture"
@@ -102,7 +104,7 @@ def _seen(data: bytes, image: Image.Image, shown: Image.Image) -> dict[str, obje
     found: dict[str, object] = {"strip": max(image.size) >= STRIP * min(image.size)}
     with contextlib.suppress(Exception):  # of a broken second frame nothing is wanted
         found["frames"] = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    deep = deep_levels(data) if is_deep_colour(data) else np.asarray(image) if is_deep(image) else None
+    deep = np.asarray(image) if is_deep(image) else None if is_dicom(data) else deep_levels(data)
     if deep is not None:
         deep = deep[..., : 1 if deep.shape[-1] == 2 else 3] if deep.ndim == 3 else deep
         values = deep.reshape(-1)[:: max(1, deep.size // SAMPLED)]
@@ -144,7 +146,7 @@ def rule(found: Sequence[Look]) -> Decoding:
     )
 
 
-def remarks(look: Look) -> Iterator[tuple[str, str, str]]:
+def remarks(look: Look) -> Iterator[tuple[str, Severity, str]]:
     """(kind, severity, message) of what makes a sound image hard to see for a model."""
     if look.spread < BLANK:
         yield "blank", "warning", "{rows} with an image that is one colour after decoding"

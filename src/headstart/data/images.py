@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import io
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ MAX_PIXELS = 64_000_000
 
 _BASE64 = re.compile(r"(data:image/[\w.+-]+;base64,|iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk0|SUkq|TU0AK)")
 "a picture written as text: a data URI, or the first bytes of PNG, JPEG, GIF, WebP, BMP, TIFF"
+
+
+_NATIVE = "L" if sys.byteorder == "little" else "B"
+_OTHER_ORDER = {
+    f"{mode};16{order}": f"{mode};16{'B' if (_NATIVE if order == 'N' else order) == 'L' else 'L'}"
+    for mode in ("RGB", "RGBA")
+    for order in "LBN"
+}
+"Pillow's names of byte orders, each with the one by which the lower bytes are taken for the upper ones"
 
 
 class TooLarge(DataError):
@@ -47,8 +57,8 @@ def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -
             return found if isinstance(found, Image.Image) else Image.fromarray(found.astype(np.float32))
         image = Image.open(io.BytesIO(data))
         _check_size(image.size, max_pixels)
-        if is_deep_colour(data):
-            return _deep_colour(data, image, decoding)
+        if (levels := deep_levels(data)) is not None:
+            return _deep_colour(levels, image, decoding)
         image.load()
         return image
     except DataError:
@@ -103,7 +113,8 @@ def plain(data: bytes, decoding: Decoding) -> bytes:
         return data
     with contextlib.suppress(Exception):  # what can't be opened is named where it is decoded
         image = Image.open(io.BytesIO(data))
-        if not (is_deep(image) or image.mode in ALPHA or "transparency" in image.info or is_deep_colour(data)):
+        clear = image.mode in ALPHA or "transparency" in image.info
+        if not (is_dicom(data) or is_deep(image) or clear or deep_levels(data) is not None):
             return data
     written = io.BytesIO()
     decode(data, decoding=decoding).save(written, "BMP")
@@ -189,22 +200,37 @@ def upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def is_deep_colour(data: bytes) -> bool:
-    """Whether these are the bytes of a PNG of 16 bits a channel with colours or alpha."""
-    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06")
+def deep_levels(data: bytes) -> np.ndarray | None:
+    """[H, W, C] uint16 of an image of 16 bits a channel with colours or alpha; None for other images.
+
+    Pillow keeps the upper bytes alone, which may be all zero, unless it is made to read the lower ones for them.
+    """
+    is_png = data[:4] == b"\x89PNG"
+    if data[24:25] != b"\x10" if is_png else data[:4] not in (b"II*\0", b"MM\0*"):
+        return None  # a few bytes decide, since every image is asked
+    upper, lower = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(data))
+    names = {_rawmode(tile) for tile in getattr(upper, "tile", ())}
+    name = names.pop() if len(names) == 1 else ""
+    if name == "LA;16B":  # four bytes a pixel, as RGBA has
+        lower.tile = [_with_rawmode(tile, "RGBA") for tile in lower.tile]  # type: ignore[attr-defined]
+        found = np.asarray(lower).astype(np.uint16)
+        return found[..., ::2] << 8 | found[..., 1::2]
+    if name not in _OTHER_ORDER:
+        return None
+    lower.tile = [_with_rawmode(tile, _OTHER_ORDER[name]) for tile in lower.tile]  # type: ignore[attr-defined]
+    return np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
 
 
-def deep_levels(data: bytes) -> np.ndarray:
-    """[H, W, C] uint16 of a PNG of 16 bits a channel: Pillow keeps the upper 8 bits alone, which may be all zero."""
-    import torch
-    from torchvision.io import decode_png
-
-    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return np.asarray(decode_png(buffer)).transpose(1, 2, 0)
+def _rawmode(tile: Any) -> str:
+    return tile.args if isinstance(tile.args, str) else str(tile.args[0]) if tile.args else ""
 
 
-def _deep_colour(data: bytes, image: Image.Image, decoding: Decoding) -> Image.Image:
-    made = _from_levels(deep_levels(data), decoding)
-    with contextlib.suppress(Exception):  # as in `_upright`
+def _with_rawmode(tile: Any, name: str) -> Any:
+    return tile._replace(args=name if isinstance(tile.args, str) else (name, *tile.args[1:]))
+
+
+def _deep_colour(levels: np.ndarray, image: Image.Image, decoding: Decoding) -> Image.Image:
+    made = _from_levels(levels, decoding)
+    with contextlib.suppress(Exception):  # as in `upright`
         made.getexif()[0x0112] = image.getexif().get(0x0112, 1)
     return made

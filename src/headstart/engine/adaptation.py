@@ -161,8 +161,8 @@ class Adaptation:
             return contrastive_loss(self._paired(micro, fraction), micro.targets.to(self.compute.device))
         device = self.compute.device
         batch, targets = self.train.moved(micro.batch, device), micro.targets.to(device, non_blocking=True)
-        if self.options.augment in ("mixup", "cutmix") and self.task.kind == "single_label" and len(targets) > 1:
-            augment = self.train.augment
+        augment = self.train.augment
+        if augment.blends and self.task.kind == "single_label" and len(targets) > 1:
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
         with fast_dropout(self.compute.device):
             features = self._features(self.train, micro.positions, batch, fraction)

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.core.seeds import derive
+from headstart.data.augmentation import parts_of
 from headstart.data.examples import Input
-
-AugmentName = Literal["none", "light", "strong", "mixup", "cutmix"]
 
 
 @dataclass(frozen=True)
 class Augment:
-    """light: small shifts, scalings and rotations. strong: RandAugment, horizontal flips and erasing.
+    """name: of images, see `parts_of`; the same for the same seed, view and example.
 
-    mixup and cutmix: light, and pairs of examples blended with their labels (Zhang et al. 2018; Yun et al. 2019).
     word_dropout: probability with which a word of a text is left out.
     """
 
-    name: AugmentName = "none"
+    name: str = "none"
     word_dropout: float = 0.0
     seed: int = 0
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        return parts_of(self.name)
 
     @property
     def blends(self) -> bool:
         """Whether `mix` is to be called on each batch of images."""
-        return self.name in ("mixup", "cutmix")
+        return bool({"mixup", "cutmix"} & set(self.parts))
 
     def fresh(self, modality: str) -> bool:
         """Whether each epoch sees other views than the one before."""
-        return self.name != "none" if modality == "image" else self.word_dropout > 0
+        return bool(self.parts) if modality == "image" else self.word_dropout > 0
 
     def image(self, image: Tensor, view: int, example: int) -> Tensor:
-        """Another view of a uint8 image [3, H, W]."""
-        if self.name == "none":
+        """Another view of a uint8 image [C, H, W]."""
+        parts = tuple(part for part in self.parts if part not in ("mixup", "cutmix"))
+        if not parts:
             return image
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "view", view, example))
-            changed: Tensor = _transform("strong" if self.name == "strong" else "light")(image)
+            changed: Tensor = _transform(parts, tuple(image.shape))(image)
         return changed
 
     def text(self, text: Input, view: int, example: int) -> Input:
@@ -63,19 +68,25 @@ class Augment:
         from torchvision.transforms import v2
 
         blend: Any = (
-            v2.MixUp(num_classes=classes, alpha=0.2) if self.name == "mixup" else v2.CutMix(num_classes=classes)
+            v2.MixUp(num_classes=classes, alpha=0.2) if "mixup" in self.parts else v2.CutMix(num_classes=classes)
         )
         mixed: tuple[Tensor, Tensor] = blend(images, targets)
         return mixed
 
 
-def _transform(name: str) -> Callable[[Tensor], Tensor]:
+@functools.cache
+def _transform(parts: tuple[str, ...], shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    """shape: [C, H, W] of the images."""
     from torchvision.transforms import v2
 
-    if name not in _TRANSFORMS:
-        _TRANSFORMS["light"] = v2.RandomAffine(degrees=8, translate=(0.08, 0.08), scale=(0.9, 1.1), interpolation=2)
-        _TRANSFORMS["strong"] = v2.Compose([v2.RandomHorizontalFlip(), v2.RandAugment(), v2.RandomErasing(p=0.25)])
-    return _TRANSFORMS[name]
-
-
-_TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {}
+    channels, height, width = shape
+    hues = {"saturation": 0.3, "hue": 0.05} if channels == 3 else {}
+    made: dict[str, Callable[[], Any]] = {
+        "crop": lambda: v2.RandomResizedCrop((height, width), scale=(0.6, 1.0), antialias=True),
+        "shift": lambda: v2.RandomAffine(degrees=8, translate=(0.08, 0.08), scale=(0.9, 1.1), interpolation=2),
+        "flip": v2.RandomHorizontalFlip,
+        "randaugment": v2.RandAugment,
+        "colour": lambda: v2.ColorJitter(brightness=0.3, contrast=0.3, **hues),
+        "erase": lambda: v2.RandomErasing(p=0.25),
+    }
+    return v2.Compose([made[part]() for part in parts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,12 +29,11 @@ KEEP_BYTES = 1 << 30
 ENCODE = 8192
 "texts that are tokenized at once"
 
+TOGETHER = 32
+"images that a worker process decodes before it hands them over"
+
 PIN = 1 << 16
 "bytes from which an input is copied to a GPU out of pinned memory"
-
-TOKEN_PIXELS = 196
-"""so many pixels count as a token against `batch_tokens`: 32 pictures of 224 x 224 go through the model at once, more
-leave the processor's caches (`benchmarks/batches.py`)"""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ class Feed:
     def costs(self) -> np.ndarray:
         """[n] what each example counts against `batch_tokens`."""
         if isinstance(self.preparation, ImagePreparation):
-            height, width = self.preparation.size
-            return self.lengths * max(1, height * width // TOKEN_PIXELS)
+            return self.lengths * self.preparation.tokens
         return self.lengths
 
     def none(self) -> Feed:
@@ -150,12 +149,36 @@ class Feed:
             with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # Pillow works without the interpreter's lock
                 pictures |= zip(new, threads.map(self._decoded, new))
         for p in new:
-            if self._kept_bytes + pictures[p].numel() <= KEEP_BYTES:
-                self._kept[p] = pictures[p]
-                self._kept_bytes += pictures[p].numel()
+            self._keep(p, pictures[p])
         if view is None:
             return [pictures[p] for p in positions]
         return [self.augment.image(pictures[p], view, int(self.examples.ids[p])) for p in positions]
+
+    def _keep(self, position: int, pixels: Tensor) -> bool:
+        """Whether there is still room."""
+        if self._kept_bytes + pixels.numel() > KEEP_BYTES:
+            return False
+        self._kept[position] = pixels
+        self._kept_bytes += pixels.numel()
+        return True
+
+    def _decode_once(self, positions: np.ndarray) -> None:
+        """Decodes in the workers what is not kept yet: what they keep themselves ends with them after an epoch."""
+        new = np.array([p for p in positions.tolist() if p not in self._kept], dtype=np.int64)
+        parts = [new[at : at + TOGETHER] for at in range(0, len(new), TOGETHER)]
+        assert isinstance(self.preparation, ImagePreparation)
+        if not parts or self._kept_bytes + self.preparation.channels * math.prod(self.preparation.size) > KEEP_BYTES:
+            return
+        for part, batch in zip(parts, self._loader(parts, None)):
+            # copies: the workers' tensors lie in shared memory, of which each holds a file open
+            if not all(self._keep(p, pixels.clone()) for p, pixels in zip(part.tolist(), batch["pixel_values"])):
+                return
+
+    def _loader(self, positions: list[np.ndarray], view: int | None) -> Iterator[Batch]:
+        loader: Any = DataLoader(
+            _Batches(self, positions, view), batch_size=None, shuffle=False, num_workers=self.workers
+        )
+        return iter(loader)
 
     def _decoded(self, position: int) -> Tensor:
         assert isinstance(self.preparation, ImagePreparation)
@@ -168,16 +191,19 @@ class Feed:
     ) -> Iterator[list[Micro]]:
         """Loads the micro-batches of each step, before they are asked for where there are worker processes.
 
+        Worker processes decode each image once where there is room to keep it, and make the views of every epoch.
+
         early: in a thread too, but for views of images.
         """
         steps = [list(step) for step in steps]
         flat = [positions for step in steps for positions in step]
         batches: Iterator[Batch]
-        if self.workers and self.modality == "image":
-            loader: Any = DataLoader(
-                _Batches(self, flat, view), batch_size=None, shuffle=False, num_workers=self.workers
-            )
-            batches = iter(loader)
+        in_workers = self.workers > 0 and self.modality == "image" and bool(flat)
+        if in_workers:
+            self._decode_once(np.unique(np.concatenate(flat)))
+            in_workers = self.fresh or any(p not in self._kept for positions in flat for p in positions.tolist())
+        if in_workers:
+            batches = self._loader(flat, view)
         elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the one generator
             batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
+from headstart.data.augmentation import parts_of
 from headstart.engine.feed import Micro
 from headstart.engine.precision import Compute
 from headstart.methods.plan import Plan
@@ -29,14 +30,19 @@ class Options:
     "epochs without improvement on validation after which training stops; left out: a third of the epochs, at least 3"
     clip: float = 1.0
     "largest norm of the gradient; longer ones are scaled down"
-    augment: Literal["none", "light", "strong", "mixup", "cutmix"] = "none"
-    "augmentation of images in training"
+    augment: str = "none"
+    """augmentation of images in training: none, light (shift), strong (flip, randaugment, erase), mixup or cutmix
+    (shift, and pairs of images blended), or parts with commas between: crop, shift, flip, randaugment, colour, erase,
+    mixup, cutmix; `strong,no-flip` leaves one out"""
     word_dropout: float = 0.0
     "augmentation of texts in training: probability with which a word is left out"
     cache: bool = True
     "keep the activations below frozen rungs, at most cache_bytes of them"
     cache_bytes: int = 4 << 30
     "room for kept activations, on disk or in a GPU's memory"
+
+    def __post_init__(self) -> None:
+        parts_of(self.augment)
 
     def sized(self, examples: int) -> Options:
         """With epochs, batch size and patience settled for so many training examples."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Batch
+from headstart.backbones.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.backbones.two_towers import TwoTowers
 from headstart.core.seeds import derive
 from headstart.engine.dropout import fast_dropout
@@ -21,7 +22,7 @@ from headstart.engine.recompute import run_again
 from headstart.methods.plan import Group, Plan, Schedule
 
 AT_ONCE = 256
-"held-out pairs that go through the towers together"
+"most held-out pairs that go through the towers together"
 
 
 class Objective(Protocol):
@@ -179,8 +180,10 @@ class PairTraining:
 def encoded(feed: Feed, encode: Callable[[Batch], Tensor], compute: Compute) -> Tensor:
     """[n, D] in the order of the feed."""
     found = []
-    for at in range(0, len(feed), AT_ONCE):
-        batch = feed.batch(np.arange(at, min(at + AT_ONCE, len(feed))))
+    preparation = feed.preparation
+    together = preparation.at_once(BATCH_TOKENS, AT_ONCE) if isinstance(preparation, ImagePreparation) else AT_ONCE
+    for at in range(0, len(feed), together):
+        batch = feed.batch(np.arange(at, min(at + together, len(feed))))
         with torch.no_grad(), compute.autocast():
             found.append(encode({name: value.to(compute.device) for name, value in batch.items()}))
     return torch.cat(found)

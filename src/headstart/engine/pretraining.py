@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.image_preparation import BATCH_TOKENS
 from headstart.core.seeds import derive
-from headstart.data.batching import epoch_batches, sorted_batches
+from headstart.data.batching import epoch_batches
 from headstart.data.task import Task
 from headstart.engine.feed import Feed, Micro
 from headstart.engine.job import Evaluation
+from headstart.engine.memory import passes
 from headstart.engine.precision import Compute
 from headstart.engine.recompute import recomputing
 from headstart.methods.plan import Group, Plan, Schedule
@@ -138,15 +141,16 @@ class Pretraining:
         with torch.no_grad():
             for number, source in enumerate(self.sources):
                 right, loss = 0, 0.0
-                for (micro,) in source.validation.micros(
-                    [b] for b in sorted_batches(source.validation.lengths, 256, 256)
-                ):
-                    batch = source.validation.moved(micro.batch, self.compute.device)
-                    scores = self._scores(number, batch).cpu()
+                forward = functools.partial(self._judged_scores, number)
+                for micro, scores in passes(source.validation, BATCH_TOKENS, False, forward):
                     right += int((scores.argmax(1) == micro.targets).sum())
                     loss += float(F.cross_entropy(scores, micro.targets, reduction="sum"))
                 found.append((right / len(source.validation), loss / len(source.validation)))
         return found
+
+    def _judged_scores(self, number: int, micro: Micro) -> Tensor:
+        batch = self.sources[number].validation.moved(micro.batch, self.compute.device)
+        return self._scores(number, batch).cpu()
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         """Means over the sources. Accuracy alone would not see scores that are no numbers."""

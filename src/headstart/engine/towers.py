@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.backbones.image_preparation import BATCH_TOKENS
 from headstart.backbones.preparation import ImagePreparation
 from headstart.backbones.two_towers import TwoTowers
 from headstart.data.examples import Examples, Input
 from headstart.data.images import picture
 from headstart.engine.precision import Compute
 
-AT_ONCE = 128
-"pictures that are prepared together"
 RANKS = (1, 5, 10)
 ROWS = 1024
 "that are scored against all others at once"
@@ -33,9 +32,10 @@ def image_features(towers: TwoTowers, images: Sequence[Input] | Examples, comput
     towers.module.to(compute.device).eval()
     preparation: ImagePreparation = towers.image_preparation
     found = []
-    for at in range(0, len(images), AT_ONCE):
-        part = range(at, min(at + AT_ONCE, len(images)))
-        data = images.inputs(np.array(part)) if isinstance(images, Examples) else images[at : at + AT_ONCE]
+    together = preparation.at_once(BATCH_TOKENS)
+    for at in range(0, len(images), together):
+        part = range(at, min(at + together, len(images)))
+        data = images.inputs(np.array(part)) if isinstance(images, Examples) else images[at : at + together]
         pixels = [preparation.prepare(picture(one)) for one in data if not isinstance(one, tuple)]
         batch = {name: value.to(compute.device) for name, value in preparation.collate(pixels).items()}
         with torch.no_grad(), compute.autocast():

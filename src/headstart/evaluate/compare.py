@@ -21,6 +21,7 @@ from headstart.core.files import replacing_folder, slug, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
+from headstart.engine.augment import Augment
 from headstart.engine.job import Options
 from headstart.engine.precision import Compute
 from headstart.engine.surroundings import own_generators
@@ -54,7 +55,7 @@ def _check_augmentation(data: Data, options: Options) -> None:
     task = data.task
     if options.augment != "none" and task.modality != "image":
         raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
-    if options.augment in ("mixup", "cutmix") and task.kind != "single_label":
+    if Augment(options.augment).blends and task.kind != "single_label":
         raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
     if options.word_dropout and task.modality == "image":
         raise ConfigurationError("word_dropout is for texts; for images there is augment.")

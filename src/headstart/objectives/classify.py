@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.data.augmentation import parts_of
 from headstart.objectives.objective import OBJECTIVES, Objective, at_least, shares
 
 IMAGE_SIZE = 48
@@ -54,13 +55,14 @@ class Classify(Objective):
     "passes over all sources"
     batch_size: int = 128
     "examples a step; each step draws from one source"
-    augment: Literal["none", "light", "strong", "mixup", "cutmix"] = "light"
-    "augmentation of the images; mixup and cutmix blend pairs of them, and their labels"
+    augment: str = "light"
+    "augmentation of the images, as for `compare`; mixup and cutmix blend pairs of them, and their labels"
     ema: float = 0.0
     "decay a step of a moving average of the weights, which is then what is judged and written; 0: none"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
+        parts_of(self.augment)
         yield from at_least(self, 1, "batch_size", "image_size")
         yield from at_least(self, 0, "patch_size", "depth")
         yield from shares(self, "label_smoothing", "warmup", "ema")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from headstart.data.augmentation import parts_of
 from headstart.objectives.objective import OBJECTIVES, Objective, above, at_least, shares
 
 
@@ -48,8 +49,8 @@ class Clip(Objective):
     "pairs a step, each told from all others"
     chunk: int = 256
     "pairs that go through the towers at once: fewer take less memory, and give the same gradient (but for batch norms)"
-    augment: Literal["none", "light", "strong"] = "light"
-    "augmentation of the images"
+    augment: str = "light"
+    "augmentation of the images, as for `compare`, but without mixup and cutmix, since captions can't be blended"
     learning_rate: float = 1e-3
     "peak rate of AdamW"
     weight_decay: float = 0.1
@@ -66,6 +67,8 @@ class Clip(Objective):
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
+        if {"mixup", "cutmix"} & set(parts_of(self.augment)):
+            yield f"augment is {self.augment}, but captions can't be blended; leave mixup and cutmix out."
         yield from at_least(self, 1, "width", "image_size")
         yield from at_least(self, 2, "batch_size", "chunk", unit="pairs")
         yield from at_least(self, 4, "length", unit="tokens")
