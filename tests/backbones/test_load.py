@@ -241,3 +241,21 @@ def test_how_a_model_of_the_hub_is_pooled_and_how_far_it_reads(tmp_path: Path, m
     (folder / "1_Pooling" / "config.json").unlink()
     (folder / "sentence_bert_config.json").unlink()
     assert load("some-body/its-model").pooling == "mean"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"image_mean": [0.5', "can't read .*preprocessor_config.json.*mean, deviation and size"),
+        ("[1, 2]", "preprocessor_config.json holds no JSON object"),
+        ('{"image_mean": ["half", 0.5, 0.5], "size": 32}', "settings of its image processor can't be used"),
+        ('{"image_mean": 0.5, "size": 32}', "settings of its image processor can't be used"),
+        ('{"image_mean": [0.5, 0.5], "size": 32}', "mean and std need 1 or 3 numbers"),
+        ('{"size": {"width": "wide", "height": 32}}', "settings of its image processor can't be used"),
+    ],
+)
+def test_a_broken_image_processor_is_no_default(tmp_path: Path, content: str, message: str) -> None:
+    folder = tiny.save("vit", tmp_path)
+    (folder / "preprocessor_config.json").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        load(folder)

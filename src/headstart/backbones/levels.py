@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.cutting import first_tensor
+from headstart.backbones.pictures import channels_last
 from headstart.backbones.pooling import pool
 
 
@@ -29,13 +30,12 @@ def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
     are taken as they are. Rungs that are not called with a tensor are left out.
     """
     kept: dict[str, Tensor] = {}
-    mask = batch.get("attention_mask")
 
     def keeper(name: str) -> Callable[..., None]:
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             state = first_tensor(args, kwargs)
             if name not in kept and state is not None and state.is_floating_point():
-                kept[name] = _pooled(state.float(), mask)
+                kept[name] = _pooled(state.float(), batch)
 
         return keep
 
@@ -52,11 +52,10 @@ def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
     return [*(kept[name] for name, _ in entries if name in kept), top.float()]
 
 
-def _pooled(state: Tensor, mask: Tensor | None) -> Tensor:
+def _pooled(state: Tensor, batch: Batch) -> Tensor:
+    mask = batch.get("attention_mask")
     if state.dim() == 3:
         return pool(state, mask if mask is not None and mask.shape == state.shape[:2] else None, "mean")
     if state.dim() == 4:
-        # the two sides of a picture are equal; channels come last where the first two sizes are
-        last = state.shape[1] == state.shape[2] and state.shape[2] != state.shape[3]
-        return state.mean(dim=(1, 2) if last else (2, 3))
+        return state.mean(dim=(1, 2) if channels_last(state.shape, batch) else (2, 3))
     return state.flatten(1)

@@ -12,6 +12,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.cutting import probes
 from headstart.backbones.modes import evaluating
 from headstart.backbones.observation import tensors
+from headstart.backbones.pictures import channels_last
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
     """Path to output for the modules that run once and return a tensor. Leaves modes and hooks as they were."""
     found: dict[str, Output] = {}
     again: set[str] = set()  # a pooling that serves several layers stands for none of them
-    module = backbone.module
+    module, sample = backbone.module, probes(backbone)[0]
 
     def note(path: str, output: Any) -> None:
         first = next(tensors(output), None)
@@ -37,8 +38,7 @@ def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
             again.add(path)
         if first is None or path in found or first.dim() < 2:
             return
-        # the sides of a picture are equal, so channels come last where the first two sizes are
-        last = first.dim() != 4 or (first.shape[1] == first.shape[2] and first.shape[2] != first.shape[3])
+        last = first.dim() != 4 or channels_last(first.shape, sample)
         found[path] = Output(first.shape[-1 if last else 1], first.dim(), not last)
 
     hooks = [
@@ -47,7 +47,7 @@ def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
     ]
     try:
         with torch.no_grad(), evaluating(module):
-            backbone.features(probes(backbone)[0])
+            backbone.features(sample)
     finally:
         for hook in hooks:
             hook.remove()

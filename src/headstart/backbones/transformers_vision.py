@@ -67,18 +67,44 @@ def vision_backbone(
 
 
 def _image_preparation(source: str, config: Any, image_size: int | None) -> ImagePreparation:
-    """From the folder's preprocessor_config.json, or else what the architecture's config says."""
-    settings: dict[str, Any] = {}
-    path = Path(source) / "preprocessor_config.json"
+    """As the model's image processor prepares images, or else as the architecture's config says."""
+    settings = _processor(source)
     try:
-        if path.is_file():
-            settings = json.loads(path.read_text(encoding="utf-8"))
-        elif not Path(source).is_dir() and source != "module":
-            from transformers import AutoImageProcessor
+        return _configured(settings, config, image_size)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise ModelError(
+            f"{source}: the settings of its image processor can't be used ({type(error).__name__}: {error}). Mend "
+            "preprocessor_config.json, or copy it again from where the model came from."
+        ) from error
 
-            settings = AutoImageProcessor.from_pretrained(source, trust_remote_code=False).to_dict()
-    except (OSError, ValueError):
-        settings = {}
+
+def _processor(source: str) -> dict[str, Any]:
+    """The image processor's settings; {} where the model comes without. A file that is broken is a `ModelError`."""
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        path = Path(source) / name
+        if path.is_file():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise ModelError(
+                    f"can't read {path}: {error}. It holds the mean, deviation and size of the model's images; copy or "
+                    "download it again."
+                ) from error
+            if not isinstance(found, dict):
+                raise ModelError(f"{path} holds no JSON object.")
+            settings: dict[str, Any] = found.get("image_processor", found)
+            return settings
+    if source == "module" or Path(source).is_dir():
+        return {}
+    from transformers import AutoImageProcessor
+
+    try:
+        return dict(AutoImageProcessor.from_pretrained(source, trust_remote_code=False).to_dict())
+    except (OSError, ValueError):  # a model on the hub without one
+        return {}
+
+
+def _configured(settings: dict[str, Any], config: Any, image_size: int | None) -> ImagePreparation:
     channels = getattr(config, "num_channels", 3)
     size = settings.get("size", image_size or getattr(config, "image_size", 224))
     size = size if isinstance(size, dict) else {"height": _side(size), "width": _side(size)}
@@ -93,8 +119,8 @@ def _image_preparation(source: str, config: Any, image_size: int | None) -> Imag
     if image_size is not None:
         target = (image_size, image_size)
     normal = settings.get("do_normalize", True)
-    mean = tuple(settings.get("image_mean") or (0.5,) * channels) if normal else (0.0,) * channels
-    std = tuple(settings.get("image_std") or (0.5,) * channels) if normal else (1.0,) * channels
+    mean = tuple(map(float, settings.get("image_mean") or (0.5,) * channels)) if normal else (0.0,) * channels
+    std = tuple(map(float, settings.get("image_std") or (0.5,) * channels)) if normal else (1.0,) * channels
     names = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
     how = names.get(settings.get("resample", 3) if isinstance(settings.get("resample", 3), int) else 3, "bicubic")
     return ImagePreparation(target, mean[:channels], std[:channels], how, share, mode)

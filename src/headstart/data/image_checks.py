@@ -116,7 +116,7 @@ def _seen(data: bytes, image: Image.Image, shown: Image.Image) -> dict[str, obje
             found["levels"] = levels if len(np.unique(values)) > 2 * levels else 256
     if image.mode in ALPHA or "transparency" in image.info:
         clear = image.convert("RGBA")
-        if clear.getextrema()[3][0] < 255:  # type: ignore[index]
+        if clear.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
             found["backgrounds"] = visible_on(clear)
     return found
 
