@@ -26,7 +26,7 @@ def run(request: pytest.FixtureRequest) -> Call:
 
 def test_the_record_holds_what_it_promises(run: Call) -> None:
     found = run.record
-    assert found["schema"] == "headstart.comparison/1"
+    assert found["schema"] == "headstart.comparison/2"
     assert found["status"] == "complete"
     assert found["seeds"] == [0]
     assert {"task", "model", "data", "environment", "verdict", "configuration"} <= set(found)
@@ -347,3 +347,33 @@ def test_under_imbalance_the_metric_counts_classes_alike_and_says_why(here: Path
     asked = call("compare", "rare.csv", *options, "--metric", "accuracy", "--out", "asked").expect(0, here / "asked")
     assert asked.record["task"]["metric"] == "accuracy"
     assert asked.record["task"]["metric_reason"] == ""
+
+
+def test_both_named_models_are_kept_and_the_preferred_one_is_used(here: Path) -> None:
+    """With a margin of 90 points every cheaper method is as good: training prefers the cheapest, quality the best."""
+    arguments = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2", "--margin", "90")
+    call("compare", "reviews.csv", "--model", "bert", *arguments, "--prefer", "training", "--out", "run").expect(0)
+    found = record(here / "run")
+    verdict = found["verdict"]
+    assert (verdict["method"], verdict["prefer"], verdict["margin"]) == ("probe", "training", 0.9)
+    assert json.loads((here / "run" / "model" / "artifact.json").read_text())["method"] == "probe"
+    if verdict["reference"] == "full":
+        assert [p.name for p in (here / "run" / "models").iterdir()] == ["full"]
+        call("predict", "run", "--method", "full", "a good film").expect(0)
+    assert all(row["summary"] for row in found["rows"])
+    assert len(found["mistakes"]) == round((1 - verdict_row(found)["value"]) * 12)
+    call("evaluate", "run", "--quiet").refused("probe")
+
+
+def test_what_can_be_preferred_and_a_margin_are_checked_before_anything_is_written(here: Path) -> None:
+    for arguments, words in (
+        (("--margin", "0"), ("margin", "above 0")),
+        (("--margin", "100"), ("all of the metric's scale",)),
+        (("--prefer", "speed"), ("--prefer", "latency")),
+    ):
+        call("compare", "reviews.csv", "--model", "bert", *arguments, "--out", "run").refused(*words)
+    assert not (here / "run").exists()
+
+
+def verdict_row(found: dict[str, Any]) -> dict[str, Any]:
+    return next(row for row in found["rows"] if row["method"] == found["verdict"]["method"])

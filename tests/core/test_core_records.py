@@ -78,6 +78,19 @@ def test_a_comparison_goes_to_json_and_back(tmp_path: Path) -> None:
     assert "ein Ä" in (tmp_path / "c.json").read_text(encoding="utf-8")
 
 
+def test_a_record_of_the_first_schema_is_read_and_a_later_one_refused() -> None:
+    """/1 had neither lines nor a cheapest method in its verdict."""
+    value = comparison().to_json()
+    value["schema"] = "headstart.comparison/1"
+    value["verdict"] = {"method": "lora", "sentence": "Use lora.", "reference": "full", "alpha": 0.05}
+    old = Comparison.from_json(value)
+    assert old.verdict.said == ("Use lora.",)
+    assert old.verdict.named == ("lora", "full")
+    value["schema"] = "headstart.comparison/3"
+    with pytest.raises(ArtifactError, match="newer version of Headstart"):
+        Comparison.from_json(value)
+
+
 def test_numbers_that_json_lacks_become_none() -> None:
     point = Point(1.0, np.int64(3), math.nan, math.inf, np.float32(0.5), -math.inf)
     assert point.to_json() == {

@@ -24,10 +24,11 @@ from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.budget import affordable, forecast
+from headstart.evaluate.guess import guess
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.race import SLACK, Standing, behind, best_of_each, guess, heat, leader
+from headstart.evaluate.race import SLACK, Standing, behind, best_of_each, heat, leader
 from headstart.evaluate.racing import Race, Runner
 from headstart.evaluate.trainings import Trainings
 from headstart.evaluate.tune import candidates

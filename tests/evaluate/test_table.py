@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from headstart.core.comparison import Row
+from headstart.core.comparison import Row, Stop
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
+from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.verdict import verdict
 
 from .simulated import real, scored
 
-ACCURACY = metric("single_label")
+ACCURACY = metric("single_label", "accuracy")
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_rows_hold_the_statistics_of_their_predictions(table):
     assert sum(c.support for c in full.classes) == 200
     assert np.sum(full.confusion) == 400
     assert np.trace(full.confusion) / 400 == pytest.approx(full.value)
-    assert verdict(got, ACCURACY, test_size=200).method in ("lora", "full")
+    assert verdict(got, ACCURACY, test_size=200).method == "full"
     for row in got:
         assert Row.from_json(row.to_json()) == row
 
@@ -85,3 +86,57 @@ def test_regression_has_no_classes():
     (got,) = rows_with_differences([row], {"full": [p]}, metric("regression"), draws=50)
     assert got.low < got.value < got.high
     assert (got.classes, got.confusion) == ((), ())
+
+
+def test_what_the_verdict_needs_is_in_the_rows(table):
+    """The standard error of each difference, and what the reference gains over a constant guess."""
+    rows, runs = table
+    got = {r.method: r for r in rows_with_differences(rows, runs, ACCURACY, draws=300, permutations=300)}
+    test = compare(runs["lora"], runs["full"], ACCURACY, draws=300, permutations=300)
+    error = got["lora"].standard_error
+    assert (error.examples, error.seeds, error.unit, error.freedom) == (
+        test.error, test.seed_error, test.unit, test.freedom,
+    )  # fmt: skip
+    assert got["full"].standard_error is None
+    (gain,) = got["full"].gains
+    share = np.bincount(runs["full"][0].targets).max() / 200
+    assert (gain.metric, gain.guess) == ("accuracy", pytest.approx(share))
+    assert gain.difference == pytest.approx(got["full"].value - share)
+    assert not got["lora"].gains
+
+
+def test_a_stopped_row_is_measured_and_never_the_reference(table):
+    rows, runs = table
+    rows[2] = dataclasses.replace(rows[2], status="stopped: after 11 %", stopped=Stop(1 / 9, "time"))
+    got = {r.method: r for r in rows_with_differences(rows, runs, ACCURACY, draws=50, permutations=50)}
+    assert got["lora"].difference == 0
+    assert got["full"].value == pytest.approx(np.mean([ACCURACY.of(run) for run in runs["full"]]))
+    assert got["full"].status == "stopped: after 11 %"
+    assert got["full"].p_value is not None
+
+
+def test_where_accuracy_shows_nothing_metrics_that_see_more_are_asked():
+    """5 of 100 are positive and none is found, but they are ranked first: I3's pneumonia."""
+    targets = np.array([1] * 5 + [0] * 95)
+    chance = np.where(targets == 1, 0.45, np.linspace(0.01, 0.3, 100))
+    found = Predictions(np.arange(100), targets, np.stack([1 - chance, chance], 1))
+    row = Row("full", "ok", "accuracy", validation_value=0.95)
+    (got,) = rows_with_differences([row], {"full": [found]}, ACCURACY)
+    gains = {gain.metric: gain for gain in got.gains}
+    assert gains["accuracy"].difference == 0
+    assert (gains["auroc"].guess, gains["auroc"].difference) == (0.5, pytest.approx(0.5))
+    said = verdict([got], ACCURACY, test_size=100).lines[0]
+    assert said.startswith("By accuracy full is not shown to beat the most frequent class (95.0 % accuracy), but that")
+    assert "--metric auroc" in said
+
+
+def test_parts_have_their_own_differences_and_gains(table):
+    rows, runs = table
+    places = {"first": np.arange(120), "rest": np.arange(120, 200)}
+    got = {r.method: r for r in rows_with_differences(rows, runs, ACCURACY, parts=places, draws=300, permutations=300)}
+    for number, (name, rest) in enumerate(places.items()):
+        mine, best = ([run.take(rest) for run in runs[method]] for method in ("probe", "full"))
+        part, top, test = got["probe"].parts[number], got["full"].parts[number], compare(mine, best, ACCURACY)
+        assert (part.name, part.difference) == (name, pytest.approx(test.difference))
+        assert part.gain is None
+        assert (top.difference, top.gain.guess) == (0, pytest.approx(np.bincount(best[0].targets).max() / len(rest)))

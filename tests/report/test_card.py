@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from huggingface_hub import ModelCard
 
+from headstart.core.comparison import Stop
 from headstart.core.evaluation import CheckRecord, Judged, Score
 from headstart.report.card import adopted_card, card
 from report.report_example import comparison
@@ -28,11 +29,15 @@ def test_figures_limits_and_gates() -> None:
     row = EXAMPLE.row("lora")
     told = card(EXAMPLE, row)
     assert f"**{100 * row.value:.1f}** [{100 * row.low:.1f}, {100 * row.high:.1f}]" in told
-    assert EXAMPLE.verdict.sentence in told
+    assert all(f"- {line}\n" in told for line in EXAMPLE.verdict.lines)
     assert EXAMPLE.data.fingerprint in told
     assert "Against its base" not in told
     assert "One seed" not in told
-    assert "One seed" in card(EXAMPLE, replace(row, seeds=row.seeds[:1]))
+    assert "mean over 3 seeds, with" in told
+    single = card(EXAMPLE, replace(row, seeds=row.seeds[:1], stopped=Stop(0.11, "time")))
+    assert "One seed" in single
+    assert "one seed, with" in single
+    assert "stopped after 11.0% of the steps" in single
     record = CheckRecord(
         "retention of a|b", "accuracy", True, 500, Score(0.8, 0.7, 0.9), Score(0.7, 0.6, 0.8, 3), -0.1, -0.15, -0.05,
         0.001, 0.002, 0.01, "regressed", "not_regressed", False,

@@ -10,9 +10,9 @@ import report_example
 
 from headstart.api.options import LOAD, OTHER, READ, names_of
 from headstart.cli.compare import command as compare_command
-from headstart.core.comparison import Comparison, Finding, Verdict
+from headstart.core.comparison import Comparison, Finding, Mistake, Verdict
 from headstart.engine.job import Options
-from headstart.report.command import FLAGLESS, command
+from headstart.report.command import FLAGLESS, command, next_steps
 from headstart.report.confusion import confusion
 from headstart.report.page import audit_fragment, fragment, page
 
@@ -31,7 +31,7 @@ def hostile() -> Comparison:
     labels = (HOSTILE, *base.task.labels[1:])
     rows = tuple(
         dataclasses.replace(
-            row, method=HOSTILE if row.method == "lora" else row.method, notes=(HOSTILE,),
+            row, summary=HOSTILE, method=HOSTILE if row.method == "lora" else row.method, notes=(HOSTILE,),
             status=row.status if row.status == "ok" else f"failed: {HOSTILE}", configuration={HOSTILE: HOSTILE},
             trials=tuple(dataclasses.replace(t, configuration={HOSTILE: HOSTILE}) for t in row.trials),
             classes=tuple(dataclasses.replace(c, label=HOSTILE) for c in row.classes),
@@ -48,7 +48,8 @@ def hostile() -> Comparison:
             base.data, source=HOSTILE, columns={"text": HOSTILE}, splits=splits,
             findings=(Finding(HOSTILE, HOSTILE, HOSTILE, 1, (HOSTILE,)),),
         ),
-        verdict=Verdict(HOSTILE, HOSTILE, HOSTILE),
+        verdict=Verdict(HOSTILE, HOSTILE, HOSTILE, lines=(HOSTILE,), cheapest=HOSTILE),
+        mistakes=(Mistake(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.9, 2.0),),
         configuration={"data": HOSTILE},
         environment=dataclasses.replace(base.environment, libraries={HOSTILE: HOSTILE}, processor=HOSTILE),
     )  # fmt: skip
@@ -57,8 +58,10 @@ def hostile() -> Comparison:
 def test_contents():
     comparison = report_example.comparison()
     text = html.unescape(page(comparison))
-    for part in (comparison.verdict.sentence, "distilbert-base-uncased", "q.csv", "[95.0, 97.1]", "351.9k", "<0.001",
-                 "out of memory", "Most confused", "hierarchical bootstrap", "AMD EPYC 7B13", "q.csv:17",
+    for part in (*comparison.verdict.lines, "What does NASA stand for ?", "headstart predict runs/NAME INPUT",
+                 "headstart predict runs/NAME --method bitfit INPUT", "cheapest within 1 point",
+                 "distilbert-base-uncased", "q.csv", "[95.0, 97.1]", "351.9k", "<0.001",
+                 "out of memory", "Most confused", "non-inferiority", "low-rank updates", "AMD EPYC 7B13", "q.csv:17",
                  "headstart compare q.csv --model distilbert-base-uncased", "merged into the base on export",
                  "−8.2"):  # fmt: skip
         assert part in text
@@ -155,3 +158,12 @@ def test_command():
     assert command({"command": "headstart compare x"}) == "headstart compare x"
     options = {"data": "my file.csv", "methods": ["a", "b"], "race": False, "label": None, "keep": True, "workers": 0}
     assert command(options) == "headstart compare 'my file.csv' --methods a,b --keep --workers 0"
+
+
+def test_next_steps_name_the_folder_and_every_kept_model():
+    base = report_example.comparison()
+    steps = dict(next_steps(base, "my runs/a"))
+    assert steps["Label new examples with lora"] == "headstart predict 'my runs/a' INPUT …"
+    assert steps["The same with bitfit"] == "headstart predict 'my runs/a' --method bitfit INPUT …"
+    assert steps["What more labels would bring"] == "headstart curve q.csv --model distilbert-base-uncased"
+    assert not next_steps(report_example.bare(), "a")

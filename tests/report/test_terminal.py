@@ -6,13 +6,13 @@ import pytest
 import report_example
 from rich.cells import cell_len
 
-from headstart.core.comparison import Row
+from headstart.core.comparison import Row, Stop, Verdict
 from headstart.report.terminal import audit, table
 
 
 def test_rows_are_sorted_and_hold_the_numbers():
     lines = table(report_example.comparison()).splitlines()
-    names = [line.split()[1] if line[0] in ">~" else line.split()[0] for line in lines[1:13]]
+    names = [line.split()[1] if line[0] in ">=~x" else line.split()[0] for line in lines[1:13]]
     assert names == ["lora", "full", "gradual_unfreezing", "layerwise_lr", "adapter", "bitfit", "prefix", "probe",
                      "scratch", "majority", "prompt", "full_sgd"]  # fmt: skip
     assert lines[1].startswith("> lora")
@@ -23,7 +23,31 @@ def test_rows_are_sorted_and_hold_the_numbers():
     assert lines[9].startswith("~ scratch")
     assert "failed: out of memory" in lines[11]
     assert lines[12].endswith("diverged")
-    assert "Use lora" in " ".join(lines[-2:])
+    assert lines[6].startswith("= bitfit")
+    assert "= cheapest within 1 point of ref." in " ".join(lines)
+    assert lines[-4] == "Best: lora, 96.1 % accuracy [95.0, 97.1] (chosen on validation), 41 s of training."
+    assert lines[-3].startswith("Cheapest within 1 point of it: bitfit,")
+    assert lines[-2].startswith("  ")
+    assert lines[-1].startswith("Tuning is better")
+
+
+def test_a_row_that_a_race_stopped_keeps_its_value_and_is_marked():
+    base = report_example.comparison()
+    rows = [
+        dataclasses.replace(row, status="stopped: after 11 % of its training", stopped=Stop(1 / 9, "time"))
+        if row.method == "prefix" else row for row in base.rows
+    ]  # fmt: skip
+    text = table(dataclasses.replace(base, rows=tuple(rows)))
+    (line,) = (line for line in text.splitlines() if "prefix" in line)
+    assert line.startswith("x prefix")
+    assert "92.0" in line
+    assert "x stopped early: its value is of that." in " ".join(text.split())
+
+
+def test_a_record_of_the_first_schema_shows_its_sentence():
+    base = report_example.comparison()
+    old = dataclasses.replace(base, verdict=Verdict("full", "Use full: the cheapest.", "lora"))
+    assert table(old).endswith("Use full: the cheapest.")
 
 
 def test_lower_is_better_sorts_the_other_way():
@@ -31,7 +55,7 @@ def test_lower_is_better_sorts_the_other_way():
     assert lines[1].startswith("> lora")
     assert lines[10].startswith("~ majority")
     assert "mae" in lines[0]
-    assert "1 seed," in "\n".join(lines)
+    assert "one seed," in "\n".join(lines)
 
 
 @pytest.mark.parametrize("name", ["comparison", "many_classes", "regression", "bare"])

@@ -45,9 +45,11 @@ def compare(
 
     data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
     options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
-        the given time), keep (every method's models, not the best alone), metric, device, precision, workers, settings
-        (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test files do), those of
-        `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
+        the given time), keep (every method's models, not only those that the verdict names), metric, device,
+        precision, workers, settings (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test
+        files do), prefer (`quality`, `training`, `latency` or `size`: which method becomes `model/`), margin (points
+        that a cheaper method may lose and still be preferred; in the metric's unit where that is no percentage), those
+        of `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made. remember: whether the run goes into the history.
     first_seed: the seeds are this one and those after it.
     Raises subclasses of `HeadstartError` for what the user can mend.
@@ -77,7 +79,9 @@ def compare(
     methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = backbone_for(model, examples, only(options, LOAD))
     parts = _parts(examples, data, options)
-    check(examples, backbone, methods, options.get("metric"), seeds, trials, trained)
+    prefer = str(options.get("prefer", "quality"))
+    margin = converted(options["margin"], float, "margin") if "margin" in options else None
+    check(examples, backbone, methods, options.get("metric"), seeds, trials, trained, prefer, margin)
     inputs = {
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
         "device": str(computing.device), "precision": computing.precision, "headstart": __version__,
@@ -104,11 +108,13 @@ def compare(
             budget=budget,
             keep=converted(options.get("keep", False), bool, "keep"),
             parts=parts,
+            prefer=prefer,
+            margin=margin,
             workers=workers,
             configuration=configuration,
             progress=progress,
         )
-        write_text(folder / "report.html", page(result))
+        write_text(folder / "report.html", page(result, folder))
         write_cards(folder, result)
     except (HeadstartError, OSError, MemoryError, KeyboardInterrupt) as error:
         if remember and (folder / "comparison.json").is_file():
@@ -144,13 +150,13 @@ def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
 
 def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
     """A model card beside each model of the run; after an evaluation beside those that it judged, with what it said."""
-    from headstart.artifacts.artifact import Artifact
+    from headstart.core.kept import kept_models
     from headstart.report.card import card
 
     said = {one.name.rpartition(": ")[2]: one for one in judged}
     for file in (folder / "model" / "artifact.json", *sorted((folder / "models").glob("*/seed*/artifact.json"))):
         place = file.parent
-        name = place.parent.name if place.name != "model" else result.verdict.method or Artifact.open(place).method
+        name = place.parent.name if place.name != "model" else next(iter(kept_models(folder)))
         if name in said or not judged:
             write_text(place / "README.md", card(result, result.row(name), said.get(name)))
 
@@ -166,7 +172,7 @@ def _finished(folder: Path, inputs: Mapping[str, str]) -> Comparison:
     same_as_before(folder, {"data": result.data.fingerprint, "model": result.model.fingerprint}, inputs)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     if not (folder / "report.html").exists():
-        write_text(folder / "report.html", page(result))
+        write_text(folder / "report.html", page(result, folder))
     if not (folder / "model" / "README.md").exists():
         write_cards(folder, result)
     return result

@@ -13,7 +13,7 @@ READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_w
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
 "options that concern how the model is loaded"
 OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep",
-         "by")  # fmt: skip
+         "by", "prefer", "margin")  # fmt: skip
 "options of a comparison"
 
 

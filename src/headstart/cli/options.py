@@ -63,6 +63,20 @@ REPEAT = _all(
     click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
 )
 
+VERDICT = _all(
+    click.option(
+        "--prefer",
+        type=click.Choice(["quality", "training", "latency", "size"]),
+        help="Method that becomes model/: the best, or the cheapest shown to lie within the margin [default: quality]",
+    ),
+    click.option(
+        "--margin",
+        type=float,
+        metavar="POINTS",
+        help="Loss against the best that counts as none [default: 1 point; 1 % of a constant guess's error]",
+    ),
+)
+
 TRAIN = _all(
     click.option("--trials", type=click.IntRange(1), help="Configurations tried of each method [default: 3; curve: 1]"),
     click.option(

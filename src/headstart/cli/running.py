@@ -61,6 +61,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     folder = where[0]
     sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
     sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")
+    for name in result.verdict.named[1:]:
+        sys.stdout.write(f"         headstart predict {folder} --method {name} INPUT …\n")
 
 
 def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:

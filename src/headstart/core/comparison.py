@@ -10,7 +10,8 @@ from typing import Any
 
 from headstart.core.record import Record
 
-SCHEMA = "headstart.comparison/1"
+SCHEMA = "headstart.comparison/2"
+"/1 chose the cheapest method that was not shown to be worse; what /2 added is empty in its records"
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,41 @@ class ClassRow(Record):
 
 
 @dataclass(frozen=True)
+class StandardError(Record):
+    """How well a paired difference is known (`evaluate.non_inferiority`)."""
+
+    examples: float | None
+    "over test examples or clusters; it shrinks with the root of their number"
+    seeds: float = 0.0
+    "of the spread between seeds, which more examples do not lessen"
+    unit: float = 0.0
+    "most that one example can change"
+    freedom: float | None = None
+    "degrees of freedom; None for infinitely many"
+
+
+@dataclass(frozen=True)
+class Gain(Record):
+    """The reference against a constant guess (the classes' frequencies, or the mean) on the same examples."""
+
+    metric: str
+    guess: float | None
+    "what the guess reaches"
+    difference: float | None
+    "the reference's value less the guess's, with a 95 % interval"
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    "paired permutation test of no difference"
+    standard_error: StandardError | None = None
+
+    def shown(self, higher_is_better: bool, alpha: float) -> bool:
+        """Whether the reference is significantly better than the guess."""
+        difference = (self.difference or 0.0) * (1 if higher_is_better else -1)
+        return difference > 0 and self.p_value is not None and self.p_value <= alpha
+
+
+@dataclass(frozen=True)
 class PartRow(Record):
     """A method on one part of the test split, such as a language: mean over seeds, with a 95 % interval."""
 
@@ -185,6 +221,29 @@ class PartRow(Record):
     value: float | None
     low: float | None
     high: float | None
+    difference: float | None = None
+    "from the reference on this part, paired by example"
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    gain: Gain | None = None
+    "of the reference alone"
+
+
+@dataclass(frozen=True)
+class Mistake(Record):
+    """A test example on which the method to use is wrong, or far off."""
+
+    place: str
+    "such as `reviews.csv:17`"
+    input: str
+    "the text, cut after 300 characters; the file of an image"
+    truth: str
+    predicted: str
+    confidence: float | None
+    "probability of what was predicted, mean over seeds; None for numbers"
+    loss: float
+    "negative log of the truth's probability; for numbers the absolute error"
 
 
 @dataclass(frozen=True)
@@ -232,6 +291,8 @@ class Row(Record):
     "paired permutation test of no difference from the reference"
     p_adjusted: float | None = None
     "after Holm's correction over the methods compared"
+    standard_error: StandardError | None = None
+    "of the difference"
     control: bool = False
     seeds: tuple[SeedRun, ...] = ()
     trials: tuple[Trial, ...] = ()
@@ -242,7 +303,11 @@ class Row(Record):
     "by file where the test examples come from several, or by the column asked for"
     notes: tuple[str, ...] = ()
     stopped: Stop | None = None
-    "of a method whose training a race ended"
+    "of a method whose training a race ended; a value is then of the shorter training"
+    gains: tuple[Gain, ...] = ()
+    "of the reference: by the metric that ranks, and where that shows none, by metrics that see more"
+    summary: str = ""
+    "the method in a line"
 
 
 @dataclass(frozen=True)
@@ -253,6 +318,28 @@ class Verdict(Record):
     reference: str | None = None
     "the best method by validation, against which the others are tested"
     alpha: float = 0.05
+    lines: tuple[str, ...] = ()
+    "the sentence in parts: the best, the cheapest within the margin, whether tuning is worth it, …"
+    cheapest: str | None = None
+    "the cheapest method that is shown to lose less than the margin against the reference"
+    most_lost: float | None = None
+    "what the cheapest may lose against the reference at most: the one-sided 95 % bound, corrected for all candidates"
+    margin: float | None = None
+    "in the metric's own scale: 0.01 is one point of accuracy"
+    prefer: str = "quality"
+    "`quality`, `training`, `latency` or `size`: what chose the method to use"
+    examples_needed: int | None = None
+    "about how many test examples would show a cheaper method to lie within the margin"
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The lines; of a record of the first schema its sentence."""
+        return self.lines or (self.sentence,)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The methods whose models a run keeps: the one to use, the best and the cheapest within the margin."""
+        return tuple(dict.fromkeys(name for name in (self.method, self.reference, self.cheapest) if name))
 
 
 @dataclass(frozen=True)
@@ -286,6 +373,8 @@ class Comparison(Record):
     "`complete`, or `partial` where the run was stopped"
     seconds: float | None = None
     forecast: Forecast | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    "of the method to use, the largest loss first"
     schema: str = SCHEMA
 
     def row(self, method: str) -> Row:

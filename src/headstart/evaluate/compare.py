@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +28,29 @@ from headstart.engine.precision import Compute
 from headstart.engine.surroundings import own_generators
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.budget import said
+from headstart.evaluate.guess import margin_in
 from headstart.evaluate.metrics import chosen_metric
+from headstart.evaluate.mistakes import mistakes
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.racing import Race, Raced
 from headstart.evaluate.selection import check_methods, same_modality
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.trainings import Trainings
-from headstart.evaluate.verdict import verdict
+from headstart.evaluate.verdict import check_preference, verdict
 from headstart.methods.method import Method, method_class
 
 
 def check(
     data: Data, backbone: Backbone, methods: Mapping[str, Method], metric_name: str | None, seeds: int, trials: int,
     options: Options = Options(),  # noqa: B008 - frozen
+    prefer: str = "quality", margin: float | None = None,
 ) -> None:  # fmt: skip
     """Raises a subclass of `HeadstartError` for what can be refused before anything is written."""
     if seeds < 1 or trials < 1:
         raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     same_modality(data, backbone)
-    chosen_metric(data, metric_name)
+    margin_in(chosen_metric(data, metric_name)[0], margin)
+    check_preference(prefer)
     _check_augmentation(data, options)
     check_methods(methods, backbone)
 
@@ -80,12 +85,15 @@ def compare(
     progress: Progress | None = None,
     keep: bool = False,
     parts: Mapping[str, np.ndarray] | None = None,
+    prefer: str = "quality",
+    margin: float | None = None,
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
     race: trainings that are clearly behind on validation stop early (`evaluate.race`). budget: seconds that all of it
     may take, for a race. keep: every method's model of every seed stays, as `models/METHOD/seed0`.
-    parts: positions of test examples by name (`evaluate.parts`), told apart in the record.
+    parts: positions of test examples by name (`evaluate.parts`), judged apart in the record.
+    prefer, margin: what the verdict puts first, and the loss that counts as none (`guess.margin_in`).
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
     begun = time.perf_counter() - _spent(folder)
@@ -106,10 +114,13 @@ def compare(
     def record(status: str) -> Comparison:
         pending = [Row(n, "not run", metric.name, control=m.control)
                    for n, m in methods.items() if n not in {r.method for r in rows}]  # fmt: skip
-        full = rows_with_differences([*rows, *pending], predictions, metric, labels=task.labels, parts=parts)
+        described = [replace(row, summary=methods[row.method].summary) for row in (*rows, *pending)]
+        full = rows_with_differences(described, predictions, metric, labels=task.labels, parts=parts)
         done = any(row.status == "ok" for row in rows)
-        finding = verdict(full, metric, test_size=len(data.test)) if done else Verdict(
-            None, "No method has finished, so there is no verdict.")  # fmt: skip
+        finding = verdict(
+            full, metric, test_size=len(data.test), margin=margin_in(metric, margin), prefer=prefer
+        ) if done else Verdict(None, "No method has finished, so there is no verdict.")  # fmt: skip
+        used = predictions.get(finding.method or "", [])
         return Comparison(
             task=TaskRecord(task.kind, task.modality, task.labels, metric.name, metric.higher_is_better, reason),
             model=backbone.record(),
@@ -122,6 +133,7 @@ def compare(
             status=status,
             seconds=time.perf_counter() - begun,
             forecast=contest.forecast if contest else None,
+            mistakes=mistakes(used, data.test, task) if used else (),
         )  # fmt: skip
 
     try:
@@ -161,9 +173,7 @@ def compare(
     if result.forecast:
         peak = max((row.peak_memory_bytes or 0 for row in result.rows), default=0)
         progress.say(f"took {said(result.forecast, result.seconds, peak)}")
-    _keep_best(trainings, result)
-    if keep:
-        _keep_all(trainings, result)
+    _keep(trainings, result, everything=keep)
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
@@ -176,19 +186,24 @@ def _spent(folder: Path) -> float:
     return found.seconds or 0.0 if found and found.status == "partial" else 0.0
 
 
-def _keep_best(trainings: Trainings, result: Comparison) -> None:
-    """The verdict's method, with the seed that was best on validation, becomes `model/`."""
-    assert result.verdict.method is not None
-    row = result.row(result.verdict.method)
+def _keep(trainings: Trainings, result: Comparison, everything: bool) -> None:
+    """The method to use becomes `model/`; what else the verdict names lies in `models/METHOD/seedN`, or everything.
+
+    Of a method that is named it is the seed that was best on validation.
+    """
     sign = 1 if trainings.metric.higher_is_better else -1
-    best = max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0))
-    _link(trainings, row, best.seed, trainings.folder / "model")
 
+    def best(row: Row) -> int:
+        return max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0)).seed
 
-def _keep_all(trainings: Trainings, result: Comparison) -> None:
-    for row in result.rows:
-        for run in row.seeds if row.status == "ok" else ():
-            _link(trainings, row, run.seed, trainings.folder / "models" / slug(row.method) / f"seed{run.seed}")
+    tested = {row.method: row for row in result.rows if row.seeds}
+    use, *others = result.verdict.named or tuple(tested)[:1]
+    _link(trainings, tested[use], best(tested[use]), trainings.folder / "model")
+    wanted = [(tested[name], best(tested[name])) for name in others]
+    if everything:
+        wanted = [(row, run.seed) for row in tested.values() for run in row.seeds]
+    for row, seed in wanted:
+        _link(trainings, row, seed, trainings.folder / "models" / slug(row.method) / f"seed{seed}")
 
 
 def _link(trainings: Trainings, row: Row, seed: int, folder: Path) -> None:

@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
 from headstart.core.comparison import Stop
+from headstart.evaluate.guess import guess
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
@@ -115,17 +114,6 @@ def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, 
     first = leader(field)
     found = compare([field[key].predictions], [field[first].predictions], metric, permutations=1)
     return Stop(share, reason, str(first), found.difference, found.low, found.high)
-
-
-def guess(like: Predictions) -> Predictions:
-    """What is predicted for these examples by one who knows their truths but can't tell them apart."""
-    targets = like.targets
-    if like.kind == "single_label":
-        prior = np.bincount(targets, minlength=like.scores.shape[1]) / len(targets)
-    else:
-        prior = np.asarray(targets, dtype=np.float64).mean(axis=0).reshape(-1)
-    scores = np.broadcast_to(prior.astype(np.float32), like.scores.shape)
-    return replace(like, scores=np.ascontiguousarray(scores))
 
 
 def best_of_each(field: Mapping[K, Standing], group: Callable[[K], str]) -> set[K]:

@@ -18,11 +18,12 @@ from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.bench import ATTEMPT, Bench
 from headstart.evaluate.budget import epochs_within, forecast, going_on, said
+from headstart.evaluate.claims import clearly_behind
 from headstart.evaluate.containment import bare, contained
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.race import HEATS, Standing, best_of_each, compared, heat, leader
 from headstart.evaluate.tune import candidates
-from headstart.evaluate.verdict import bounds, clearly_behind
+from headstart.evaluate.wording import bounds
 from headstart.methods.method import Method
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.core.comparison import PartRow, Row, Score
+from headstart.core.comparison import Gain, PartRow, Row, Score, StandardError
+from headstart.evaluate.claims import reference
+from headstart.evaluate.guess import guess
 from headstart.evaluate.intervals import interval
-from headstart.evaluate.metrics import Metric, beside, confusion, per_class
-from headstart.evaluate.paired import compare, holm
+from headstart.evaluate.metrics import METRICS, Metric, beside, confusion, per_class
+from headstart.evaluate.paired import Paired, compare, holm
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.verdict import reference
+
+TELLING = ("auroc", "average_precision", "balanced_accuracy", "macro_f1")
+"metrics that see what accuracy can't where most examples are of one class"
+
+Runs = Sequence[Predictions]
+"one method's predictions, a seed each"
 
 
 def rows_with_differences(
     rows: Sequence[Row],
-    predictions: Mapping[str, Sequence[Predictions]],
+    predictions: Mapping[str, Runs],
     metric: Metric,
     *,
     labels: Sequence[str] = (),
@@ -27,82 +35,116 @@ def rows_with_differences(
     permutations: int = 5000,
     seed: int = 0,
 ) -> tuple[Row, ...]:
-    """The same rows, filled from their test predictions; rows that did not run stay as they are.
+    """The same rows, filled from their test predictions; rows without any stay as they are.
 
     predictions: method -> one `Predictions` a seed, all on the same examples.
     parts: name -> positions of the examples of a part of the test split.
     Filled: value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
-    see `verdict.reference`), difference, its interval, p_value, and p_adjusted by Holm over all of them, controls
-    included. The reference has difference 0 and no p-value.
+    see `claims.reference`), difference, its interval and standard error, p_value, and p_adjusted by Holm over all of
+    them, controls and stopped ones included. The reference has difference 0, no p-value, and its gains over a constant
+    guess.
 
-    Raises `ValueError` where two runs hold different examples, or an `ok` row has scores that are not finite.
+    Raises `ValueError` where two runs hold different examples, or a row has scores that are not finite.
     """
+    bench = _Statistics(metric, labels or (), parts or {}, level, draws, permutations, seed)
     filled = {
-        i: _measured(row, predictions[row.method], metric, labels, parts or {}, level, draws, seed)
-        for i, row in enumerate(rows)
-        if row.status == "ok" and predictions.get(row.method)
+        i: bench.measured(row, predictions[row.method]) for i, row in enumerate(rows) if predictions.get(row.method)
     }
     best = reference(list(filled.values()), metric)
     if best is None:
-        return tuple(rows)
-    others = {i: row for i, row in filled.items() if row is not best}
-    tests = {
-        i: compare(
-            predictions[row.method],
-            predictions[best.method],
-            metric,
-            permutations=permutations,
-            seed=seed,
-            level=level,
-            draws=draws,
-        )
-        for i, row in others.items()
-    }
+        return tuple(filled.get(i, row) for i, row in enumerate(rows))
+    top = predictions[best.method]
+    tests = {i: bench.against(predictions[row.method], top) for i, row in filled.items() if row is not best}
     adjusted = dict(zip(tests, holm([test.p_value for test in tests.values()])))
-    result = []
-    for i, row in enumerate(rows):
-        if i in tests:
-            test = tests[i]
-            row = dataclasses.replace(
-                filled[i],
-                difference=test.difference,
-                difference_low=test.low,
-                difference_high=test.high,
-                p_value=test.p_value,
-                p_adjusted=adjusted[i],
-            )
-        elif i in filled:
-            row = dataclasses.replace(filled[i], difference=0.0, difference_low=0.0, difference_high=0.0)
-        result.append(row)
+    result = list(rows)
+    for i, row in filled.items():
+        if row is best:
+            result[i] = bench.as_reference(row, top)
+        else:
+            result[i] = bench.compared(row, predictions[row.method], top, tests[i], adjusted[i])
     return tuple(result)
 
 
-def _measured(
-    row: Row,
-    runs: Sequence[Predictions],
-    metric: Metric,
-    labels: Sequence[str],
-    parts: Mapping[str, np.ndarray],
-    level: float,
-    draws: int,
-    seed: int,
-) -> Row:
-    value, low, high = interval(runs, metric, level=level, draws=draws, seed=seed)
-    names = labels or [str(i) for i in range(runs[0].scores.shape[1])]
-    return dataclasses.replace(
-        row,
-        metric=metric.name,
-        value=value,
-        low=low,
-        high=high,
-        also=tuple(
-            Score(other.name, *interval(runs, other, level=level, draws=draws, seed=seed))
-            for other in beside(runs[0].kind, runs[0].scores.shape[1], metric)
-        ),
-        classes=per_class(runs, names),
-        confusion=confusion(runs, runs[0].scores.shape[1]),
-        parts=tuple(
-            PartRow(name, len(rows), *interval([run.take(rows) for run in runs], metric, level=level, draws=draws))
-            for name, rows in parts.items()
-        ),
-    )
+@dataclass(frozen=True)
+class _Statistics:
+    """How values, intervals and tests are computed for every row alike."""
+
+    metric: Metric
+    labels: Sequence[str]
+    parts: Mapping[str, np.ndarray]
+    level: float
+    draws: int
+    permutations: int
+    seed: int
+
+    def measured(self, row: Row, runs: Runs) -> Row:
+        value, low, high = interval(runs, self.metric, level=self.level, draws=self.draws, seed=self.seed)
+        names = self.labels or [str(i) for i in range(runs[0].scores.shape[1])]
+        parts = tuple(
+            PartRow(name, len(places), *interval(part, self.metric, level=self.level, draws=self.draws))
+            for (name, places), part in zip(self.parts.items(), self.by_part(runs))
+        )
+        also = tuple(
+            Score(other.name, *interval(runs, other, level=self.level, draws=self.draws, seed=self.seed))
+            for other in beside(runs[0].kind, runs[0].scores.shape[1], self.metric)
+        )
+        return dataclasses.replace(
+            row, metric=self.metric.name, value=value, low=low, high=high, also=also, parts=parts,
+            classes=per_class(runs, names), confusion=confusion(runs, runs[0].scores.shape[1]),
+        )  # fmt: skip
+
+    def by_part(self, runs: Runs) -> Iterator[Runs]:
+        """The runs on the examples of each part."""
+        return ([run.take(places) for run in runs] for places in self.parts.values())
+
+    def against(self, runs: Runs, others: Runs, metric: Metric | None = None) -> Paired:
+        return compare(
+            runs, others, metric or self.metric, permutations=self.permutations, seed=self.seed, level=self.level,
+            draws=self.draws,
+        )  # fmt: skip
+
+    def compared(self, row: Row, runs: Runs, top: Runs, test: Paired, p_adjusted: float) -> Row:
+        """The row of a method with its differences from the reference."""
+        parts = []
+        for part, mine, best in zip(row.parts, self.by_part(runs), self.by_part(top)):
+            found = self.against(mine, best)
+            parts.append(
+                dataclasses.replace(
+                    part, difference=found.difference, difference_low=found.low, difference_high=found.high,
+                    p_value=found.p_value,
+                )
+            )  # fmt: skip
+        return dataclasses.replace(
+            row, difference=test.difference, difference_low=test.low, difference_high=test.high, p_value=test.p_value,
+            p_adjusted=p_adjusted, parts=tuple(parts),
+            standard_error=_error(test),
+        )  # fmt: skip
+
+    def as_reference(self, row: Row, runs: Runs) -> Row:
+        """The reference's row: no difference, and what it gains over a constant guess."""
+        parts = tuple(
+            dataclasses.replace(part, difference=0.0, gain=self.gain(mine, self.metric))
+            for part, mine in zip(row.parts, self.by_part(runs))
+        )
+        return dataclasses.replace(
+            row, difference=0.0, difference_low=0.0, difference_high=0.0, parts=parts,
+            gains=tuple(self.gains(runs)),
+        )  # fmt: skip
+
+    def gains(self, runs: Runs) -> Iterator[Gain]:
+        """By the metric that ranks; where that shows none, also by those that see more."""
+        yield (first := self.gain(runs, self.metric))
+        if not first.shown(self.metric.higher_is_better, 1 - self.level):
+            known = METRICS[runs[0].kind]
+            yield from (self.gain(runs, known[n]) for n in TELLING if n in known and n != self.metric.name)
+
+    def gain(self, runs: Runs, metric: Metric) -> Gain:
+        constant = guess(runs[0])
+        found = self.against(runs, [constant], metric)
+        return Gain(
+            metric.name, metric.of(constant), found.difference, found.low, found.high, found.p_value, _error(found)
+        )  # fmt: skip
+
+
+def _error(test: Paired) -> StandardError:
+    return StandardError(test.error, test.seed_error, test.unit, test.freedom)

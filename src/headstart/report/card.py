@@ -84,11 +84,12 @@ def _body(found: Comparison, row: Row) -> list[str]:
         "",
         "## How good it is",
         "",
-        f"{fmt.metric_heading(row.metric)} on {tested} test examples that were looked at once, mean over "
-        f"{len(row.seeds)} seeds with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
+        f"{fmt.metric_heading(row.metric)} on {fmt.counted(tested, 'test example')} that were looked at once, "
+        f"{fmt.seeds(len(row.seeds))}, with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
         f"{fmt.interval(row.metric, row.low, row.high)}.",
+        *_early(row),
         "",
-        escaped(found.verdict.sentence),
+        *(f"- {escaped(line)}" for line in found.verdict.said),
         "",
     ]
     if row.classes:
@@ -125,6 +126,11 @@ def _listed(labels: Sequence[str]) -> str:
 
 def _settings(configuration: Mapping[str, Any]) -> list[str]:
     return [f"- {name}: {escaped(fmt.setting(value, name))}" for name, value in sorted(configuration.items())]
+
+
+def _early(row: Row) -> list[str]:
+    """That a race ended the training, which the value above is of."""
+    return [f"Its training was stopped after {fmt.share(row.stopped.share)} of the steps."] if row.stopped else []
 
 
 def _checks(judged: Judged) -> list[str]:

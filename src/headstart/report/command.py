@@ -1,9 +1,12 @@
-"""The command line that repeats a comparison, from the options in its record."""
+"""The command line that repeats a comparison, from the options in its record, and those that go on from its run."""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
+
+from headstart.core.comparison import Comparison
 
 FLAGLESS = ("cache", "cache_bytes", "clip", "patience", "seed")
 "options that Python takes and the command line has no flag for; the one that can be True, `cache`, is so by default"
@@ -50,3 +53,23 @@ def _said(configuration: dict[str, Any]) -> bool:
 
 def _setting(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def next_steps(comparison: Comparison, folder: str | Path) -> list[tuple[str, str]]:
+    """What can be done with the run's model, and the command for it; nothing where no model was kept."""
+    used, *others = comparison.verdict.named or (None,)
+    if used is None or comparison.status != "complete":
+        return []
+    run, source = shlex.quote(str(folder)), comparison.configuration.get("data")
+    steps = [(f"Label new examples with {used}", f"headstart predict {run} INPUT …")]
+    steps += [(f"The same with {name}", f"headstart predict {run} --method {name} INPUT …") for name in others]
+    steps += [
+        ("Better than its base, and nothing lost?", f"headstart evaluate {run}"),
+        ("What to change next, tried on validation", f"headstart improve {run} --budget 10m"),
+        ("A checkpoint that other libraries load", f"headstart export {run} --out checkpoint"),
+    ]
+    if isinstance(source, str):
+        model = comparison.configuration.get("model")
+        words = ["headstart", "curve", source, *(["--model", model] if isinstance(model, str) else [])]
+        steps.append(("What more labels would bring", shlex.join(words)))
+    return steps

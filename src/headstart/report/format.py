@@ -101,6 +101,26 @@ def whole(number: float | None) -> str:
     return MISSING if number is None else f"{number:,.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`, `1,200 examples`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def seeds(number: int) -> str:
+    """`mean over 3 seeds`; `one seed`, which is no mean."""
+    return "one seed" if number == 1 else f"mean over {counted(number, 'seed')}"
+
+
+def margin(metric: str, number: float | None) -> str:
+    """`1 point`, `0.5 points`, `0.012 in Root mean squared error`; what was asked for, not what was measured."""
+    number = finite(number)
+    if number is None:
+        return MISSING
+    if not is_percent(metric):
+        return f"{number:.3g} in {metric_name(metric)}"
+    return f"{100 * number:.3g} point{'' if math.isclose(number, 0.01) else 's'}"
+
+
 def share(number: float | None) -> str:
     """A share of 1 as percent: `5.3%`, `0.04%`, `100%`."""
     number = finite(number)

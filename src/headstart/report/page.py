@@ -6,11 +6,12 @@ holds the whole record as JSON. Everything that came from a user passes Jinja's 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from headstart.core.comparison import Comparison, DataRecord, Row
 from headstart.report import ranking
-from headstart.report.command import command
+from headstart.report.command import command, next_steps
 from headstart.report.confusion import confusion
 from headstart.report.curves import interpolation_curves, loss_curves, validation_curves
 from headstart.report.scatter import COSTS, Scatter, scatter
@@ -18,8 +19,8 @@ from headstart.report.summary import summary
 from headstart.report.templating import environment, frame
 
 
-def page(comparison: Comparison) -> str:
-    """The whole page, from `<!doctype html>` on."""
+def page(comparison: Comparison, folder: str | Path = "runs/NAME") -> str:
+    """The whole page, from `<!doctype html>` on. folder: the run's, for the commands that go on from it."""
     return environment().get_template("page.html.j2").render(
         **_shared(comparison),
         drawn=[chart for cost in COSTS if (chart := _chart(comparison, cost.field)) is not None],
@@ -29,7 +30,8 @@ def page(comparison: Comparison) -> str:
         winner=next((row for row in comparison.rows if ranking.chosen(comparison, row)), None),
         data=comparison.data,
         **frame(comparison, "sort.js", "page.js"),
-        command=command(comparison.configuration),
+        command=command(comparison.configuration), steps=next_steps(comparison, folder),
+        explained=[row for row in ranking.ranked(comparison) if row.summary],
     )  # fmt: skip
 
 

@@ -32,6 +32,16 @@ def is_reference(comparison: Comparison, row: Row) -> bool:
     return comparison.verdict.reference == row.method
 
 
+def is_cheapest(comparison: Comparison, row: Row) -> bool:
+    """Whether it is the cheapest shown to lie within the margin, beside another method that is to be used."""
+    return comparison.verdict.cheapest == row.method and not chosen(comparison, row)
+
+
+def is_stopped(row: Row) -> bool:
+    """Whether a race ended its training before its time: a value is then of the shorter training."""
+    return row.stopped is not None and row.status != "ok"
+
+
 def p_shown(row: Row) -> float | None:
     """The adjusted p where there is one, else the plain one."""
     adjusted = finite(row.p_adjusted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headstart.core.comparison import Comparison, Row
 from headstart.report import format as fmt
-from headstart.report.ranking import also, chosen, is_reference, p_shown, ranked, status_kind
+from headstart.report.ranking import also, chosen, is_cheapest, is_reference, p_shown, ranked, status_kind
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,15 @@ def _line(comparison: Comparison, row: Row, scale: tuple[float, float] | None) -
     badges = []
     if chosen(comparison, row):
         badges.append(("use", "use this"))
+    if is_cheapest(comparison, row):
+        badges.append(("cheapest", f"cheapest within {fmt.margin(metric, comparison.verdict.margin)}"))
     if is_reference(comparison, row):
         badges.append(("ref", "reference"))
     if row.control:
         badges.append(("control", "control"))
     if row.status != "ok":
-        badges.append((status_kind(row), row.status.partition(":")[0].strip()))
+        early = f" after {fmt.share(row.stopped.share)}" if row.stopped else ""
+        badges.append((status_kind(row), row.status.partition(":")[0].strip() + early))
     return Line(
         row,
         badges,

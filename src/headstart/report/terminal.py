@@ -8,16 +8,17 @@ from rich.cells import cell_len, set_cell_size
 
 from headstart.core.comparison import Comparison, DataRecord, Row
 from headstart.report import format as fmt
-from headstart.report.ranking import also, chosen, is_reference, p_shown, ranked
+from headstart.report.ranking import also, chosen, is_cheapest, is_reference, is_stopped, p_shown, ranked
 
 WIDTH = 100
 SHORTEST_NAME = 12
 
 
 def table(comparison: Comparison) -> str:
-    """One row a method, best first, then a line of explanation and the verdict.
+    """One row a method, best first, then a line of explanation and the verdict, a paragraph each of its lines.
 
-    `>` marks the method to use, `~` a control. A method that gave no result shows its status instead.
+    `>` marks the method to use, `=` the cheapest within the margin, `~` a control, `x` one that a race stopped. A
+    method that gave no result shows its status instead.
     """
     rows = ranked(comparison)
     metric = comparison.task.metric
@@ -54,7 +55,8 @@ def table(comparison: Comparison) -> str:
             lines += _wrap(row.status, start, " " * cell_len(start))
         else:
             lines.append(_line(cells, widths, gap))
-    lines += ["", *_explanation(comparison), *_parts(comparison, rows), "", *_wrap(comparison.verdict.sentence)]
+    lines += ["", *_explanation(comparison), *_parts(comparison, rows), ""]
+    lines += [part for line in comparison.verdict.said for part in _wrap(line, rest="  ")]
     if comparison.status != "complete":
         lines += ["", *_wrap(f"This comparison is {comparison.status}: it was stopped before every method was run.")]
     return "\n".join(line.rstrip() for line in lines)
@@ -92,7 +94,13 @@ def _metric_head(metric: str) -> str:
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:
     metric = comparison.task.metric
-    mark = ">" if chosen(comparison, row) else "~" if row.control else ""
+    marks = (
+        (">", chosen(comparison, row)),
+        ("=", is_cheapest(comparison, row)),
+        ("~", row.control),
+        ("x", is_stopped(row)),
+    )
+    mark = next((sign for sign, holds in marks if holds), "")
     trained = fmt.count(row.trained_parameters)
     if fmt.finite(row.trained_share) is not None:
         trained += f" {fmt.share(row.trained_share):>5}"
@@ -114,22 +122,24 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
 
 
 def _explanation(comparison: Comparison) -> list[str]:
-    seeds = f"{len(comparison.seeds)} seed{'' if len(comparison.seeds) == 1 else 's'}"
-    parts = [f"Test split, mean over {seeds}, [95% interval]."]
-    why = comparison.task.metric_reason
-    reason = f" {fmt.metric_name(comparison.task.metric)}, since {clean(why)}." if why else ""
+    seeds, verdict = len(comparison.seeds), comparison.verdict
+    parts = [f"Test split, {fmt.seeds(seeds)}, [95% interval]."]
+    if why := comparison.task.metric_reason:
+        parts[0] += f" {fmt.metric_name(comparison.task.metric)}, since {clean(why)}."
     if len(comparison.rows) == 1:
-        more = "" if len(comparison.seeds) > 1 else " One seed: another training may come out otherwise."
-        return _wrap(f"Test split, {seeds}, [95% interval].{reason}{more}")
-    parts[0] += reason
-    if comparison.verdict.reference is not None:
-        parts.append(f"ref: {clean(comparison.verdict.reference)}, best on validation; p: paired permutation, Holm.")
-    if comparison.verdict.method is not None:
+        return _wrap(parts[0] + ("" if seeds > 1 else " One seed: another training may come out otherwise."))
+    if verdict.reference is not None:
+        parts.append(f"ref: {clean(verdict.reference)}, best on validation; p: paired permutation, Holm.")
+    if verdict.method is not None:
         parts.append("> use this.")
+    if any(is_cheapest(comparison, row) for row in comparison.rows):
+        parts.append(f"= cheapest within {fmt.margin(comparison.task.metric, verdict.margin)} of ref.")
     if any(row.control for row in comparison.rows):
         parts.append("~ control.")
-    if len(comparison.seeds) == 1 and len(comparison.rows) > 1:
-        parts.append("One seed: this tells two trained models apart, not two methods.")
+    if any(is_stopped(row) and fmt.finite(row.value) is not None for row in comparison.rows):
+        parts.append("x stopped early: its value is of that.")
+    if seeds == 1:
+        parts.append("One seed tells two trained models apart, not two methods.")
     return _wrap(" ".join(parts))
 
 
