@@ -181,7 +181,7 @@ DECODERS = ("gpt2", "llama", "qwen3", "gemma2")
 VISION = ("vit", "dinov2", "clip_vision", "swin", "resnet", "convnext")
 TIMM = tuple(_TIMM)
 TORCHVISION = ("torchvision_resnet", "torchvision_vit", "torchvision_efficientnet")
-LIVE = ("plain", "mlp", "lstm")
+LIVE = ("plain", "mlp", "lstm", "dropouts")
 OWN = ("vectors", "awd", "elmo")
 NAMES = (*ENCODERS, *DECODERS, *VISION, *TIMM, *TORCHVISION, *LIVE, *OWN)
 BLOCKS = LAYERS
@@ -317,6 +317,30 @@ class PlainNet(nn.Module):
         return self.fc2(x)
 
 
+class DroppingBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.drop, self.conv2 = nn.Conv2d(channels, 8, 3, padding=1), nn.Dropout(0.3), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv2(self.drop(torch.relu(self.conv1(x))))
+
+
+class Dropouts(nn.Module):
+    """A convolutional net that drops out everywhere: at its input, in and after its blocks, before its classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Dropout(0.3)
+        self.blocks = nn.Sequential(*(DroppingBlock(channels) for channels in (3, 8, 8)))
+        self.fc = nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.blocks(self.before(x))  # [B, 8, H, W]
+        x = nn.functional.dropout(x, 0.3, self.training)
+        return self.fc(x.mean((2, 3)))
+
+
 class LstmNet(nn.Module):
     """An embedding and two LSTMs; gives the states of all tokens."""
 
@@ -334,6 +358,8 @@ class LstmNet(nn.Module):
 def _live(name: str) -> Backbone:
     if name == "plain":
         return load(_spread_of(PlainNet()), image_size=16)
+    if name == "dropouts":
+        return load(_spread_of(Dropouts()), image_size=16)
     if name == "mlp":
         net = nn.Sequential(
             nn.Flatten(), nn.Linear(3 * 8 * 8, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 5)

@@ -18,6 +18,7 @@ from backbones.tiny import tiny
 from headstart.artifacts.artifact import reloaded
 from headstart.artifacts.merge import merge
 from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.backbones.modes import train_above
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
@@ -228,7 +229,7 @@ def test_additive_methods_begin_as_the_base_and_end_elsewhere(observed: Observed
     assert not still, "added parameters that training did not move"
 
 
-@pytest.mark.parametrize("family", BACKBONES)
+@pytest.mark.parametrize("family", [*BACKBONES, "dropouts"])
 @pytest.mark.parametrize("name", KEPT)
 def test_cached_equals_uncached(name: str, family: str) -> None:
     """Predictions and trained weights, after steps in which dropout and the upper rungs were at work."""
@@ -252,6 +253,23 @@ def test_cached_equals_uncached(name: str, family: str) -> None:
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(plain_losses), rtol=1e-4, atol=1e-5)
     worst = max(float((kept[n] - plain[n]).abs().max()) for n in plain if plain[n].is_floating_point())
     assert worst < 5e-4, worst
+
+
+def test_whatever_lies_below_the_cut_is_in_eval_mode() -> None:
+    """And what lies above it is not: at each cut, by the modes of a network that drops out everywhere."""
+    backbone = tiny("dropouts")
+    ladder, module = backbone.ladder, backbone.module
+    assert [rung.modules for rung in ladder.rungs] == [("blocks.0",), ("blocks.1",), ("blocks.2",)]
+    assert "fc" in ladder.tail
+    training = {}
+    for cut in range(len(ladder) + 1):
+        train_above(module, ladder, cut)
+        training[cut] = {name for name, part in module.named_modules() if part.training and name}
+    drops = ["before", "blocks.0.drop", "blocks.1.drop", "blocks.2.drop", "fc.0"]
+    found = {cut: [name in on for name in drops] for cut, on in training.items()}
+    assert found == {0: [True] * 5, 1: [False, False, True, True, True], 2: [False] * 3 + [True] * 2, 3: [False] * 5}
+    train_above(module, ladder, 1)
+    assert not module.training, "its forward drops out values of rungs on both sides"
 
 
 @pytest.mark.parametrize("amx", [False, True])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from backbones.tiny import tiny
 from contract.settings import method_of, rising, setting_of, state_of
 from headstart.backbones import cutting
-from headstart.core.errors import ModelError
+from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
@@ -323,6 +323,22 @@ def test_a_budget_of_steps_stops_there() -> None:
         job = Adaptation(model, backbone, plan, setting.task, setting.train, setting.validation, setting.options,
                          setting.compute, setting.score, 0)  # fmt: skip
         assert fit(job, Budget(2, steps=4)).steps == 4
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_job_has_to_have_the_steps_that_it_promises(change: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Adaptation.steps
+
+    def other(job: Adaptation, epoch: int, start: int) -> Any:
+        found = list(steps(job, epoch, start))
+        return iter(found[:change] if change < 0 else [*found, found[0]])
+
+    monkeypatch.setattr(Adaptation, "steps", other)
+    with (
+        pytest.raises(MethodError, match=f"{3 + change} steps in epoch 1, but promised 3"),
+        adapted(setting_of(tiny("mlp"), count=24), method_of("full"), 0),
+    ):
+        pass
 
 
 def test_smoothing_corrects_for_its_start() -> None:

@@ -117,6 +117,22 @@ def test_pairs_are_those_of_the_whole_batch_whatever_the_memory(parts: int) -> N
         torch.testing.assert_close(found[1][1][name], gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_statistics_of_norms_count_each_batch_once(pieces: int) -> None:
+    """Pieces whose activations are computed again for the gradient are no further batches."""
+    setting = setting_of(tiny("timm_resnet"), count=9, epochs=1)
+    with attached(setting, method_of("contrastive", batch=9), 0) as job:
+        job.enter(0.0)
+        norm = next(m for m in job.module.modules() if isinstance(m, torch.nn.BatchNorm2d) and m.training)
+        before, calls = int(norm.num_batches_tracked), []
+        norm.register_forward_hook(lambda *_: calls.append(norm.running_mean.clone()) if norm.training else None)
+        (micro,) = next(iter(job.steps(0, 0)))
+        job.loss(dataclasses.replace(micro, pieces=pieces), 0.0).backward()
+        assert len(calls) == (1 if pieces == 1 else 2 * pieces)
+        assert int(norm.num_batches_tracked) - before == pieces
+        assert torch.equal(norm.running_mean, calls[pieces - 1]), "the second pass moved them"
+
+
 def test_one_epoch_trains_one_epoch() -> None:
     """Half of one epoch is none."""
     with adapted(setting_of(tiny("bert"), epochs=1), method_of("contrastive"), 0) as done:

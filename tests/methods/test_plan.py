@@ -20,6 +20,10 @@ def test_the_cut_remembers_what_was_touched_before() -> None:
     assert [plan.cut(f) for f in (0.0, 0.29, 0.3, 0.6, 1.0)] == [2, 2, 0, 0, 0]
     assert [g.name for g in plan.active(0.7)] == ["head"]
     assert Plan(GROUPS[1:]).cut(0.0) == 1
+    late = Plan(GROUPS, timeline=(Phase(0.5, ("head",)),))
+    assert [g.name for g in late.active(0.2)] == ["low", "high", "head"]
+    assert [late.cut(f) for f in (0.0, 0.2, 0.5, 1.0)] == [0, 0, 0, 0], "before its first phase all groups train"
+    assert late.prefixes(2) == [(0, "top"), (0, "top")]
     assert Plan(GROUPS[2:], fresh=True).cut(0.0) == 0
 
 

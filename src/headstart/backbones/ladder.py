@@ -46,6 +46,8 @@ class Site:
 class Ladder:
     rungs: tuple[Rung, ...]
     sites: tuple[Site, ...]
+    tail: tuple[str, ...] = ()
+    "paths of modules without parameters that run after the highest rung: a pooling, a dropout before the classifier"
 
     def __len__(self) -> int:
         return len(self.rungs)

@@ -253,6 +253,7 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
         # What lies directly on the root or on an opened module (class token, positions) belongs to the lowest rung.
         owners[parameter] = min(owners.get(parameter, len(groups)), 0 if rung is None else rung)
     rungs: list[Rung] = []
+    tail: tuple[str, ...] = ()
     renumbered: dict[int, int] = {}
     for index, (name, units) in enumerate(groups):
         parameters = tuple(names[p] for p, rung in owners.items() if rung == index)
@@ -260,6 +261,8 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
         if parameters or (on_stream and name not in ("stem", "embeddings", "final")):
             renumbered[index] = len(rungs)
             rungs.append(Rung(name, on_stream, parameters))
+        elif name == "final":
+            tail = on_stream
     assert sorted(n for r in rungs for n in r.parameters) == sorted(n for n, _ in root.named_parameters())
     blocks = {renumbered[i] for i, (name, _) in enumerate(groups) if name in chain and i in renumbered}
     # A pooler whose output nobody reads is no place for a method: what it put there would change nothing.
@@ -271,7 +274,7 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
         rung = _rung_of(place, f"{path}.")
         return None if rung is None else renumbered.get(rung)
 
-    return Ladder(tuple(rungs), tuple(find_sites(root, site_rung, blocks)))
+    return Ladder(tuple(rungs), tuple(find_sites(root, site_rung, blocks)), tail)
 
 
 def _rung_of(place: dict[str, int], name: str) -> int | None:

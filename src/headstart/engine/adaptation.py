@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.modes import train_above
 from headstart.data.batching import balanced_batches, epoch_batches, split_by_tokens
 from headstart.data.task import Task
 from headstart.engine import convex
@@ -25,7 +28,7 @@ from headstart.engine.losses import probabilities, task_loss
 from headstart.engine.memory import passes
 from headstart.engine.penalties import feature_penalty, weight_penalty
 from headstart.engine.precision import Compute
-from headstart.engine.recompute import recomputing
+from headstart.engine.recompute import recomputing, run_again
 from headstart.methods.plan import Model, Penalty, Plan
 
 PIECES = 4
@@ -141,9 +144,7 @@ class Adaptation:
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(name in active)
         self.module.train()
-        for rung in self.backbone.ladder.rungs[: self.plan.cut(fraction)]:
-            for path in rung.modules:
-                self.module.backbone.get_submodule(path).eval()
+        train_above(self.module.backbone, self.backbone.ladder, self.plan.cut(fraction))
         for child in self.module.modules():
             if isinstance(child, nn.modules.batchnorm._BatchNorm) and self._keeps_statistics(child):
                 child.eval()
@@ -193,8 +194,15 @@ class Adaptation:
                     self.train, piece.positions, self.train.moved(piece.batch, self.compute.device), fraction
                 )
 
+        def twice(piece: Micro) -> Tensor:
+            again = partial(run_again, self.module, self.compute.device)
+            features: Tensor = checkpoint(
+                of, piece, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), again())
+            )
+            return features
+
         parts = micro.cut(max(pieces, PIECES) if "attention_mask" in micro.batch else pieces)
-        return torch.cat([of(part) if keep else checkpoint(of, part, use_reentrant=False) for part in parts])
+        return torch.cat([of(part) if keep else twice(part) for part in parts])
 
     def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
         """[B, width]; what lies below the cut is taken from the cache where there is one."""

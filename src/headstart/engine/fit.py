@@ -198,6 +198,13 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                     break
                 if budget.stop_factor and _rising(trace.losses, budget.stop_factor):
                     break
+            else:
+                look()
+                if step != (epoch + 1) * per_epoch:
+                    raise MethodError(
+                        f"the job has {step - epoch * per_epoch} steps in epoch {epoch + 1}, but promised {per_epoch}: "
+                        "its schedule would not fit. `steps` and `steps_an_epoch` have to agree."
+                    )
             look()
             trace.steps = step
             if step % per_epoch:  # stopped inside an epoch

@@ -174,7 +174,7 @@ class Plan:
 
     def cut(self, fraction: float) -> int:
         """The lowest rung touched up to this fraction: below it, activations are still those of the base."""
-        starts = [p.start for p in self.timeline if p.start <= fraction + 1e-9] or [fraction]
+        starts = [0.0, *(phase.start for phase in self.timeline if phase.start <= fraction + 1e-9)]
         return min(group.rung for start in starts for group in self.active(start)) if not self.fresh else 0
 
     def prefixes(self, top: int) -> list[tuple[int, Reads]]:
