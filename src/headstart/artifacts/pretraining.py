@@ -12,6 +12,9 @@ from typing import Any
 
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, ModelError
+from headstart.core.files import is_left, sweep
+from headstart.core.locks import NAME as LOCK
+from headstart.core.locks import Lock
 from headstart.core.progress import Progress, Silent
 from headstart.data.findings import Findings
 from headstart.engine.fit import Trace
@@ -69,8 +72,10 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
             raise ConfigurationError(f"{objective.name} reads no column that --{option} could name; leave it out.")
     _check_folder(request.out)
     family = importlib.import_module(f"headstart.artifacts.pretrained_{objective.family}")
-    new = not request.out.exists()
+    new, lock = not request.out.exists(), Lock(request.out)
     try:
+        _check_folder(request.out)  # again, now that no other process can have just finished it
+        sweep(request.out)
         with own_generators():
             lines: list[str] = family.run(objective, request)
     except (ConfigurationError, DataError, ModelError) as error:
@@ -79,6 +84,10 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
         if new and not any(any(request.out.rglob(name)) for name in kept):
             shutil.rmtree(request.out, ignore_errors=True)
         raise
+    finally:
+        lock.release()
+        if new and request.out.is_dir() and not any(request.out.iterdir()):
+            request.out.rmdir()
     return lines
 
 
@@ -140,7 +149,7 @@ def _check_folder(out: Path) -> None:
         if file := next((place for place in (out, *out.parents) if place.is_file()), None):
             raise ConfigurationError(f"{file} is a file; give another --out. Nothing was changed.")
         return
-    others = sorted(p.name for p in out.iterdir() if p.name != UNFINISHED)
+    others = sorted(p.name for p in out.iterdir() if p.name not in (UNFINISHED, LOCK) and not is_left(p))
     if REPORT in others:
         raise ConfigurationError(f"{out} already holds a pretrained backbone; give another --out. Nothing was changed.")
     if others:

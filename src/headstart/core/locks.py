@@ -55,19 +55,23 @@ class Lock:
                     f"{self.folder} is in use by another process ({holder}). Wait for it, or give another folder; "
                     "nothing was changed."
                 )
-            try:  # the holder before may have removed the file after it was opened here
-                if os.path.samestat(os.fstat(handle), os.stat(self.file)):
-                    return handle
-            except FileNotFoundError:
-                pass
+            if self._there(handle):  # else the holder before has removed the file since it was opened here
+                return handle
             os.close(handle)
+
+    def _there(self, handle: int | None = None) -> bool:
+        """Whether the file that is open is still the one in the folder."""
+        try:
+            return os.path.samestat(os.fstat(self._handle if handle is None else handle), os.stat(self.file))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Removes the file while it is still locked; who has opened it meanwhile finds that it is gone, and retries."""
         if self._handle < 0:
             return
-        if sys.platform != "win32":
-            self.file.unlink(missing_ok=True)
+        if sys.platform != "win32" and self._there():  # where the folder was replaced, the file may be another's
+            self.file.unlink()
         os.close(self._handle)
         self._handle = -1
         if sys.platform == "win32":
