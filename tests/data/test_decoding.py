@@ -152,6 +152,11 @@ def test_look_alikes_of_two_classes_are_named(tmp_path: Path) -> None:
     assert finding(data, "conflict").examples == ("data.parquet:10 = data.parquet:5",)
 
 
+def test_pictures_of_one_pixel_are_noted_and_no_crash(tmp_path: Path) -> None:
+    data = read(table(tmp_path, [saved(np.full((1, 1, 3), at, np.uint8)) for at in range(40)]))
+    assert finding(data, "blank").count == 40
+
+
 def test_examples_take_their_own_rows_along(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
     deep = [saved(np.rint(picture8(at) * 16).astype(np.uint16)) for at in range(200)]
     data = read(table(tmp_path, deep))

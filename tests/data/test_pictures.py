@@ -124,6 +124,7 @@ def test_colours_of_sixteen_bits_keep_their_levels(channels: int) -> None:
     found = np.asarray(decode(png16(values)))
     colours = values[:, :, :3] if channels > 2 else values[:, :, :1]
     np.testing.assert_allclose(found, np.broadcast_to(colours / 4_095 * 255, found.shape), atol=0.51)
+    np.testing.assert_array_equal(np.asarray(picture(Image.open(io.BytesIO(png16(values))))), found)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,15 @@ def test_what_is_no_picture_is_refused(value: Any, message: str) -> None:
         picture(value)
 
 
+def test_an_opened_file_that_is_cut_short_is_a_named_error() -> None:
+    with pytest.raises(DataError, match="can't be decoded"):
+        picture(Image.open(io.BytesIO(image(1, "JPEG", (64, 64))[:-200])))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (b"", "empty"),
         (b"\0\0\0\x18ftypheic" + bytes(50), r"HEIC.*headstart\[heic\]"),
         (bytes(128) + b"DICM" + bytes(50), "DICOM"),
         (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "SVG"),
@@ -193,3 +200,36 @@ def tiff16(values: np.ndarray, order: str) -> bytes:
     header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
     assert len(extra) == 2 * channels
     return header + packed + bytes(4) + extra + values.astype(f"{order}u2").tobytes()
+
+
+def test_heic_is_read_where_its_reader_is_installed() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    data = saved(Image.new("RGB", (64, 64), (200, 30, 30)), "HEIF")
+    assert np.abs(np.asarray(decode(data), dtype=int) - [200, 30, 30]).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, [0, 128, 255]), ({"PhotometricInterpretation": "MONOCHROME1"}, [255, 127, 0]),
+        ({"WindowCenter": 1_024, "WindowWidth": 1_024}, [0, 255, 255]),
+        ({"RescaleIntercept": -1_024, "RescaleSlope": 1}, [0, 128, 255]), ({"NumberOfFrames": 1}, [0, 128, 255]),
+    ],
+)  # fmt: skip
+def test_dicom_is_read_where_its_reader_is_installed(tags: dict[str, Any], expected: list[int]) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2"
+    file = pydicom.dataset.FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
+    values = np.array([[0, 2_048, 4_095]] * 2, dtype="<u2")
+    given = {
+        "Rows": 2, "Columns": 3, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16,
+        "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "PixelData": values.tobytes(),
+    }  # fmt: skip
+    for name, value in (given | tags).items():
+        setattr(file, name, value)
+    out = io.BytesIO()
+    file.save_as(out, enforce_file_format=True)
+    assert np.asarray(decode(out.getvalue()))[0, :, 0].tolist() == expected

@@ -92,6 +92,8 @@ def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.
     """Images that differ in their files, but not at few pixels, and have other labels. Blank ones are noted apart."""
     assert prints.small is not None
     rows = rows[prints.small[rows] != 0]
+    if not len(rows):
+        return
     at, inverse = np.unique(prints.small[rows], return_index=True, return_inverse=True)[1:]
     first = rows[at[inverse]]
     apart = (targets[rows] != targets[first]).reshape(len(rows), -1).any(axis=1)

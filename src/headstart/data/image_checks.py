@@ -14,9 +14,10 @@ from PIL import Image
 
 from headstart.core.errors import DataError
 from headstart.data.decoding import ALONE, ALPHA, BLANK, Decoding, is_deep, settled, spread, visible_on
+from headstart.data.deep_colour import deep_levels
 from headstart.data.findings import Severity
 from headstart.data.image_formats import is_dicom
-from headstart.data.images import TooLarge, deep_levels, raw, upright
+from headstart.data.images import TooLarge, raw, upright
 
 NEAR_BITS = 3
 "differing bits of 64 up to which two images may be one picture"
@@ -151,7 +152,8 @@ def remarks(look: Look) -> Iterator[tuple[str, Severity, str]]:
     if look.spread < BLANK:
         yield "blank", "warning", "{rows} with an image that is one colour after decoding"
     elif look.spread < FAINT:
-        yield "faint", "warning", f"{{rows}} with an image that spans fewer than {FAINT} of 256 levels after decoding"
+        message = f"{{rows}} with an image that spans fewer than {FAINT} of 256 levels: scale its values to 0 … 255"
+        yield "faint", "warning", message
     if look.levels < FAINT:
         message = f"{{rows}} with an image of which fewer than {FAINT} grey levels are left after scaling to 8 bits"
         yield "faint", "warning", message
