@@ -50,7 +50,7 @@ def test_losses_alone_are_bounded_as_by_the_exact_binomial(losses: int, alpha: f
 def test_far_from_the_ends_it_is_the_t_test() -> None:
     found = pairs(1000, 900, 10_000)
     t = found.difference / found.error
-    assert p_value(found, 0) == pytest.approx(stats.t.sf(t, 9999), rel=0.15)
+    assert p_value(found, 0) == pytest.approx(stats.t.sf(t, 9999), rel=0.2)
     assert lower_bound(found) == pytest.approx(found.difference - 1.645 * found.error, abs=2.5e-4)
     assert upper_bound(found) == pytest.approx(2 * found.difference - lower_bound(found))
 
