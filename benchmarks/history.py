@@ -122,8 +122,8 @@ def adjusted(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = sorted(rows, key=lambda row: row["size"])
     for row, p in zip(rows, holm([row["p_value"] for row in rows])):
         row["p_adjusted"] = p
-        print(name, row["size"], row["method"], {k: round(row[k], 3) for k in ("value", "difference", "p_adjusted")},
-              flush=True)  # fmt: skip
+        shown = {k: float(f"{row[k]:.3g}") for k in ("value", "difference", "p_adjusted")}
+        print(name, row["size"], row["method"], shown, flush=True)
     return rows
 
 

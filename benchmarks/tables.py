@@ -15,6 +15,8 @@ from tables_performance import performance
 from tables_speed import engine, few, gpu, leaderboard, mixed, races, rows, vision
 from tables_targets import targets
 
+from headstart.report.format import p_equals
+
 
 def table(result: dict[str, Any]) -> list[str]:
     """One comparison as a Markdown table, best first."""
@@ -28,7 +30,7 @@ def table(result: dict[str, Any]) -> list[str]:
         rate = f"{row['learning_rate']:.0e}" if row["learning_rate"] else ""
         points = [f"{100 * (row[key] or 0):+.1f}" for key in ("difference", "difference_low", "difference_high")]
         difference = "reference" if row["p_value"] is None else (
-            f"{points[0]} [{points[1]}, {points[2]}], p = {row['p_adjusted']:.3f}"
+            f"{points[0]} [{points[1]}, {points[2]}], {p_equals(row['p_adjusted'])}"
         )  # fmt: skip
         lines.append(
             f"| {row['method']}{' (control)' if row['control'] else ''} "
@@ -41,7 +43,7 @@ def table(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"| *peer:* PEFT's {name} | {100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}] "
             f"| ours {100 * one['difference']['difference']:+.1f} [{100 * one['difference']['low']:+.1f}, "
-            f"{100 * one['difference']['high']:+.1f}], p = {one['difference']['p_value']:.3f} | | {seconds:.1f} "
+            f"{100 * one['difference']['high']:+.1f}], {p_equals(one['difference']['p_value'])} | | {seconds:.1f} "
             f"| {one['rate']:.0e} |"
         )
     if peer and "value" in peer:
@@ -55,7 +57,7 @@ def table(result: dict[str, Any]) -> list[str]:
         worst = {name: d for name, d in peer["differences"].items() if name in ("full", "lora", "lpft", "probe")}
         told = "; ".join(
             f"{name} {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "
-            f"p = {d['p_value']:.3f}"
+            f"{p_equals(d['p_value'])}"
             for name, d in worst.items()
         )
         lines += [f"Against the peer, paired by example: {told}.", ""]

@@ -73,7 +73,7 @@ def forgetting() -> list[str]:
         lines += [
             f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
             f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
-            "as it is), with a 95 % interval; bold where a check was regressed.", "",
+            "as it is), with a 95 % interval; bold where a loss is certain.", "",
             f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
             "|---|" + "---|" * len(found["models"]),
         ]  # fmt: skip
@@ -82,7 +82,8 @@ def forgetting() -> list[str]:
             base = f"{100 * check['base']['value']:.1f} %" if percent else f"{check['base']['value']:.3f}"
             cells = [_change(one["checks"][place], percent) for one in found["models"]]
             lines.append(f"| {check['check']}, {base} | {' | '.join(cells)} |")
-        lines.append("| gates | " + " | ".join("passed" if m["passed"] else "failed" for m in found["models"]) + " |")
+        if found["schema"] == "headstart.evaluation/2":
+            lines.append("| gates | " + " | ".join(m["verdict"] for m in found["models"]) + " |")
         seconds = (f"{one['seconds']:.0f} s" for one in found["models"])
         lines.append(f"| one training | {' | '.join(seconds)} |")
         lines += small(path.stem, result["note"], found["environment"])
@@ -93,7 +94,7 @@ def _change(check: dict[str, Any], percent: bool) -> str:
     values = (check["difference"], check["low"], check["high"])
     d, low, high = (f"{100 * v:+.1f}" if percent else f"{v:+.3f}" for v in values)
     told = f"{d} [{low}, {high}], {check['status']}"
-    return f"**{told}**" if check["status"] == "regressed" else told
+    return f"**{told}**" if check["status"] in ("regressed", "worse") else told
 
 
 def curves() -> list[str]:

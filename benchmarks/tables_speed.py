@@ -7,6 +7,8 @@ from typing import Any
 
 from results_files import read, small
 
+from headstart.report.format import p_equals
+
 
 def engine() -> list[str]:
     """Times faster than the peers, by work."""
@@ -34,7 +36,7 @@ def engine() -> list[str]:
             )
         for side, d in part.get("quality", {}).items():
             lines += ["", f"Accuracy less that of {side}, paired by test example: {100 * d['difference']:+.1f} points "
-                      f"[{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], p = {d['p_value']:.2f}."]  # fmt: skip
+                      f"[{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], {p_equals(d['p_value'])}."]  # fmt: skip
         lines += small("engine", part["note"], part["environment"], part["threads"])
     return lines
 
@@ -131,7 +133,7 @@ def few() -> list[str]:
             lines.append(
                 f"| {name} | {100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
                 f"| {100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], "
-                f"p = {d['p_value']:.3f} | {seconds(row)} |"
+                f"{p_equals(d['p_value'])} | {seconds(row)} |"
             )
         lines.append(
             f"| *SetFit* | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] | "

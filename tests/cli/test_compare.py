@@ -310,7 +310,7 @@ def test_several_test_files_are_told_apart(here: Path) -> None:
     call("compare", "reviews.csv", "--model", "bert", *FAST, "--test", "french.csv", "--test", "german.csv", "--keep",
          "--out", "kept").expect(0)  # fmt: skip
     judged = call("evaluate", "kept", "--methods", "lora", "--json")
-    assert judged.code in (0, 1), judged.err
+    assert judged.code in (0, 1, 3), judged.err
     assert "slice by source: left out, with fewer than 20 examples: french.csv (12)" in judged.out  # a slice needs 20
 
 

@@ -52,9 +52,9 @@ def evaluation(folder: Path) -> dict[str, object]:
 def test_every_kept_model_is_judged_against_one_base(kept: Path) -> None:
     write_csv(kept / "topics.csv", [(text, "long" if len(text) > 40 else "short") for text, _ in sentences(80, 5)])
     (kept / "suite.toml").write_text(SUITE)
-    done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(0)
+    done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(3)
     found = evaluation(kept)
-    assert found["passed"] is True
+    assert found["verdict"] == "undecided", "agreement on so few examples shows no 1 %"
     models = found["models"]
     assert [one["name"] for one in models] == ["bitfit", "full"]
     for one in models:
@@ -68,7 +68,7 @@ def test_every_kept_model_is_judged_against_one_base(kept: Path) -> None:
     assert bases[0] == bases[1], "the base answered once, and no tuned model was left on it"
     assert "bitfit, 2 seeds against the base" in done.out
     assert found["notes"] == ["probe is the base itself, under a probe: not judged"]
-    assert "every gate passed" in done.out
+    assert "undecided: full: invariance to case; about" in done.out
     assert done.out.rstrip().endswith("run/evaluation.json")
 
 
@@ -101,11 +101,11 @@ def test_a_model_that_forgot_fails_with_code_1(kept: Path) -> None:
     done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(1)
     assert "failed: full: kept" in done.out
     states = {one["name"]: one["checks"][0]["status"] for one in evaluation(kept)["models"]}
-    assert evaluation(kept)["passed"] is False
+    assert evaluation(kept)["verdict"] == "failed"
     told = (kept / "run" / "models" / "full" / "seed0" / "README.md").read_text()
     assert "Gates: failed" in told, "the model card says so"
     cards = [kept / "run" / "models" / name / "seed0" / "README.md" for name in ("bitfit", "full")]
-    assert "Gates: all passed" in cards[0].read_text()
+    assert "Gates: undecided" in cards[0].read_text()
     before = [card.read_bytes() for card in cards]
     call("evaluate", "run", "--methods", "full", "--quiet", "-o", "elsewhere.json")
     assert [card.read_bytes() for card in cards] == before, "a record elsewhere leaves the run as it is"
@@ -122,7 +122,7 @@ def test_a_run_that_kept_no_others_is_judged_by_its_model(lora_run, tmp_path: Pa
     run = tmp_path / "run"
     shutil.copytree(lora_run.folder, run)
     done = call("evaluate", run, "--quiet", "--json", "-o", tmp_path / "found.json")
-    assert done.code in (0, 1)
+    assert done.code in (0, 1, 3)
     found = json.loads(done.out)
     assert found == json.loads((tmp_path / "found.json").read_text())
     assert found["suite"] == "default"
@@ -167,7 +167,7 @@ def test_slices_by_another_column_and_a_fitted_temperature(here: Path) -> None:
         '[[check]]\nkind = "slice"\nby = "column"\ncolumn = "language"\nleast = 1\n'
         '[[check]]\nkind = "calibration"\n[[check]]\nkind = "calibration"\ntemperature = true\nmetric = "log_loss"\n'
     )
-    call("evaluate", "run", "--suite", "suite.toml").expect(0)
+    assert call("evaluate", "run", "--suite", "suite.toml").code in (0, 1, 3)
     (one,) = evaluation(here)["models"]
     checks = {check["check"]: check for check in one["checks"]}
     assert {"language: en", "language: fr"} < checks.keys()
@@ -230,7 +230,7 @@ def test_a_labelled_method_keeps_its_label(here: Path) -> None:
     wide = ("--methods", "lora@wide", "--set", "lora@wide.rank=4", "--seeds", "1", "--trials", "1", "--epochs", "1")
     call("compare", "reviews.csv", "--model", "bert", *wide, "--out", "run").expect(0)
     done = call("evaluate", "run", "--methods", "lora@wide", "--quiet")
-    assert done.code in (0, 1), done.err
+    assert done.code in (0, 1, 3), done.err
     assert [one["name"] for one in evaluation(here)["models"]] == ["lora@wide"]
     assert "Against its base" in (here / "run" / "model" / "README.md").read_text()
 

@@ -81,17 +81,17 @@ def test_rungs_are_frozen_up_to_the_best_level(values: tuple[float, ...], frozen
 def check(name: str, status: str) -> CheckRecord:
     score = Score(0.8, 0.7, 0.9)
     return CheckRecord(
-        name, "accuracy", True, 100, score, score, -0.05, -0.08, -0.02, 0.01, 0.02, 0.01, status, "not_regressed",
-        False, kind=name.split()[0],
+        name, "accuracy", True, 100, score, score, -0.05, -0.08, -0.02, 0.01, -0.07, -0.03, 0.01, status,
+        "not_regressed", "failed", kind=name.split()[0],
     )  # fmt: skip
 
 
 def test_a_lower_rate_where_something_was_forgotten_or_learnt_too_fast() -> None:
-    judged = Judged("full", "full", (), False, (check("retention of sst2", "regressed"),))
+    judged = Judged("full", "full", (), "failed", (check("retention of sst2", "regressed"),))
     found = of(Evidence(record(row("full")), "full", "text", judged=judged), "lower rate")
     assert found.settings == {"learning_rate": pytest.approx(1e-5)}
     assert "retention of sst2" in found.evidence
-    fine = Judged("full", "full", (), True, (check("retention of sst2", "undecided"),))
+    fine = Judged("full", "full", (), "passed", (check("retention of sst2", "undecided"),))
     assert "lower rate" not in names(Evidence(record(row("full")), "full", "text", judged=fine))
     curve = tuple(Point(float(e), e, 0.3, 0.4 + 0.05 * abs(e - 2), 0.8, 1e-4) for e in range(1, 11))
     fast = row("full", seeds=(SeedRun(0, 0.8, 0.8, 1.0, best_epoch=2.0, curve=curve),))

@@ -13,14 +13,18 @@ PIXEL = (
 )
 
 
+VERDICTS = {"improved": "passed", "not worse": "passed", "regressed": "failed", "undecided": "undecided"}
+
+
 def check(
     name: str, base: float, tuned: float, status: str, gate: str = "not_regressed", **more: object
 ) -> CheckRecord:
     difference = tuned - base
     made = CheckRecord(
         name, "accuracy", True, 500, Score(base, base - 0.03, base + 0.03),
-        Score(tuned, tuned - 0.02, tuned + 0.02, 3), difference, difference - 0.03, difference + 0.03, 0.01, 0.02, 0.01,
-        status, gate, status != "regressed",
+        Score(tuned, tuned - 0.02, tuned + 0.02, 3), difference, difference - 0.03, difference + 0.03, 0.0002,
+        difference - 0.025, difference + 0.025, 0.01, status, gate, VERDICTS[status] if gate != "none" else "none",
+        0.0001,
     )  # fmt: skip
     return replace(made, **more)  # type: ignore[arg-type]
 
@@ -33,10 +37,10 @@ def evaluation(text: str = "who was the first emperor of Rome ?") -> Evaluation:
     full = (
         check("target", 0.93, 0.97, "improved", "improved", gained=30, lost=10, flips=flips),
         check("retention of sst2", 0.82, 0.71, "regressed"),
-        check("class: human", 0.9, 0.92, "undecided", more_examples=1234),
+        check("class: human", 0.9, 0.92, "undecided", examples_needed=1734, more_examples=1234),
         check("calibration", 0.12, 0.03, "improved", "none", metric="ece"),
     )
-    lora = (check("target", 0.93, 0.965, "improved", "improved"), check("retention of sst2", 0.82, 0.815, "same"))
+    lora = (check("target", 0.93, 0.965, "improved", "improved"), check("retention of sst2", 0.82, 0.815, "not worse"))
     times = tuple(
         Latency(batch, length, 0.01 * batch, 0.011 * batch, 0.02 * batch)
         for length in ("short", "long")
@@ -48,7 +52,7 @@ def evaluation(text: str = "who was the first emperor of Rome ?") -> Evaluation:
             "full",
             "full",
             ("a", "b", "c"),
-            False,
+            "failed",
             full,
             Cost(0.02, 0.03, 0.06, 81.0, 90_000_000, times, 900_000_000, 13.4, None, 0.0013),
         ),
@@ -56,7 +60,7 @@ def evaluation(text: str = "who was the first emperor of Rome ?") -> Evaluation:
             "lora",
             "lora",
             ("d",),
-            True,
+            "passed",
             lora,
             Cost(0.03, 0.04, 0.05, 70.0, 1_400_000, times, 900_000_000, 13.4, None, 0.0016),
         ),

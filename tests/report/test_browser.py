@@ -109,8 +109,14 @@ def test_sorting_checks(open_page):
 
     first.get_by_role("button", name="difference").click()
     assert [text.split()[0] for text in shown(0)] == ["target", "class:", "calibration", "retention"]
-    first.get_by_role("button", name="verdict").click()
-    assert [text.split()[0] for text in shown(7)] == ["improved", "improved", "regressed", "undecided"]
+    first.get_by_role("button", name="shown").click()
+    assert [text.split()[0] for text in shown(10)] == ["improved", "improved", "regressed", "undecided"]
+    gates = first.get_by_role("button", name="gate")
+    gates.click()
+    assert [text.split()[0].lower() for text in shown(1)] == ["failed", "–", "passed", "undecided"]
+    box = gates.bounding_box()
+    assert box
+    assert box["x"] + box["width"] < 700, "the gates stand where no scrolling is needed"
     assert tab.locator("table.flips img").count() == 1
 
 

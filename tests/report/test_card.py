@@ -40,12 +40,12 @@ def test_figures_limits_and_gates() -> None:
     assert "stopped after 11.0% of the steps" in single
     record = CheckRecord(
         "retention of a|b", "accuracy", True, 500, Score(0.8, 0.7, 0.9), Score(0.7, 0.6, 0.8, 3), -0.1, -0.15, -0.05,
-        0.001, 0.002, 0.01, "regressed", "not_regressed", False,
+        0.001, -0.14, -0.06, 0.01, "regressed", "not_regressed", "failed",
     )  # fmt: skip
-    judged = card(EXAMPLE, row, Judged("lora", "lora", (), False, (record,)))
+    judged = card(EXAMPLE, row, Judged("lora", "lora", (), "failed", (record,)))
     assert "Gates: failed" in judged
     assert (
-        "| retention of a\\|b (Accuracy, %) | 80.0 | 70.0 | -10.0 [-15.0, -5.0] | 0.002 | regressed | failed |"
+        "| retention of a\\|b (Accuracy, %) | 80.0 | 70.0 | -10.0 [-15.0, -5.0] | [-14.0, -6.0] | regressed | failed |"
         in judged
     )
 

@@ -19,6 +19,7 @@ from headstart.report import format as fmt
         (fmt.seconds, 185, "3m 05s"), (fmt.seconds, 3599.7, "1h 00m"), (fmt.seconds, 4320, "1h 12m"),
         (fmt.share, 0.0053, "0.5%"), (fmt.share, 1.0, "100%"), (fmt.share, 0.0, "0%"), (fmt.share, 4e-6, "<0.01%"),
         (fmt.share, 0.0008, "0.08%"), (fmt.learning_rate, 2e-4, "2e-4"), (fmt.learning_rate, 1.5e-3, "1.5e-3"),
+        (fmt.p_equals, 0.0, "p < 0.001"), (fmt.p_equals, 0.0123, "p = 0.012"), (fmt.p_equals, None, "p = –"),
         (fmt.p_value, 0.0004, "<0.001"), (fmt.p_value, 0.034, "0.034"), (fmt.p_value, 1.0, "1.00"),
     ],
 )  # fmt: skip

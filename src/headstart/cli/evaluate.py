@@ -31,7 +31,8 @@ def command(
 ) -> None:  # fmt: skip
     """Judge the models of RUNs against their base, check by check, on the same examples.
 
-    Ends with 0 where every gate was passed, 1 where one failed, 2 for a mistake in the input.
+    Ends with 0 where every gate was passed, 1 where one failed, 3 where none failed but these examples are too few to
+    decide one, 2 for a mistake in the input.
     """
     from headstart import api
     from headstart.report.evaluation import tables
@@ -47,5 +48,4 @@ def command(
     else:
         file = Path(out or Path(runs[0]) / "evaluation.json")
         click.echo(f"{tables(found)}\n\nPage    {file.with_suffix('.html')}\nRecord  {file}")
-    if not found.passed:
-        sys.exit(1)
+    sys.exit({"passed": 0, "failed": 1, "undecided": 3}[found.verdict])

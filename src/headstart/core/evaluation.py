@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.core.comparison import EnvironmentRecord
+from headstart.core.errors import ArtifactError
 from headstart.core.record import Record
 
-SCHEMA = "headstart.evaluation/1"
+SCHEMA = "headstart.evaluation/2"
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,27 @@ class CheckRecord(Record):
     "tuned less base, paired by example"
     low: float
     high: float
+    "its two-sided 95 % interval"
     p_value: float
-    p_adjusted: float
-    "after Holm's correction over the model's checks"
+    "two-sided, of no difference"
+    lower: float
+    upper: float
+    "its one-sided 95 % bounds, by which gates decide"
     tolerance: float
     status: str
-    "`improved`, `same` within the tolerance, `regressed` or `undecided`"
+    """what is shown of tuned against base: `improved`; `not worse` by more than the tolerance; `worse, tolerated`:
+    worse, and not by more than the tolerance; `worse`, by how much is open; `regressed`: worse by more than the
+    tolerance; or `undecided`"""
     gate: str
     "`improved`, `not_regressed` or `none`"
-    passed: bool
+    verdict: str
+    "of the gate: `passed`, `failed`, `undecided` or `none`"
+    p_gate: float | None = None
+    "one-sided, of what the gate asks; after Holm's correction over the model's checks that have to improve"
+    examples_needed: int | None = None
+    "about how many examples in all would decide, with a chance of 80 %, if the difference stays what it is, and"
     more_examples: int | None = None
-    "about how many more would decide an undecided check, if the difference stays what it is"
+    "how many more than there are; None where the gate is decided, or no number would decide it"
     gained: int = 0
     "examples that only the tuned model has right, and"
     lost: int = 0
@@ -127,14 +138,15 @@ class Judged(Record):
     method: str
     models: tuple[str, ...]
     "folders, one a seed"
-    passed: bool
+    verdict: str
+    "`failed` where a gate failed, else `undecided` where one is, else `passed`"
     checks: tuple[CheckRecord, ...]
     cost: Cost | None = None
 
 
 @dataclass(frozen=True)
 class Evaluation(Record):
-    """Every model against the same base on the same examples. `passed`: every model passed every gate."""
+    """Every model against the same base, or another training, on the same examples."""
 
     data: str
     fingerprint: str
@@ -142,7 +154,8 @@ class Evaluation(Record):
     base: str
     suite: str
     "its file, or `default`"
-    passed: bool
+    verdict: str
+    "of all models: `failed` where a gate failed, else `undecided` where one is, else `passed`"
     models: tuple[Judged, ...]
     environment: EnvironmentRecord
     base_cost: Cost | None = None
@@ -150,4 +163,20 @@ class Evaluation(Record):
     configuration: dict[str, Any] = field(default_factory=dict)
     currency: str = ""
     externals: tuple[External, ...] = ()
+    against: str = "base"
+    "what the models are held against: their base, or another run's model"
     schema: str = SCHEMA
+
+    @property
+    def passed(self) -> bool:
+        """Whether every model passed every gate."""
+        return self.verdict == "passed"
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Evaluation:
+        if isinstance(value, dict) and (found := value.get("schema")) != SCHEMA:
+            raise ArtifactError(
+                f"this evaluation has the schema {found!r}, not {SCHEMA!r}: another version of Headstart wrote it, "
+                "whose gates decided otherwise. Evaluate the run again."
+            )
+        return super().from_json(value)

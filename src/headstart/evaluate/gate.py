@@ -1,82 +1,74 @@
 """Gates: what a paired difference says about a release.
 
-Oriented so that more is better, a difference d with the 95 % interval [l, h], a p-value adjusted by Holm (over the
-checks of one model that have to improve, and apart from these over those that guard against a loss) and the tolerance t
-of its check are
+Of a difference d, oriented so that more is better, l and u are the one-sided 95 % bounds (`non_inferiority`): d lies
+above l with that confidence, and with the same below u. With the tolerance t of a check, its gate
 
-- **improved**, where p < 5 % and d > 0;
-- **regressed**, where p < 5 % and d < -t: worse for certain, and by more than is tolerated;
-- **same**, where [l, h] lies in [-t, t], or d is worse for certain but within the tolerance;
-- **undecided** otherwise: the examples can't tell.
+- **not_regressed** (non-inferiority) is passed where l > -t, failed where u < -t, else undecided;
+- **improved** is passed where l > 0, failed where u <= 0, else undecided.
 
-Under no true difference at most 5 % of evaluations show a regression in any of the checks that guard against one:
-Holm's correction holds for any dependence between them (`tests/evaluate/test_gate.py` simulates it).
+A guard fails where a loss *beyond the tolerance* is shown. A loss that is certain (u < 0) but may be within the
+tolerance is no failure, as one within it is what the tolerance allows; it passes only once l > -t shows that.
+
+Of several checks of one model that have to improve, gains are claimed, so that Holm's correction decides over l > 0.
+Guards are not corrected: all of them have to pass, and the chance that a loss beyond the tolerance passes is at most
+5 % for each, so for all of them together (`tests/evaluate/test_gate.py` simulates both).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
-
-from scipy.special import ndtri
 
 from headstart.core.evaluation import CheckRecord, Score
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
-from headstart.evaluate.paired import Paired, compare, holm
+from headstart.evaluate.non_inferiority import ALPHA, examples_needed, lower_bound, p_value, upper_bound
+from headstart.evaluate.paired import Paired, compare, holm, oriented
 from headstart.evaluate.predictions import Predictions
 
-ALPHA = 0.05
-
 Gate = Literal["improved", "not_regressed", "none"]
-Status = Literal["improved", "same", "regressed", "undecided"]
+Status = Literal["improved", "not worse", "worse, tolerated", "worse", "regressed", "undecided"]
+Verdict = Literal["passed", "failed", "undecided", "none"]
 
 
-def status_of(found: Paired, p_adjusted: float, tolerance: float, higher_is_better: bool) -> Status:
-    d, low, high = oriented(found, higher_is_better)
-    if p_adjusted < ALPHA and d > 0:
+def status_of(lower: float, upper: float, tolerance: float) -> Status:
+    """What the bounds of a difference, of which more is better, show."""
+    if lower > 0:
         return "improved"
-    if p_adjusted < ALPHA and d < -tolerance:
+    if upper < -tolerance:
         return "regressed"
-    certain = p_adjusted < ALPHA and d < 0
-    return "same" if certain or (-tolerance <= low and high <= tolerance) else "undecided"
+    within = lower > -tolerance
+    if upper < 0:
+        return "worse, tolerated" if within else "worse"
+    return "not worse" if within else "undecided"
 
 
-def oriented(found: Paired, higher_is_better: bool) -> tuple[float, float, float]:
-    """Difference, low and high so that more is better."""
-    if higher_is_better:
-        return found.difference, found.low, found.high
-    return -found.difference, -found.high, -found.low
-
-
-def passes(status: Status, gate: Gate) -> bool:
+def gate_of(lower: float, upper: float, gate: Gate, tolerance: float) -> Verdict:
+    """What a gate makes of the bounds; Holm's correction is the caller's."""
     if gate == "none":
-        return True
-    return status == "improved" if gate == "improved" else status != "regressed"
+        return "none"
+    bar = 0.0 if gate == "improved" else -tolerance
+    if lower > bar:
+        return "passed"
+    return "failed" if upper < bar or (gate == "improved" and upper == 0) else "undecided"
 
 
-def more_examples(found: Paired, harder: float, examples: int, tolerance: float) -> int | None:
-    """About how many more would decide, if the difference d stays what it is.
+def together(verdicts: Iterable[str]) -> Verdict:
+    """Failed where one failed, else undecided where one is, else passed."""
+    found = set(verdicts)
+    return "failed" if "failed" in found else "undecided" if "undecided" in found else "passed"
 
-    harder: how many times as small as without its family Holm's correction asks the p-value to be.
 
-    Decided is where |d| is so many standard errors from 0 as Holm's correction asks for here, or where the interval
-    lies within the tolerance t, `1.96 s < t - |d|`. Standard errors s are the test's own, |d| over the quantile of its
-    p-value, and the interval's; of `s^2 = s_examples^2 + s_seeds^2` more examples n' lessen the first by n / n'. None
-    where no number of examples can do it.
+def needed(found: Paired, examples: int, gate: Gate, tolerance: float, claims: int = 1) -> int | None:
+    """How many examples in all would decide with a chance of 80 %, if the difference stays what it is.
+
+    found: oriented so that more is better. claims: how many gains are claimed together. None where no number would: the
+    difference lies on the bar, or seeds differ too much.
     """
-    d, usual = abs(found.difference), float(ndtri(1 - ALPHA / 2))
-    ways = [((found.high - found.low) / (2 * usual), (tolerance - d) / usual)]
-    if 0 < found.p_value < 1 and d > 0:
-        ways.append((d / float(ndtri(1 - found.p_value / 2)), d / float(ndtri(1 - ALPHA / (2 * harder)))))
-    needed = []
-    for error, enough in ways:
-        left = enough**2 - found.seed_error**2
-        if enough > 0 and left > 0 and math.isfinite(error):
-            of_examples = max(0.0, error**2 - found.seed_error**2)
-            needed.append(max(1, math.ceil(examples * (of_examples / left - 1))))
-    return min(needed, default=None)
+    bar = 0.0 if gate == "improved" else -tolerance
+    if found.difference > bar:
+        return examples_needed(found, examples, -bar, claims=claims if gate == "improved" else 1)
+    return examples_needed(oriented(found, False), examples, bar)
 
 
 def checked(
@@ -85,21 +77,33 @@ def checked(
 ) -> list[CheckRecord]:  # fmt: skip
     """Each check of one model against the base, in the order of `names`: check to metric, gate and tolerance."""
     paired = {name: compare(tuned[name], base[name], metric) for name, (metric, _, _) in names.items()}
-    raised = {name: one.p_value for name, one in paired.items()}  # what guards nothing stands for itself
-    for family in ("improved", "not_regressed"):  # what has to improve is one question, what must not be lost another
-        mine = [name for name, (_, gate, _) in names.items() if gate == family]
-        raised |= dict(zip(mine, holm([paired[name].p_value for name in mine], most=math.inf)))
+    better = {name: oriented(paired[name], metric.higher_is_better) for name, (metric, _, _) in names.items()}
+    p_gate = {
+        name: p_value(better[name], 0.0 if gate == "improved" else tolerance)
+        for name, (_, gate, tolerance) in names.items()
+        if gate != "none"
+    }
+    claimed = [name for name, (_, gate, _) in names.items() if gate == "improved"]
+    p_gate |= dict(zip(claimed, holm([p_gate[name] for name in claimed])))
     found = []
     for name, (metric, gate, tolerance) in names.items():
-        one, p_adjusted, examples = paired[name], min(1.0, raised[name]), len(base[name][0])
-        status = status_of(one, p_adjusted, tolerance, metric.higher_is_better)
-        harder = raised[name] / one.p_value if one.p_value > 0 else 1.0
-        more = more_examples(one, harder, examples, tolerance) if status == "undecided" else None
+        one, examples = better[name], len(base[name][0])
+        span = metric.bounds[1] - metric.bounds[0]
+        lower, upper = max(-span, lower_bound(one)), min(span, upper_bound(one))
+        status, verdict = status_of(lower, upper, tolerance), gate_of(lower, upper, gate, tolerance)
+        if gate == "improved" and verdict == "passed" and p_gate[name] > ALPHA:
+            status, verdict = "undecided", "undecided"  # certain alone, not among so many
+        total = needed(one, examples, gate, tolerance, len(claimed)) if verdict == "undecided" else None
+        raw = (lower, upper) if metric.higher_is_better else (-upper, -lower)
         before, after = (Score(*interval(runs[name], metric), len(runs[name])) for runs in (base, tuned))
+        plain = paired[name]
         found.append(
             CheckRecord(
-                name, metric.name, metric.higher_is_better, examples, before, after, one.difference, one.low, one.high,
-                one.p_value, p_adjusted, tolerance, status, gate, passes(status, gate), more,
+                check=name, metric=metric.name, higher_is_better=metric.higher_is_better, examples=examples,
+                base=before, tuned=after, difference=plain.difference, low=plain.low, high=plain.high,
+                p_value=plain.p_value, lower=raw[0], upper=raw[1], tolerance=tolerance, status=status, gate=gate,
+                verdict=verdict, p_gate=p_gate.get(name), examples_needed=total,
+                more_examples=None if total is None else max(1, total - examples),
             )
         )  # fmt: skip
     return found

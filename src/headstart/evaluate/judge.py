@@ -21,7 +21,7 @@ from headstart.data.task import Task
 from headstart.engine.precision import Compute
 from headstart.evaluate.checks import Check, Material
 from headstart.evaluate.cost import cost
-from headstart.evaluate.gate import Gate, checked
+from headstart.evaluate.gate import Gate, checked, together
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions, aligned
 from headstart.evaluate.suite import Suite
@@ -78,8 +78,8 @@ def judge(
             else record
             for record in (replace(one, kind=told[one.check][0].kind) for one in checked(names, before, after))
         ]
-        passed = all(record.passed for record in records)
-        judged.append(Judged(name, methods[name], tuple(map(str, folders)), passed, tuple(records), found_cost))
+        verdict = together(record.verdict for record in records)
+        judged.append(Judged(name, methods[name], tuple(map(str, folders)), verdict, tuple(records), found_cost))
     return tuple(judged), base_cost, tuple(note for check in checks for note in check.notes(material))
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -117,6 +117,13 @@ def compare(
     error = float(gaps.std(ddof=1)) * math.sqrt(units / (units - 1)) if units > 1 else math.nan
     freedom = max(1.0, min(units - 1, spread.of_whole(error)))
     return Paired(difference, low, high, p_value, spread.error, error, unit, freedom)
+
+
+def oriented(found: Paired, higher_is_better: bool) -> Paired:
+    """The difference so that more is better: turned round for a metric that should be small."""
+    if higher_is_better:
+        return found
+    return replace(found, difference=-found.difference, low=-found.high, high=-found.low)
 
 
 def _same(a_runs: Sequence[Predictions], b_runs: Sequence[Predictions]) -> bool:

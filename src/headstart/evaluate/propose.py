@@ -111,7 +111,7 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
         return
     third = {"learning_rate": row.learning_rate / 3}
     advice = f"a third of the rate, {row.learning_rate / 3:.2g}"
-    lost = [c for c in e.judged.checks if c.status == "regressed"] if e.judged else []
+    lost = [c for c in e.judged.checks if c.status in ("regressed", "worse")] if e.judged else []
     forgotten = [c for c in lost if c.kind in ("retention", "perplexity", "retrieval", "zeroshot")]
     if forgotten:
         told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in forgotten)
@@ -148,7 +148,7 @@ def augment(e: Evidence) -> Iterator[Proposal]:
         share = 0.2 if float(str(asked.get("word_dropout") or 0)) else 0.1
         change, advice = {"word_dropout": share}, f"leave {100 * share:.0f} % of the words out, at random, in training"
     checks = e.judged.checks if e.judged else ()
-    weak = [check for check in checks if check.kind == "robustness" and check.status == "regressed"]
+    weak = [check for check in checks if check.kind == "robustness" and check.status in ("regressed", "worse")]
     if weak:
         told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in weak)
         yield Proposal("augment", f"less robust than the base: {told}", advice, options=change)

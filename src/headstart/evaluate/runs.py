@@ -24,6 +24,7 @@ from headstart.data.examples import Data
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
+from headstart.evaluate.gate import together
 from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
 from headstart.evaluate.slices import Slice
@@ -98,7 +99,7 @@ def evaluate(
     asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
     return Evaluation(
         examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
-        all(one.passed for one in judged), judged, where, base_cost,
+        together(one.verdict for one in judged), judged, where, base_cost,
         notes, asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
     )  # fmt: skip

@@ -137,9 +137,10 @@ def _checks(judged: Judged) -> list[str]:
     head = [
         "## Against its base",
         "",
-        f"Gates: {'all passed' if judged.passed else 'failed'}. Differences are paired by example, p after Holm.",
+        f"Gates: {'all passed' if judged.verdict == 'passed' else judged.verdict}. Differences are paired by example, "
+        "with 95 % intervals; gates decide by one-sided bounds.",
         "",
-        "| check | base | tuned | difference | p | verdict | gate |",
+        "| check | base | tuned | difference | bounds | shown | gate |",
         "|---|---|---|---|---|---|---|",
     ]
     return [*head, *(_check(record) for record in judged.checks), ""]
@@ -148,10 +149,11 @@ def _checks(judged: Judged) -> list[str]:
 def _check(record: CheckRecord) -> str:
     name = record.metric
     difference = f"{fmt.value(name, record.difference, signed=True)} {fmt.interval(name, record.low, record.high)}"
-    gate = fmt.MISSING if record.gate == "none" else "passed" if record.passed else "failed"
+    gate = {"none": fmt.MISSING}.get(record.verdict, record.verdict)
     cells = (
         f"{escaped(record.check)} ({fmt.metric_heading(name)})", fmt.value(name, record.base.value),
-        fmt.value(name, record.tuned.value), difference, fmt.p_value(record.p_adjusted), record.status, gate,
+        fmt.value(name, record.tuned.value), difference,
+        fmt.interval(name, record.lower, record.upper), record.status, gate,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

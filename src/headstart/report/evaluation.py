@@ -9,27 +9,47 @@ from headstart.core.evaluation import CheckRecord, Cost, Evaluation, Judged
 from headstart.report import format as fmt
 from headstart.report.columns import aligned
 
+BOUNDS = """bounds: the change lies above the first, below the second, with a confidence of 95 % each;
+a gate passes where they show what it asks, fails where they show the contrary, else is undecided"""
+
 
 def tables(found: Evaluation) -> str:
-    """A table of checks a model, who flipped, the costs side by side, and whether the gates were passed."""
-    parts = [_model(one) for one in found.models]
+    """A table of checks a model, who flipped, the costs side by side, and what the gates came to."""
+    reference = "the base" if found.against == "base" else found.against
+    parts = [_model(one, reference) for one in found.models]
     parts.append(_costs(found))
     parts.append("\n".join(found.notes))
-    if any(record.more_examples for one in found.models for record in one.checks):
-        parts.append("undecided, N more: about so many more examples would tell")
-    if any(record.status == "undecided" and not record.more_examples for one in found.models for record in one.checks):
-        parts.append("undecided alone: no number of examples would tell; more seeds might")
-    failed = [f"{one.name}: {record.check}" for one in found.models for record in one.checks if not record.passed]
-    parts.append("every gate passed" if found.passed else f"failed: {', '.join(failed)}")
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in (*parts, BOUNDS, conclusion(found)) if part)
 
 
-def _model(one: Judged) -> str:
+def conclusion(found: Evaluation) -> str:
+    """Whether the gates were passed, which failed, and how many examples would decide what is open."""
+    named = {
+        verdict: [(one.name, record) for one in found.models for record in one.checks if record.verdict == verdict]
+        for verdict in ("passed", "failed", "undecided")
+    }
+    lines = []
+    if failed := named["failed"]:
+        lines.append(f"failed: {', '.join(f'{name}: {record.check}' for name, record in failed)}")
+    for name, record in named["undecided"]:
+        if record.examples_needed:
+            total, more = fmt.count(record.examples_needed), fmt.count(record.more_examples)
+            told = f"about {total} examples would decide, {more} more"
+        else:
+            told = "no number of examples would decide; more seeds might"
+        lines.append(f"undecided: {name}: {record.check}; {told}")
+    if found.passed:
+        lines.append("every gate passed" if named["passed"] else "no gate was asked")
+    return "\n".join(lines)
+
+
+def _model(one: Judged, reference: str) -> str:
     seeds = f", {len(one.models)} seeds" if len(one.models) > 1 else ""
     main, first = one.checks[0].metric, " (the first seed)" if seeds else ""
-    head = ("check", "n", "base", "tuned", "change", "95 % interval", "p", "gate", "")
+    other = "base" if reference == "the base" else "other"
+    head = ("check", "n", other, "tuned", "change", "bounds", "asked", "gate", "shown")
     rows = [head, *(_cells(record, main) for record in one.checks)]
-    lines = [f"{one.name}{seeds} against the base; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
+    lines = [f"{one.name}{seeds} against {reference}; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
     for record in one.checks:
         if record.gained or record.lost:
             lines.append(f"{record.check}: {record.gained} examples are right that were wrong, {record.lost} wrong "
@@ -37,17 +57,23 @@ def _model(one: Judged) -> str:
     return "\n".join(lines)
 
 
+def asked(record: CheckRecord) -> str:
+    """What the gate asks of the change, such as `> -1.0`."""
+    if record.gate == "none":
+        return fmt.MISSING
+    bar = 0.0 if record.gate == "improved" else record.tolerance
+    sign = ">" if record.higher_is_better else "<"
+    return f"{sign} {fmt.value(record.metric, -bar if record.higher_is_better else bar)}"
+
+
 def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
     name = record.metric
-    status = record.status
-    if record.more_examples:
-        status += f", {fmt.count(record.more_examples)} more"
-    gate = {"none": fmt.MISSING}.get(record.gate, "passed" if record.passed else "failed")
+    gate = {"none": fmt.MISSING}.get(record.verdict, record.verdict)
     return (
         record.check if name == main or name in record.check else f"{record.check}, {name}", str(record.examples),
         fmt.value(name, record.base.value), fmt.value(name, record.tuned.value),
-        fmt.value(name, record.difference, signed=True), fmt.interval(name, record.low, record.high),
-        fmt.p_value(record.p_adjusted), gate, status,
+        fmt.value(name, record.difference, signed=True), fmt.interval(name, record.lower, record.upper), asked(record),
+        gate, record.status,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.core.evaluation import Evaluation
-from headstart.report.evaluation import COLUMNS
+from headstart.report.evaluation import COLUMNS, asked, conclusion
 from headstart.report.templating import environment, frame
 from headstart.report.tradeoff import tradeoff
 
@@ -14,7 +14,8 @@ def page(found: Evaluation) -> str:
     costs = [(name, cost) for name, cost in sides if cost]
     return environment().get_template("evaluation.html.j2").render(
         evaluation=found,
-        failed=[f"{one.name}: {record.check}" for one in found.models for record in one.checks if not record.passed],
+        conclusion=conclusion(found).splitlines(),
+        asked=asked,
         costs=costs,
         columns=[column for column in COLUMNS if any(column.of(cost) is not None for _, cost in costs)],
         drawn=tradeoff(found),

@@ -84,6 +84,12 @@ def p_value(number: float | None) -> str:
     return f"{number:.3f}" if number < 0.1 else f"{number:.2f}"
 
 
+def p_equals(number: float | None) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    text = p_value(number)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
 def count(number: float | None) -> str:
     """`0`, `999`, `1.2k`, `66.4M`, `7.1B`."""
     number = finite(number)
