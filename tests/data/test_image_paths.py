@@ -28,14 +28,17 @@ def pictures(folder: Path, count: int = 20) -> None:
 
 
 @pytest.mark.parametrize("column", ["file_name", "filename", "image", "image_path"])
-@pytest.mark.parametrize("where", ["beside", "below", "absolute", "named subfolder", "windows", "working directory"])
+@pytest.mark.parametrize(
+    "where", ["beside", "below", "absolute", "named subfolder", "windows", "working directory", "address of a file"]
+)
 def test_paths_in_a_column_are_images(
     tmp_path: Path, csv_file: Callable[..., Path], where: str, column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / {"beside": ".", "working directory": "work/img"}.get(where, "img")
     pictures(folder)
     prefix = {
-        "named subfolder": "img/", "windows": "img\\", "absolute": f"{folder}/", "working directory": "img/",
+        "named subfolder": "img/", "windows": "img\\", "address of a file": f"file://{folder}/",
+        "absolute": f"{folder}/", "working directory": "img/",
     }.get(where, "")  # fmt: skip
     if where == "working directory":
         monkeypatch.chdir(tmp_path / "work")
@@ -111,3 +114,36 @@ def test_structs_with_paths_alone(tmp_path: Path) -> None:
     )
     assert read(tmp_path / "t.parquet").record.rows_used == 20
     assert not any(f.kind == "unreadable" for f in read(tmp_path / "t.parquet").record.findings)
+
+
+def test_tables_find_the_folders_of_their_names(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    for split, first in (("train", 0), ("test", 50)):
+        (tmp_path / f"{split}_images").mkdir()
+        for at in range(20):
+            (tmp_path / f"{split}_images" / f"{at}.PNG").write_bytes(image(first + at))
+        csv_file(rows(), f"{split}.csv", ("image", "label"))
+    data = read(tmp_path)
+    assert data.train.inputs([0])[0] == image(int(data.train.ids[0]))
+    assert data.test.inputs([0])[0] == image(50)
+    with pytest.raises(DataError, match="test_images, train_images each hold files of such names"):
+        read(csv_file(rows(), "labels.csv", ("image", "label")))
+
+
+def test_folders_of_splits_in_the_paths_are_splits(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path / "train")
+    pictures(tmp_path / "val")
+    given = [[f"{split}/{name}", label] for split in ("train", "val") for name, label in rows()]
+    data = read(csv_file(given, "metadata.csv", ("file_name", "label")))
+    assert [(s.origin, s.size) for s in data.record.splits][1] == ("given", 20)
+    assert data.record.columns["split"] == "split"
+    table = csv_file(given, "metadata.csv", ("file_name", "label"))
+    (row, *_) = unlabelled([str(table)], "image", None, {"image": "file_name"})
+    assert set(row.columns) == {"label"}
+
+
+def test_json_with_the_bytes_of_images(json_file: Callable[..., Path]) -> None:
+    cells = [
+        {"image": {"bytes": base64.b64encode(image(at)).decode(), "path": None}, "label": at % 2} for at in range(20)
+    ]
+    data = read(json_file(cells))
+    assert data.train.inputs([0])[0] == image(int(data.train.ids[0]))

@@ -40,7 +40,7 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
     if "train" in named.values() and all(inner[name] for name in named) and not (others and _apart(named, inner)):
         told = ", ".join(f"{name} as {split}" for name, split in named.items())
         told = f"folders read as splits: {told}" + (f"; passed over: {', '.join(others)}" if others else "")
-        plain = not others and set(named) <= {"train", "validation", "test"}
+        plain = not others and all(name.lower() == split for name, split in named.items())
         found: dict[str, list[Table]] = {}
         for name, split in named.items():
             folder = ImageFolder(_entered(folders[name]), name, understood="" if plain else told)

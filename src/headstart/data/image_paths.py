@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from headstart.data.findings import Findings
 from headstart.data.image_files import subfolders
 from headstart.data.image_folder import ImageFolder
 from headstart.data.image_formats import SUFFIXES
+from headstart.data.image_layout import split_of_folder
 from headstart.data.images import from_base64
 from headstart.data.table import Chunk, Column, ImagePath, Table
 
@@ -20,6 +22,7 @@ METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 "names of the tables that describe the images beside them, as in Hugging Face's ImageFolder"
 MOST = 0.5
 "share of a column's values from which it counts as one of image paths"
+SPLIT = "split"
 TRIED = 50
 "values that are looked up in each folder"
 
@@ -29,18 +32,20 @@ Cell = Callable[[Any], Any]
 class ImageTable:
     """A table whose columns of image paths give `ImagePath`, and those of base64 the images' bytes.
 
-    Paths are relative to the table's folder, to one of its subfolders, or to the working directory: the first that
-    has any of them. A column of which no file exists stays text.
+    Paths are relative to the table's folder, to one of its subfolders, or to the working directory. A column of which
+    no file exists stays text.
 
-    loads: paths give the files' bytes, where other tables of the data hold bytes.
+    splits: paths that begin with the folders of splits (`train/1.png`, `test/1.png`) give a column `split`, unless the
+    table has one. loads: paths give the files' bytes, where other tables of the data hold bytes.
     """
 
-    def __init__(self, inner: Table) -> None:
-        self._inner, self.loads = inner, False
+    def __init__(self, inner: Table, splits: bool = True) -> None:
+        self._inner, self._splits, self.loads = inner, splits, False
         self._cells: dict[str, Cell] | None = None
+        self._split_from: str | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_inner":  # while it is unpickled
+        if name == "_inner":  # while it is copied
             raise AttributeError(name)
         return getattr(self._inner, name)
 
@@ -55,30 +60,48 @@ class ImageTable:
     def sample(self) -> list[Column]:
         columns = self._inner.sample()
         if self._cells is None:
-            path = getattr(self._inner, "path", None)
-            folder = None if path is None else Path(path).parent
-            self._cells = {column.name: cell for column in columns if (cell := _cell(column.values, folder))}
-        return [
+            self._look_at(columns)
+        cells = self._cells or {}
+        found = [
             dataclasses.replace(column, values=tuple(map(cell, column.values)))
-            if (cell := self._cells.get(column.name))
+            if (cell := cells.get(column.name))
             else column
             for column in columns
         ]
+        if self._split_from is not None:
+            paths = next(column.values for column in columns if column.name == self._split_from)
+            found.append(Column(SPLIT, tuple(map(_split, paths))))
+        return found
+
+    def _look_at(self, columns: Sequence[Column]) -> None:
+        path = getattr(self._inner, "path", None)
+        self._cells = {c.name: cell for c in columns if (cell := _cell(c.values, None if path is None else Path(path)))}
+        if self._splits and not any(column.name.lower() == SPLIT for column in columns):
+            for column in columns:
+                splits = {_split(value) for value in column.values if _path(value)}
+                if column.name in self._cells and {"train"} < splits and None not in splits:
+                    self._split_from = column.name
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         if self._cells is None:
-            self.sample()
+            self._look_at(self._inner.sample())
+        source = self._split_from if SPLIT in columns else None
+        wanted = [name for name in columns if source is None or name != SPLIT]
         cells = {name: cell for name, cell in (self._cells or {}).items() if name in columns}
-        for chunk in self._inner.chunks(columns, findings):
-            mapped = {name: [cell(value) for value in chunk.columns[name]] for name, cell in cells.items()}
-            if self.loads:
-                mapped = {name: [_loaded(value) for value in values] for name, values in mapped.items()}
-            yield dataclasses.replace(chunk, columns=chunk.columns | mapped)
+        asked = wanted if source is None or source in wanted else [*wanted, source]
+        for chunk in self._inner.chunks(asked, findings):
+            found = dict(chunk.columns)
+            if source is not None:
+                found[SPLIT] = [_split(value) for value in chunk.columns[source]]
+            for name, cell in cells.items():
+                values = [cell(value) for value in chunk.columns[name]]
+                found[name] = [_loaded(value) for value in values] if self.loads else values
+            yield dataclasses.replace(chunk, columns={name: found[name] for name in columns})
 
 
-def with_images(table: Table) -> Table:
+def with_images(table: Table, splits: bool = True) -> Table:
     """The table with its columns of image paths and of base64 read as images."""
-    return table if isinstance(table, ImageFolder) else ImageTable(table)
+    return table if isinstance(table, ImageFolder) else ImageTable(table, splits)
 
 
 def refuse_missing(column: Column, source: str) -> None:
@@ -107,39 +130,73 @@ def _path(value: Any) -> str | None:
     """The text of a cell that may be a path; None for other cells."""
     if isinstance(value, dict) and not value.get("bytes"):
         value = value.get("path")
-    return value.strip() if isinstance(value, str) and value.strip() and not isinstance(value, ImagePath) else None
+    if not isinstance(value, str) or not value.strip() or isinstance(value, ImagePath):
+        return None
+    path = value.strip()
+    return urllib.parse.unquote(path.removeprefix("file://")) if path.startswith("file://") else path
 
 
-def _cell(values: Sequence[Any], folder: Path | None) -> Cell | None:
+def _split(value: Any) -> str | None:
+    """The split whose folder a path begins with."""
+    folder, slash, _ = (_path(value) or "").replace("\\", "/").partition("/")
+    split = split_of_folder(folder) if slash else None
+    return "test" if split == "other" else split
+
+
+def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
     """How a column's cells become images; None where it is no column of images."""
     if _are_paths(values):
         paths = [path for value in values if (path := _path(value)) is not None]
-        base = _base(paths[:TRIED] + paths[-TRIED:], folder)
+        base = _base(paths[:TRIED] + paths[-TRIED:], table)
         return None if base is None else lambda value: _placed(_path(value), base)
-    texts = [value for value in values[:TRIED] if isinstance(value, str) and value]
+    texts = [text for value in values[:TRIED] if (text := _encoded(value))]
     if texts and sum(from_base64(text) is not None for text in texts) > MOST * len(texts):
-        return lambda value: (from_base64(value) or b"") if isinstance(value, str) else value
+        return lambda value: (from_base64(text) or b"") if (text := _encoded(value)) else value
     return None
 
 
-def _base(paths: Sequence[str], folder: Path | None) -> Path | None:
-    bases = [] if folder is None else [folder, *(folder / name for name in subfolders(folder))]
-    return next((base for base in (*bases, Path()) if any(_exists(base, path) for path in paths)), None)
+def _encoded(value: Any) -> str | None:
+    """The text of a cell that may be base64: it alone, or the bytes of an image as JSON can write them."""
+    text = value.get("bytes") if isinstance(value, dict) else value
+    return text if isinstance(text, str) and text else None
+
+
+def _base(paths: Sequence[str], table: Path | None) -> Path | None:
+    """The folder that the paths start from: the table's, one of its subfolders, or the working directory.
+
+    Raises `DataError` where several subfolders hold files of these names and none is called like the table.
+    """
+    if table is not None:
+        if any(_exists(table.parent, path) for path in paths):
+            return table.parent
+        inner = [name for name in subfolders(table.parent) if any(_exists(table.parent / name, one) for one in paths)]
+        stem = table.name.split(".")[0]
+        alike = [name for name in inner if name == stem or (split_of_folder(name) or "") == split_of_folder(stem)]
+        if len(inner) > 1 and len(alike) != 1:
+            raise DataError(
+                f"{table.name} names images such as {paths[0]}, and {', '.join(inner[:5])} each hold files of such "
+                "names. Write the folder into the paths."
+            )
+        if inner:
+            return table.parent / (alike or inner)[0]
+    return Path() if any(_exists(Path(), path) for path in paths) else None
 
 
 def _exists(base: Path, path: str) -> bool:
     try:
-        return (base / path).is_file() or (base / path.replace("\\", "/")).is_file()
-    except (OSError, ValueError):  # a text too long for a path, or with a zero byte
+        return _at(base, path).is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, or of an unknown user's home
         return False
 
 
 def _placed(path: str | None, base: Path) -> ImagePath | None:
-    if path is None:
-        return None
-    if "\\" in path and not (base / path).is_file():  # written on Windows
-        path = path.replace("\\", "/")
-    return ImagePath(os.path.abspath(base / path))
+    return None if path is None else ImagePath(os.path.abspath(_at(base, path)))
+
+
+def _at(base: Path, path: str) -> Path:
+    """A path from this folder; with `~`, and as Windows writes it where there is no such file."""
+    place = base / Path(path).expanduser()
+    return base / path.replace("\\", "/") if "\\" in path and not place.is_file() else place
 
 
 def _loaded(value: Any) -> Any:

@@ -137,6 +137,7 @@ def _opened(image: Image.Image, decoding: Decoding) -> Image.Image:
             return decode(image.fp.read(), decoding=decoding)  # type: ignore[attr-defined]
     with _named_errors(b"", MAX_PIXELS):
         check_size(image.size, MAX_PIXELS)
+        image.load()
         return decoding.rgb(upright(image))
 
 

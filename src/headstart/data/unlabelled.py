@@ -133,7 +133,7 @@ def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
 def _rows(
     path: Path, modality: Modality, text: str | None, trained: Mapping[str, str], findings: Findings
 ) -> Iterator[Unlabelled]:
-    table = with_images(FORMATS[format_of(path)](path))
+    table = with_images(FORMATS[format_of(path)](path), splits=False)
     sample = table.sample()
     inputs = find_inputs(sample, str(path), modality, text, [trained[role] for role in trained if role in INPUTS])
     names = [column.name for column in sample if column.name in inputs or column.kind != "image"]
