@@ -38,7 +38,7 @@ def register() -> None:
 def missing_reader(data: bytes) -> str:
     """Why these bytes are no readable image and what to do, in a clause; empty where that is unknown."""
     if not data:
-        return "the file is empty, no image"
+        return "the file is no image: it is empty"
     if data[4:12] in _HEIC:
         return 'the image is HEIC; install its reader with pip install "headstart[heic]", or save it as JPEG'
     start = data[:1_000].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
