@@ -149,10 +149,15 @@ def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
         paths = [path for value in values if (path := _path(value)) is not None]
         base = _base(paths[:TRIED] + paths[-TRIED:], table)
         return None if base is None else lambda value: _placed(_path(value), base)
-    texts = [text for value in values[:TRIED] if (text := _encoded(value))]
+    texts = [text for text in map(_encoded, values[:TRIED]) if text]
     if texts and sum(from_base64(text) is not None for text in texts) > MOST * len(texts):
-        return lambda value: (from_base64(text) or b"") if (text := _encoded(value)) else value
+        return _decoded
     return None
+
+
+def _decoded(value: Any) -> Any:
+    text = _encoded(value)
+    return value if text is None else from_base64(text) or b""  # no image: noted as unreadable with its place
 
 
 def _encoded(value: Any) -> str | None:
