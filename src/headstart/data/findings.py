@@ -56,3 +56,8 @@ class Findings:
             for kind, severity, message in [key]
         ]
         return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
+
+    def errors(self) -> str:
+        """The errors found, for a message: `2 rows without a label, left out (a.csv:2, a.csv:3).`"""
+        found = [finding for finding in self.records() if finding.severity == "error"]
+        return " ".join(f"{e.message} ({', '.join(e.examples)})." for e in found[:4])

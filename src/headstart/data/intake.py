@@ -53,14 +53,8 @@ def take_in(
                         progress("reading", kept)
             if kept == before:
                 name = ", ".join(table.name for table in tables)
-                raise DataError(f"{name}: no row of the {split} split is usable. {explain(findings)}".rstrip())
+                raise DataError(f"{name}: no row of the {split} split is usable. {findings.errors()}".rstrip())
         return store.open()
-
-
-def explain(findings: Findings) -> str:
-    """The errors found, for a message: `2 rows without a label, left out (a.csv:2, a.csv:3).`"""
-    errors = [finding for finding in findings.records() if finding.severity == "error"]
-    return " ".join(f"{e.message} ({', '.join(e.examples)})." for e in errors[:4])
 
 
 def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, findings: Findings) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ class JsonLines:
         mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
+        return self._sample
+
+    @cached_property
+    def _sample(self) -> list[Column]:
         found = Spread(value for _, value in self._records(Findings()) if not isinstance(value, Problem)).rows
         if not found:
             raise DataError(f"{self.path} holds no JSON object.")

@@ -11,7 +11,10 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
-from headstart.data.numbers import natural, number
+from headstart.data.label_lists import as_list, multi_hot, separated, share_parts
+from headstart.data.label_names import hint_at_quantity, merge, merge_items, note_alike, note_unknown, odd_ones, whole
+from headstart.data.numbers import MISSING as WORDS_FOR_MISSING
+from headstart.data.numbers import natural, numbers
 from headstart.data.task import Kind
 
 MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER = range(7)
@@ -44,24 +47,77 @@ def build(
     _refuse_conflicts(table, tags, column)
     encoded = table.column("label").combine_chunks().dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-    lists = bool((tags == LIST).any())
-    if lists and kind in ("single_label", "regression"):
-        raise DataError(f"the labels in {column!r} are lists, which can't be {kind}. Use kind multi_label.")
-    if lists or kind == "multi_label":
-        return _multi_label(table, names, codes, lists, training, order, findings)
-    numbers = [number(name) for name in names]
-    numeric = not order and all(value is not None for value in numbers)
+    lists = _lists(names, bool((tags == LIST).any()), kind, column, bool(order), findings)
+    if lists is not None and kind not in ("single_label", "regression"):
+        return _multi_label(table, merge_items(lists, codes, findings), codes, training, order, findings)
+    if lists is not None:
+        if kind == "regression" or max(map(len, lists), default=0) != 1 or not all(lists):
+            raise DataError(f"the labels in {column!r} are lists, which can't be {kind}. Use kind multi_label.")
+        names = [items[0] for items in lists]
+    names = merge(names, codes, findings)
+    known, gone = _without_missing(names)
+    values, how = numbers(known) if not order else ([None] * len(known), "")
+    found = dict(zip(known, values))
+    numeric = bool(known) and None not in values
     if kind == "regression" or (
         kind is None
         and numeric
-        and len(names) > REGRESSION_OVER
-        and any(value is not None and not value.is_integer() for value in numbers)
+        and len(found) > REGRESSION_OVER
+        and any(value is not None and not value.is_integer() for value in values)
     ):
-        return _regression(table, numbers, codes, column, findings)
-    if numeric and all(value is not None and value.is_integer() for value in numbers) and not (tags == BOOLEAN).any():
-        # Whole numbers that a spreadsheet or pandas wrote as 1.0 are the classes 1, 2, …
-        names = [str(int(value)) if "." in name or "e" in name.lower() else name for name, value in zip(names, numbers)]  # type: ignore[arg-type]
-    return _single_label(table, names, codes, column, numeric, training, order, findings)
+        _note_numbers(how, column, findings)
+        return _regression(table, [found.get(name) for name in names], codes, column, findings)
+    lost = (
+        np.isin(codes, [at for at, name in enumerate(names) if name in gone]) if numeric else np.zeros(len(codes), bool)
+    )
+    if lost.any():
+        places = table.column("place").take(np.flatnonzero(lost)[:5]).to_pylist()
+        words = ", ".join(sorted(gone))
+        message = f"{{rows}} whose label is no number ({words}) where the others are, left out"
+        findings.add("missing_label", "error", message, places, int(lost.sum()))
+    if numeric and not (tags == BOOLEAN).any():
+        hint_at_quantity(known, values, column, findings)
+        names = whole(names, findings)
+    return _single_label(table, names, codes, column, numeric, training & ~lost, lost, order, findings)
+
+
+def _lists(
+    names: list[str], tagged: bool, kind: Kind | None, column: str, declared: bool, findings: Findings
+) -> list[list[str]] | None:
+    """The items of each label where a row has several: of lists, of text that writes lists, or of text to be parted."""
+    if tagged:
+        sets = [json.loads(name) for name in names]
+    elif kind == "multi_label":
+        sets = separated(names)
+    elif kind is None and names and all(as_list(name) is not None for name in names):
+        sets = separated(names)
+        findings.add("label_lists", "note", f"the labels in {column!r} are lists written as text", [], len(names))
+    else:
+        if kind is None and share_parts(names):
+            such = next(name for name in names if set("|;,") & set(name))
+            message = f"labels such as {such!r} look like several labels of one row: --kind multi_label reads them so"
+            findings.add("label_lists", "note", message, count=1)
+        return None
+    places = None if declared else multi_hot(sets, column)
+    if places is None:
+        return sets
+    message = f"the labels in {column!r} are lists of zeros and ones: classes are called by their place, from 0"
+    findings.add("label_lists", "note", message, count=len(names))
+    return places
+
+
+def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The names that are no word for a missing value, and those that are."""
+    gone = {name for name in names if name.lower() in WORDS_FOR_MISSING}
+    known = [name for name in dict.fromkeys(names) if name not in gone]
+    return known, gone
+
+
+def _note_numbers(how: str, column: str, findings: Findings) -> None:
+    if how:
+        findings.add(
+            "label_numbers", "warning", f"the numbers in {column!r} were read with {how}: is that right?", count=1
+        )
 
 
 def _refuse_conflicts(table: pa.Table, tags: np.ndarray, column: str) -> None:
@@ -87,26 +143,31 @@ def _single_label(
     column: str,
     numeric: bool,
     training: np.ndarray,
+    lost: np.ndarray,
     order: Sequence[str],
     findings: Findings,
 ) -> Targets:
-    if len(names) > REGRESSION_OVER and len(names) > len(codes) / 2:
-        advice = "If it is a quantity, use kind regression; else name" if numeric else "Name"
+    """lost: [n] bool, rows whose label is missing after all."""
+    distinct = len(set(names))
+    if distinct > REGRESSION_OVER and distinct > len(codes) / 2:
+        advice = "If it is a quantity, use kind regression; else name" if numeric else odd_ones(names) + "Name"
         raise DataError(
-            f"the label column {column!r} has {len(names):,} distinct values in {len(codes):,} rows, so most classes "
+            f"the label column {column!r} has {distinct:,} distinct values in {len(codes):,} rows, so most classes "
             f"have one example. {advice} another column with --label."
         )
     labels, place = _known([names[code] for code in np.unique(codes[training])], order)
     if len(labels) < 2:
         raise DataError(
             f"the label column {column!r} has only one class in training ({', '.join(labels)}). There is nothing to "
-            "tell apart: add examples of another class, or name another column with --label."
+            "tell apart: add examples of another class, or name another column with --label. "
+            f"{findings.errors()}".rstrip()
         )
-    _spelling(labels, findings)
+    note_alike(labels, findings)
     lookup = np.array([place.get(name, -1) for name in names], dtype=np.int64)
     values = lookup[codes]
-    _unknown(table, values < 0, [names[code] for code in np.unique(codes[values < 0])], findings)
-    return Targets("single_label", labels, values, values >= 0)
+    strange = (values < 0) & ~lost
+    note_unknown(table, strange, [names[code] for code in np.unique(codes[strange])], labels, findings)
+    return Targets("single_label", labels, values, (values >= 0) & ~lost)
 
 
 def _regression(
@@ -132,22 +193,20 @@ def _regression(
 
 def _multi_label(
     table: pa.Table,
-    names: list[str],
+    sets: list[list[str]],
     codes: np.ndarray,
-    lists: bool,
     training: np.ndarray,
     order: Sequence[str],
     findings: Findings,
 ) -> Targets:
-    if lists:
-        sets = [json.loads(name) for name in names]
-    else:
-        sets = [[part.strip() for part in name.replace(";", "|").split("|") if part.strip()] for name in names]
     seen = {label for code in np.unique(codes[training]) for label in sets[code]}
     labels, place = _known(seen, order)
     if not labels:
         raise DataError("no training row has any label. Write labels as lists, or in CSV as `a|b`.")
-    _spelling(labels, findings)
+    if max(len(set(items)) for items in sets) < 2:
+        message = "no row has more than one label: if each row has one class, use --kind single_label"
+        findings.add("label_lists", "warning", message, count=1)
+    note_alike(labels, findings)
     rows = np.zeros((len(sets), len(labels)), dtype=np.float32)
     known = np.ones(len(sets), dtype=bool)
     for at, members in enumerate(sets):
@@ -158,7 +217,7 @@ def _multi_label(
                 known[at] = False
     usable = known[codes]
     odd = {label for code in np.unique(codes[~usable]) for label in sets[code]} - seen
-    _unknown(table, ~usable, sorted(odd), findings)
+    note_unknown(table, ~usable, sorted(odd), labels, findings)
     return Targets("multi_label", labels, rows[codes], usable)
 
 
@@ -167,28 +226,3 @@ def _known(seen: Sequence[str] | set[str], order: Sequence[str]) -> tuple[tuple[
     found = set(seen)
     labels = tuple(name for name in order if name in found) if order else tuple(natural(list(found)))
     return labels, {name: at for at, name in enumerate(labels)}
-
-
-def _unknown(table: pa.Table, wrong: np.ndarray, names: Sequence[str], findings: Findings) -> None:
-    """Notes the rows whose label training does not show."""
-    if wrong.any():
-        rows = np.flatnonzero(wrong)
-        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        findings.add(
-            "unknown_label",
-            "error",
-            f"{{rows}} with a label that no training example has ({shown}), left out",
-            table.column("place").take(rows[:5]).to_pylist(),
-            len(rows),
-        )
-
-
-def _spelling(labels: Sequence[str], findings: Findings) -> None:
-    """Notes classes that differ in case or spaces only: mostly one class written two ways."""
-    by_form: dict[str, list[str]] = {}
-    for label in labels:
-        by_form.setdefault(" ".join(label.casefold().split()), []).append(label)
-    for same in by_form.values():
-        if len(same) > 1:
-            message = f"the classes {' and '.join(map(repr, same))} differ in case or spaces only: are they one class?"
-            findings.add("label_spelling", "warning", message, count=1)

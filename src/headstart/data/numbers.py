@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 
 # Stricter than float(): no "nan", no "1_000", no letters of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
+_UNIT = re.compile(r"([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([. \u00a0\u202f']\d{3})+)(,\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?(\d{1,3}([, \u00a0\u202f'’]\d{3})+|\d+)(\.\d+)?", re.ASCII)
+
+MISSING = frozenset({"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", "."})
+"words, in lower case, that stand for a missing value among numbers"
 
 
 def number(text: str) -> float | None:
@@ -17,6 +24,36 @@ def number(text: str) -> float | None:
         return None
     value = float(stripped)
     return value if math.isfinite(value) else None
+
+
+def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
+    """What the texts write, and how it was read: "" for plain numbers.
+
+    Where not all are plain: one currency sign or `%` beside each is taken off; then a comma is the decimal sign where
+    every text fits that, unless every one fits a comma between thousands too.
+    """
+    plain = [number(text) for text in texts]
+    if None not in plain or not texts:
+        return plain, ""
+    units, bare = set(), []
+    for text in texts:
+        found = _UNIT.fullmatch(text.strip())
+        if found is None:
+            return plain, ""
+        units.add(found[1] or found[3])
+        bare.append(found[2])
+    if len(units) > 1:
+        return plain, ""
+    note = f"{units.pop()} taken off" if units != {""} else ""
+    ways: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
+        ("", _NUMBER, str),
+        ("a comma between thousands", _THOUSANDS, lambda text: re.sub("[^0-9.+-]", "", text)),
+        ("a comma before decimals", _DECIMAL_COMMA, lambda text: re.sub("[^0-9,+-]", "", text).replace(",", ".")),
+    )
+    for how, pattern, canonical in ways:
+        if all(pattern.fullmatch(text) for text in bare):
+            return [float(canonical(text)) for text in bare], ", ".join(part for part in (note, how) if part)
+    return plain, ""
 
 
 def natural(names: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from headstart.data.findings import Findings
 from headstart.data.image_folder import ImageFolder
 from headstart.data.image_paths import ImageTable, refuse_missing
 from headstart.data.images import MAX_PIXELS
-from headstart.data.intake import Progress, explain, take_in
+from headstart.data.intake import Progress, take_in
 from headstart.data.labels import Targets, build
 from headstart.data.prints import Prints, take_prints
 from headstart.data.sources import Splits, resolve
@@ -194,7 +194,7 @@ def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, fi
     split[~usable] = -1
     for name in sorted(given, key=NAMES.index):
         if not (split == NAMES.index(name)).any():
-            raise DataError(f"{source}: no row of the {name} split is usable. {explain(findings)}".rstrip())
+            raise DataError(f"{source}: no row of the {name} split is usable. {findings.errors()}".rstrip())
 
 
 def _codes(table: pa.Table) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from headstart.core.errors import DataError
@@ -76,6 +77,10 @@ class Delimited:
         mostly_bad(self.name, good, bad, f"do not have the header's {layout.width} cells", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
+        return self._sample
+
+    @cached_property
+    def _sample(self) -> list[Column]:
         found = Spread(cells for _, cells in self._records(Findings()) if not isinstance(cells, Problem)).rows
         if not found:
             raise DataError(f"{self.path} has a header but no rows. Add rows below {', '.join(self.header)}.")

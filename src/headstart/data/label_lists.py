@@ -1,0 +1,89 @@
+"""Labels of which a row has several: lists, lists written as text, multi-hot lists, names with separators between."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+
+from headstart.core.errors import DataError
+
+SEPARATORS = "|;"
+_ON, _OFF = {"1", "1.0", "true"}, {"0", "0.0", "false"}
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,\[\](){}]+""")
+_BARE_GAP = re.compile(r"""['"]\s+['"]""")
+"between two texts of a numpy array, which Python would join"
+
+
+def as_list(text: str) -> list[str] | None:
+    """The items of a list that JSON, Python or numpy wrote, else None: `["a"]`, `['a', 'b']`, `[1 0]`, `[]`."""
+    bare = text.strip()
+    if len(bare) < 2 or bare[0] + bare[-1] not in ("[]", "()", "{}"):
+        return None
+    try:
+        value = json.loads(bare)
+    except (ValueError, RecursionError):
+        value = None
+        if not _BARE_GAP.search(bare):
+            try:
+                value = ast.literal_eval(bare)
+            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+                value = None
+    if value is None and bare[0] == "[":
+        value = [token.strip("'\"") for token in _TOKEN.findall(bare)]
+    if not isinstance(value, (list, tuple, set, frozenset)) or any(isinstance(i, (list, dict, tuple)) for i in value):
+        return None
+    items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+    return [str(item).strip() for item in items if item is not None and str(item).strip()]
+
+
+def separated(names: Sequence[str]) -> list[list[str]]:
+    """Each name's parts: between `|` or `;` where any name has one, else between commas; a list in text is a list."""
+    lists = [as_list(name) for name in names]
+    rest = [name for name, items in zip(names, lists) if items is None]
+    signs = SEPARATORS if any(sign in name for name in rest for sign in SEPARATORS) else ","
+    split = re.compile(f"[{re.escape(signs)}]")
+    return [
+        [part.strip() for part in split.split(name) if part.strip()] if items is None else items
+        for name, items in zip(names, lists)
+    ]
+
+
+def multi_hot(sets: Sequence[Sequence[str]], column: str) -> list[list[str]] | None:
+    """For lists of zeros and ones, all of one length, the places of the ones; None where the items are names.
+
+    Raises `DataError` for such lists of several lengths, and for lists of fractions (soft labels).
+    """
+    marks = [[item.lower() for item in items] for items in sets]
+    lengths = {len(items) for items in marks}
+    if all(mark in _ON | _OFF for items in marks for mark in items) and max(lengths, default=0) > 1:
+        if len(lengths) == 1:
+            return [[str(at) for at, mark in enumerate(items) if mark in _ON] for items in marks]
+        if any(len(set(items)) < len(items) for items in marks):
+            raise DataError(
+                f"the labels in {column!r} are lists of zeros and ones with {min(lengths)} to {max(lengths)} items. "
+                "Multi-hot labels need one item a class in every row."
+            )
+    if lengths != {1} and len(lengths) == 1 and _are_fractions(marks):
+        raise DataError(
+            f"the labels in {column!r} are lists of fractions (soft labels), which can't be learned here. Give class "
+            "names, or zeros and ones."
+        )
+    return None
+
+
+def _are_fractions(marks: Sequence[Sequence[str]]) -> bool:
+    try:
+        values = [float(mark) for items in marks for mark in items]
+    except ValueError:
+        return False
+    return bool(values) and all(0 <= value <= 1 for value in values) and any(0 < value < 1 for value in values)
+
+
+def share_parts(names: Sequence[str]) -> bool:
+    """Whether names look like several labels: a part of one is a name by itself, or parts are fewer than names."""
+    parts = {name: [part.strip() for part in re.split("[|;,]", name)] for name in names}
+    several = {part for found in parts.values() if len(found) > 1 for part in found}
+    every = {part for found in parts.values() for part in found}
+    return bool(several & set(names)) or (bool(several) and len(every) < len(parts))

@@ -1,0 +1,52 @@
+"""Names that look the same: equal to Unicode (NFC, NFD, invisible signs), or alike to the eye (Cyrillic а, Latin a)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+_TWINS = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеорсухіјѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑‒–—’‘“”",
+    "ABESIJKMHOPCTYXaeopcyxijsdqwABEZHIKMNOPTYXo-----''\"\"",
+)
+"Cyrillic and Greek letters, dashes and quotes with the Latin signs they look like"
+
+
+def canonical(name: str) -> str:
+    """The name in NFC, without invisible signs (zero-width blanks and joiners, soft hyphens), single blanks."""
+    composed = unicodedata.normalize("NFC", name)
+    if not composed.isascii():
+        composed = "".join(sign for sign in composed if unicodedata.category(sign) != "Cf")
+    return " ".join(composed.split()) or name
+
+
+def appearance(name: str) -> str:
+    """One form of all names that look alike: twins of other scripts, wide and narrow letters, upper and lower case."""
+    return canonical(unicodedata.normalize("NFKC", name.translate(_TWINS))).casefold()
+
+
+def merged(counts: Mapping[str, int]) -> dict[str, str]:
+    """Each name to the most frequent spelling of those with one canonical form; names that stand alone are left out."""
+    found: dict[str, list[str]] = {}
+    for name in counts:
+        found.setdefault(canonical(name), []).append(name)
+    return {
+        name: max(same, key=lambda one: (counts[one], one == canonical(one)))
+        for same in found.values()
+        if len(same) > 1
+        for name in same
+    }
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names with one appearance, those of one only left out."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(appearance(name), []).append(name)
+    return [same for same in found.values() if len(same) > 1]
+
+
+def spelled(name: str) -> str:
+    """The name in quotes, with the code points of its signs that are not ASCII: `'é' (U+00E9)`."""
+    odd = " ".join(f"U+{ord(sign):04X}" for sign in name if not sign.isascii())
+    return f"{name!r} ({odd})" if odd else repr(name)

@@ -1,0 +1,199 @@
+"""Labels as users write them: each case is read right, or pointed at, and codes never run together in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_data import finding, kinds, texts
+
+from headstart.core.errors import DataError
+from headstart.data import read
+from headstart.data.label_lists import as_list, separated
+from headstart.data.look_alike import appearance, canonical, merged
+from headstart.data.numbers import numbers
+
+File = Callable[..., Path]
+
+
+def read_back(data: Any) -> dict[str, list[str]]:
+    """Each text's labels, over all splits."""
+    found: dict[str, list[str]] = {}
+    for part in (data.train, data.validation, data.test):
+        for text, target in zip(part.inputs(), part.targets):
+            on = target > 0 if data.task.kind == "multi_label" else np.arange(len(data.task.labels)) == target
+            found[str(text)] = [name for name, is_on in zip(data.task.labels, on) if is_on]
+    return found
+
+
+@pytest.mark.parametrize("one", [1, 1.0, True])
+def test_lists_of_zeros_and_ones_are_multi_hot(json_file: File, tmp_path: Path, one: Any) -> None:
+    zero = type(one)(0)
+    hot = [[one, zero, one], [zero, one, zero], [zero, zero, zero], [one, one, zero]]
+    rows = [{"text": text, "labels": hot[at % 4]} for at, (text, _) in enumerate(texts(60))]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "hot.parquet")
+    for data in (read(json_file(rows)), read(tmp_path / "hot.parquet")):
+        assert (data.task.kind, data.task.labels) == ("multi_label", ("0", "1", "2"))
+        places = [["0", "2"], ["1"], [], ["0", "1"]]
+        assert read_back(data) == {str(row["text"]): places[at % 4] for at, row in enumerate(rows)}
+        assert "zeros and ones" in finding(data, "label_lists").message
+
+
+def test_multi_hot_of_several_lengths_and_soft_labels_are_refused(json_file: File) -> None:
+    rows = [{"text": text, "labels": [1, 0, 1] if at else [1, 0, 1, 0]} for at, (text, _) in enumerate(texts(20))]
+    with pytest.raises(DataError, match="zeros and ones with 3 to 4 items"):
+        read(json_file(rows))
+    rows = [{"text": text, "labels": [0.25, 0.75]} for text, _ in texts(20)]
+    with pytest.raises(DataError, match="soft labels"):
+        read(json_file(rows))
+
+
+def test_lists_of_class_numbers_stay_names(json_file: File) -> None:
+    rows = [{"text": text, "labels": [[0, 1], [1], [2, 0]][at % 3]} for at, (text, _) in enumerate(texts(30))]
+    assert read(json_file(rows)).task.labels == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ('["a", "b c"]', ["a", "b c"]), ("['a', 'b']", ["a", "b"]), ("[]", []), ("['a' 'b c']", ["a", "b c"]),
+        ("[1 0 1]", ["1", "0", "1"]), ("[1. 0.]", ["1.", "0."]), ("{'b', 'a'}", ["a", "b"]), ("('a',)", ["a"]),
+        ("[a, b]", ["a", "b"]), ("a, b", None), ("[", None), ('{"a": 1}', None),
+    ],
+)  # fmt: skip
+def test_lists_written_as_text(text: str, items: list[str] | None) -> None:
+    assert as_list(text) == items
+
+
+def test_separators() -> None:
+    assert separated(["a,b", "c"]) == [["a", "b"], ["c"]]
+    assert separated(["a, x|b", "c", "d, e"]) == [["a, x", "b"], ["c"], ["d, e"]], "a comma is part of a name then"
+    assert separated(["['a', 'b']", "c;d"]) == [["a", "b"], ["c", "d"]]
+
+
+@pytest.mark.parametrize("form", ["{!r}", "comma", "json"])
+def test_multi_label_as_pandas_writes_it(csv_file: File, form: str) -> None:
+    sets = [["b"], ["a", "b"], ["c"]]
+    write = {"{!r}": repr, "comma": ",".join, "json": lambda items: str(items).replace("'", '"')}[form]
+    rows = [[text, write(sets[at % 3])] for at, (text, _) in enumerate(texts(60))]
+    data = read(csv_file(rows), kind="multi_label")
+    assert read_back(data) == {str(row[0]): sets[at % 3] for at, row in enumerate(rows)}
+    assert "label_lists" not in kinds(data)
+    if form != "comma":
+        assert read(csv_file(rows)).task.kind == "multi_label", "a list says so itself"
+    else:
+        assert "--kind multi_label" in finding(read(csv_file(rows)), "label_lists").message
+
+
+def test_multi_label_without_any_row_of_two_is_pointed_at(csv_file: File, json_file: File) -> None:
+    data = read(csv_file(texts(30)), kind="multi_label")
+    assert "no row has more than one label" in finding(data, "label_lists").message
+    rows = [{"text": text, "label": [label]} for text, label in texts(30)]
+    assert read(json_file(rows), kind="single_label").task.labels == ("no", "yes")
+
+
+def test_codes_are_not_numbers(csv_file: File) -> None:
+    codes = ("0e1", "0e2", "1e1", "10", "010", "+1", "1.0", "1")
+    data = read(csv_file(texts(80, codes)))
+    assert set(data.task.labels) == set(codes)
+    messages = [f.message for f in data.record.findings if f.kind == "label_spelling"]
+    assert any("'0e1' and '0e2'" in message for message in messages)
+    assert any("'1e1' and '10' and '010'" in message for message in messages)
+    mixed = read(csv_file(texts(80, ("1", "1.0", "2"))))
+    assert mixed.task.labels == ("1", "2")
+    assert "1 and 1.0" in finding(mixed, "label_spelling").message
+
+
+@pytest.mark.parametrize("word", ["N/A", "n/a", "NA", "None", "#N/A", "-", "?"])
+def test_a_word_for_missing_among_numbers_is_left_out(csv_file: File, word: str) -> None:
+    rows: list[list[object]] = [[text, at / 7] for at, (text, _) in enumerate(texts(60))]
+    rows[4][1] = word
+    data = read(csv_file(rows))
+    assert (data.task.kind, data.record.rows_used) == ("regression", 59)
+    assert finding(data, "missing_label").examples == ("data.csv:6",)
+    rows = texts(60, ("1", "2", "3"))
+    rows[7][1] = word
+    data = read(csv_file(rows))
+    assert (data.task.labels, data.record.rows_used) == (("1", "2", "3"), 59)
+    assert finding(data, "missing_label").examples == ("data.csv:9",)
+
+
+def test_words_for_missing_among_words_are_classes_and_noted(csv_file: File) -> None:
+    data = read(csv_file(texts(60, ("N/A", "yes", "no"))))
+    assert data.task.labels == ("N/A", "no", "yes")
+    assert "missing value" in finding(data, "label_spelling").message
+    assert not kinds(read(csv_file(texts(300, ("none", "some")))))
+
+
+def test_one_odd_word_among_numbers_is_named(csv_file: File) -> None:
+    rows: list[list[object]] = [[text, at / 7] for at, (text, _) in enumerate(texts(60))]
+    rows[4][1] = "about 3"
+    with pytest.raises(DataError, match="All but 'about 3' are numbers"):
+        read(csv_file(rows))
+
+
+@pytest.mark.parametrize(
+    ("written", "values", "how"),
+    [
+        (["3,43", "12,5", "7"], [3.43, 12.5, 7.0], "a comma before decimals"),
+        (["1.234,5", "7,25"], [1234.5, 7.25], "a comma before decimals"),
+        (["1,234", "12,345.5", "7"], [1234.0, 12345.5, 7.0], "a comma between thousands"),
+        (["1 234", "7"], [1234.0, 7.0], "a comma between thousands"),
+        (["$3.50", "$12"], [3.5, 12.0], "$ taken off"),
+        (["12 %", "3.5%"], [12.0, 3.5], "% taken off"),
+        (["3,50 €", "1.000,00 €"], [3.5, 1000.0], "€ taken off, a comma before decimals"),
+        (["12%", "3"], [None, 3.0], ""), (["a", "1"], [None, 1.0], ""), (["1e3", "2"], [1000.0, 2.0], ""),
+    ],
+)  # fmt: skip
+def test_numbers_as_people_write_them(written: list[str], values: list[float | None], how: str) -> None:
+    assert numbers(written) == (values, how)
+
+
+def test_decimal_commas_are_a_regression(csv_file: File) -> None:
+    rows = [[text, f"{at / 7:.2f}".replace(".", ",")] for at, (text, _) in enumerate(texts(60))]
+    data = read(csv_file(rows))
+    assert data.task.kind == "regression"
+    assert float(data.train.targets.max()) <= 60 / 7
+    assert "comma before decimals" in finding(data, "label_numbers").message
+
+
+def test_quantities_taken_as_classes_are_hinted_at(csv_file: File) -> None:
+    data = read(csv_file(texts(300, tuple(range(18, 40)))))
+    assert data.task.kind == "single_label"
+    assert "--kind regression" in finding(data, "label_numbers").message
+    assert "--kind regression" in finding(read(csv_file(texts(300, ("0.5", "1.0", "1.5")))), "label_numbers").message
+    assert not kinds(read(csv_file(texts(300, (1, 2, 3, 4, 5)))))
+
+
+def test_names_that_unicode_holds_for_equal_are_one_class_over_the_splits(tmp_path: Path, csv_file: File) -> None:
+    rows = texts(90, ("caf\u00e9", "th\u00e9"))
+    csv_file(rows[:60], "train.csv")
+    csv_file([[text, str(label).replace("\u00e9", "e\u0301")] for text, label in rows[60:]], "test.csv")
+    data = read(tmp_path)
+    assert data.task.labels == ("caf\u00e9", "th\u00e9")
+    assert len(data.test) == 30
+    assert "U+0301" in finding(data, "label_spelling").message
+    assert merged({"a\u200bb": 1, "ab": 2, "a  b": 1}) == {"a\u200bb": "ab", "ab": "ab"}
+    assert canonical("\ufeffA\u00adB ") == "AB"
+
+
+def test_twins_of_other_scripts_are_pointed_at(tmp_path: Path, csv_file: File) -> None:
+    latin, cyrillic = "score", "s\u0441\u043ere"
+    assert appearance(latin) == appearance(cyrillic) != appearance("scare")
+    assert "U+0441" in finding(read(csv_file(texts(90, (latin, cyrillic, "x")))), "label_spelling").message
+    folder = tmp_path / "split"
+    folder.mkdir()
+    csv_file(texts(60, (latin, "x")), "split/train.csv")
+    csv_file(texts(60, (cyrillic, "x")), "split/test.csv")
+    assert "looks like 'score'" in finding(read(folder), "unknown_label").message
+
+
+def test_one_class_says_which_rows_were_left_out(csv_file: File) -> None:
+    rows = [[text, "yes" if at % 2 else ""] for at, (text, _) in enumerate(texts(20))]
+    with pytest.raises(DataError, match=r"only one class.*10 rows without a label, left out \(data\.csv:2"):
+        read(csv_file(rows), label="label")
