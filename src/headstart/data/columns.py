@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
-from headstart.data.column_names import IDS, LABELS, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
-from headstart.data.sources import split_named
+from headstart.data.column_names import IDS, KNOWN, PAIRS, PLAIN_TEXT, TEXTS
+from headstart.data.label_columns import find_label, first, listed
+from headstart.data.split_columns import Marks, find_marks
 from headstart.data.table import Column
 from headstart.data.task import Modality
-
-FEW = 50
-"distinct values in the sample up to which an unnamed column may be the label"
 
 
 @dataclass(frozen=True)
@@ -22,19 +21,36 @@ class Roles:
     modality: Modality
     text: tuple[str, ...]
     "one column, or two for pairs; for images the column that holds them"
-    label: str
+    labels: tuple[str, ...]
+    "one column, or several of zeros and ones, a class each"
     group: str | None = None
-    split: str | None = None
+    marks: Marks | None = None
+    "of the split"
+    guessed: tuple[str, ...] = ()
+    "columns that were chosen by what they hold, not by their name"
+
+    @property
+    def label(self) -> str:
+        return ",".join(self.labels)
 
     def names(self) -> list[str]:
-        return [name for name in (*self.text, self.label, self.group, self.split) if name is not None]
+        group = () if self.group is None else (self.group,)
+        return [*self.text, *self.labels, *group, *(self.marks.columns if self.marks else ())]
+
+    def describe(self) -> str:
+        """`text: review, label: verified (guessed from its values)`."""
+        return ", ".join(
+            f"{role}: {name}{' (guessed from its values)' if name in self.guessed else ''}"
+            for role, name in self.record().items()
+        )
 
     def record(self) -> dict[str, str]:
         first = "image" if self.modality == "image" else "text"
         found = {first: self.text[0], "label": self.label}
         if len(self.text) == 2:
             found["text_b"] = self.text[1]
-        return found | ({"group": self.group} if self.group else {}) | ({"split": self.split} if self.split else {})
+        marks = {"split": ",".join(self.marks.columns)} if self.marks else {}
+        return found | ({"group": self.group} if self.group else {}) | marks
 
 
 def choose(
@@ -52,27 +68,41 @@ def choose(
     """
     known = {column.name: column for column in columns}
     wanted = _given_text(text, known)
-    for name, option in [*((name, "--text") for name in wanted), (label, "--label"), (group, "--group")]:
+    labels = _given_labels(label, known)
+    for name, option in [
+        *((name, "--text") for name in wanted), *((name, "--label") for name in labels), (group, "--group"),
+    ]:  # fmt: skip
         if name is not None and name not in known:
             raise DataError(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
             )
-    split = None if has_splits else _split_column(columns, {*wanted, label, group})
-    taken = {name for name in (*wanted, label, group, split) if name is not None}
-    free = [column for column in columns if column.name not in taken and not _is_id(column.name)]
-    if label is None:
+    marks = None if has_splits else find_marks(columns, {*wanted, *labels, group})
+    taken = {name for name in (*wanted, *labels, group, *(marks.columns if marks else ())) if name is not None}
+    left = [column for column in columns if column.name not in taken]
+    free = [column for column in left if not _is_id(column.name)]
+    guessed: list[str] = []
+    if not labels:
         texts = set(wanted) or set(_named_texts(free)) | {c.name for c in free if c.kind == "image"}
-        label = _find_label([column for column in free if column.name not in texts], source, columns)
-        free = [column for column in free if column.name != label]
+        labels, by_name = find_label([column for column in left if column.name not in texts], source, columns)
+        guessed += [] if by_name else labels
+        free = [column for column in free if column.name not in labels]
     if not wanted:
         wanted = _find_text(free, source, columns)
-    if label in wanted:
-        raise DataError(f"the column {label!r} can't be both the input and the label; give --text and --label.")
+        guessed += [name for name in wanted if name.lower() not in KNOWN and known[name].kind != "image"]
+    if both := set(labels) & set(wanted):
+        raise DataError(f"the column {min(both)!r} can't be both the input and the label; give --text and --label.")
     images = [name for name in wanted if known[name].kind == "image"]
     if images and len(wanted) > 1:
         raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")
     modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text"
-    return Roles(modality, tuple(wanted), label, group, split)
+    return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed))
+
+
+def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:
+    """`--label toxic,rude` names several columns where there is none of that whole name."""
+    if label is None or label in known or "," not in label:
+        return [] if label is None else [label]
+    return [name.strip() for name in label.split(",") if name.strip()]
 
 
 def _given_text(text: str | Sequence[str] | None, known: Iterable[str]) -> list[str]:
@@ -86,38 +116,21 @@ def _given_text(text: str | Sequence[str] | None, known: Iterable[str]) -> list[
     return names
 
 
-def _split_column(columns: Sequence[Column], taken: set[str | None]) -> str | None:
-    for column in columns:
-        if column.name.lower() == "split" and column.name not in taken:
-            values = {v for v in column.values if v is not None and v != ""}
-            if values and all(isinstance(v, str) and split_named(v) for v in values):
-                return column.name
-            if any(isinstance(v, str) and split_named(v) for v in values):
-                odd = next(v for v in values if not (isinstance(v, str) and split_named(v)))
-                raise DataError(f"the column {column.name!r} holds {odd!r}. Allowed: train, validation, test.")
-    return None
-
-
 def _is_id(name: str) -> bool:
     low = name.lower()
     return low in IDS or low.endswith("_id")
 
 
-def _first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:
-    """Names of the columns that match any of `names`, without regard to case, in the order of `names`."""
-    return [column.name for name in names for column in columns if column.name.lower() == name.lower()]
-
-
 def _named_texts(columns: Sequence[Column]) -> list[str]:
     usable = [column for column in columns if column.kind in ("text", "number")]
-    plain = _first(PLAIN_TEXT, usable)
+    plain = first(PLAIN_TEXT, usable)
     if plain:
         return plain[:1]
     for pair in PAIRS:
-        found = _first(pair, usable)
+        found = first(pair, usable)
         if len(found) == 2:
             return found
-    return _first(TEXTS, usable)
+    return first(TEXTS, usable)
 
 
 def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -> list[str]:
@@ -125,7 +138,7 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     if len(images) == 1:
         return images
     named = [] if images else _named_texts(free)
-    if len(named) == 1 or (len(named) == 2 and any({*named} == {*_first(pair, free)} for pair in PAIRS)):
+    if len(named) == 1 or (len(named) == 2 and any({*named} == {*first(pair, free)} for pair in PAIRS)):
         return named
     texts = sorted((c for c in free if c.kind == "text"), key=lambda column: -column.mean_length)
     # The longest is the text only where it is clearly so.
@@ -134,27 +147,11 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
         return [texts[0].name]
     candidates = images or named or [column.name for column in texts]
     what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
-    raise DataError(f"{source}: {what} the input. Name it with --text. {_listed(columns)}")
+    raise DataError(f"{source}: {what} the input. Name it with --text. {listed(columns)}")
 
 
-def _find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -> str:
-    free = [column for column in free if column.kind != "image"]
-    plain = _first(PLAIN_LABEL, free)
-    if plain:
-        return plain[0]
-    named = _first(LABELS, free)
-    if len(named) == 1:
-        return named[0]
-    few = [c.name for c in free if c.kind != "none" and 2 <= c.distinct <= max(2, min(FEW, len(c.values) // 2))]
-    if not named and len(few) == 1:
-        return few[0]
-    candidates = named or few
-    what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
-    raise DataError(f"{source}: {what} the label. Name it with --label. {_listed(columns)}")
-
-
-def _listed(columns: Sequence[Column]) -> str:
-    return "Columns: " + ", ".join(f"{column.name} ({column.kind})" for column in columns) + "."
+def _is_usual(name: str) -> bool:
+    return name.lower() in KNOWN or bool(re.fullmatch(r"column \d+", name))
 
 
 def find_inputs(
@@ -172,6 +169,12 @@ def find_inputs(
             names = [column.name for column in columns if column.kind == "image"][:1]
         else:
             names = _find_text([c for c in columns if not _is_id(c.name)], source, columns)
+            if trained and not all(_is_usual(name) for name in names):
+                raise DataError(
+                    f"{source} has no column {' or '.join(map(repr, trained))}, which the model was trained on. If "
+                    f"{' and '.join(map(repr, names))} holds the texts, name it with --text; if the first line is a "
+                    f"text already, put the line {','.join(trained)} above it."
+                )
     if len(names[:wanted]) < wanted:
         raise DataError(f"{source} has no column that fits; name it with --text. Columns: {', '.join(known)}.")
     return names[:wanted]

@@ -16,7 +16,8 @@ import pyarrow as pa
 from headstart.core.errors import DataError, suggestion
 from headstart.data.findings import Findings
 from headstart.data.parquet import columns_of, values
-from headstart.data.table import SAMPLE, Chunk, Column
+from headstart.data.spread import positions
+from headstart.data.table import Chunk, Column
 
 _NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 _BATCH = 1_024
@@ -42,7 +43,7 @@ class HubTable:
     format = "Arrow"
 
     def sample(self) -> list[Column]:
-        table: pa.Table = self._dataset[:: max(1, len(self._dataset) // SAMPLE)]
+        table: pa.Table = self._dataset[positions(len(self._dataset))]
         return columns_of(table, self.class_names)
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:

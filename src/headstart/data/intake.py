@@ -15,7 +15,8 @@ from headstart.data.columns import Roles
 from headstart.data.findings import Findings
 from headstart.data.labels import BOOLEAN, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
 from headstart.data.model_input import LONG, model_input
-from headstart.data.sources import Splits, split_named
+from headstart.data.sources import Splits
+from headstart.data.split_columns import flag
 from headstart.data.store import Store, schema
 from headstart.data.table import Chunk, Problem, readable
 
@@ -60,8 +61,9 @@ def take_in(
 def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, findings: Findings) -> Iterator[Row]:
     inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
-    splits = chunk.columns[roles.split] if roles.split else None
-    for at, (place, raw) in enumerate(zip(chunk.places, chunk.columns[roles.label])):
+    labels = [chunk.columns[name] for name in roles.labels]
+    marks = [chunk.columns[name] for name in roles.marks.columns] if roles.marks else []
+    for at, place in enumerate(chunk.places):
         found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
             found.note(place, findings)
@@ -70,12 +72,13 @@ def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, fi
         if roles.modality != "image" and max(map(len, parts)) > LONG:
             message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
             findings.add("long", "warning", message, [place])
-        label, tag = _label(raw, class_names)
+        cells = [column[at] for column in labels]
+        label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles.labels, place)
         if tag == MISSING:
             findings.leave_out("missing_label", "{rows} without a label, left out", place)
             continue
         group = None if groups is None else _group(groups[at])
-        where = split if splits is None else _split(splits[at], place, roles.split)
+        where = SPLIT_CODES[roles.marks.split([column[at] for column in marks], place)] if roles.marks else split
         yield (*parts, place, label, tag, group, where)
 
 
@@ -109,8 +112,12 @@ def _group(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _split(value: Any, place: str, column: str | None) -> int:
-    name = split_named(value) if isinstance(value, str) else None
-    if name is None:
-        raise DataError(f"{place}: the column {column!r} holds {value!r}. Allowed: train, validation, test.")
-    return SPLIT_CODES[name]
+def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:
+    """The names of the columns that hold yes, as a list; missing where all cells are empty."""
+    if all(cell is None or cell == "" for cell in cells):
+        return None, MISSING
+    marks = [flag(cell) for cell in cells]
+    if None in marks:
+        odd = marks.index(None)
+        raise DataError(f"{place}: the label column {names[odd]!r} holds {cells[odd]!r}, and not 0 or 1.")
+    return json.dumps([name for name, on in zip(names, marks) if on], ensure_ascii=False), LIST

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
+from headstart.data.spread import positions
 from headstart.data.table import SAMPLE, Chunk, Column
 
 _BATCH = 1_024
@@ -51,9 +52,10 @@ class Parquet:
         light = [field.name for field in self.schema if not _is_heavy(field.type)]
         if self.rows <= SAMPLE or not light:
             return columns_of(first, self.class_names)
-        step, at, parts = self.rows // SAMPLE, 0, []
+        at, parts, wanted = 0, [], positions(self.rows)
         for batch in self._batches(light):
-            parts.append(batch.take(pa.array(range(-at % step, batch.num_rows, step), pa.int64())))
+            inside = wanted[(wanted >= at) & (wanted < at + batch.num_rows)] - at
+            parts.append(batch.take(pa.array(inside)))
             at += batch.num_rows
         spread = {column.name: column for column in columns_of(pa.Table.from_batches(parts), self.class_names)}
         return [spread.get(column.name, column) for column in columns_of(first, self.class_names)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -82,9 +83,12 @@ def read(
     rows_read = table.num_rows + findings.left_out
     given = {NAMES[code] for code in np.unique(split)}
     if "train" not in given:
-        raise DataError(f"{source}: the column {roles.split!r} marks no row as train.")
+        marked = ",".join(roles.marks.columns) if roles.marks else ""
+        raise DataError(f"{source}: the column {marked!r} marks no row as train.")
     prints = take_prints(table, roles.modality, max_image_pixels, workers, findings, progress)
     _use(split, prints.usable, given, source, findings)
+    if kind is None and len(roles.labels) > 1 and _is_one_hot(table):
+        kind = "single_label"
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
     _use(split, targets.usable, given, source, findings)
     groups = None if roles.group is None else _codes(table)
@@ -152,7 +156,7 @@ def _roles(
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name)
-    found = next(column for column in columns if column.name == roles.label)
+    found = next(column for column in columns if column.name == roles.labels[0])
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
         findings.add("header", "warning", message, [f"{first.name}:1"])
@@ -176,6 +180,11 @@ def _paths(splits: Splits, roles: Roles) -> bool:
     return all(kinds)
 
 
+def _is_one_hot(table: pa.Table) -> bool:
+    """Whether each row has one label of several columns."""
+    return all(len(json.loads(label)) == 1 for label in table.column("label").unique().to_pylist())
+
+
 def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: Sequence[Column]) -> None:
     known = {column.name: column for column in columns}
     missing = [role for role in roles.names() if role not in known]
@@ -184,8 +193,8 @@ def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: 
             f"{name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its columns: "
             f"{', '.join(known)}."
         )
-    names = next(column.class_names for column in expected if column.name == roles.label)
-    if known[roles.label].class_names not in ((), names):
+    names = next(column.class_names for column in expected if column.name == roles.labels[0])
+    if known[roles.labels[0]].class_names not in ((), names):
         raise DataError(f"{name} declares other class names, or another order of them, than the training examples.")
 
 

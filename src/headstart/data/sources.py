@@ -31,23 +31,25 @@ FORMATS: dict[str, Callable[[Path], Table]] = {
     ".parquet": Parquet,
 }
 SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid", "dev"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "val", "valid", "validate", "dev", "development"),
+    "test": ("test", "testing", "tst"),
 }
 READABLE = (
     "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
     "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
     "save_to_disk; or the name of a data set on the hub"
 )
+_SET = re.compile(r"[ _-]?(set|split|data)$")
 _SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
 
 Splits = dict[str, list[Table]]
 
 
 def split_named(name: str) -> str | None:
-    """`train`, `validation` or `test` for a name that means it (`val`, `dev`, …), else None."""
-    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), None)
+    """`train`, `validation` or `test` for a name that means it (`val`, `dev`, `Test Set`, …), else None."""
+    word = _SET.sub("", name.strip().lower())
+    return next((split for split, names in SPLITS.items() if word in names), None)
 
 
 def split_of(name: str) -> str | None:

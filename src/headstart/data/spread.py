@@ -1,4 +1,4 @@
-"""A sample spread over a stream of rows: every k-th, where k doubles as the stream turns out longer."""
+"""A sample spread over rows: the first ones alone would mislead, since many files are sorted by their label."""
 
 from __future__ import annotations
 
@@ -6,25 +6,40 @@ import itertools
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from headstart.data.table import SAMPLE
 
 LOOKED_AT = 1_000_000
-"rows after which no more are looked at"
+"rows of a stream after which no more are looked at"
+_MIX = 0x9E3779B97F4A7C15
 
 T = TypeVar("T")
 
 
 class Spread(Generic[T]):
-    """rows: between SAMPLE and 2 SAMPLE of a longer stream, evenly spaced over it, the first among them; else all.
+    """rows: of a stream, in order; all up to 2 SAMPLE, else between SAMPLE and 2 SAMPLE of them, about evenly spaced.
 
-    The first rows alone would mislead: many files are sorted by their label.
+    A row is kept by a hash of its number, of which one more bit has to be zero each time there are too many: every
+    k-th row would hit or miss a column whose values take turns.
     """
 
     def __init__(self, stream: Iterable[T]) -> None:
-        self.rows: list[T] = []
-        step = 1
+        kept: list[tuple[int, T]] = []
+        bits = 0
         for at, row in enumerate(itertools.islice(stream, LOOKED_AT)):
-            if at % step == 0:
-                self.rows.append(row)
-                if len(self.rows) > 2 * SAMPLE:
-                    self.rows, step = self.rows[::2], 2 * step
+            if (mark := _mark(at)) & bits == 0:
+                kept.append((mark, row))
+                if len(kept) > 2 * SAMPLE:
+                    bits = 2 * bits + 1
+                    kept = [(mark, row) for mark, row in kept if mark & bits == 0]
+        self.rows: list[T] = [row for _, row in kept]
+
+
+def _mark(at: int) -> int:
+    return (at * _MIX & 0xFFFFFFFFFFFFFFFF) >> 32
+
+
+def positions(count: int) -> np.ndarray:
+    """Row numbers of such a sample where the count is known."""
+    return np.fromiter(Spread(range(count)).rows, dtype=np.int64)

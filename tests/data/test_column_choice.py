@@ -1,0 +1,114 @@
+"""Which column is what: guesses are shown, unclear ones asked for, and given splits never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_data import kinds, texts
+
+from headstart.core.errors import DataError
+from headstart.data import read
+
+File = Callable[..., Path]
+ROWS = texts(60)
+
+
+def columns(csv_file: File, header: str, *more: Callable[[int], Any], name: str = "data.csv") -> Path:
+    """A file with the text, and further columns by the row's number."""
+    rows = [[text, *(column(at) for column in more)] for at, (text, _) in enumerate(ROWS)]
+    return csv_file(rows, name, header.split(","))
+
+
+def test_few_numbers_in_an_id_column_count_as_a_label(csv_file: File) -> None:
+    path = columns(csv_file, "review,category_id,verified", lambda at: at % 5, lambda at: at % 2)
+    with pytest.raises(DataError, match="category_id and verified could each be the label"):
+        read(path)
+    path = columns(csv_file, "review,category_id", lambda at: at % 5)
+    data = read(path)
+    assert data.record.columns["label"] == "category_id"
+    path = columns(csv_file, "review,review_id,verified", lambda at: at + 1_000, lambda at: at % 2)
+    assert read(path).record.columns["label"] == "verified", "every value once is an id"
+
+
+def test_a_file_sorted_by_its_label(csv_file: File) -> None:
+    rows = [[text, "abc"[at // 1_500], at % 2] for at, (text, _) in enumerate(texts(4_500))]
+    with pytest.raises(DataError, match="topics and flagged could each be the label"):
+        read(csv_file(rows, header=("text", "topics", "flagged")))
+
+
+def test_dates_and_notes_beside_the_label_are_none(csv_file: File) -> None:
+    day, kind = (lambda at: f"2024-01-{at % 9 + 1:02}"), (lambda at: "ab"[at % 2])
+    data = read(columns(csv_file, "text,day,kind,lang", day, kind, lambda at: "ende"[at % 2 * 2 :][:2]))
+    assert data.record.columns["label"] == "kind"
+    data = read(columns(csv_file, "text,lang", lambda at: ("en", "de")[at % 2]))
+    assert data.record.columns["label"] == "lang", "where nothing else is there, it is what is to be learned"
+    data = read(columns(csv_file, ",text,label", lambda at: ROWS[at][0], lambda at: at % 2))
+    assert data.record.columns == {"text": "text", "label": "label"}
+
+
+SPLIT = ["train"] * 4 + ["test", "dev"]
+
+
+@pytest.mark.parametrize("name", ["subset", "Partition", "usage"])
+def test_a_column_of_splits_under_another_name(csv_file: File, name: str) -> None:
+    data = read(columns(csv_file, f"text,label,{name}", lambda at: at % 2, lambda at: SPLIT[at % 6]))
+    assert [(split.size, split.origin) for split in data.record.splits] == [(40, "given"), (10, "given"), (10, "given")]
+    assert data.record.columns["split"] == name
+    assert data.test.inputs() == [ROWS[at][0] for at in range(60) if at % 6 == 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("is_test", lambda at: at % 6 == 4), ("isTest", lambda at: int(at % 6 == 4)),
+        ("test_set", lambda at: "yes" if at % 6 == 4 else "no"), ("is_train", lambda at: str(at % 6 != 4).lower()),
+        ("in_training_set", lambda at: float(at % 6 != 4)), ("test_flag", lambda at: "x" if at % 6 == 4 else ""),
+    ],
+)  # fmt: skip
+def test_flags_mark_the_test_rows(csv_file: File, name: str, write: Callable[[int], Any]) -> None:
+    data = read(columns(csv_file, f"text,label,{name}", lambda at: "ab"[at % 2], write))
+    assert data.test.inputs() == [ROWS[at][0] for at in range(60) if at % 6 == 4]
+    assert data.record.columns == {"text": "text", "label": "label", "split": name}
+
+
+def test_two_flags(csv_file: File) -> None:
+    test, dev, both = (lambda at: at % 6 == 4), (lambda at: at % 6 == 5), (lambda at: at % 6 > 3)
+    data = read(columns(csv_file, "text,label,is_val,is_test", lambda at: at % 2, dev, test))
+    assert [split.size for split in data.record.splits] == [40, 10, 10]
+    with pytest.raises(DataError, match="mark the row as validation and test at once"):
+        read(columns(csv_file, "text,label,is_val,is_test", lambda at: at % 2, both, test))
+
+
+def test_a_label_called_test_is_a_label(csv_file: File) -> None:
+    assert read(columns(csv_file, "text,test", lambda at: at % 2)).record.columns["label"] == "test"
+    data = read(columns(csv_file, "text,is_test", lambda at: at % 2), label="is_test")
+    assert data.record.columns == {"text": "text", "label": "is_test"}
+
+
+def test_columns_of_zeros_and_ones_are_one_label(csv_file: File, json_file: File) -> None:
+    food, drink, other = (lambda at: int(at % 3 == 0)), (lambda at: int(at % 3 == 1)), (lambda at: int(at % 3 == 2))
+    data = read(columns(csv_file, "text,food,drink,other", food, drink, other))
+    assert (data.task.kind, data.task.labels) == ("single_label", ("drink", "food", "other"))
+    by_text = dict(zip(data.train.inputs(), data.train.targets.tolist()))
+    assert all(("food", "drink", "other")[at % 3] == data.task.labels[by_text[text]]
+               for at, (text, _) in enumerate(ROWS) if text in by_text)  # fmt: skip
+    some = columns(csv_file, "text,toxic,rude", lambda at: int(at % 2), lambda at: int(at % 4 > 1))
+    with pytest.raises(DataError, match="if each is a class of its own: --label toxic,rude"):
+        read(some)
+    data = read(some, label="toxic,rude")
+    assert (data.task.kind, data.task.labels) == ("multi_label", ("rude", "toxic"))
+    assert data.train.targets.sum() > 0
+    with pytest.raises(DataError, match=r"data\.csv:2: the label column 'rude' holds 'no way'"):
+        read(columns(csv_file, "text,toxic,rude", lambda at: at % 2, lambda at: "no way"), label="toxic,rude")
+
+
+def test_a_column_whose_name_holds_a_comma(csv_file: File) -> None:
+    path = csv_file(ROWS, header=("text", "label, final"))
+    assert read(path, label="label, final").record.columns["label"] == "label, final"
+
+
+def test_clean_tables_have_no_findings(csv_file: File) -> None:
+    assert not kinds(read(columns(csv_file, "id,text,label", lambda at: ROWS[at][0], lambda at: at % 2), label="label"))
