@@ -112,3 +112,40 @@ def test_a_column_whose_name_holds_a_comma(csv_file: File) -> None:
 
 def test_clean_tables_have_no_findings(csv_file: File) -> None:
     assert not kinds(read(columns(csv_file, "id,text,label", lambda at: ROWS[at][0], lambda at: at % 2), label="label"))
+
+
+def test_what_was_understood_is_recorded_and_printed(csv_file: File) -> None:
+    path = columns(csv_file, "review;x,verified", lambda at: at % 2)
+    path.write_text(path.read_text() + '"a text\nover lines",1\n')
+    data = read(path)
+    assert data.record.understood == (
+        "text: review;x (guessed from its values), label: verified (guessed from its values) (single_label, 2 classes)",
+        "data.csv: commas, UTF-8, 61 rows on 63 lines",
+    )
+    assert "label: verified (guessed from its values)" in " ".join(str(data).split())
+    named = read(columns(csv_file, "review,label", lambda at: at % 2))
+    assert named.record.understood[0] == "text: review, label: label (single_label, 2 classes)"
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "noted"),
+    [
+        ("patient", lambda at: f"p{at // 3}", True), ("patientId", lambda at: at // 3, True),
+        ("author_id", lambda at: at // 3, True), ("village", lambda at: f"village {at // 2}", True),
+        ("year", lambda at: 1990 + at // 3, False), ("hospital", lambda at: "abc"[at % 3], False),
+        ("file", lambda at: f"{at // 2}.txt", False), ("comment_id", lambda at: at, False),
+    ],
+)  # fmt: skip
+def test_a_column_whose_values_cross_the_splits(
+    csv_file: File, header: str, value: Callable[[int], Any], noted: bool
+) -> None:
+    path = columns(csv_file, f"text,label,{header}", lambda at: "ab"[at % 2], value)
+    data = read(path)
+    assert ("repeated_column" in kinds(data)) == noted
+    if noted:
+        found = next(f for f in data.record.findings if f.kind == "repeated_column")
+        assert f"--group {header}" in found.message
+        seen = {str(value(int(at.split(":")[1]) - 2)) for at in data.train.places(range(len(data.train)))}
+        held = [*data.validation.places(range(len(data.validation))), *data.test.places(range(len(data.test)))]
+        assert found.count == sum(str(value(int(at.split(":")[1]) - 2)) in seen for at in held)
+        assert "repeated_column" not in kinds(read(path, group=header))

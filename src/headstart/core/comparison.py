@@ -84,6 +84,8 @@ class DataRecord(Record):
     rows_read: int
     rows_used: int
     findings: tuple[Finding, ...] = ()
+    understood: tuple[str, ...] = ()
+    "how it was read, in lines for people: the columns' roles, the kind of task, each file's delimiter, encoding, rows"
 
 
 @dataclass(frozen=True)

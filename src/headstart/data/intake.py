@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -36,17 +37,23 @@ def take_in(
     findings: Findings,
     folder: str | os.PathLike[str] | None,
     progress: Progress | None,
+    units: Sequence[str] = (),
 ) -> pa.Table:
-    """Streams all tables into a store and maps it. Raises `DataError` where no row is usable."""
+    """Streams all tables into a store and maps it. Raises `DataError` where no row is usable.
+
+    units: columns of which hashes are kept, to see what rows may belong together.
+    """
     pair = roles.modality == "text_pair"
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split"]
+    names += [f"unit {at}" for at in range(len(units))]
+    wanted = list(dict.fromkeys([*roles.names(), *units]))
     kept = 0
-    with Store(schema(roles.modality, paths), folder) as store:
+    with Store(schema(roles.modality, paths, len(units)), folder) as store:
         for split, tables in splits.items():
             before = kept
             for table in tables:
-                for chunk in readable(table, roles.names(), findings):
-                    rows = list(_rows(chunk, roles, class_names, SPLIT_CODES[split], findings))
+                for chunk in readable(table, wanted, findings):
+                    rows = list(_rows(chunk, roles, units, class_names, SPLIT_CODES[split], findings))
                     if rows:
                         store.write(dict(zip(names, (list(column) for column in zip(*rows)))))
                         kept += len(rows)
@@ -58,7 +65,9 @@ def take_in(
         return store.open()
 
 
-def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, findings: Findings) -> Iterator[Row]:
+def _rows(
+    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, findings: Findings
+) -> Iterator[Row]:
     inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
     labels = [chunk.columns[name] for name in roles.labels]
@@ -79,7 +88,7 @@ def _rows(chunk: Chunk, roles: Roles, class_names: Sequence[str], split: int, fi
             continue
         group = None if groups is None else _group(groups[at])
         where = SPLIT_CODES[roles.marks.split([column[at] for column in marks], place)] if roles.marks else split
-        yield (*parts, place, label, tag, group, where)
+        yield (*parts, place, label, tag, group, where, *(_unit(chunk.columns[name][at]) for name in units))
 
 
 def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
@@ -110,6 +119,13 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
 
 def _group(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
+
+
+def _unit(value: Any) -> int:
+    """A hash of the value, 0 for an empty cell."""
+    if value is None or value == "":
+        return 0
+    return int.from_bytes(hashlib.blake2b(str(value).encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
 
 
 def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:

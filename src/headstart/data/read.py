@@ -16,13 +16,14 @@ from headstart.core.errors import ConfigurationError, DataError, unknown
 from headstart.data.audit import NAMES, audit, class_counts
 from headstart.data.columns import Roles, choose
 from headstart.data.examples import Data, Examples
-from headstart.data.findings import Findings
+from headstart.data.findings import SHOWN, Findings
 from headstart.data.image_folder import ImageFolder
 from headstart.data.image_paths import ImageTable, refuse_missing
 from headstart.data.images import MAX_PIXELS
 from headstart.data.intake import Progress, take_in
 from headstart.data.labels import Targets, build
 from headstart.data.prints import Prints, take_prints
+from headstart.data.repeated_columns import candidates, note_crossing
 from headstart.data.sources import Splits, resolve
 from headstart.data.splits import by_class, by_group
 from headstart.data.table import Column, ImagePath
@@ -78,7 +79,8 @@ def read(
     splits = resolve(source, validation, test)
     roles, class_names = _roles(splits, str(source), text, label, group, findings)
     paths = _paths(splits, roles)
-    table = take_in(splits, roles, class_names, paths, findings, folder, progress)
+    units = _units(splits, roles)
+    table = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
     split = table.column("split").to_numpy().copy()
     rows_read = table.num_rows + findings.left_out
     given = {NAMES[code] for code in np.unique(split)}
@@ -96,6 +98,7 @@ def read(
     wanted = {"test": test_share, "validation": held}
     made = _make(split, targets, prints, groups, {n: share for n, share in wanted.items() if n not in given}, seed)
     audit(table, prints, split, targets.values, targets.labels, groups, findings)
+    note_crossing(table, units, split, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
     train, kept, tested = (Examples(table, rows, rows, targets.values[rows], prints.decoding) for rows in parts)
@@ -112,6 +115,7 @@ def read(
         rows_read=rows_read,
         rows_used=sum(map(len, parts)),
         findings=findings.records(),
+        understood=_understood(splits, roles, targets),
     )
     task = Task(targets.kind, roles.modality, targets.labels, weights, prints.decoding)
     return Data(task, train, kept, tested, record)
@@ -178,6 +182,28 @@ def _paths(splits: Splits, roles: Roles) -> bool:
         if isinstance(table, ImageTable):
             table.loads = not all(kinds)
     return all(kinds)
+
+
+def _units(splits: Splits, roles: Roles) -> list[str]:
+    """Columns of every table that could say which rows belong together, where no group is given."""
+    if roles.group is not None:
+        return []
+    tables = [table.sample() for tables in splits.values() for table in tables]
+    everywhere = set.intersection(*({column.name for column in columns} for columns in tables))
+    return [name for name in candidates(splits["train"][0].sample(), roles.names()) if name in everywhere]
+
+
+def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ...]:
+    """Lines for people: the columns and the task, then how each file was read."""
+    what = f"{targets.kind}, {len(targets.labels)} classes" if targets.labels else targets.kind
+    files = [
+        f"{table.name}: {found}"
+        for tables in splits.values()
+        for table in tables
+        if (found := getattr(table, "format", ""))
+    ]
+    more = [f"and {len(files) - SHOWN:,} more files"] if len(files) > SHOWN else []
+    return f"{roles.describe()} ({what})", *files[:SHOWN], *more
 
 
 def _is_one_hot(table: pa.Table) -> bool:

@@ -41,5 +41,6 @@ def _mark(at: int) -> int:
 
 
 def positions(count: int) -> np.ndarray:
-    """Row numbers of such a sample where the count is known."""
-    return np.fromiter(Spread(range(count)).rows, dtype=np.int64)
+    """Row numbers of such a sample over all rows, where their count is known."""
+    step = -(-count // LOOKED_AT) or 1
+    return np.fromiter(Spread(range(0, count, step)).rows, dtype=np.int64)

@@ -21,8 +21,11 @@ HOLDS = b"headstart.input"
 "schema metadata: `path` where the column `input` holds the paths of images"
 
 
-def schema(modality: Modality, paths: bool) -> pa.Schema:
-    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split."""
+def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
+    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split, [unit 0, …].
+
+    units: columns with hashes of what rows may belong to (`repeated_columns`).
+    """
     kind = pa.large_binary() if modality == "image" and not paths else pa.large_string()
     fields = [pa.field("input", kind)]
     if modality == "text_pair":
@@ -34,6 +37,7 @@ def schema(modality: Modality, paths: bool) -> pa.Schema:
         pa.field("group", pa.large_string()),
         pa.field("split", pa.int8()),
     ]
+    fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
     return pa.schema(fields, metadata={HOLDS: b"path"} if paths else None)
 
 

@@ -66,6 +66,8 @@ def audit(record: DataRecord) -> str:
     """What the data holds and what is wrong with it: the splits with their class counts, then the findings."""
     used = f"{fmt.whole(record.rows_read)} rows read, {fmt.whole(record.rows_used)} used"
     lines = [*_wrap(f"{record.source}: {used}")]
+    for line in record.understood:
+        lines += _wrap(clean(line), "  ", "    ")
     name = max((cell_len(clean(split.name)) for split in record.splits), default=0)
     for split in record.splits:
         start = f"  {set_cell_size(clean(split.name), name)}  {fmt.whole(split.size):>7}  "
