@@ -1,6 +1,8 @@
-"""The README's picture of an evaluation: python benchmarks/screenshot.py [RECORD] [PICTURE]
+"""The README's pictures: python benchmarks/screenshot.py [RECORD PICTURE]
 
-The page of a record of `benchmarks/forgetting.py`, as Chromium shows it. Wants playwright and a Chromium.
+Without arguments both: the report of `images-digits.json` (benchmarks/images.py) as docs/report.png, and the evaluation
+of `forgetting-trec.json` (benchmarks/forgetting.py) as docs/evaluation.png. RECORD may also be the comparison.json or
+evaluation.json of a run. The pages are shown by Chromium; wants playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -11,23 +13,33 @@ import sys
 import tempfile
 from pathlib import Path
 
+from headstart.core.comparison import Comparison
 from headstart.core.evaluation import Evaluation
-from headstart.report.evaluation_page import page
+from headstart.report.evaluation_page import page as evaluation_page
+from headstart.report.page import page as comparison_page
 
 HERE = Path(__file__).parent
+BOTH = (("images-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))
+
+
+def html(record: Path) -> str:
+    """The page of a benchmark's result or of a run's record."""
+    found = json.loads(record.read_text(encoding="utf-8"))
+    held = found.get("evaluation") or found.get("comparison") or found
+    if not held.get("schema", "").startswith("headstart.evaluation"):
+        return comparison_page(Comparison.from_json(held))
+    for one in held["models"]:  # whose folders were on the machine that measured
+        one.setdefault("models", [f"seed{i}" for i in range(one["checks"][0]["tuned"]["seeds"])])
+    return evaluation_page(Evaluation.from_json(held))
 
 
 def main(record: Path, picture: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    told = json.loads(record.read_text(encoding="utf-8"))["evaluation"]
-    for one in told["models"]:  # whose folders were on the machine that measured
-        one.setdefault("models", [f"seed{i}" for i in range(one["checks"][0]["tuned"]["seeds"])])
-    found = Evaluation.from_json(told)
     browser = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "evaluation.html"
-        file.write_text(page(found), encoding="utf-8")
+        file = Path(folder) / "page.html"
+        file.write_text(html(record), encoding="utf-8")
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         tab = chromium.new_page(viewport={"width": 1180, "height": 900})
         tab.goto(file.as_uri())
@@ -37,4 +49,5 @@ def main(record: Path, picture: Path) -> None:
 
 if __name__ == "__main__":
     given = [Path(name) for name in sys.argv[1:]]
-    main(*(given or [HERE / "results" / "forgetting-trec.json", HERE.parent / "docs" / "evaluation.png"]))
+    for record, picture in [given] if given else [(HERE / "results" / a, HERE.parent / "docs" / b) for a, b in BOTH]:
+        main(record, picture)

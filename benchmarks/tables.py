@@ -52,7 +52,9 @@ def table(result: dict[str, Any]) -> list[str]:
             f"| *peer:* {peer['name']} | {100 * peer['value']:.1f} [{100 * peer['low']:.1f}, {100 * peer['high']:.1f}] "
             f"| | 100 % | {seconds:.1f} | 5e-05 |"
         )
-    lines += ["", f"> {comparison['verdict']['sentence']}", ""]
+    # records of the first schema recommended what was merely not shown to be worse
+    said = comparison["verdict"].get("lines") or []
+    lines += ["", *(f"> {line}  " for line in said), *([""] if said else [])]
     if peer and "value" in peer:
         worst = {name: d for name, d in peer["differences"].items() if name in ("full", "lora", "lpft", "probe")}
         told = "; ".join(

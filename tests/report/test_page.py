@@ -59,7 +59,7 @@ def test_contents():
     comparison = report_example.comparison()
     text = html.unescape(page(comparison))
     for part in (*comparison.verdict.lines, "What does NASA stand for ?", "headstart predict runs/NAME INPUT",
-                 "headstart predict runs/NAME --method bitfit INPUT", "cheapest within 1 point",
+                 "headstart predict runs/NAME --method bitfit INPUT", "cheapest within 3 points",
                  "distilbert-base-uncased", "q.csv", "[95.0, 97.1]", "351.9k", "<0.001",
                  "out of memory", "Most confused", "non-inferiority", "low-rank updates", "AMD EPYC 7B13", "q.csv:17",
                  "headstart compare q.csv --model distilbert-base-uncased", "merged into the base on export",

@@ -24,9 +24,9 @@ def test_rows_are_sorted_and_hold_the_numbers():
     assert "failed: out of memory" in lines[11]
     assert lines[12].endswith("diverged")
     assert lines[6].startswith("= bitfit")
-    assert "= cheapest within 1 point of ref." in " ".join(lines)
+    assert "= cheapest within 3 points of ref." in " ".join(lines)
     assert lines[-4] == "Best: lora, 96.1 % accuracy [95.0, 97.1] (chosen on validation), 41 s of training."
-    assert lines[-3].startswith("Cheapest within 1 point of it: bitfit,")
+    assert lines[-3].startswith("Cheapest within 3 points of it: bitfit,")
     assert lines[-2].startswith("  ")
     assert lines[-1].startswith("Tuning is better")
 
@@ -42,6 +42,17 @@ def test_a_row_that_a_race_stopped_keeps_its_value_and_is_marked():
     assert line.startswith("x prefix")
     assert "92.0" in line
     assert "x stopped early: its value is of that." in " ".join(text.split())
+
+
+def test_the_model_and_the_columns_are_named_and_a_small_model_is_owned_up_to():
+    base = report_example.comparison()
+    text = " ".join(table(base).split())
+    assert "Model: distilbert-base-uncased, 66.4M parameters. Data: q.csv, text from question, label from kind." in text
+    assert "built-in" not in text
+    small = dataclasses.replace(base, model=dataclasses.replace(base.model, source="builtin/gist", loader="builtin"))
+    assert "a larger one is usually better: --model sentence-transformers/all-MiniLM-L6-v2" in " ".join(
+        table(small).split()
+    )
 
 
 def test_a_record_of_the_first_schema_shows_its_sentence():

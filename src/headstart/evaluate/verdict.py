@@ -3,6 +3,11 @@
 The best is chosen on validation. That a cheaper method lies within a margin of it is a claim of non-inferiority: the
 one-sided test of "it loses the margin or more" has to reject after Holm's correction for all cheaper methods, so that
 any false claim among them has a chance of at most alpha. A difference that is merely not significant claims nothing.
+
+Simulated (`tests/evaluate/test_verdict_simulated.py`, slow; 90 % right, three seeds that differ by half a point, a
+margin of one point), comparisons in which a cheaper method is claimed, with one and with ten of them: 3 points worse,
+0 of 200 at 100, 300 and 1,000 test examples; exactly one point worse, 1.5 and 0.0 % at 300, 4.0 and 5.5 % at 3,000; as
+good as the best, 4 and 4 % at 300, 29 and 17 % at 1,000, 46 and 50 % at 3,000.
 """
 
 from __future__ import annotations

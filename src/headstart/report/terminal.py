@@ -55,7 +55,7 @@ def table(comparison: Comparison) -> str:
             lines += _wrap(row.status, start, " " * cell_len(start))
         else:
             lines.append(_line(cells, widths, gap))
-    lines += ["", *_explanation(comparison), *_parts(comparison, rows), ""]
+    lines += ["", *_explanation(comparison), *_sources(comparison), *_parts(comparison, rows), ""]
     lines += [part for line in comparison.verdict.said for part in _wrap(line, rest="  ")]
     if comparison.status != "complete":
         lines += ["", *_wrap(f"This comparison is {comparison.status}: it was stopped before every method was run.")]
@@ -145,6 +145,20 @@ def _explanation(comparison: Comparison) -> list[str]:
     return _wrap(" ".join(parts))
 
 
+def _sources(comparison: Comparison) -> list[str]:
+    """The model and the columns that were used; of a small built-in model, that others are usually better."""
+    model, columns = comparison.model, comparison.data.columns
+    read = "".join(f", {role} from {name}" for role, name in columns.items())
+    lines = _wrap(
+        f"Model: {model.source}, {fmt.count(model.parameters)} parameters. Data: {comparison.data.source}{read}."
+    )
+    if model.loader == "builtin":
+        larger = "timm/resnet50.a1_in1k" if comparison.task.modality == "image" else (
+            "sentence-transformers/all-MiniLM-L6-v2")  # fmt: skip
+        lines += _wrap(f"The built-in model is small; a larger one is usually better: --model {larger}, or a folder.")
+    return lines
+
+
 def _parts(comparison: Comparison, rows: list[Row]) -> list[str]:
     """The quality on each part of the test split, a line a part and a column a method, best first."""
     measured = [row for row in rows if row.parts]
@@ -204,4 +218,7 @@ def _shorten(text: str, width: int) -> str:
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(clean(text), WIDTH, initial_indent=first, subsequent_indent=rest) or [first]
+    """Lines of at most `WIDTH`; a name is not broken at its hyphens, so that it can be copied."""
+    return textwrap.wrap(clean(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [
+        first
+    ]
