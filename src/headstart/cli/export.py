@@ -17,8 +17,13 @@ import click
 def command(run: str, out: str, form: str, model: str | None, trust_remote_code: bool) -> None:
     """Write the model of RUN as a checkpoint that transformers, timm or torchvision load by themselves, or its adapter.
 
-    The folder is read again and its logits compared before it takes its place.
+    The folder is read again and its logits compared before it takes its place. Where the model was tested in bf16,
+    the last line says how its answers differ in fp32.
     """
+    from headstart import api
     from headstart.artifacts.exporting import export_run
+    from headstart.evaluate.shipped import precision_note
 
     click.echo(export_run(run, out, source=model, trust_remote_code=trust_remote_code, form=form))
+    if note := precision_note(run, api.read, model, trust_remote_code):
+        click.echo(note)

@@ -65,7 +65,7 @@ def evaluate(
     first = next(iter(artifacts.values()))
     computing = compute(device, precision or first.precision)
     where = environment(str(computing.device), computing.precision)
-    examples = _data(runs, data, read)
+    examples = data_of(runs, data, read)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
     backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
@@ -120,7 +120,7 @@ def improved(
     """See `headstart.api.improve`."""
     record = finished(run)
     artifact = Artifact.open(run)
-    examples = _data([run], data, read)
+    examples = data_of([run], data, read)
     backbone = model if hasattr(model, "ladder") else base_of(artifact, model, trust_remote_code)
     artifact.check_base(backbone)
     names = [field.name for field in fields(Options)]
@@ -189,7 +189,7 @@ def models_of(run: Path, asked: Sequence[str] | None = None) -> dict[str, list[P
     return {name: folders for name, folders in kept.items() if name == first or name in (asked or ())}
 
 
-def _data(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
+def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
     """The examples of the runs, read as they were read for training; all of them had the same."""
     file = runs[0] / CONFIGURATION
     if not file.is_file() and given is None:
