@@ -112,3 +112,18 @@ def test_linked_folders_are_entered_once_and_circles_end(tmp_path: Path) -> None
     assert sorted(finding(data, "skipped").examples) == [
         str(tmp_path / "data" / name) for name in ("a/more again", "b/self", "b/up")
     ]
+
+
+def test_images_outside_of_class_folders_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, "a", "b")
+    (tmp_path / "loose.png").write_bytes(image(1))
+    assert finding(read(tmp_path), "skipped").examples == ("loose.png",)
+
+
+def test_two_folders_around_all_and_masks_beside_the_images(tmp_path: Path) -> None:
+    fill(tmp_path / "one", "data-main/images/a", "data-main/images/b")
+    assert read(tmp_path / "one").task.labels == ("a", "b")
+    fill(tmp_path / "two", "train/a", "train/b", "train_masks/a", "train_masks/b", "test/a", "test/b")
+    data = read(tmp_path / "two")
+    assert data.record.rows_read == 32
+    assert "passed over: train_masks" in finding(data, "layout").message

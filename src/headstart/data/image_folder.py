@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
-from headstart.data.image_files import Passed, image_files, subfolders
+from headstart.data.image_files import Passed, image_files, is_hidden, subfolders
 from headstart.data.image_formats import SUFFIXES
 from headstart.data.table import SAMPLE, Chunk, Chunker, Column, ImagePath
 
@@ -38,12 +38,21 @@ class ImageFolder:
             for path in image_files(folder, passed):
                 found = True
                 inside = os.path.relpath(path, self.root)
-                yield f"{self.name}/{inside}" if self.called else inside, path, label
+                yield self._place(inside), path, label
             if not found:
                 findings.add("skipped", "warning", "class folders without images were passed over", [label])
+        inside = {Path(folder).parent for folder in self.folders.values()}
+        for name in sorted(os.listdir(self.root)) if inside == {self.root} else ():
+            if not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES:
+                passed.add(
+                    "images outside of class folders, passed over", f"{self.name}/{name}" if self.called else name
+                )
         passed.note(findings)
         if self.understood:
             findings.add("layout", "note", self.understood, count=1)
+
+    def _place(self, inside: str) -> str:
+        return f"{self.name}/{inside}" if self.called else inside
 
     def sample(self) -> list[Column]:
         each = SAMPLE // max(1, len(self.folders)) + 1  # a few of each, so that all classes are seen

@@ -19,6 +19,8 @@ _WORDS = {
 }
 """words in the names of split folders; `other` is the test split, or validation where there is a test split besides
 (Hugging Face's ImageFolder counts eval to test, too)"""
+_BESIDE = {"mask", "masks", "annotation", "annotations", "label", "labels"}
+"words in the names of folders that lie beside a split and hold something else than its images"
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -61,6 +63,8 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
 def split_of_folder(name: str) -> str | None:
     """`train`, `validation`, `test` or `other` (see `_WORDS`) for a folder's name that says so, else None."""
     words = [word.lower() for word in _WORD.findall(name)]
+    if _BESIDE & set(words):
+        return None
     words += [word.removesuffix(tail) for word in words for tail in ("set", "data", "images") if word.endswith(tail)]
     return next((split for split, known in _WORDS.items() if known & set(words)), None)
 
@@ -86,11 +90,10 @@ def _classes(folder: Path) -> dict[str, Path]:
 
 def _entered(root: Path) -> Path:
     """The folder itself, or the one in it that holds all there is, as unpacked archives have it."""
-    while True:
-        names = [name for name in subfolders(root) if any_image(root / name)]
-        if len(names) != 1 or len(subfolders(root / names[0])) < 2:
-            return root
-        root /= names[0]
+    inside = root
+    while len(names := [name for name in subfolders(inside) if any_image(inside / name)]) == 1:
+        inside /= names[0]
+    return inside if names else root
 
 
 def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[str, list[Table]]:
