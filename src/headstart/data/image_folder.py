@@ -37,16 +37,13 @@ class ImageFolder:
             found = False
             for path in image_files(folder, passed):
                 found = True
-                inside = os.path.relpath(path, self.root)
-                yield self._place(inside), path, label
+                yield self._place(os.path.relpath(path, self.root)), path, label
             if not found:
                 findings.add("skipped", "warning", "class folders without images were passed over", [label])
-        inside = {Path(folder).parent for folder in self.folders.values()}
-        for name in sorted(os.listdir(self.root)) if inside == {self.root} else ():
+        is_plain = {folder.parent for folder in self.folders.values()} == {self.root}
+        for name in sorted(os.listdir(self.root)) if is_plain else ():
             if not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES:
-                passed.add(
-                    "images outside of class folders, passed over", f"{self.name}/{name}" if self.called else name
-                )
+                passed.add("images outside of class folders, passed over", self._place(name))
         passed.note(findings)
         if self.understood:
             findings.add("layout", "note", self.understood, count=1)
