@@ -96,3 +96,9 @@ def test_a_thin_strip_is_cut_before_it_is_resized(size: tuple[int, int], monkeyp
     apart = np.asarray(ours.resize_and_crop(strip), dtype=int) - np.asarray(short, dtype=int)
     assert np.abs(apart).max() <= 3, "the crop shows the same as without the cut"
     assert ImagePreparation((8, 8), (0.0,) * 3, (1.0,) * 3, mode="squash").prepare(strip).shape == (3, 8, 8)
+
+
+def test_images_are_batched_by_their_pixels() -> None:
+    sides = {16: 256, 224: 32, 448: 8, 4_000: 1}
+    for side, count in sides.items():
+        assert ImagePreparation((side, side), (0.5,), (0.5,)).at_once(8_192) == count

@@ -258,3 +258,14 @@ def test_labels_are_blended_with_their_pictures(monkeypatch: pytest.MonkeyPatch)
     single = micro.cut(4)[0]
     one.loss(single, 0.0)
     assert told[1].shape == (1,), "one picture has no other to blend with"
+
+
+def test_validation_is_batched_by_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = job()
+    whole = one.accuracies()
+    sizes: list[int] = []
+    scores = one._judged_scores
+    monkeypatch.setattr(one, "_judged_scores", lambda k, micro: sizes.append(len(micro.positions)) or scores(k, micro))
+    monkeypatch.setattr("headstart.engine.pretraining.BATCH_TOKENS", 2 * one.backbone.preparation.tokens)  # type: ignore[attr-defined]
+    assert one.accuracies() == whole
+    assert max(sizes) == 2
