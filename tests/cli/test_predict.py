@@ -167,3 +167,32 @@ def test_the_temperature_that_fits_validation_is_in_the_weights(text_run: Call) 
     trained = told * predictor.logits(held.inputs())
     assert temperature(trained, torch.from_numpy(held.targets), "single_label") == pytest.approx(told, rel=0.02)
     predictor.close()
+
+
+def test_a_probe_that_no_library_can_hold_says_so_and_the_one_that_can_is_exported(here: Path) -> None:
+    fit = ("fit", "reviews.csv", "--model", "bert", "--method", "probe", "--trials", "1", "--out")
+    call(*fit, "all", "--set", "reads=all").expect(0)
+    told = call("export", "all", "-o", "exported").refused(
+        "reads the features of every rung", "--method probe --set reads=top"
+    )
+    assert "Nothing was written" in told
+    assert "Export   not possible" in call(*fit, "again", "--set", "reads=all").expect(0).out
+    done = call(*fit, "top", "--set", "reads=top").expect(0)
+    assert "Export" not in done.out
+    call("export", "top", "-o", "exported").expect(0)
+
+
+def test_what_the_user_sets_is_not_tuned(here: Path) -> None:
+    options = (
+        "--model",
+        "bert",
+        "--methods",
+        "centroid,centroid@top",
+        "--set",
+        "centroid@top.reads=top",
+        "--seeds",
+        "1",
+    )
+    rows = call("compare", "reviews.csv", *options, "--out", "run").expect(0, here / "run").record["rows"]
+    assert [len(row["trials"]) for row in rows] == [2, 1]
+    assert rows[1]["configuration"]["reads"] == "top"

@@ -71,5 +71,8 @@ LOADED: dict[str, dict[str, object]] = {"gpt2": {"max_length": 48}}
 UNGRADED = {"contrastive": "head."}
 "prefix of declared parameters that the steps of a method do not train: they are solved afterwards"
 
+UNLEARNED = {"random"}
+"methods whose backbone is replaced by random weights that do not train"
+
 WHOLE = {("t5", name) for name in ("unfreeze", "ulmfit")}
 "the first block computes the position bias of all: nothing can be kept between blocks"

@@ -20,6 +20,7 @@ from contract.settings import method_of, rising, setting_of, state_of
 from headstart.backbones import cutting
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
+from headstart.engine import convex
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
@@ -401,6 +402,23 @@ def test_scratch_begins_at_random_by_seed(family: str, monkeypatch: pytest.Monke
     for name in base:  # the base's statistics would be knowledge too
         if name.endswith("running_mean"):
             assert not torch.equal(begun[0][name], base[name])
+
+
+def test_the_random_control_is_a_probe_on_features_of_no_pretrained_weight() -> None:
+    setting = setting_of(tiny("bert"))
+    with adapted(setting, method_of("probe"), 0) as done:  # the cache now holds the base's features
+        probe = done.job.logits(setting.validation)
+    found = []
+    for seed in (0, 0, 1):
+        with adapted(setting, method_of("random"), seed) as done:
+            features = done.job.features(setting.train)
+            head = torch.nn.Linear(features.shape[1], 3)
+            convex.solve(features, setting.train.targets, setting.task, 30.0, head)
+            torch.testing.assert_close(done.model.head.weight, head.weight, rtol=1e-3, atol=1e-4)
+            found.append(done.job.logits(setting.validation))
+    assert torch.equal(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
+    assert not torch.allclose(found[0], probe)
 
 
 @pytest.mark.parametrize("kind", ["single_label", "multi_label", "regression"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
@@ -20,6 +21,20 @@ from headstart.core.files import replacing_folder
 FORMS = ("checkpoint", "peft", "vllm")
 AGREEMENT = 1e-4
 "largest difference allowed between logits of the run and of the adapter read again, relative to the largest above 1"
+
+
+def not_exportable(artifact: Artifact) -> str:
+    """Why the head of this model fits no library's own classifier; empty where it does."""
+    if artifact.trained_with().head_reads != "top":
+        return (
+            f"this {artifact.method} reads the features of every rung, and no library's own classifier does. One of "
+            f"the top rung alone can be exported: headstart fit DATA --method {artifact.method} --set reads=top"
+        )
+    if "head.weight" not in artifact.tensors:
+        return (
+            f"{artifact.method} has a head of its own, which no library's classifier can hold; serve it with headstart"
+        )
+    return ""
 
 
 def export_run(
@@ -48,19 +63,12 @@ def export_run(
 
 def _exported(predictor: Predictor, place: Path) -> str:
     task, base = predictor.artifact.task, predictor.backbone
-    if predictor.plan.reads != "top":
-        raise ModelError(
-            "this head reads the features of every rung, and no library's own classifier does. To export a "
-            "probe, train it on the top rung: headstart fit … --method probe --set reads=top. Nothing was written."
-        )
+    if reason := not_exportable(predictor.artifact):
+        raise ModelError(f"{reason[0].upper()}{reason[1:]}. Nothing was written.")
     # a copy: what stands beside layers is folded into weights of the base
     base = replace(base, module=copy.deepcopy(predictor.model.backbone))
     merge(base.module)
-    if not isinstance(predictor.model.head, nn.Linear):
-        raise ModelError(
-            f"{predictor.artifact.method} has a head of its own ({type(predictor.model.head).__name__}), which no "
-            "library's classifier can hold; serve it with headstart. Nothing was written."
-        )
+    assert isinstance(predictor.model.head, nn.Linear)
     with replacing_folder(place) as temporary:
         export(base, predictor.model.head, task.labels, task.kind, temporary)
     if base.loader == "transformers":

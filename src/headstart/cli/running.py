@@ -19,6 +19,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     """Runs the comparison; prints the table and where things lie, or only the record with `--json`."""
     from headstart import api
     from headstart.artifacts import tracking
+    from headstart.artifacts.artifact import Artifact
+    from headstart.artifacts.exporting import not_exportable
 
     out, resume, log_to = options.pop("out"), options.pop("resume"), options.pop("log_to")
     if log_to:
@@ -63,6 +65,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")
     for name in result.verdict.named[1:]:
         sys.stdout.write(f"         headstart predict {folder} --method {name} INPUT …\n")
+    if reason := not_exportable(Artifact.open(folder)):
+        sys.stdout.write(f"Export   not possible: {reason}\n")
 
 
 def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:

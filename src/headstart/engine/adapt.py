@@ -158,7 +158,10 @@ def _train(
         return _evaluated(job)
     goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
     if plan.solver in ("convex", "words") or (plan.begins_well and not goes_on):
-        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
+        if plan.fresh:  # the cache holds the base's
+            features = job.features(setting.train)
+        else:
+            features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
         near = _told(job, features) if plan.words else None
         if "convex" in (plan.solver, plan.head_start):
             convex.solve(features, targets, setting.task, plan.penalty, head, near)

@@ -6,7 +6,7 @@ import contextlib
 import math
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from headstart.engine.averaging import Ingredient
 from headstart.evaluate.containment import Failed, bare, contained
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.trainings import Run, Trainings
-from headstart.evaluate.tune import Outcome, candidates, tune
+from headstart.evaluate.tune import Outcome, candidates, search, starts, tune
 from headstart.methods.method import Axis, Method
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
@@ -41,6 +41,7 @@ class Bench:
     trials: int
 
     def __post_init__(self) -> None:
+        self._asked = self.trials  # a race has fewer; a head that is solved costs nothing of its time
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
 
@@ -49,7 +50,8 @@ class Bench:
         wanted = []
         for name, method in methods.items():
             with contextlib.suppress(*ATTEMPT), contained(self.trainings.folder, name):  # raised again in its turn
-                for candidate in candidates(self.trainings.settled(method), self.axes(method), self.trials):
+                settled, axes = self.trainings.settled(method), self.axes(method)
+                for candidate in starts(settled, axes) if method.solved else candidates(settled, axes, self.trials):
                     head = candidate.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
                     wanted += candidate.attach(self.trainings.backbone, head).prefixes(
                         len(self.trainings.backbone.ladder)
@@ -76,7 +78,7 @@ class Bench:
                 return Outcome(math.nan)
             trials.append((candidate, run))
             failed = run.score is None or run.status != "ok"
-            return Outcome(float("nan") if failed else float(run.score or 0.0), run.validation_loss or 0.0)
+            return Outcome(math.nan) if failed else outcome(candidate, run)
 
         try:
             with contained(self.trainings.folder, name):
@@ -86,7 +88,7 @@ class Bench:
                 chosen, stopped = raced
                 attempt(chosen)
             else:
-                chosen = tune(settled, axes, self.trials, attempt)
+                chosen = self._tuned(settled, axes, attempt)
             if not trials:
                 raise failures[chosen]
             tuning = sum(run.seconds for _, run in trials) + sum(trial.seconds or 0.0 for trial in stopped)
@@ -161,6 +163,12 @@ class Bench:
         return Row(name, f"failed: {reason}", self.trainings.metric.name, fields_of(method), control=method.control,
                    notes=notes)  # fmt: skip
 
+    def _tuned(self, settled: Method, axes: list[Axis], attempt: Callable[[Method], Outcome]) -> Method:
+        """The configuration chosen on validation; with one trial, or no validation examples, the method's own."""
+        if not settled.solved or self._asked == 1 or not len(self.trainings.validation):
+            return tune(settled, axes, 1 if settled.solved else self.trials, attempt)
+        return search(settled, axes, attempt)
+
     def axes(self, method: Method) -> list[Axis]:
         """What is tuned: nothing that the user has set."""
         default = type(method)()
@@ -204,6 +212,16 @@ class Bench:
         for place in (self.trainings.folder / PROGRESS / name).iterdir():
             if place.name not in keep:
                 shutil.rmtree(place / "model", ignore_errors=True)
+
+
+def outcome(method: Method, run: Run) -> Outcome:
+    """What the tuning of a method compares: the metric, of equals the loss.
+
+    For a solved head it is the loss, after its temperature: on few examples many configurations have the same accuracy,
+    while log loss uses how sure each answer was. Ranking metrics gain by it as well.
+    """
+    score, loss = float(run.score or 0.0), run.validation_loss or 0.0
+    return Outcome(-loss, -score) if method.solved else Outcome(score, loss)
 
 
 def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:

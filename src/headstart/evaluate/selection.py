@@ -14,7 +14,7 @@ from headstart.engine.surroundings import own_generators
 from headstart.methods.method import METHODS, Method, method_class
 
 DEFAULT_METHODS = (
-    "probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora", "scratch", "majority",
+    "probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora", "scratch", "random", "majority",
 )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def base_system(
 
     validation: what the probe's temperature is fitted on, as a tuned model's was.
     """
-    reads = Probe().reads
+    reads = Probe().head_reads
     head = solved(_features(backbone, compute, train.inputs(), reads), train.targets, task)
     if validation is not None and len(validation):
         with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, Method, head_group
+from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
 
 
@@ -26,18 +26,21 @@ class Centroid(Method):
     summary: ClassVar[str] = "the class whose mean is nearest, on frozen features"
     needs_bias: ClassVar[bool] = True
 
-    reads: Reads = "top"
-    "top: the features at the top; all: those of every rung side by side"
+    reads: Reads | None = None
+    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
-        return self.reads
+        return self.reads or "top"
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
-        return CentroidHead(backbone.width(self.reads), outputs)
+        return CentroidHead(backbone.width(self.head_reads), outputs)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.reads)
+        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        return (Axis("reads", values=("top", "all")),)
 
 
 class CentroidHead(nn.Linear):

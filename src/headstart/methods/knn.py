@@ -30,23 +30,23 @@ class NearestNeighbours(Method):
 
     neighbours: int = 5
     "number k of neighbours"
-    reads: Reads = "top"
-    "top: the features at the top; all: those of every rung side by side"
+    reads: Reads | None = None
+    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
-        return self.reads
+        return self.reads or "top"
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
-        return NeighboursHead(backbone.width(self.reads), outputs, self.neighbours)
+        return NeighboursHead(backbone.width(self.head_reads), outputs, self.neighbours)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.neighbours < 1:
             raise MethodError(f"knn: neighbours is {self.neighbours}, but has to be at least 1.")
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.reads)
+        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
-        return (Axis("neighbours", values=(1, 3, 5, 10, 20)),)
+        return (Axis("neighbours", values=(1, 3, 5, 10, 20)), Axis("reads", values=("top", "all")))
 
 
 class NeighboursHead(nn.Module):

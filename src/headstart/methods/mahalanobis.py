@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, Method, head_group
+from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
 
 
@@ -27,18 +27,21 @@ class Mahalanobis(Method):
     summary: ClassVar[str] = "class means under one shared covariance, on frozen features"
     needs_bias: ClassVar[bool] = True
 
-    reads: Reads = "top"
-    "top: the features at the top; all: those of every rung side by side"
+    reads: Reads | None = None
+    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
-        return self.reads
+        return self.reads or "top"
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
-        return MahalanobisHead(backbone.width(self.reads), outputs)
+        return MahalanobisHead(backbone.width(self.head_reads), outputs)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.reads)
+        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        return (Axis("reads", values=("top", "all")),)
 
 
 class MahalanobisHead(nn.Linear):

@@ -40,12 +40,17 @@ class Axis:
 
     name: str
     factor: float = 3.0
-    values: tuple[float, ...] = ()
+    values: tuple[Any, ...] = ()
 
-    def neighbours(self, value: float, finer: int = 0) -> tuple[float, float]:
-        """The next larger and the next smaller value; each refinement halves the step (in logarithm)."""
+    def neighbours(self, value: Any, finer: int = 0) -> tuple[Any, Any]:
+        """The next larger and the next smaller value; each refinement halves the step (in logarithm).
+
+        Of listed values, the next one in the list and the one before; the nearest counts as where a number stands.
+        """
         if self.values:
-            place = min(range(len(self.values)), key=lambda i: abs(self.values[i] - value))
+            known = value in self.values
+            near = value if known else min(self.values, key=lambda one: abs(one - value))
+            place = self.values.index(near)
             return self.values[min(place + 1, len(self.values) - 1)], self.values[max(place - 1, 0)]
         step = self.factor ** (0.5**finer)
         return value * step, value / step
@@ -171,8 +176,10 @@ def rung_groups(
 
 
 def settled(method: Method, backbone: Backbone) -> Method:
-    """With the learning rate where tuning begins, where none is set."""
+    """With the learning rate where tuning begins, and the features that the head reads, where none are set."""
     rate = getattr(method, "rate", None)
+    if getattr(method, "reads", "") is None:
+        method = replace(method, reads=method.head_reads)  # type: ignore[call-arg]
     return replace(method, learning_rate=rate(backbone)) if rate else method  # type: ignore[call-arg]
 
 

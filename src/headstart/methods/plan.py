@@ -128,7 +128,7 @@ class Plan:
     head_start: where the head begins: at random, or solved like the probe's (LP-FT).
     words: templates such as `a photo of a {}` for the names of the classes: the head begins as the zero-shot classifier
         that they make, and a convex one is held near it.
-    fresh: the backbone begins with random weights (the control `scratch`).
+    fresh: the backbone begins with random weights (the controls `scratch` and `random`).
     penalty: strength of the L2 penalty of the convex head, on standardised features.
     penalties: what holds the model near its base.
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
@@ -180,7 +180,7 @@ class Plan:
     def prefixes(self, top: int) -> list[tuple[int, Reads]]:
         """The cuts, of `top` rungs, whose states a training asks the cache for, and what the head reads above them."""
         cuts = [] if self.fresh else [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
-        if self.begins_well or self.solver == "convex":
+        if not self.fresh and (self.begins_well or self.solver == "convex"):
             cuts.append(top)
         return [(cut, self.reads) for cut in cuts]
 

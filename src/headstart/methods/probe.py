@@ -27,12 +27,13 @@ class Probe(FromWords, Method):
 
     penalty: float = 30.0
     "strength of the L2 penalty on the head, in the units of scikit-learn's 1/C"
-    reads: Reads = "all"
-    "all: the features of every rung side by side; top: those at the top alone, which an export can hold"
+    reads: Reads | None = None
+    """all: the features of every rung side by side; top: those at the top alone, which an export can hold; left out:
+    chosen on validation"""
 
     @property
     def head_reads(self) -> Reads:
-        return "top" if self.words else self.reads
+        return "top" if self.words else self.reads or "all"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         return Plan(
@@ -41,4 +42,5 @@ class Probe(FromWords, Method):
         )  # fmt: skip
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
-        return (Axis("penalty", factor=10.0),)
+        reads = () if self.words else (Axis("reads", values=("all", "top")),)
+        return (Axis("penalty", factor=10.0), *reads)
