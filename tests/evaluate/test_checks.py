@@ -16,7 +16,7 @@ from headstart.data.embedded import digits
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Invariance, Material, Retention, Retrieval, Target
 from headstart.evaluate.metrics import metric
-from headstart.evaluate.slices import Slice
+from headstart.evaluate.slices import Slice, thirds
 from headstart.evaluate.system import base_system
 
 ACCURACY = metric("single_label")
@@ -97,3 +97,19 @@ def test_what_a_task_does_not_allow_is_said(check: Any, kind: str, words: str) -
     material = Material(other if kind != "single_label" else data, lambda *source: data)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=words):
         check.check(material)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "cuts"),
+    [
+        ([1, 2, 3, 4, 5, 6], (2, 4)),
+        ([5] * 50 + [6] * 30 + [9] * 20, (5, 6)),  # 50, 30 and 20 %, where quantiles put 5 and 6 the same
+        ([3] * 10 + [5] * 60 + [9] * 30, (3, 5)),  # the crowd in the middle is the middle
+        ([5] * 100, (0, 5)),
+        ([5] * 90 + [7] * 10, (0, 5)),
+    ],
+)
+def test_texts_of_one_length_stay_together_and_parts_are_as_even_as_can_be(
+    lengths: list[int], cuts: tuple[int, int]
+) -> None:
+    assert thirds(np.random.default_rng(0).permutation(lengths)) == cuts

@@ -12,8 +12,9 @@ import numpy as np
 from headstart.backbones.class_words import TEMPLATE, said
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.data.examples import Data, Examples
+from headstart.evaluate.before_after import change_of, joined
 from headstart.evaluate.gate import Gate
-from headstart.evaluate.metrics import Metric, metric
+from headstart.evaluate.metrics import Metric, chosen_metric, metric
 from headstart.evaluate.perturb import Change, changed, check_change
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.rank import subset_of
@@ -62,7 +63,7 @@ class Check:
     name: str = ""
     "what the report calls it [default: made of its kind]"
     metric: str | None = None
-    "a metric of the task [default: the task's own]"
+    "a metric of the task [default: that of its comparison]"
     gate: Gate = "not_regressed"
     "what lets a release pass: improved, not_regressed, or none to report it only"
     tolerance: float = 0.01
@@ -72,7 +73,7 @@ class Check:
         return self.name or self.kind
 
     def measure(self, material: Material) -> Metric:
-        return metric(material.data.task.kind, self.metric)
+        return chosen_metric(material.data, self.metric)[0]
 
     def check(self, material: Material) -> None:
         """Raises `ConfigurationError` for what can't be asked of this task."""
@@ -236,10 +237,10 @@ def hits(ids: np.ndarray, hit: np.ndarray) -> Predictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Check):
-    """The test set under a change that should not matter."""
+    """How much the metric moves under a change that should not matter; difference of differences against the base."""
 
     kind: ClassVar[str] = "robustness"
-    summary: ClassVar[str] = "the test set under a change that should not matter: typos, case, noise, blur, …"
+    summary: ClassVar[str] = "what a change that should not matter costs on the test set: typos, case, noise, blur, …"
 
     change: Change = "typos"
     "texts: typos, case, punctuation; images: noise, blur, shift, brightness"
@@ -247,11 +248,15 @@ class Robustness(Check):
     def title(self) -> str:
         return self.name or f"{self.kind} to {self.change}"
 
+    def measure(self, material: Material) -> Metric:
+        return change_of(super().measure(material), material.data.task.kind)
+
     def check(self, material: Material) -> None:
         check_change(self.change, material.data.task.modality)
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
-        return {self.title(): answers(system, material.data.test, self.change)}
+        test = material.data.test
+        return {self.title(): joined(answers(system, test), answers(system, test, self.change))}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,11 @@ def checked(
     for name, (metric, gate, tolerance) in names.items():
         one, examples = better[name], len(base[name][0])
         span = metric.bounds[1] - metric.bounds[0]
-        lower, upper = max(-span, lower_bound(one)), min(span, upper_bound(one))
+        if metric.scaled is not None:  # its errors are not normal; nothing is gated on it
+            lower, upper = one.low, one.high
+        else:
+            lower, upper = lower_bound(one), upper_bound(one)
+        lower, upper = max(-span, lower), min(span, upper)
         status, verdict = status_of(lower, upper, tolerance), gate_of(lower, upper, gate, tolerance)
         if gate == "improved" and verdict == "passed" and p_gate[name] > ALPHA:
             status, verdict = "undecided", "undecided"  # certain alone, not among so many

@@ -53,11 +53,13 @@ def interval(
     statistics = [by_cluster(metric.statistics(run), clusters) for run in together]
     values = metric.value(np.stack([rows.sum(0) for rows in statistics]))  # [R]
     value = float(values.mean())
+    if metric.scaled is not None:
+        return inverted(statistics, metric, level=level, draws=draws, seed=seed)
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, R]
     noise = seed_spread((values, resampled)).draw(generator(seed, "seeds"), draws)
     units = len(statistics[0])
     low, high = percentiles(np.clip(resampled.mean(1) + noise, *metric.bounds), level, units)
-    if metric.effective is not None:
+    if metric.effective is not None and metric.bounds == (0.0, 1.0):
         count = metric.effective(statistics[0].sum(0))
         if clusters is not None:
             least = count * effective_clusters(clusters, n) / n
@@ -68,6 +70,46 @@ def interval(
     elif units < 2:
         low = high = math.nan
     return value, low, high
+
+
+def inverted(
+    statistics: Sequence[np.ndarray], metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """(value, low, high) of a metric that noise makes larger, such as the calibration error, by inverting a test.
+
+    Were the true sums t times those seen, s, sums around t s would be observed with the bootstrap's noise, and the
+    metric m would have a distribution that grows with t. The interval holds the t m(s) under which what was seen is no
+    rarer than 2.5 % on either side, and the value is that under which it is the median. So a calibrated model gets an
+    interval from 0, and no value lies outside its interval. Source: Carpenter 1999, "Test inversion bootstrap
+    confidence intervals".
+    """
+    scaled, k = metric.scaled, statistics[0].shape[1]
+    assert scaled is not None
+    sums = np.stack([rows.sum(0) for rows in statistics])  # [R, k]
+    drawn = np.concatenate(list(bootstrap_sums(np.hstack(statistics), draws, generator(seed, "examples"))))
+    noise = drawn.reshape(draws, len(sums), k) - sums
+    values = metric.value(sums)  # [R]
+    luck = seed_spread((values, metric.value(sums + noise))).draw(generator(seed, "seeds"), draws)
+    seen = float(values.mean())
+
+    def under(times: float) -> float:
+        """How often no more than what was seen comes, where the truth is so many times what was seen."""
+        return float((metric.value(scaled(sums, times) + noise).mean(1) + luck <= seen).mean())
+
+    def end(share: float) -> float:
+        if under(0.0) <= share:
+            return 0.0
+        below, above = 0.0, 2.0
+        while under(above) > share and above < 1e6:
+            above *= 2
+        for _ in range(25):
+            middle = (below + above) / 2
+            below, above = (middle, above) if under(middle) > share else (below, middle)
+        return above * seen
+
+    tail = 0.5 - level / 2
+    value, low, high = (min(end(share), metric.bounds[1]) for share in (0.5, 1 - tail, tail))
+    return value, low, high if noise.any() else max(high, wilson(min(1.0, seen), len(statistics[0]), level)[1])
 
 
 def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:

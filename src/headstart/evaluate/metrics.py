@@ -51,6 +51,9 @@ class Metric:
     percent: bool = True
     "whether it reads as a percentage"
     effective: Callable[[np.ndarray], float] | None = None
+    scaled: Callable[[np.ndarray, float], np.ndarray] | None = None
+    """sums [..., k] under which the value is so many times as large; given for metrics that add up sizes, which noise
+    only makes larger, so that neither value nor interval can be read off as they are (`intervals.inverted`)"""
 
     def statistics(self, predictions: Predictions) -> np.ndarray:
         """S [n, k]. Raises `ValueError` for no examples and for scores that are NaN or infinite."""
@@ -193,6 +196,10 @@ def _calibration_error(sums: np.ndarray) -> np.ndarray:
     return np.abs(sums[..., :-1]).sum(-1) / sums[..., -1]
 
 
+def _scaled_bins(sums: np.ndarray, times: float) -> np.ndarray:
+    return np.concatenate([times * sums[..., :-1], sums[..., -1:]], axis=-1)
+
+
 def _error(predictions: Predictions) -> np.ndarray:
     return predictions.scores[:, 0].astype(np.float64) - predictions.targets.astype(np.float64)
 
@@ -215,7 +222,7 @@ def _r2(sums: np.ndarray) -> np.ndarray:
 _ACCURACY = Metric("accuracy", True, _mean_of(_correct), _mean, effective=lambda sums: float(sums[1]))
 _LOG_LOSS = Metric("log_loss", False, _mean_of(_negative_log_likelihood), _mean, (0.0, math.inf), percent=False)
 _BRIER = Metric("brier", False, _mean_of(_brier), _mean, (0.0, 2.0), percent=False)
-_ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False)
+_ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False, scaled=_scaled_bins)
 _MICRO_F1 = Metric("micro_f1", True, _micro_counts, _micro_f1, effective=lambda sums: float(min(sums[2], sums[3])))
 _AUROC = Metric("auroc", True, rank_rows(auroc), rank_value, effective=lambda sums: float(sums[3]))
 _AVERAGE_PRECISION = replace(_AUROC, name="average_precision", rows=rank_rows(average_precision))

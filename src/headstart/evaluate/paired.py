@@ -36,6 +36,7 @@ from headstart.evaluate.intervals import (
     SeedSpread,
     bootstrap,
     independent,
+    inverted,
     percentiles,
     seed_spread,
 )
@@ -114,6 +115,9 @@ def compare(
     elif sum(np.any([(x != y).any(1) for x, y in zip(*_as_many(statistics[:split], statistics[split:]))], axis=0)) < 2:
         low = high = math.nan
     p_value = _swap_test(statistics[:split], statistics[split:], metric, difference, spread, permutations, seed)
+    if metric.scaled is not None:
+        sides = (statistics[:split], statistics[split:])
+        difference, low, high = furthest(*(inverted(one, metric, level=level, draws=draws, seed=seed) for one in sides))
     error = float(gaps.std(ddof=1)) * math.sqrt(units / (units - 1)) if units > 1 else math.nan
     freedom = max(1.0, min(units - 1, spread.of_whole(error)))
     return Paired(difference, low, high, p_value, spread.error, error, unit, freedom)
@@ -181,6 +185,14 @@ def _swap_test(
     for moved in swap_sums(change, permutations, generator(seed, "swaps")):
         count += int((np.abs(swapped(moved) + spread.draw(noise, len(moved))) >= bar).sum())
     return (1 + count) / (1 + permutations)
+
+
+def furthest(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A difference and its interval from (value, low, high) of both sides: from the lowest a less the highest b on.
+
+    Conservative, for sides whose errors are not normal and related in an unknown way, such as two calibration errors.
+    """
+    return a[0] - b[0], a[1] - b[2], a[2] - b[1]
 
 
 def agresti_min(difference: float, discordant: float, n: float, level: float = 0.95) -> tuple[float, float]:

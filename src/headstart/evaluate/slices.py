@@ -51,7 +51,7 @@ class Slice(Check):
         few = [f"{part.partition(': ')[2]} ({len(rows)})" for part, rows in found.items() if len(rows) < self.least]
         told = [f"{self.title()}: left out, with fewer than {self.least} examples: {', '.join(few)}"] if few else []
         if self.by == "length":
-            short, long = self._cuts(material.data.test)
+            short, long = thirds(_words(material.data.test))
             told.insert(0, f"length: short up to {short:g} words, long above {long:g}")
         return told
 
@@ -70,12 +70,20 @@ class Slice(Check):
         elif self.by == "source":
             parts = by_file(test)
         else:
-            parts = grouped(np.array(["short", "middle", "long"])[np.searchsorted(self._cuts(test), _words(test))])
+            parts = grouped(np.array(["short", "middle", "long"])[np.searchsorted(thirds(_words(test)), _words(test))])
         return {f"{self.name or self.column or self.by}: {part}": rows for part, rows in parts.items()}
 
-    def _cuts(self, test: Examples) -> tuple[float, float]:
-        short, long = np.quantile(_words(test), [1 / 3, 2 / 3])
-        return float(short), float(long)
+
+def thirds(lengths: np.ndarray) -> tuple[float, float]:
+    """The longest short and the longest middle length: cuts between lengths, as near to a third and two as can be.
+
+    Equal lengths stay together, on the side that makes the parts more even; with most texts of one length a part can be
+    empty, its cut then being 0 or that of the part before.
+    """
+    values, counts = np.unique(lengths, return_counts=True)
+    ends, shares = np.concatenate([[0], values]), np.concatenate([[0.0], counts.cumsum() / counts.sum()])
+    short, long = (int(np.abs(shares - share).argmin()) for share in (1 / 3, 2 / 3))
+    return float(ends[short]), float(ends[long])
 
 
 def _words(test: Examples) -> np.ndarray:

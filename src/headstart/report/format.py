@@ -39,6 +39,8 @@ def is_percent(metric: str) -> bool:
 
 
 def metric_name(metric: str) -> str:
+    if metric.endswith("_change"):
+        return f"{metric_name(metric.removesuffix('_change'))}, change"
     return NAMES.get(metric, metric.replace("_", " "))
 
 
