@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import __version__
-from headstart.api.loading import backbone_for, read
+from headstart.api.loading import backbone_for, read, read_by
 from headstart.api.options import (
     LOAD,
     OTHER,
@@ -78,6 +78,7 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))
     methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
     backbone = backbone_for(model, examples, only(options, LOAD))
+    examples = read_by(backbone, examples)
     parts = _parts(examples, data, options)
     prefer = str(options.get("prefer", "quality"))
     margin = converted(options["margin"], float, "margin") if "margin" in options else None

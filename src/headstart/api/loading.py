@@ -48,3 +48,15 @@ def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone
 
         model = DEFAULTS[data.task.modality]
     return model if hasattr(model, "ladder") else load(model, **options)
+
+
+def read_by(backbone: Backbone, data: Data) -> Data:
+    """The data with findings on what this model reads of its texts: those that it cuts, and words it does not know."""
+    from headstart.backbones.preparation import TextPreparation
+    from headstart.data.text_coverage import covered
+
+    preparation = backbone.preparation
+    if data.task.modality == "image" or not isinstance(preparation, TextPreparation):
+        return data
+    unknown = getattr(preparation.tokenizer, "unk_token_id", None)
+    return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown)

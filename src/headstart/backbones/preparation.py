@@ -53,8 +53,24 @@ class TextPreparation:
 
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
         """Token ids without padding, one dict an input; an input without any token becomes one end token."""
+        tokens = self._tokens(inputs, truncation=True, max_length=self.max_length)
+        types = tokens.get("token_type_ids") or [None] * len(inputs)
+        return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
+
+    def whole(self, inputs: Sequence[str | tuple[str, str]]) -> list[list[int]]:
+        """Token ids of whole texts, special tokens among them: what `encode` would give if it cut nothing."""
+        quiet = {"verbose": False} if self._asked else {}  # transformers warns of long texts, which are meant here
+        return list(self._tokens(inputs, truncation=False, **quiet)["input_ids"])
+
+    @property
+    def special(self) -> int:
+        """Special tokens that are put around one input."""
+        count = getattr(self.tokenizer, "num_special_tokens_to_add", None)
+        return 0 if count is None else int(count(pair=False))
+
+    def _tokens(self, inputs: Sequence[str | tuple[str, str]], **cutting: Any) -> Any:
         if not len(inputs):
-            return []
+            return {"input_ids": []}
         firsts = [x if isinstance(x, str) else x[0] for x in inputs]
         seconds = [x[1] for x in inputs if not isinstance(x, str)]
         if seconds and len(seconds) != len(inputs):
@@ -62,11 +78,7 @@ class TextPreparation:
         if seconds and not self._separates_pairs():
             firsts, seconds = [f"{a}\n{b}" for a, b in zip(firsts, seconds)], []
         arguments = (firsts, seconds) if seconds else (firsts,)
-        tokens = self.tokenizer(
-            *arguments, truncation=True, max_length=self.max_length, padding=False, **self._asked
-        )  # fmt: skip
-        types = tokens.get("token_type_ids") or [None] * len(firsts)
-        return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
+        return self.tokenizer(*arguments, padding=False, **cutting, **self._asked)
 
     def _example(self, ids: list[int], types: list[int] | None) -> Encoded:
         example: Encoded = {"input_ids": np.asarray(ids or [self._lone], dtype=np.int32)}
