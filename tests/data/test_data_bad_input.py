@@ -218,3 +218,20 @@ def test_a_strange_split_column(csv_file: File) -> None:
     rows = [[*row, "train" if at else "holdout"] for at, row in enumerate(texts(30))]
     with pytest.raises(DataError, match="holds 'holdout'. Allowed: train, validation, test"):
         read(csv_file(rows, header=("text", "label", "split")))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("a.xlsx", "save it as CSV"), ("a.zip", "unpack it"), ("a.txt", r"call it \.csv"), ("a.pkl", "a pickle")],
+)
+def test_formats_that_are_not_read_say_what_to_do(tmp_path: Path, name: str, advice: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match=advice):
+        read(tmp_path / name)
+
+
+def test_a_folder_one_level_too_high_is_named(tmp_path: Path, csv_file: File) -> None:
+    (tmp_path / "inner").mkdir()
+    csv_file(texts(20), "inner/train.csv")
+    with pytest.raises(DataError, match=r"Did you mean .*inner\?"):
+        read(tmp_path)

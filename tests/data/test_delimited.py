@@ -225,3 +225,9 @@ def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, named: str) -
     (tmp_path / "data.csv").write_bytes(content)
     with pytest.raises(DataError, match=named):
         Delimited(tmp_path / "data.csv")
+
+
+def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    rows, findings = written(tmp_path / "data.csv", "text,label\na,x\ntext,label\nb,y\n")
+    assert rows == [["a", "x"], ["b", "y"]]
+    assert findings.places("header") == ["data.csv:3"]

@@ -60,3 +60,15 @@ def test_what_holds_no_rows_or_several_tables_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps(ROWS)[:-9])
     with pytest.raises(DataError, match="can't be read"):
         rows_of(path)
+
+
+def test_inner_objects_are_columns(tmp_path: Path) -> None:
+    rows = [
+        {"review": {"text": "soup", "by": {"id": 7}}, "label": "food"},
+        {"review": {"text": "tea"}, "label": "drink"},
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert rows_of(tmp_path / "data.jsonl") == [
+        {"review.text": "soup", "review.by.id": 7, "label": "food"},
+        {"review.text": "tea", "review.by.id": None, "label": "drink"},
+    ]

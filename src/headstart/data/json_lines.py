@@ -88,7 +88,8 @@ class JsonLines:
         for place, value in self._values(findings):
             if isinstance(value, dict):
                 good += 1
-                yield place, value
+                nested = any(isinstance(inner, dict) for inner in value.values())
+                yield place, json_shapes.flat(value) if nested else value
                 continue
             bad += 1
             wrong.add("malformed", "error", "", [place])

@@ -58,6 +58,20 @@ def rows(value: Any) -> list[Any] | None:
     return None
 
 
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose inner objects become cells of their own: `{"review": {"text": …}}` has the column `review.text`.
+
+    An object with `bytes` is an image and stays.
+    """
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and value and "bytes" not in value:
+            found.update({f"{name}.{inner}": each for inner, each in flat(value).items()})
+        else:
+            found[name] = value
+    return found
+
+
 def _is_index(key: str) -> bool:
     return key.isdigit()
 

@@ -30,6 +30,20 @@ FORMATS: dict[str, Callable[[Path], Table]] = {
     ".json": JsonLines,
     ".parquet": Parquet,
 }
+_SHEET = "an Excel or OpenDocument sheet: save it as CSV (UTF-8)"
+_ARCHIVE = "an archive: unpack it, and name the file or folder inside"
+ADVICE = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"), _ARCHIVE),
+    **dict.fromkeys((".txt", ".text", ".dat"), "no table by its name: if it is one, call it .csv, .tsv or .jsonl"),
+    **dict.fromkeys(
+        (".feather", ".arrow", ".h5", ".hdf5", ".dta", ".sav", ".rds", ".sas7bdat"), "save it as Parquet or CSV"
+    ),
+    **dict.fromkeys((".pkl", ".pickle"), "a pickle, which can run code when it is read: save it as Parquet or CSV"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database: export the table as CSV"),
+    **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one a row"),
+}
+"what to do with files that are not read, by their ending"
 SPLITS = {
     "train": ("train", "training", "trn"),
     "validation": ("validation", "val", "valid", "validate", "dev", "development"),
@@ -175,7 +189,8 @@ def format_of(path: Path) -> str:
 def _file(path: Path) -> Table:
     kind = format_of(path)
     if kind not in FORMATS or not path.is_file():
-        raise DataError(f"can't read {path}: {kind or 'no extension'} is no format known here. Give {READABLE}.")
+        what = ADVICE.get(kind) or f"{kind or 'no extension'} is no format known here"
+        raise DataError(f"can't read {path}: {what}. Give {READABLE}.")
     return FORMATS[kind](path)
 
 
@@ -195,7 +210,9 @@ def _folder(root: Path) -> Splits:
         return images
     if len(files) == 1:
         return {"train": [_file(files[0])]}
-    raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}. Give {READABLE}.")
+    inside = [str(entry) for entry in entries if entry.is_dir() and _holds_examples(entry)]
+    hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else ""
+    raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}.{hint} Give {READABLE}.")
 
 
 def _described(root: Path) -> Splits:
@@ -210,6 +227,13 @@ def _described(root: Path) -> Splits:
         if split and file:
             found.setdefault("test" if split == "other" else split, []).append(_file(file))
     return found if "train" in found else {}
+
+
+def _holds_examples(folder: Path) -> bool:
+    try:
+        return bool(_folder(folder))
+    except (DataError, OSError, RecursionError):
+        return False
 
 
 def _split_files(root: Path, files: Sequence[Path]) -> Splits:

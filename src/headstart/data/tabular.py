@@ -23,6 +23,7 @@ HEADLESS = (
     "the first line holds values, so it was read as a row and the columns are called column 1, column 2, …: is the "
     "header missing?"
 )
+AGAIN = "{rows} equal to the header, as where files were put together: passed over"
 WIDTH = "with more or fewer cells than the header"
 
 
@@ -65,6 +66,9 @@ class Delimited:
             self._read = good + bad + 1, layout.skipped + row.line + row.span - 1
             if len(cells) > layout.width and not any(cells[layout.width :]):
                 cells = cells[: layout.width]
+            if layout.width > 1 and [cell.strip() for cell in cells] == self.header:
+                findings.add("header", "warning", AGAIN, [place])
+                continue
             if len(cells) == layout.width:
                 if row.mended:
                     findings.add("quote", "warning", MENDED, [place])

@@ -20,7 +20,7 @@ from headstart.data.image_files import Passed, image_files
 from headstart.data.image_formats import SUFFIXES
 from headstart.data.image_paths import with_images
 from headstart.data.model_input import model_input
-from headstart.data.sources import FORMATS, format_of
+from headstart.data.sources import ADVICE, FORMATS, format_of
 from headstart.data.table import ImagePath, Problem
 from headstart.data.task import Modality
 
@@ -103,6 +103,8 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     if modality == "text":
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if suffix and _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
+        if kind == "file" and suffix in ADVICE:
+            raise DataError(f"can't read {entry}: {ADVICE[suffix]}.")
         if kind:
             raise DataError(f"{entry} is a {kind}; give a text itself, or a table of texts ({', '.join(FORMATS)}).")
         known = suffix in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
