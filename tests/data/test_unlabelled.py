@@ -51,3 +51,31 @@ def test_one_check_for_the_cells_of_files_and_the_values_of_python() -> None:
     assert model_input(["a", "b"], "text") == NO_SINGLE
     assert model_input([{"a": 1}], "text") == NO_TEXT
     assert model_input(["half \ud83d of a pair"], "text") == "half ? of a pair"
+
+
+def test_lone_quotes_and_bytes_of_other_encodings_cost_no_row_and_are_noted(tmp_path: Path) -> None:
+    path, findings = tmp_path / "new.csv", Findings()
+    path.write_bytes('id,text\n1,"soup was cold\n2,caf\xe9\n3,a screen of 5"\n4\n'.encode("latin-1"))
+    rows = list(stream([str(path)], "text", None, TEXT, findings))
+    assert [row.value for row in rows] == ['"soup was cold', "caf\xe9", 'a screen of 5"', None]
+    assert [row.columns["id"] for row in rows] == ["1", "2", "3", None]
+    assert {finding.kind: finding.examples for finding in findings.records()} == {
+        "quote": ("new.csv:2",), "encoding": ("new.csv:3",),
+    }  # fmt: skip
+
+
+def test_columns_that_the_model_was_not_trained_on(tmp_path: Path) -> None:
+    path, findings = tmp_path / "new.csv", Findings()
+    path.write_text("id,review\n1,soup\n2,tea\n")
+    assert [row.value for row in stream([str(path)], "text", None, TEXT, findings)] == ["soup", "tea"]
+    assert "trained on 'text'" in findings.records()[0].message
+    path.write_text("soup\ntea\n")
+    with pytest.raises(DataError, match=r"no column 'text'.*if the first line is a text already, put the line text"):
+        list(stream([str(path)], "text", None, TEXT, findings))
+    assert [row.value for row in stream([str(path)], "text", "soup", TEXT, findings)] == ["tea"]
+    path.write_text("a soup that was cold\ntea\n")
+    assert len(list(stream([str(path)], "text", None, TEXT, findings))) == 2, "a sentence is no column's name"
+    pair = {"text": "premise", "text_b": "hypothesis", "label": "label"}
+    path.write_text("premise\na\n")
+    with pytest.raises(DataError, match="no column 'hypothesis'"):
+        list(stream([str(path)], "text_pair", None, pair, findings))

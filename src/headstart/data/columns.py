@@ -159,7 +159,7 @@ def find_inputs(
 ) -> list[str]:
     """The input columns of a file without labels: those given, else those trained on, else those that look like it."""
     known = {column.name: column for column in columns}
-    names = _given_text(text, known) or ([n for n in trained if n in known] if trained else [])
+    names = _given_text(text, known) or (list(trained) if set(trained) & set(known) else [])
     for name in names:
         if name not in known:
             raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")

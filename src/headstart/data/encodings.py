@@ -59,7 +59,7 @@ def encoding_of(path: Path, head: bytes) -> str:
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
         if start.startswith(_PAGES):
-            what = "a web page (HTML or XML): was the page of the file saved instead of the file itself?"
+            what = "a web page (HTML or XML), maybe the page about the file in place of the file itself"
         elif head.count(0) > len(head) // 500 or odd > len(head) // 10:
             what = "binary data"
     if what is not None:

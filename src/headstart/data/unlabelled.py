@@ -137,7 +137,11 @@ def _rows(
 ) -> Iterator[Unlabelled]:
     table = with_images(FORMATS[format_of(path)](path), splits=False)
     sample = table.sample()
-    inputs = find_inputs(sample, str(path), modality, text, [trained[role] for role in trained if role in INPUTS])
+    expected = [trained[role] for role in trained if role in INPUTS]
+    inputs = find_inputs(sample, str(path), modality, text, expected)
+    if text is None and expected and inputs != expected:
+        read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
+        findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
     names = [column.name for column in sample if column.name in inputs or column.kind != "image"]
     try:
         for chunk in table.chunks(names, findings):
