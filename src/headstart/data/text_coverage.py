@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ FOREIGN, UNKNOWN, CUT = 0.25, 0.02, 0.01
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 "Thai, Lao, Burmese, Khmer, kana and Chinese characters"
 
-Encode = Callable[[Sequence[Input]], Sequence[Sequence[int]]]
+Encode = Callable[[list[Any]], Sequence[Sequence[int]]]
 
 
 def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int | None) -> Data:
