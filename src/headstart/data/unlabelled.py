@@ -103,10 +103,11 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     if modality == "text":
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if suffix and _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
-        if kind == "file" and suffix in ADVICE:
-            raise DataError(f"can't read {entry}: {ADVICE[suffix]}.")
         if kind:
-            raise DataError(f"{entry} is a {kind}; give a text itself, or a table of texts ({', '.join(FORMATS)}).")
+            what = f" ({ADVICE[suffix]})" if kind == "file" and suffix in ADVICE else ""
+            raise DataError(
+                f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
+            )
         known = suffix in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
         if known and " " not in entry:
             raise DataError(f"there is no file {entry}.")
