@@ -1,4 +1,4 @@
-"""Where the time of the whole leaderboard goes: `headstart compare` of ten methods and two controls, under a budget.
+"""Where the time of the whole leaderboard goes: `headstart compare` of the default methods, under a budget.
 
     python benchmarks/leaderboard_profile.py [--budget 195]
 
@@ -27,7 +27,7 @@ PARTS = {
     "validation and test": (("adaptation.py", "logits"),),
     "one pass that fills the cache for all": (("cache.py", "fill"),),
     "solving heads": (("convex.py", "solve"),),
-    "state of paused trainings": (("checkpoint.py", "write"), ("checkpoint.py", "read")),
+    "forecast: a few steps of each method": (("forecast.py", "cost"),),
     "artifacts: saved, reloaded, compared": (("artifact.py", "save"), ("artifact.py", "reloaded")),
     "latency of one example": (("latency.py", "latency"),),
     "reading, audit, split": (("loading.py", "read"),),

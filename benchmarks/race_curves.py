@@ -1,9 +1,13 @@
-"""Learning curves to simulate races from: what every configuration answers after 1/9, 1/3 and all of its steps.
+"""Complete trainings of every method at several lengths on few rows, to simulate races from.
 
-    python benchmarks/race_curves.py --task trec|digits|icons|cifar10 [--out DIR]
+    python benchmarks/race_curves.py [--tasks trec gist-sst2 …] [--sizes 100 300] [--draws 0 1]
 
-Adds its part to benchmarks/results/race-curves.json: a line a configuration, with the class it gives each validation
-example at each share (base64 of a byte an example). `tests/evaluate/test_race_simulated.py` races them.
+MiniLM and the built-in encoders; of texts the first 24 tokens are read. For each draw of so many training examples (and
+a third as many to validate on): each method with its default values, at 1/27, 1/9, 1/3 and all of its usual steps, each
+with a schedule that ends there. Writes to benchmarks/results/race-curves.json which class each gives to each validation
+and test example (base64 of a byte an example), steps, and seconds of processor time of the training alone. Draws that
+are there already are not measured again.
+`benchmarks/race_simulated.py` races them.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,91 +29,111 @@ import numpy as np
 import peers
 
 RESULT = peers.RESULTS / "race-curves.json"
-COMMON = "full,freeze,unfreeze,discriminative,ulmfit,lpft,lora,scratch,l2sp,norms,bitfit"
+SHARES = (1 / 27, 1 / 9, 1 / 3, 1.0)
+METHODS = ("probe", "full", "freeze", "unfreeze", "discriminative", "ulmfit", "lpft", "lora")
 TASKS = {
-    "trec": ("text/trec", f"{COMMON},houlsby,pfeiffer,ia3,prefix,prompt", 1000, 3),
-    "digits": (None, f"{COMMON},conv_adapter", 100, None),
-    "icons": ("image/icons/papirus.parquet", f"{COMMON},conv_adapter", 400, 12),
-    "cifar10": ("image/cifar10", f"{COMMON},conv_adapter", 300, 12),
+    **{name: (f"text/{name}", "minilm") for name in ("trec", "sst2", "debian-sections")},
+    "tweets": ("text/tweet-sentiment/english", "minilm"),
+    "movie-reviews": ("text/movie-reviews/all.csv", "minilm"),
+    **{f"gist-{name}": (f"text/{name}", "builtin/gist") for name in ("trec", "sst2", "debian-sections")},
+    "gist-tweets": ("text/tweet-sentiment/english", "builtin/gist"),
+    "medical": ("image/medical", "builtin/glance"),
+    "papirus": ("image/icons/papirus.parquet", "builtin/glance"),
+    "breeze": ("image/icons/breeze.parquet", "builtin/glance"),
+    "chest-xray": ("image/chest-xray", "builtin/glance"),
+    "digits": (None, "builtin/glance"),
 }
-"data, methods, training examples, epochs"
-VALIDATION = 500
+"data and model"
+TEST = 600
+"test examples at most"
+TOKENS = 24
 
 
-def drawn(task: str) -> Any:
-    """Few training examples, and 500 others to validate on, of the task's training and test parts."""
-    import headstart
-
-    source, _, size, _ = TASKS[task]
-    options = {"label": "context"} if task == "icons" else {}
-    data = headstart.read(source and peers.shared() / source, **options)
-    rng = np.random.default_rng(0)
-    spare = data.test if len(data.validation) < VALIDATION else data.validation
+def drawn(data: Any, size: int, draw: int) -> Any:
+    """Some training examples, and a third as many to validate on."""
+    rng = np.random.default_rng([size, draw])
+    test = np.random.default_rng(0).permutation(len(data.test))[:TEST]
+    places = rng.permutation(len(data.train))[: size + size // 3]
     return dataclasses.replace(
         data,
-        train=data.train.take(np.sort(rng.permutation(len(data.train))[:size])),
-        validation=spare.take(np.sort(rng.permutation(len(spare))[:VALIDATION])),
+        train=data.train.take(np.sort(places[:size])),
+        validation=data.train.take(np.sort(places[size:])),
+        test=data.test.take(np.sort(test)),
     )
+
+
+def coded(classes: np.ndarray) -> str:
+    return base64.b64encode(classes.astype(np.uint8).tobytes()).decode()
+
+
+def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[str, Any]]:
+    """A line for each method and share."""
+    from headstart.engine.adapt import adapted
+    from headstart.engine.job import Options
+    from headstart.engine.precision import compute
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.selection import methods_named
+    from headstart.evaluate.trainings import Trainings
+
+    trainings = Trainings(data, backbone, Options(), compute("cpu"), Path("runs"), metric("single_label"))
+    lines = []
+    for name, method in methods_named(METHODS, {}).items():
+        for share in (1.0,) if method.solved else shares:
+            setting = dataclasses.replace(trainings.setting, share=share)
+            start = time.process_time()
+            with adapted(setting, trainings.settled(method), 0) as done:
+                trace, trained = done.trace, time.process_time() - start
+                start = time.process_time()
+                validation = done.job.predict(trainings.validation).argmax(1)
+                look = time.process_time() - start
+                test = done.job.predict(trainings.test).argmax(1)
+                tested = time.process_time() - start - look
+            right = [float((found == truth).mean()) for found, truth in
+                     ((validation, data.validation.targets), (test, data.test.targets))]  # fmt: skip
+            print(f"{name:<15} {share:.3f} {trace.steps:4d} steps {trained:6.1f} s {tested:4.1f} s {right}", flush=True)
+            lines.append({
+                "method": name, "share": share, "steps": trace.steps, "seconds": trained, "look_seconds": look,
+                "test_seconds": tested, "best_epoch": trace.best_epoch, "validation": coded(validation),
+                "test": coded(test),
+            })  # fmt: skip
+    trainings.cache.close()
+    return lines
 
 
 def main() -> None:
     import headstart
-    from headstart.cli.progress import Lines
     from headstart.core.environment import environment
-    from headstart.core.errors import MethodError
     from headstart.core.files import write_json
-    from headstart.engine.job import Options
     from headstart.engine.precision import compute
-    from headstart.evaluate.bench import Bench
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.race import HEATS
-    from headstart.evaluate.selection import methods_named
-    from headstart.evaluate.trainings import Trainings
-    from headstart.evaluate.tune import candidates
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", required=True, choices=list(TASKS))
-    parser.add_argument("--out", type=Path, default=Path("runs/race"), help="taken up where it stopped")
-    parser.add_argument("--device", default=None)
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 300])
+    parser.add_argument("--draws", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
-
-    _, names, _, epochs = TASKS[arguments.task]
-    data = drawn(arguments.task)
-    backbone = headstart.load(peers.minilm()) if data.task.modality == "text" else headstart.load()
-    computing, folder = compute(arguments.device), arguments.out / arguments.task
-    trainings = Trainings(
-        data, backbone, Options(epochs=epochs), computing, folder, metric("single_label"), progress=Lines()
-    )
-    bench = Bench(trainings, (0,), 3)
-    lines = []
-    for name, method in methods_named(names.split(","), {}).items():
-        for candidate in candidates(trainings.settled(method), bench.axes(method), 3):
-            try:
-                standings = [trainings.until(share, name, candidate, 0) for share in (*HEATS, 1.0)]
-            except MethodError as error:
-                print(name, error, flush=True)
-                break
-            trainings.checkpoint(name, candidate, 0).remove()
-            given = [one.predictions.scores.argmax(1).astype(np.uint8) for one in standings]
-            lines.append(
-                {
-                    "method": name, "control": method.control, "configuration": bench.changed(method, candidate),
-                    "seconds": [one.seconds for one in standings],
-                    "answers": [base64.b64encode(each.tobytes()).decode() for each in given],
-                }
-            )  # fmt: skip
-            print(name, lines[-1]["configuration"], [round(one.score, 3) for one in standings], flush=True)
-    part = {
-        "task": arguments.task, "classes": len(data.task.labels), "train": len(data.train), "note": arguments.note,
-        "truth": base64.b64encode(data.validation.targets.astype(np.uint8).tobytes()).decode(), "runs": lines,
-        "environment": environment(str(computing.device), computing.precision).to_json(),
-    }  # fmt: skip
-    whole = {"schema": "headstart.race-curves/1", "status": "ok", "shares": [*HEATS, 1.0], "tasks": []}
-    if RESULT.exists():
-        whole = json.loads(RESULT.read_text())
-    others = [one for one in whole["tasks"] if one["task"] != arguments.task]
-    write_json(RESULT, whole | {"tasks": [*others, part]})
+    for size in arguments.sizes:
+        for draw in arguments.draws:
+            for name in arguments.tasks:
+                whole = json.loads(RESULT.read_text()) if RESULT.exists() else {"draws": []}
+                mark = {"task": name, "size": size, "draw": draw}
+                if any(mark.items() <= one.items() for one in whole["draws"]):
+                    continue
+                print(mark, flush=True)
+                source, model = TASKS[name]
+                options = {"label": "context"} if source and "icons" in source else {}
+                data = drawn(headstart.read(source and peers.shared() / source, **options), size, draw)
+                options = {} if data.task.modality == "image" else {"max_length": TOKENS}
+                backbone = headstart.load(peers.minilm() if model == "minilm" else model, **options)
+                found = mark | {
+                    "classes": len(data.task.labels), "validation": coded(data.validation.targets),
+                    "test": coded(data.test.targets), "runs": measured(data, backbone, SHARES),
+                }  # fmt: skip
+                write_json(RESULT, {
+                    "schema": "headstart.race-curves/2", "status": "ok", "note": arguments.note, "shares": SHARES,
+                    "draws": [*whole["draws"], found],
+                    "environment": environment("cpu", compute("cpu").precision).to_json(),
+                })  # fmt: skip
 
 
 if __name__ == "__main__":

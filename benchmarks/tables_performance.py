@@ -119,32 +119,11 @@ def attention() -> list[str]:
 
 def missed() -> list[str]:
     """Why the targets that are missed are missed, in the figures above."""
-    works, lines = targets_missed(), [rates, ""] if (rates := _rates()) else []
+    works, lines = targets_missed(), list[str]()
     for work, reason in REASONS.items():
         if any(one.startswith(work) for one in works) and (told := reason()):
             lines += [told, ""]
     return ["## What is missed, and why", "", *lines] if lines else []
-
-
-def _rates() -> str:
-    found, profile = read("leaderboard"), read("leaderboard-profile")
-    if not found or not profile:
-        return ""
-    first = found["runs"][0]["ours"]
-    tried = max(row["trials"] for row in first["rows"])
-    if tried > 1:
-        return ""
-    left = statistics.median(run["defaults"]["seconds"] - run["ours"]["seconds"] for run in found["runs"])
-    parts = ("forward and backward passes of the steps", "optimizer and clipping")
-    steps = sum(profile["seconds"][part] for part in parts)
-    return (
-        "**Learning rates tuned within the leaderboard.** The target has them tuned; what was measured has one rate a "
-        "method, its default (`probe` solves its head for all of its strengths at once). The budget pays for "
-        f"{first['forecast']['epochs']} epoch of each method: {profile['steps']:,} steps, {steps:.0f} s of them passes "
-        "and the optimizer's. A second rate for each method, trained to where a race compares all, a third of a "
-        f"training, is up to {steps / 3:.0f} s more; {left:.0f} s are left to the peer's time. With more time than "
-        "one training of each method takes, or with no budget, rates are tuned (`--trials`)."
-    )
 
 
 def _unfreezing() -> str:

@@ -59,11 +59,7 @@ def _leaderboards() -> Iterator[Row]:
         ("leaderboard-tuned", "tuned", "the same, tuned", 2.0),
     ):
         if found := read(name):
-            first = found["runs"][0]["ours"]
-            epochs, tried = first["forecast"]["epochs"], max(row["trials"] for row in first["rows"])
-            rates = f"{tried} rates" if tried > 1 else "1 untuned rate"
-            told = f"{epochs or 'all'} epoch{'' if epochs == 1 else 's'} and {rates}"
-            work = f"the whole leaderboard, {told} a method: share of the time"
+            work = "the whole leaderboard: share of the time"
             yield work, peer, target, found["share_of_the_peers_time"][side], False
 
 

@@ -84,7 +84,8 @@ def test_what_is_printed(run: Call) -> None:
     assert f"headstart predict {run.folder}" in run.out
     lines = run.err.splitlines()
     assert "rows read" in lines[0], "what the data hold comes first"
-    assert [line.split()[0] for line in lines[-2:]] == ["probe", "lora"]
+    assert "2 methods, up to" in run.err, "how long it will take is said before it begins"
+    assert [line.split()[0] for line in lines[-3:]] == ["probe", "lora", "took"]
 
 
 def test_the_model_that_is_kept_predicts_what_was_measured(run: Call) -> None:

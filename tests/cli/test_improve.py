@@ -126,7 +126,7 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     assert first[0]["configuration"]["learning_rate"] == 1e-4
     assert first[1]["configuration"]["learning_rate"] != 1e-4
     with monkeypatch.context() as patch:
-        patch.setattr(Trainings, "until", lambda *_: pytest.fail("trained again"))
+        patch.setattr(Trainings, "judged", lambda *_: pytest.fail("trained again"))
         call("improve", "run", "--method", "lora", "--seeds", "1", "--propose").expect(0)
         call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == first
@@ -182,7 +182,7 @@ def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkey
     call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
     run = here / "run"
     monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS)
-    heat, calls = Trainings.until, 0
+    heat, calls = Trainings.judged, 0
     stop: type[BaseException] = RuntimeError
 
     def failing(self: Trainings, *arguments: object) -> object:
@@ -192,7 +192,7 @@ def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkey
             raise stop("out of memory")
         return heat(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Trainings, "until", failing)
+    monkeypatch.setattr(Trainings, "judged", failing)
     found = json.loads(call("improve", "run", "--method", "full", "--seeds", "1", "--json").expect(0).out)["tried"]
     first, second = (one["status"] for one in found)
     assert first == "failed: out of memory"

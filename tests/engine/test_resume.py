@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -47,7 +48,7 @@ def _interrupted(
     plain = loop.fit
 
     def short(job: Any, budget: Budget, **more: Any) -> Trace:
-        return plain(job, Budget(budget.epochs, budget.patience, budget.clip, steps=after), **more)
+        return plain(job, dataclasses.replace(budget, steps=after), **more)
 
     with monkeypatch.context() as patch:
         patch.setattr("headstart.engine.adapt.fit", short)
@@ -206,24 +207,32 @@ def test_each_job_has_its_state_and_all_go_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.12, 1 / 3, 0.5])
-def test_a_training_that_paused_goes_on_to_the_same_bits(share: float, tmp_path: Path) -> None:
-    """A heat of a race: inside an epoch, at the end of one, and from a new process."""
-    method = method_of("lora", dropout=0.3)
-    whole, _ = _trained("bert", method)
+def test_a_shorter_training_is_complete_and_can_be_interrupted(
+    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside the first epoch, at its end, inside the second: the rate decays to the end, and the end is judged."""
+    method, steps = method_of("lora", dropout=0.3), {0.12: 2, 1 / 3: 3, 0.5: 5}[share]
+    with adapted(dataclasses.replace(_setting("bert"), share=share), method, 0) as done:
+        whole, trace = _observed(done), done.trace
+        assert trace.best_outputs is not None
+        assert torch.equal(trace.best_outputs, done.job.logits(done.job.validation))
+    assert trace.steps == steps
+    assert trace.curve[-1].step == steps
+    assert trace.rates[-1] == pytest.approx(method.learning_rate * 0.5 / steps / (1 - method.warmup))
     path = tmp_path / "state.safetensors"
-    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
-        assert done.trace.paused
-        assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1)
-    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
-        assert done.trace.steps == -(-share * STEPS_AN_EPOCH * EPOCHS // 1), "nothing more is done for the same share"
-    with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path)) as done:
-        assert not done.trace.paused
-        assert done.trace.earlier > 0
-        for name, value in _observed(done).items():
-            assert torch.equal(value, whole[name]), name
+    for after in (1, None):
+        with monkeypatch.context() as patch:
+            patch.setattr("headstart.engine.adapt.fit", lambda job, budget, after=after, **more: loop.fit(
+                job, dataclasses.replace(budget, steps=after), **more
+            ))  # fmt: skip
+            setting = dataclasses.replace(_setting("bert"), share=share)
+            with adapted(setting, method, 0, checkpoint=Checkpoint(path, every=0)) as done:
+                last = _observed(done)
+    for name, value in last.items():
+        assert torch.equal(value, whole[name]), name
 
 
-def test_a_solved_head_is_solved_once_however_often_its_training_pauses(
+def test_a_solved_head_is_solved_once_however_often_its_training_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method, solved = method_of("lpft"), []
@@ -231,9 +240,9 @@ def test_a_solved_head_is_solved_once_however_often_its_training_pauses(
     solve = convex.solve
     monkeypatch.setattr(convex, "solve", lambda *given: solved.append(1) or solve(*given))
     path = tmp_path / "state.safetensors"
-    for share in (0.12, 0.5, 1.0):
-        with adapted(_setting("bert"), method, 0, checkpoint=Checkpoint(path), until=share) as done:
-            last = _observed(done)
+    for after in (2, 5):
+        _interrupted("bert", method, path, after, monkeypatch)
+    last, _ = _trained("bert", method, Checkpoint(path))
     assert len(solved) == 1
     for name, value in last.items():
         assert torch.equal(value, whole[name]), name

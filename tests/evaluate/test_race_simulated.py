@@ -1,21 +1,20 @@
-"""How often a race loses the eventual winner, from measured learning curves: `benchmarks/race_simulated.py`."""
+"""What races under a budget lose, from measured trainings on few rows: `benchmarks/race_simulated.py`."""
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "trec", "icons", "cifar10"])
-def test_the_eventual_winner_is_lost_in_one_race_of_twenty_at_most(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_in_the_time_of_one_fine_tune_loses_at_most_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against training all to their end: in the mean over all draws, and more than two points in one race of twenty."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     races = importlib.import_module("race_simulated")
-    (task,) = [task for task in races.tasks() if task["task"] == name]
-    found = races.simulated(task)
-    assert found["lost"] <= 0.05
-    assert found["significantly_worse"] <= 0.05
-    assert found["regret"] < 0.01
-    assert found["cost"] < 0.6
+    found = [races.simulated(draw) for draw in races.draws()]
+    assert len(found) >= 4
+    assert np.mean([one["lost"] for one in found]) <= 0.01
+    assert np.mean([one["lost_more_than_two"] for one in found]) <= 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ def compare(
     first_seed: the seeds are this one and those after it.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
+    begun = time.perf_counter()
     from headstart.data.examples import Data as Read
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
@@ -114,6 +116,7 @@ def compare(
             workers=workers,
             configuration=configuration,
             progress=progress,
+            begun=begun,
         )
         write_text(folder / "report.html", page(result, folder))
         write_cards(folder, result)

@@ -57,8 +57,8 @@ REPEAT = _all(
     click.option(
         "--seeds", type=click.IntRange(1), help="Trainings of each method, with seeds 0, 1, … [default: 3; fit: 1]"
     ),
-    click.option("--race", is_flag=True, default=None, help="Stop trainings early that are clearly behind"),
-    click.option("--budget", metavar="TIME", help="A race that fits into 10m, 90s, 1.5h"),
+    click.option("--race", is_flag=True, default=None, help="Give methods that are clearly behind no long training"),
+    click.option("--budget", metavar="TIME", help="A race that is over within this time: 90s, 10m, 1.5h"),
     click.option("--by", metavar="COLUMN", help="Tell the test set apart by this column, such as the language"),
     click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
 )
@@ -83,6 +83,12 @@ TRAIN = _all(
         "--metric", help="What ranks the methods [default: accuracy (imbalanced: balanced_accuracy), micro_f1 or rmse]"
     ),
     click.option("--epochs", type=click.IntRange(1), help="[default: by the number of examples, 3 to 40]"),
+    click.option(
+        "--patience",
+        type=click.IntRange(1),
+        help="Epochs without improvement on validation until a training "
+        "stops [default: a third of the epochs, at least 3]",
+    ),
     click.option("--batch-size", type=click.IntRange(1), help="Examples a step [default: 32, fewer for tiny data]"),
     click.option("--batch-tokens", type=click.IntRange(1), help="Most tokens in the model at once [default: 8192]"),
     click.option(

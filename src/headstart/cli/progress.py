@@ -7,8 +7,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from headstart.core.duration import span
 from headstart.core.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 @contextmanager
@@ -35,7 +40,7 @@ class Lines:
     """What is finished, a line each; and how far what takes long has come, every so many seconds."""
 
     def __init__(self, every: float = 60.0) -> None:
-        self.every = every
+        self.every, self.place = every, ""
         self.stage("starting")
 
     def stage(self, name: str, total: int | None = None) -> None:
@@ -45,8 +50,11 @@ class Lines:
         self.done += steps
         if time.monotonic() - self.told >= self.every:
             of = "" if self.total is None else f" of {self.total:,}"
-            self.say(f"{self.name}: {self.done:,}{of}{', ' if note else ''}{note}")
+            self.say(f"{self.name}: {self.done:,}{of}{', ' if note else ''}{note}{self.place and f' ({self.place})'}")
             self.told = time.monotonic()
+
+    def whole(self, place: str, left: float | None = None) -> None:
+        self.place = place + ("" if left is None else f", about {span(left)} left")
 
     def say(self, message: str) -> None:
         try:
@@ -64,12 +72,23 @@ class Bar:
 
         assert isinstance(bars, Bars)
         self.bars, self.task = bars, bars.add_task("starting", total=None, note="")
+        self.all: TaskID | None = None
 
     def stage(self, name: str, total: int | None = None) -> None:
         self.bars.reset(self.task, description=name, total=total, note="")
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         self.bars.update(self.task, advance=steps, note=note)
+
+    def whole(self, place: str, left: float | None = None) -> None:
+        """A bar below, over the seconds that all is forecast to take."""
+        from rich.progress import Progress as Bars
+
+        assert isinstance(self.bars, Bars)
+        if self.all is None:
+            self.all = self.bars.add_task("all", total=None, note="")
+        told = "" if left is None else f"about {span(left)} in all left"
+        self.bars.update(self.all, description=place, note=told)
 
     def say(self, message: str) -> None:
         self.bars.console.print(message, highlight=False)

@@ -117,18 +117,22 @@ class Point(Record):
 
 @dataclass(frozen=True)
 class Stop(Record):
-    """Where a race ended a training before its time."""
+    """Why a race gave a method no longer training than its last, which its row is measured on."""
 
     share: float
-    "of its steps that were done"
+    "of the steps of a usual training that its last one had; its schedule ended with them"
     reason: str
-    """`behind`: clearly worse than the leader; `time`: it did not fit the budget; `other`: another configuration of
-    the method was ahead; `diverged`"""
+    """`behind`: clearly worse than the leader; `time`: a longer one did not fit the budget; `diverged`; in records of
+    earlier versions also `other`: another configuration of the method was ahead"""
     leader: str = ""
     difference: float | None = None
-    "its value on validation less the leader's, at the same share"
+    "its value on validation less the leader's, after trainings of the same length"
     low: float | None = None
     high: float | None = None
+    epochs: float | None = None
+    "passes over the training examples in that training"
+    examples: int | None = None
+    "training examples that it saw: fewer than all where it ended within its first epoch"
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,8 @@ class Row(Record):
 
     method: str
     status: str
-    "`ok`, `diverged`, `not applicable: …`, `failed: …`, `stopped: …` in a race, or `not run`"
+    """`ok`, `diverged`, `not applicable: …`, `failed: …`, `not run`, or `stopped: …` in a race, whose values are of the
+    last training that the method completed"""
     metric: str
     configuration: dict[str, Any] = field(default_factory=dict)
     "every field of the method as it was run"
@@ -305,7 +310,7 @@ class Row(Record):
     "by file where the test examples come from several, or by the column asked for"
     notes: tuple[str, ...] = ()
     stopped: Stop | None = None
-    "of a method whose training a race ended; a value is then of the shorter training"
+    "of a method that a race gave no longer training; its values are of the last one"
     gains: tuple[Gain, ...] = ()
     "of the reference: by the metric that ranks, and where that shows none, by metrics that see more"
     summary: str = ""
@@ -346,18 +351,18 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class Forecast(Record):
-    """What a race was expected to take, before its first heat."""
+    """What the trainings were expected to take, from a few steps of each method."""
 
     least_seconds: float
-    "if every method goes on with one configuration after the first heat, and only one after the last"
+    "if a race goes on with one method after its heat; without one as `most_seconds`"
     most_seconds: float
-    "if no method is stopped; under a budget at most what is left of it"
+    "if no method is stopped and no training ends early; under a budget at most what is left of it"
     peak_memory_bytes: int | None = None
     "of the largest step; on a CPU the kernels that are kept for each length of text come on top"
-    epochs: int | None = None
-    "passes over the training examples, where a budget was too short for as many as usual"
-    disk_bytes: int = 0
-    "of the states of all trainings while they are paused"
+    epochs: float | None = None
+    "passes over the training examples of the longest trainings, where a budget was too short for as many as usual"
+    trainings: int | None = None
+    "at most"
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,26 @@ import re
 
 from headstart.core.errors import ConfigurationError
 
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def seconds_of(text: str | float) -> float:
-    """`"90s"`, `"10m"`, `"1.5h"` or a number of seconds; above 0."""
+    """`"90s"`, `"10m"`, `"1.5h"` or, from Python, a number of seconds; above 0.
+
+    Raises `ConfigurationError` for anything else, also for a text without a unit.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", str(text))
-    unit = UNITS.get(found[2]) if found else None
+    if found and not found[2] and isinstance(text, str):
+        raise ConfigurationError(f"a time needs a unit: is {text.strip()} {found[1]}s, {found[1]}m or {found[1]}h?")
+    unit = UNITS.get(found[2] or "s") if found else None
     seconds = float(found[1]) * unit if found and unit else 0.0
     if seconds <= 0:
-        raise ConfigurationError(
-            f"a time is written as 90s, 10m, 1.5h or a number of seconds, above 0; {text!r} is something else."
-        )
+        raise ConfigurationError(f"a time above 0 is written as 90s, 10m or 1.5h; {text!r} is something else.")
     return seconds
+
+
+def span(seconds: float) -> str:
+    """`45 s`, `12 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,6 +12,9 @@ class Progress(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None:
         """So many steps of the stage are done."""
 
+    def whole(self, place: str, left: float | None = None) -> None:
+        """Where the whole work stands, such as `method 9 of 10, training 2 of 5`, and the seconds that are left."""
+
     def say(self, message: str) -> None:
         """One line that stays."""
 
@@ -23,6 +26,9 @@ class Silent:
         pass
 
     def advance(self, steps: int = 1, note: str = "") -> None:
+        pass
+
+    def whole(self, place: str, left: float | None = None) -> None:
         pass
 
     def say(self, message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,6 +47,8 @@ class Setting:
     cache: Cache
     ingredients: tuple[Ingredient, ...] = ()
     "for a soup: what the other methods' trainings have reached"
+    share: float = 1.0
+    "of the steps of a usual training: its schedule ends with them"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
         cache = setting.cache if setting.options.cache else None
         yield Adaptation(
             model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, compute,
-            setting.score, seed, cache,
+            setting.score, seed, cache, setting.share,
         )  # fmt: skip
     assert backbone.intact, f"{type(method).__name__} left the base changed"
 
@@ -125,16 +126,12 @@ def adapted(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     name: str = "training",
-    until: float = 1.0,
 ) -> Iterator[Adapted]:
-    """Attaches the method, trains, yields the trained model; on exit the base is as it was.
-
-    until: share of the steps after which training pauses; with the same checkpoint it goes on from there.
-    """
+    """Attaches the method, trains, yields the trained model; on exit the base is as it was."""
     with attached(setting, method, seed) as job:
         setting.cache.begin(str(checkpoint.path) if checkpoint else "")
         with meter(setting.compute.device) as reading:
-            trace = _train(job, setting, checkpoint, progress, name, until)
+            trace = _train(job, setting, checkpoint, progress, name)
         seconds = trace.earlier + reading.seconds + setting.cache.charge()
         if job.plan.solver == "soup":
             seconds += sum(one.seconds for one in setting.ingredients)
@@ -142,7 +139,7 @@ def adapted(
 
 
 def _train(
-    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str, until: float
+    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
 ) -> Trace:
     plan, head = job.plan, job.module.head
     targets = setting.train.targets.to(setting.compute.device)
@@ -168,22 +165,22 @@ def _train(
         if plan.solver != "gradient":
             return _evaluated(job)
     assert job.options.epochs is not None
-    total = job.steps_an_epoch() * job.options.epochs
-    steps = math.ceil(until * total) if until < 1 else None
-    budget = Budget(job.options.epochs, job.options.patience, job.options.clip, steps)
+    budget = Budget(job.options.epochs, job.options.patience, job.options.clip, job.share)
     if progress:
-        progress.stage(name, steps or total)
+        progress.stage(name, budget.total(job.steps_an_epoch()))
     job.standardise(solved=plan.head_start == "convex")
     if plan.penalties:
         job.hold()
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     with economical(job):
         trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
-    if plan.interpolation and trace.status == "ok" and not trace.paused:
+    if plan.interpolation and trace.status == "ok":
         _interpolate(job, start, trace)
     job.settle()
     if plan.loss == "contrastive":
         job.solve_head()
+    if plan.interpolation or plan.loss == "contrastive":
+        trace.best_outputs = None  # the weights, or the head, are others since
     return trace
 
 
@@ -249,4 +246,7 @@ def _evaluated(job: Adaptation) -> Trace:
     evaluation = job.evaluate(1.0)
     if evaluation is None:
         return Trace()
-    return Trace(best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score)
+    return Trace(
+        best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score,
+        best_outputs=evaluation.outputs,
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -52,6 +53,8 @@ class Adaptation:
     score: Score
     seed: int
     cache: Cache | None = None
+    share: float = 1.0
+    "of the steps of a usual training"
 
     def __post_init__(self) -> None:
         plan, asked = self.plan, self.options
@@ -59,13 +62,14 @@ class Adaptation:
         assert options.epochs is not None
         assert options.patience is not None
         epochs, patience = (max(1, round(n * plan.stretch)) for n in (options.epochs, options.patience))
+        patience = min(patience, max(3, math.ceil(patience * self.share)))
         self.options = replace(options, epochs=epochs, patience=patience)
         self.centre, self.spread = 0.0, 1.0
         self._base: dict[str, Tensor] = {}
         self._anchors, self._variance = torch.empty(0), 1.0
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
-        text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed))
+        text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed, self.share))
         text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -261,7 +265,7 @@ class Adaptation:
         """Of logits for the validation examples."""
         loss = float(task_loss(self.task, logits, self.validation.targets)) / len(self.validation)
         value, score = self.score(probabilities(self.task, logits).numpy(), self.validation.examples.targets)
-        return Evaluation(value, loss, score)
+        return Evaluation(value, loss, score, logits)
 
 
 def linear_of(head: nn.Module) -> nn.Linear:

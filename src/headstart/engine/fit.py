@@ -34,10 +34,16 @@ class Budget:
     patience: int | None = None
     "epochs without a better validation score after which it stops"
     clip: float = 1.0
+    share: float = 1.0
+    "of the epochs' steps: a shorter training, whose schedule ends with them"
     steps: int | None = None
-    "pause after so many steps, before the schedule's end: a heat of a race, the learning-rate finder"
+    "pause after so many steps, before the schedule's end: the learning-rate finder"
     stop_factor: float | None = None
     "stop once the smoothed loss is so many times its minimum (the learning-rate finder)"
+
+    def total(self, per_epoch: int) -> int:
+        """Steps from the schedule's start to its end."""
+        return max(1, math.ceil(self.share * self.epochs * per_epoch))
 
 
 @dataclass
@@ -54,6 +60,8 @@ class Trace:
     best_value: float | None = None
     best_loss: float | None = None
     best_score: float = -math.inf
+    best_outputs: Tensor | None = None
+    "the best evaluation's, unless the training was taken up behind it"
     curve: list[Point] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     "of each step"
@@ -79,7 +87,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     """
     progress = progress or Silent()
     per_epoch = job.steps_an_epoch()
-    total = max(1, per_epoch * budget.epochs)
+    total = budget.total(per_epoch)
     names, optimizer = list(job.plan.trained()), optimizer_of(job)
     trace, best = Trace(), weights(job.module, names)
     average = average_of(job.plan, changing(job.module, names))
@@ -97,7 +105,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         trace = Trace(**{**facts["trace"], **grown, "curve": curve, "paused": False})
         if average:
             average.look(curve)
-        if 0 < step < total and not facts["trace"]["paused"]:  # a race's heats pause all the time
+        if 0 < step < total:
             progress.say(f"goes on after step {step:,} of {total:,}")
     elif checkpoint:
         checkpoint.tell_others(job.signature, progress)
@@ -128,7 +136,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     def keep(at: int) -> None:
         if checkpoint:
             trace.seconds = trace.earlier + time.perf_counter() - start
-            facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve]}
+            facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve], "best_outputs": None}
             # what grows with the steps: JSON facts have a limit
             grown = {name: torch.tensor(facts.pop(name), dtype=torch.float64) for name in ("losses", "rates")}
             states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer), "trace": grown}
@@ -155,6 +163,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             best = weights(job.module, names)
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
             trace.best_score = evaluation.score if evaluation else 0.0
+            trace.best_outputs = evaluation.outputs if evaluation else None
         put_weights(job.module, trained)
 
     def tired() -> bool:
@@ -207,7 +216,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
                     )
             look()
             trace.steps = step
-            if step % per_epoch:  # stopped inside an epoch
+            if step % per_epoch and step < total:  # stopped inside an epoch
                 break
             judge(step, statistics.fmean(trace.losses[-per_epoch:]), rate)
             phase = None  # evaluation changed the modes

@@ -1,7 +1,8 @@
-"""What a training will take: measured on two steps, before any is begun."""
+"""The cost of a training, measured on a few steps before any is begun."""
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,24 +26,31 @@ DISK = 4e8
 
 @dataclass(frozen=True)
 class Cost:
-    seconds: float
-    "of one whole training, validation after each epoch included"
-    peak_memory_bytes: int | None
+    """Of trainings of one method, by their length."""
+
+    steps: int
+    "of a usual training"
+    epochs: int
+    "and its epochs: after each validation is looked at"
+    step_seconds: float
+    "the mean of the first and the last phase, where rungs are freed as it goes"
     look_seconds: float = 0.0
-    "of one look at validation"
-    steady: bool = True
-    "whether all its steps do the same work: none unfreezes as it goes"
-    state_bytes: int = 0
-    "on disk while it is paused"
-    pause_seconds: float = 0.0
-    "of taking it up and pausing it again: the model is attached, looked at, and its state read and written"
+    fixed_seconds: float = 0.0
+    "the method is attached; its model is saved, read again and compared"
+    peak_memory_bytes: int | None = None
+    begins_well: bool = False
+    "whether the head begins solved, so that the first steps say little about what is learned"
+
+    def seconds(self, share: float = 1.0) -> float:
+        """Of a training of this share of the usual steps."""
+        steps, looks = max(1, math.ceil(share * self.steps)), max(1, math.ceil(share * self.epochs))
+        return self.fixed_seconds + steps * self.step_seconds + looks * self.look_seconds
 
 
 def cost(setting: Setting, method: Method) -> Cost:
     """Of a method that trains by steps. Nothing is learned: the optimizer runs at rate 0.
 
-    Where the plan unfreezes as it goes, the mean of its first and its last phase. What the steps need of the cache is
-    filled, as the training itself would, and not counted.
+    What the steps need of the cache is filled, as the training itself would, and not counted.
     """
     device = setting.compute.device
     room = Room()
@@ -67,13 +75,12 @@ def cost(setting: Setting, method: Method) -> Cost:
         step = sum(seconds) / len(seconds)
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
         assert job.options.epochs is not None
-        whole = job.options.epochs * (job.steps_an_epoch() * step + look)
         weights = sum(value.nbytes for value in changing(job.module, list(job.plan.trained())).values())
-        moments = sum(value.nbytes for state in optimizer.state.values() for value in state.values())
-        state = (3 if job.plan.average else 2) * weights + moments  # the latest, the best, and their average
+        begins_well, epochs = job.plan.begins_well, job.options.epochs
+        steps = job.steps_an_epoch() * epochs
     peak = reading.peak_memory_bytes and reading.peak_memory_bytes + weights  # the best are kept beside the latest
-    pause = attaching + look + 2 * state / DISK
-    return Cost(whole, peak, look, len(job.plan.timeline) < 2, state, pause)
+    fixed = 2 * attaching + 2 * weights / DISK
+    return Cost(steps, epochs, step, look, fixed, peak, begins_well)
 
 
 def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, room: Room) -> None:

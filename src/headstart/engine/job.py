@@ -62,6 +62,8 @@ class Evaluation:
     "the metric itself"
     loss: float
     score: float
+    outputs: Tensor | None = None
+    "[n, outputs] what it gave for them, where the job keeps it"
 
 
 class Job(Protocol):

@@ -6,6 +6,7 @@ import contextlib
 import math
 import shutil
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -16,14 +17,20 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from headstart.artifacts.artifact import fields_of
-from headstart.core.comparison import Row, SeedRun, Trial
+from headstart.core.comparison import Row, SeedRun, Stop, Trial
 from headstart.core.errors import MethodError
+from headstart.core.files import slug
+from headstart.core.progress import Progress
 from headstart.core.runs import PROGRESS
 from headstart.engine.averaging import Ingredient
+from headstart.engine.forecast import Cost, cost
+from headstart.evaluate.claims import clearly_behind
 from headstart.evaluate.containment import Failed, bare, contained
+from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.trainings import Run, Trainings
 from headstart.evaluate.tune import Outcome, candidates, search, starts, tune
+from headstart.evaluate.wording import bounds
 from headstart.methods.method import Axis, Method
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
@@ -42,6 +49,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._asked = self.trials  # a race has fewer; a head that is solved costs nothing of its time
+        self.test_seconds: float | None = None  # of the test split and of single examples, when last measured
+        self.places: dict[tuple[str, int], Path] = {}  # of the trainings that rows are made of, by method and seed
+        self.search_ends = math.inf  # by `time.perf_counter()`, of the search for the penalties of solved heads
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
 
@@ -58,25 +68,35 @@ class Bench:
                     )
         self.trainings.cache.expect(wanted)
 
-    def row(
-        self, name: str, method: Method, raced: tuple[Method, Sequence[Trial]] | None = None
-    ) -> tuple[Row, list[Predictions]]:
-        """Tunes the method, trains it with every seed, and predicts the test split from the saved artifacts.
+    def costs(self, methods: Mapping[str, Method]) -> tuple[dict[str, Cost], dict[str, Row]]:
+        """What trainings by steps take, from a few steps of each method, and the rows of those that can't be run."""
+        found, failed = {}, {}
+        for name, method in methods.items():
+            if method.solved:
+                continue
+            self.trainings.progress.stage(f"forecast of {name}")
+            try:
+                with contained(self.trainings.folder, name):
+                    found[name] = cost(self.trainings.setting, self.trainings.settled(method))
+            except ATTEMPT as error:
+                failed[name] = self.failed(name, method, error)
+        return found, failed
 
-        raced: what a race has chosen already, and the trials that it has stopped.
-        """
+    def row(self, name: str, method: Method) -> tuple[Row, list[Predictions]]:
+        """Tunes the method, trains it with every seed, and predicts the test split from the saved artifacts."""
         self.trainings.progress.stage(name, None)
-        trials: list[tuple[Method, Run]] = []
+        tried: list[tuple[Method, Run]] = []
         failures: dict[Method, Exception] = {}
-        stopped: Sequence[Trial] = ()
 
         def attempt(candidate: Method) -> Outcome:
+            if method.solved and tried and time.perf_counter() > self.search_ends:
+                return Outcome(math.nan)
             try:
-                run = self._train(name, candidate, self.seeds[0])
+                run = self.train(name, candidate, self.seeds[0])
             except ATTEMPT as error:  # of this configuration; others may do
                 failures[candidate] = bare(error)
                 return Outcome(math.nan)
-            trials.append((candidate, run))
+            tried.append((candidate, run))
             failed = run.score is None or run.status != "ok"
             return Outcome(math.nan) if failed else outcome(candidate, run)
 
@@ -84,47 +104,55 @@ class Bench:
             with contained(self.trainings.folder, name):
                 settled = self.trainings.settled(method)
                 axes = self.axes(method)
-            if raced:
-                chosen, stopped = raced
-                attempt(chosen)
-            else:
-                chosen = self._tuned(settled, axes, attempt)
-            if not trials:
+            chosen = self._tuned(settled, axes, attempt)
+            if not tried:
                 raise failures[chosen]
-            tuning = sum(run.seconds for _, run in trials) + sum(trial.seconds or 0.0 for trial in stopped)
-            seeds = self.seeds[:1] if method.solved else self.seeds
-            runs = [self._train(name, chosen, seed) for seed in seeds]
+            runs = [self.train(name, chosen, seed) for seed in (self.seeds[:1] if method.solved else self.seeds)]
         except ATTEMPT as error:
             return self.failed(name, method, error), []
-        record = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in trials]
-        record += [self.lost(settled, candidate, error) for candidate, error in failures.items()]
-        record += stopped
+        return self.tested(name, method, chosen, runs, tried, failures)
+
+    def tested(
+        self, name: str, method: Method, chosen: Method, runs: Sequence[Run], tried: Sequence[tuple[Method, Run]],
+        failures: Mapping[Method, Exception], stopped: Stop | None = None,
+    ) -> tuple[Row, list[Predictions]]:  # fmt: skip
+        """The row of a method, with what its trainings predict for the test split.
+
+        runs: of the chosen configuration, a seed each. tried: all that were trained on the first seed. stopped: where
+        a race ended it, these are the last trainings that it completed.
+        """
+        settled = self.trainings.settled(method)
+        trials = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in tried]
+        trials += [self.lost(settled, candidate, error) for candidate, error in failures.items()]
+        tuning = sum(run.seconds for _, run in tried)
         if any(run.status != "ok" for run in runs):
             status = next(run.status for run in runs if run.status != "ok")
             return Row(name, status, self.trainings.metric.name, fields_of(chosen), control=method.control,
-                       trials=tuple(record), tuning_seconds=tuning), []  # fmt: skip
+                       trials=tuple(trials), tuning_seconds=tuning), []  # fmt: skip
         predictions, latencies = [], []
         try:
             for run in runs:
+                start = time.perf_counter()
                 found, seconds = self.trainings.tested(name, chosen, run)
+                self.test_seconds = time.perf_counter() - start
                 predictions.append(found)
                 latencies.append(seconds)
+                self.places[name, run.seed] = self.trainings.place(name, chosen, run.seed, run.share)
         except ATTEMPT as error:
-            return replace(self.failed(name, chosen, error), trials=tuple(record), tuning_seconds=tuning), []
+            return replace(self.failed(name, chosen, error), trials=tuple(trials), tuning_seconds=tuning), []
         if self.keeps_trials:
-            self._gather(name, [*trials, *((chosen, run) for run in runs)])
+            self._gather(name, [*tried, *((chosen, run) for run in runs)])
         else:
-            self._drop_others(name, {self.trainings.key(chosen, run.seed) for run in runs})
+            self._drop_others(name)
         best = max(runs, key=lambda run: (run.score or 0.0, -(run.validation_loss or 0.0)))
-        rate = getattr(chosen, "learning_rate", None)
         values = [run.validation_value for run in runs]
         row = Row(
             method=name,
-            status="ok",
+            status=told(stopped, self.trainings.metric) if stopped else "ok",
             metric=self.trainings.metric.name,
             configuration=fields_of(chosen),
             validation_value=None if None in values else statistics.fmean(value or 0.0 for value in values),
-            learning_rate=rate,
+            learning_rate=getattr(chosen, "learning_rate", None),
             trained_parameters=best.trained_parameters,
             trained_share=best.trained_share,
             peak_memory_bytes=max((run.peak_memory_bytes or 0 for run in runs), default=0) or None,
@@ -145,13 +173,18 @@ class Bench:
                 )
                 for run, found in zip(runs, predictions)
             ),
-            trials=tuple(record),
+            trials=tuple(trials),
             notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
+            stopped=stopped,
         )
         return row, predictions
 
-    def _train(self, name: str, method: Method, seed: int) -> Run:
-        return self.trainings.once(name, method, seed, tuple(self._ingredients.values()))
+    def train(
+        self, name: str, method: Method, seed: int, share: float = 1.0, watch: Progress | None = None
+    ) -> Run:  # fmt: skip
+        """watch: of a race, which also asks for the answers for the validation examples."""
+        given = tuple(self._ingredients.values())
+        return self.trainings.once(name, method, seed, given, share, watch, answers_too=watch is not None)
 
     def failed(self, name: str, method: Method, error: Exception) -> Row:
         """Of a method that does not fit, or whose model's own code or GPU gave up: others may still run."""
@@ -197,7 +230,7 @@ class Bench:
         for method, run in trained:
             head = method.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
             plan = method.attach(self.trainings.backbone, head)
-            place = self.trainings.place(name, method, run.seed)
+            place = self.trainings.place(name, method, run.seed, run.share)
             alike = type(head) is nn.Linear and plan.reads == "top" and not plan.edits and plan.solver in LEARNT
             if run.status != "ok" or method.control or not alike:
                 continue
@@ -207,10 +240,10 @@ class Bench:
             load = partial(_uncooled, place / "model" / "weights.safetensors", run.temperature)
             self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load)
 
-    def _drop_others(self, name: str, keep: set[str]) -> None:
+    def _drop_others(self, name: str) -> None:
         """Trials that were not chosen have their results in the record; their weights go."""
-        for place in (self.trainings.folder / PROGRESS / name).iterdir():
-            if place.name not in keep:
+        for place in (self.trainings.folder / PROGRESS / slug(name)).iterdir():
+            if place not in self.places.values():
                 shutil.rmtree(place / "model", ignore_errors=True)
 
 
@@ -227,3 +260,22 @@ def outcome(method: Method, run: Run) -> Outcome:
 def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:
     """The weights as they were trained: heads of different temperatures are not averaged."""
     return {name: value * temperature if name.startswith("head.") else value for name, value in load_file(file).items()}
+
+
+def length(epochs: float, examples: int) -> str:
+    """Of a training, in words."""
+    if round(epochs, 1) == 1:
+        return "1 epoch"
+    return f"{epochs:.2g} epochs" if epochs > 1 else f"1 pass over {examples:,} examples"
+
+
+def told(stop: Stop, metric: Metric) -> str:
+    """The status of a method that a race has stopped."""
+    seen = length(stop.epochs or 0.0, stop.examples or 0)
+    points = " points" if metric.percent else ""
+    number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
+    where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
+    if stop.reason == "time":
+        then = "behind then" if clearly_behind(stop, metric) else "not shown to be worse"
+        return f"stopped: for time, after {seen}, {then}: {where}"
+    return f"stopped: after {seen}, {where}"

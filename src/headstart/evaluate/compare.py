@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from headstart.backbones.backbone import Backbone
-from headstart.core.comparison import Comparison, Row, TaskRecord, Verdict
+from headstart.core.comparison import Comparison, Forecast, Row, TaskRecord, Verdict
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, HeadstartError
-from headstart.core.fields import configured
 from headstart.core.files import replacing_folder, slug, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
@@ -27,17 +27,21 @@ from headstart.engine.job import Options
 from headstart.engine.precision import Compute
 from headstart.engine.surroundings import own_generators
 from headstart.evaluate.bench import Bench
-from headstart.evaluate.budget import said
+from headstart.evaluate.budget import Contender, Course, expected, said
 from headstart.evaluate.guess import margin_in
 from headstart.evaluate.metrics import chosen_metric
 from headstart.evaluate.mistakes import mistakes
+from headstart.evaluate.outlook import Outlook
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.racing import Race, Raced
+from headstart.evaluate.racing import Race
 from headstart.evaluate.selection import check_methods, same_modality
 from headstart.evaluate.table import rows_with_differences
 from headstart.evaluate.trainings import Trainings
 from headstart.evaluate.verdict import check_preference, verdict
-from headstart.methods.method import Method, method_class
+from headstart.methods.method import Method
+
+CLOSING = 0.02
+"share of a budget, at least a second, that is kept for the table and the report"
 
 
 def check(
@@ -87,6 +91,7 @@ def compare(
     parts: Mapping[str, np.ndarray] | None = None,
     prefer: str = "quality",
     margin: float | None = None,
+    begun: float | None = None,
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
@@ -96,18 +101,19 @@ def compare(
     prefer, margin: what the verdict puts first, and the loss that counts as none (`guess.margin_in`).
     Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
     """
-    begun = time.perf_counter() - _spent(folder)
+    begun = (time.perf_counter() if begun is None else begun) - _spent(folder)
     task = data.task
     (metric, reason), progress = chosen_metric(data, metric_name), progress or Silent()
     if reason:
         progress.say(f"metric: {metric.name}, since {reason}; --metric chooses another")
     trainings = Trainings(data, backbone, options, compute, folder, metric, workers, progress)
+    trainings.outlook = Outlook(progress, len(methods))
     bench = Bench(trainings, tuple(seeds), trials)
     bench.keeps_trials = any(method.combines for method in methods.values())
     bench.expect(methods)
     started = environment(str(compute.device), compute.precision)
-    contest: Race | None = None
-    raced: dict[str, Raced] = {}
+    deadline = None if budget is None else begun + budget - max(CLOSING * budget, 1.0)
+    contest = Race(bench, methods, deadline) if race or budget is not None else None
     rows: list[Row] = []
     predictions: dict[str, list[Predictions]] = {}
 
@@ -132,32 +138,21 @@ def compare(
             configuration=dict(configuration or {}),
             status=status,
             seconds=time.perf_counter() - begun,
-            forecast=contest.forecast if contest else None,
+            forecast=contest.forecast if contest else outlook,
             mistakes=mistakes(used, data.test, task) if used else (),
         )  # fmt: skip
 
+    outlook: Forecast | None = None
     try:
-        if race or budget is not None:
-            deadline = None if budget is None else begun + budget
-            contest = Race(bench, methods, deadline, shortens=options.epochs is None)
+        if contest:
             contest.start()
-        # what is solved goes first: it is quick, and a race then knows what time is left
-        order = sorted(methods.items(), key=lambda item: (item[1].combines, not item[1].solved))
-        for name, method in order:
-            if contest and not raced and not method.solved:
-                raced = contest.run()
-            outcome = raced.get(name)
-            if outcome and outcome.row:
-                rows.append(outcome.row)
-                continue
-            chosen = (outcome.chosen, outcome.trials) if outcome and outcome.chosen else None
-            start = time.perf_counter()
-            row, found = bench.row(name, method, chosen)
+        elif not isinstance(progress, Silent):
+            outlook = _forecast(bench, methods)
+        for row, found in _rows(bench, methods, contest):
             rows.append(row)
-            took = time.perf_counter() - start
-            progress.say(f"{name:<15} {took:6.1f} s, {len(rows)} of {len(methods)} methods done")
             if found:
-                predictions[name] = found
+                predictions[row.method] = found
+            progress.say(f"{row.method:<15} {row.status}, {len(rows)} of {len(methods)} methods done")
     except BaseException as error:
         if rows or isinstance(error, KeyboardInterrupt):
             with contextlib.suppress(HeadstartError):  # the disk may be what stopped us
@@ -172,11 +167,40 @@ def compare(
         raise DataError(f"no method could be run ({reasons}).")
     if result.forecast:
         peak = max((row.peak_memory_bytes or 0 for row in result.rows), default=0)
-        progress.say(f"took {said(result.forecast, result.seconds, peak)}")
-    _keep(trainings, result, everything=keep)
+        progress.say(f"took {said(result.forecast, seconds=result.seconds, peak=peak)}")
+    _keep(bench, result, everything=keep)
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
+
+
+def _rows(
+    bench: Bench, methods: Mapping[str, Method], contest: Race | None
+) -> Iterator[tuple[Row, list[Predictions]]]:  # fmt: skip
+    """Solved methods go first, which are quick; then those that train; last those that are made of them."""
+    train = [name for name, method in methods.items() if not method.solved and not method.combines]
+    for name, method in methods.items():
+        if method.solved and not method.combines:
+            yield bench.row(name, method)
+    yield from contest.rows() if contest else (bench.row(name, methods[name]) for name in train)
+    for name, method in methods.items():
+        if method.combines:
+            yield bench.row(name, method)
+
+
+def _forecast(bench: Bench, methods: Mapping[str, Method]) -> Forecast | None:
+    """Says what all trainings take, and how a first answer is had sooner."""
+    costs, _ = bench.costs(methods)
+    if not costs:
+        return None
+    trials = {name: min(bench.trials, 1 + 2 * len(bench.axes(methods[name]))) for name in costs}
+    for name, one in costs.items():
+        bench.trainings.outlook.expect(name, one.seconds(), trials[name] + len(bench.seeds) - 1)
+    contenders = [Contender(one) for one in costs.values()]
+    found = expected(contenders, Course(1.0, 1.0, len(costs), len(bench.seeds), max(trials.values())), None, math.inf)
+    hint = "; --budget 10m gives a first answer" if found.most_seconds > 900 else ""
+    bench.trainings.progress.say(said(found, len(methods)) + hint)
+    return found
 
 
 def _spent(folder: Path) -> float:
@@ -186,34 +210,32 @@ def _spent(folder: Path) -> float:
     return found.seconds or 0.0 if found and found.status == "partial" else 0.0
 
 
-def _keep(trainings: Trainings, result: Comparison, everything: bool) -> None:
+def _keep(bench: Bench, result: Comparison, everything: bool) -> None:
     """The method to use becomes `model/`; what else the verdict names lies in `models/METHOD/seedN`, or everything.
 
     Of a method that is named it is the seed that was best on validation.
     """
-    sign = 1 if trainings.metric.higher_is_better else -1
+    sign = 1 if bench.trainings.metric.higher_is_better else -1
 
     def best(row: Row) -> int:
         return max(row.seeds, key=lambda run: sign * (run.validation_value or 0.0)).seed
 
     tested = {row.method: row for row in result.rows if row.seeds}
     use, *others = result.verdict.named or tuple(tested)[:1]
-    _link(trainings, tested[use], best(tested[use]), trainings.folder / "model")
+    _link(bench, use, best(tested[use]), bench.trainings.folder / "model")
     wanted = [(tested[name], best(tested[name])) for name in others]
     if everything:
         wanted = [(row, run.seed) for row in tested.values() for run in row.seeds]
     for row, seed in wanted:
-        _link(trainings, row, seed, trainings.folder / "models" / slug(row.method) / f"seed{seed}")
+        _link(bench, row.method, seed, bench.trainings.folder / "models" / slug(row.method) / f"seed{seed}")
 
 
-def _link(trainings: Trainings, row: Row, seed: int, folder: Path) -> None:
+def _link(bench: Bench, method: str, seed: int, folder: Path) -> None:
     """The files are linked, not moved: until the record is written, a run that is stopped finds all its progress."""
-    method = configured(method_class(row.method), row.configuration, row.method)
-    chosen = trainings.place(row.method, method, seed) / "model"
     with replacing_folder(folder) as temporary:
-        for file in chosen.iterdir():
+        for file in (bench.places[method, seed] / "model").iterdir():
             try:
                 os.link(file, temporary / file.name)
             except OSError:  # a file system without links
                 shutil.copy2(file, temporary / file.name)
-        write_json(temporary / "labels.json", list(trainings.data.task.labels))
+        write_json(temporary / "labels.json", list(bench.trainings.data.task.labels))

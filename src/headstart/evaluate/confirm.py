@@ -20,7 +20,7 @@ from headstart.evaluate.containment import Failed, contained
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.paired import compare
-from headstart.evaluate.race import HEATS, Standing, heat
+from headstart.evaluate.race import TELLING, Standing, behind
 from headstart.evaluate.trainings import Trainings
 from headstart.methods.full import Full
 
@@ -31,8 +31,8 @@ def confirm(
 ) -> tuple[Candidate, ...]:  # fmt: skip
     """The candidates with what fine-tuning made of the first `most` models; these in the order in which they came in.
 
-    A model that is clearly behind after 1/9 or 1/3 of its steps stops there (`evaluate.race`), and its row says after
-    which share. One that fails keeps its reason as status, and the others go on. One model is in memory at a time.
+    A model that is clearly behind after a training of a third of the usual steps stops there (`evaluate.race`), and its
+    row says so. One that fails keeps its reason as status, and the others go on. One model is in memory at a time.
     Default rate, one seed; the test split is not looked at.
     """
     progress = progress or Silent()
@@ -41,22 +41,21 @@ def confirm(
     with tempfile.TemporaryDirectory() as folder:
         came, failed = dict[str, tuple[float, Standing]](), dict[str, str]()
         racing = names
-        for share in (*HEATS, 1.0):
+        for share in (TELLING, 1.0):
             standings = {}
             for model in racing:
                 name = re.sub(r"\W", "-", model)
                 try:
                     with contained(Path(folder), name):
                         place = Path(folder) / str(names.index(model))
-                        standings[model] = _until(share, data, load(model), place, metric, compute, progress, name)
+                        standings[model] = _trained(share, data, load(model), place, metric, compute, progress, name)
                 except (HeadstartError, Failed) as error:
                     failed[model] = f"failed: {error}"
                     came.pop(model, None)
             came |= {model: (share, standing) for model, standing in standings.items()}
             racing = list(standings)
             if share < 1 and standings:
-                # models are compared as methods are at the last heat: none is another's configuration
-                stops = heat(standings, metric, len(HEATS) - 1, lambda model: model)
+                stops = behind(standings, metric, share)
                 racing = [model for model in racing if model not in stops]
             if not racing:  # all diverged, or failed
                 break
@@ -67,14 +66,14 @@ def confirm(
     return (*raced, *(one for one in candidates if one.model not in names or one.rung != "top"))
 
 
-def _until(
+def _trained(
     share: float, data: Data, backbone: Backbone, place: Path, metric: Metric, compute: Compute, progress: Progress,
     name: str,
 ) -> Standing:  # fmt: skip
-    """Trains on to this share of the steps; the backbone is put back, and may be forgotten."""
+    """One training of this share of the usual steps; the backbone is put back, and may be forgotten."""
     trainings = Trainings(data, backbone, Options(), compute, place, metric, progress=progress)
     with closing(trainings):
-        return trainings.until(share, name, trainings.settled(Full()), 0)
+        return trainings.judged(name, trainings.settled(Full()), 0, share)
 
 
 def _with(one: Candidate, share: float, standing: Standing, metric: Metric, first: tuple[float, Standing]) -> Candidate:

@@ -196,7 +196,7 @@ class _Trials:
                     data, self.backbone, options, self.compute, Path(folder), self.measure, progress=self.progress
                 )
                 try:
-                    found.append(trainings.until(1.0, name, method, seed).predictions)
+                    found.append(trainings.judged(name, method, seed).predictions)
                 finally:
                     trainings.close()
         return found

@@ -1,24 +1,21 @@
-"""The race: every configuration starts, those that are clearly behind on validation stop early.
+"""The race: every method completes a short training, and those that stay in a longer one.
 
-All runners have the same schedule and pause at the same shares of it (`HEATS`). A paused training goes on from its
-checkpoint to the bits that it would have reached anyway, so racing changes which trainings end early and nothing else.
-At the first heat a runner is compared with its own method's best configuration only: methods start at different paces
-(one from a solved head, another from zeros), and who is ahead of whom says little yet. At the last heat it is compared
-with the leader of all. It is **behind** where the upper end of the 95 % interval of its difference, paired by
-validation example, is below `-slack * gain`. `gain` is how far the leader is above guessing; the slack (none within a
-method, `SLACK` at the last heat) is how much of it a slow starter may make good later:
-`tests/evaluate/test_race_simulated.py` races learning curves measured by `benchmarks/race_curves.py`, and
-`docs/benchmarks.md` says how often they lost the eventual winner. After the last heat each method goes on with the
-configuration that is best by then.
+A **heat** is a complete training: its schedule decays to its end, so that a result is a result, and every row can be
+tested at the last training that it completed. After a heat a method stops for one of two reasons. It is **behind**
+where the upper end of the 95 % interval of its difference from the leader, paired by validation example, is below
+`-SLACK * gain`; `gain` is how far the leader is above guessing, and the slack is how much of it a longer training may
+make good. This is asked only after a heat that is long enough to tell (`TELLING`). Or it is out of **time**: under a
+budget the longer trainings are for as many as fit; a heat of some steps chooses among them where it can (`in_order`).
 
-Under a time budget, what the remaining trainings cost is forecast from what the heats took; if they don't fit, first
-the further seeds go, then the methods that are last on validation, and the record says that it was for **time**.
+`tests/evaluate/test_race_simulated.py` races trainings measured by `benchmarks/race_curves.py`; `docs/benchmarks.md`
+says how often they lost the method that would have won, and how many points.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,28 +25,26 @@ from headstart.evaluate.metrics import Metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
 
-HEATS = (1 / 9, 1 / 3)
-"shares of the steps after which the field is thinned"
+TELLING = 1 / 3
+"share of a usual training from which on a method can be behind the others"
+ONCE = 1.5
+"epochs up to which a final sees each example about once"
 SLACK = 0.10
-"share of the leader's gain over guessing that a runner may be behind at the last heat and stay"
+"share of the leader's gain over guessing that a method may be behind after a heat and stay"
 
 K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a runner is at a heat."""
+    """Where a training came to on validation."""
 
     predictions: Predictions
-    "on validation"
     score: float = math.nan
     "a larger one is better; not a number, like the loss, where the training diverged"
     loss: float = math.nan
     seconds: float = 0.0
-    "of its training so far"
     control: bool = False
-    step_seconds: float = 0.0
-    "of these, what its steps took: not what is done once, such as filling the cache"
 
     @property
     def order(self) -> tuple[float, float]:
@@ -66,10 +61,8 @@ def leader(field: Mapping[K, Standing]) -> K:
     return max([key for key in sound if not field[key].control] or sound, key=lambda key: field[key].order)
 
 
-def behind(
-    field: Mapping[K, Standing], metric: Metric, share: float, slack: float, reason: str = "behind"
-) -> dict[K, Stop]:
-    """Those that are clearly behind the leader, and how far."""
+def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float = SLACK) -> dict[K, Stop]:
+    """Those that diverged, and those that are clearly behind the leader, and how far."""
     first = leader(field)
     best = field[first].predictions
     if not best.finite:
@@ -77,50 +70,43 @@ def behind(
     sign = 1 if metric.higher_is_better else -1
     allowed = slack * max(0.0, sign * (metric.of(best) - metric.of(guess(best))))
     stopped = {}
-    for key, one in field.items():
+    for key in field:
         if key == first:
             continue
-        if not one.predictions.finite:
-            stopped[key] = Stop(share, "diverged")
-            continue
-        found = compared(field, key, metric, share, reason)
+        found = compared(field, key, metric, share, "behind")
         end = found.high if metric.higher_is_better else found.low
-        nearest = math.inf if end is None else sign * end
-        if nearest < -allowed:
+        if found.reason == "diverged" or (end is not None and sign * end < -allowed):
             stopped[key] = found
     return stopped
 
 
-def heat(field: Mapping[K, Standing], metric: Metric, number: int, group: Callable[[K], str]) -> dict[K, Stop]:
-    """Who stops at heat `number`: those behind in their group; at the last one those behind the leader of all, and of
-
-    each group all but the best.
-    """
-    share = HEATS[number]
-    stops: dict[K, Stop] = {}
-    if number < len(HEATS) - 1:
-        for name in dict.fromkeys(map(group, field)):
-            members = {key: one for key, one in field.items() if group(key) == name}
-            stops |= behind(members, metric, share, 0.0, "other")
-        return stops
-    stops = behind(field, metric, share, SLACK)
-    left = {key: one for key, one in field.items() if key not in stops}
-    best = best_of_each(left, group)
-    return stops | {key: compared(field, key, metric, share, "other") for key in left if key not in best}
-
-
 def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:
-    """A runner's stop, with its difference from the leader."""
+    """A stop with the difference from the leader; of one that diverged there is none."""
+    if not field[key].predictions.finite:
+        return Stop(share, "diverged")
     first = leader(field)
     found = compare([field[key].predictions], [field[first].predictions], metric, permutations=1)
     return Stop(share, reason, str(first), found.difference, found.low, found.high)
 
 
-def best_of_each(field: Mapping[K, Standing], group: Callable[[K], str]) -> set[K]:
-    """Of each group the runner that is best."""
-    best: dict[str, K] = {}
-    for key, one in field.items():
-        held = best.get(group(key))
-        if held is None or one.order > field[held].order:
-            best[group(key)] = key
-    return set(best.values())
+def in_order(
+    field: Mapping[K, Standing], metric: Metric, listed: Sequence[K], solved: Callable[[K], bool], in_turn: bool
+) -> list[K]:  # fmt: skip
+    """Who goes on first after a heat that is too short to tell what all come to; none that diverged.
+
+    Those whose head began solved are ahead of those that begin from nothing, whatever these come to: each kind is
+    compared with its own leader. Who is not clearly behind it goes in the listed order, which has first what is best
+    most often; then the others by their value; controls last. in_turn: the kinds take turns, which is for finals that
+    see each example about once, where a solved head is still an advantage; else those whose head began solved follow.
+    """
+    sound = {key: one for key, one in field.items() if one.predictions.finite}
+    turns: list[tuple[K | None, ...]] = []
+    for control in (False, True):
+        kinds = []
+        for kind in (False, True):
+            mine = {k: sound[k] for k in listed if k in sound and sound[k].control == control and solved(k) == kind}
+            late = behind(mine, metric, 0.0) if mine else {}
+            near = [key for key in mine if key not in late]
+            kinds.append(near + sorted(late, key=lambda key: mine[key].order, reverse=True))
+        turns += itertools.zip_longest(*kinds) if in_turn else [(key,) for kind in kinds for key in kind]
+    return [key for turn in turns for key in turn if key is not None]

@@ -1,30 +1,29 @@
-"""A race on the bench: who starts, who goes on after each heat, and what is told of those who don't."""
+"""A race on the bench: the heat, who goes on, the final with its seeds, and a row for every method."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from headstart.artifacts.artifact import fields_of
-from headstart.core.comparison import Forecast, Row, Stop, Trial
-from headstart.core.errors import ResourceError
-from headstart.core.files import write_json
+from headstart.core.comparison import Forecast, Row, Stop
+from headstart.core.files import slug, write_json
+from headstart.core.progress import Progress
 from headstart.core.runs import PROGRESS
-from headstart.engine.checkpoint import Checkpoint
-from headstart.engine.forecast import Cost, cost
-from headstart.evaluate.bench import ATTEMPT, Bench
-from headstart.evaluate.budget import epochs_within, forecast, going_on, said
-from headstart.evaluate.claims import clearly_behind
-from headstart.evaluate.containment import bare, contained
-from headstart.evaluate.metrics import Metric
-from headstart.evaluate.race import HEATS, Standing, best_of_each, compared, heat, leader
+from headstart.evaluate.bench import ATTEMPT, Bench, length
+from headstart.evaluate.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
+from headstart.evaluate.containment import bare
+from headstart.evaluate.predictions import Predictions
+from headstart.evaluate.race import ONCE, TELLING, Standing, behind, compared, in_order, leader
+from headstart.evaluate.trainings import Run
 from headstart.evaluate.tune import candidates
-from headstart.evaluate.wording import bounds
 from headstart.methods.method import Method
+
+SEARCH = 0.05
+"share of the time in which the penalties of solved heads are searched"
 
 
 class Runner(NamedTuple):
@@ -36,250 +35,237 @@ class Runner(NamedTuple):
         return self.name
 
 
-@dataclass
-class Raced:
-    """What a race says of one method."""
+class OutOfTime(BaseException):
+    """A training would end after its deadline: no failure of the method, and not to be contained as one."""
 
-    chosen: Method | None = None
-    trials: list[Trial] = field(default_factory=list)
-    "those that were stopped"
-    row: Row | None = None
-    "of a method that does not go on"
+
+@dataclass
+class Watch:
+    """A progress that raises `OutOfTime` at the first step after `limit` (`time.perf_counter()`)."""
+
+    on: Progress
+    limit: float
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.on.stage(name, total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if time.perf_counter() > self.limit:
+            raise OutOfTime
+        self.on.advance(steps, note)
+
+    def whole(self, place: str, left: float | None = None) -> None:
+        self.on.whole(place, left)
+
+    def say(self, message: str) -> None:
+        self.on.say(message)
 
 
 @dataclass(eq=False)
 class Race:
-    """Runs the heats of all methods that train by steps.
+    """All methods of a comparison that train by steps.
 
-    deadline: `time.perf_counter()` by which the whole comparison should be over; the bench's seeds are cut to what
-    fits.
+    deadline: `time.perf_counter()` by which the whole comparison is over.
     """
 
     bench: Bench
     methods: Mapping[str, Method]
     deadline: float | None = None
-    shortens: bool = False
-    "whether all methods may train for fewer epochs where the time is too short for one training of each"
     forecast: Forecast | None = None
-    pauses: dict[Runner, float] = field(default_factory=dict, init=False)
-    "seconds of the last heat that were not its steps'"
-    _trained: dict[Runner, float] = field(default_factory=dict, init=False)
+    _runs: dict[str, list[Run]] = field(default_factory=dict, init=False)
+    "the longest trainings of each method's configuration, a seed each"
+    _tried: dict[str, list[tuple[Method, Run]]] = field(default_factory=dict, init=False)
+    _lost: dict[Runner, Exception] = field(default_factory=dict, init=False)
+    _pace: dict[str, float] = field(default_factory=dict, init=False)
+    "seconds that a method's last training took, by those that were forecast"
 
     def __post_init__(self) -> None:
         self.trainings = self.bench.trainings
+        self._decisions = self.trainings.folder / PROGRESS / "race"
 
     def start(self) -> None:
-        """Fills the cache, forecasts, and settles epochs and trials for all."""
-        self.failed: dict[str, Row] = {}
-        self.stopped: dict[Runner, tuple[Standing, Stop]] = {}
-        self.lost: dict[Runner, Exception] = {}
-        names = [name for name, method in self.methods.items() if not method.solved]
+        """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
         for feed in (self.trainings.train, self.trainings.validation):
             self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
-        self.costs = self._costs(names)
-        shortened = self._shorten()
-        self.starters = self._starters(further=shortened is None)
-        starters = [runner.name for runner in self.starters]
-        self.forecast = forecast(starters, self.costs, len(self.bench.seeds), shortened)
-        if self.forecast:
-            if self.deadline:  # further seeds go first, then methods
-                single = forecast(starters, self.costs, 1, shortened) or self.forecast
-                most = max(single.least_seconds, self.deadline - time.perf_counter())
-                self.forecast = replace(single, most_seconds=min(self.forecast.most_seconds, most))
-            start = "1 training starts" if len(self.starters) == 1 else f"{len(self.starters)} trainings start"
-            self.trainings.progress.say(f"{start}; {said(self.forecast)}")
-            if self.deadline and self.forecast.least_seconds > self.deadline - time.perf_counter():
-                self.trainings.progress.say(
-                    "that is more than the budget: each method's first heat and the leader's training run all the "
-                    "same; fewer --methods or --epochs take less"
-                )
+        self.costs, self.failed = self.bench.costs(self.methods)
+        if not self.costs:
+            return
+        course = self._course()
+        self.bench.trials = course.trials
+        self.bench.search_ends = time.perf_counter() + SEARCH * self.left
+        epochs = self.trainings.epochs(course.final) if course.final < 1 else None
+        self.forecast = expected(self._contenders(), course, epochs, self.left)
+        self.trainings.progress.say(said(self.forecast, len(self.methods)))
 
-    def run(self) -> dict[str, Raced]:
-        """What became of each of the methods that train by steps; every one has a choice or a row."""
-        running = self.starters
-        for number, share in enumerate(HEATS):
-            standings = self._heat(running, share)
-            if not standings:
-                running = []
-                break
-            asked = len(self.bench.seeds)
-            stops = self._stops(standings, number)
-            if len(self.bench.seeds) < asked:
-                self.trainings.progress.say(f"{len(self.bench.seeds)} of {asked} seeds, for want of budget")
-            self.stopped |= {runner: (standings[runner], stop) for runner, stop in stops.items()}
-            for runner in stops:
-                self._state(runner).remove()
-            running = [runner for runner in standings if runner not in stops]
-            if not running:
-                break
-            first = leader(standings)
-            value = self.trainings.metric.of(standings[first].predictions)
-            self.trainings.progress.say(
-                f"after {share:.0%} of the steps {len(running)} of {len(standings)} go on; {first} leads "
-                f"with {self.trainings.metric.name} {value:.4g} on validation"
-            )
-        chosen = {runner.name: runner.method for runner in running}
-        names = [name for name, method in self.methods.items() if not method.solved]
-        return {name: self._raced(name, chosen.get(name)) for name in names}
+    @property
+    def left(self) -> float:
+        return math.inf if self.deadline is None else self.deadline - time.perf_counter()
 
-    def _costs(self, names: Sequence[str]) -> dict[str, Cost]:
-        found = {}
-        for name in names:
-            self.trainings.progress.stage(f"forecast of {name}")
-            try:
-                with contained(self.trainings.folder, name):
-                    found[name] = cost(self.trainings.setting, self.trainings.settled(self.methods[name]))
-            except ATTEMPT as error:
-                self.failed[name] = self.bench.failed(name, self.methods[name], error)
-        return found
-
-    def _shorten(self) -> int | None:
-        """The most epochs with which one training of each method fits the time, but no less than `LEAST_STEPS`.
-
-        None where these are as many as usual.
-        """
-        usual = self.trainings.options.epochs
-        assert usual is not None
-        if self.deadline is None or not self.shortens or not self.costs:
-            return None
-        left = self.deadline - time.perf_counter()
-        steps = -(-len(self.trainings.train) // (self.trainings.options.batch_size or 1))
-        epochs = self._decided("epochs", epochs_within(left, list(self.costs.values()), usual, steps))
-        if epochs == usual:
-            return None
-        self.trainings.shorten(epochs)
-        self.costs = {name: replace(cost, seconds=cost.seconds * epochs / usual) for name, cost in self.costs.items()}
-        self.trainings.progress.say(f"{epochs} of {usual} epochs, for all methods, for want of budget")
-        return epochs
-
-    def _starters(self, further: bool = True) -> list[Runner]:
-        """Every method, and one more configuration of all while the first heat takes a third of the time at most.
-
-        further: whether there are more configurations; where trainings are shortened, theirs would be shorter still.
-        Raises `ResourceError` where the states of those that will be paused don't fit on the disk.
-        """
-        runs: dict[str, list[Runner]] = {}
+    def rows(self) -> Iterator[tuple[Row, list[Predictions]]]:
+        """The row of every method that trains by steps, and what it predicts for the test split."""
+        yield from ((row, []) for row in self.failed.values())
+        if not self.costs:
+            return
+        course = self._course("course")
+        field = self._heat(course)
+        order, stops = self._after(field, course)
+        if order:
+            finalists = self._final(order, field, course)
+            stops |= {r: compared(field, r, self.trainings.metric, course.heat, "time")
+                      for r in order if r not in finalists}  # fmt: skip
+        chosen = {runner.name: runner for runner in field}
         for name in self.costs:
-            method = self.methods[name]
-            tried = candidates(self.trainings.settled(method), self.bench.axes(method), self.bench.trials)
-            runs[name] = [Runner(name, candidate) for candidate in tried]
+            if runner := chosen.get(name):
+                failures = {r.method: error for r, error in self._lost.items() if r.name == name}
+                yield self.bench.tested(
+                    name, self.methods[name], runner.method, self._runs[name], self._tried[name], failures,
+                    self._stop(stops[runner]) if runner in stops else None,
+                )  # fmt: skip
+            elif errors := [error for runner, error in self._lost.items() if runner.name == name]:
+                yield self.bench.failed(name, self.methods[name], errors[0]), []
+            else:
+                need = self._contender(name).seconds(course.heat)
+                status = f"not run: no time was left for its first training, about {need:.0f} s"
+                yield Row(name, status, self.trainings.metric.name, control=self.methods[name].control), []
 
-        def first(count: int) -> list[Runner]:
-            return [each[place] for place in range(count) for each in runs.values() if place < len(each)]
+    def _heat(self, course: Course) -> dict[Runner, Standing]:
+        """Of each method the configuration that was best on validation. The cheapest trainings come first."""
+        for name in self.costs:
+            self.trainings.outlook.expect(name, self._contender(name).seconds(course.heat), course.trials)
+        names = self._decided("order", sorted(self.costs, key=lambda name: self._contender(name).seconds(course.heat)))
+        best: dict[str, tuple[Runner, Standing]] = {}
+        for number in range(course.trials):
+            for name in names:
+                settled = self.trainings.settled(self.methods[name])
+                tried = candidates(settled, self.bench.axes(self.methods[name]), course.trials)
+                if number >= len(tried):
+                    continue
+                runner = Runner(name, tried[number])
+                run = self._train(runner, self.bench.seeds[0], course.heat, first=not best)
+                if run is None:
+                    continue
+                self._tried.setdefault(name, []).append((runner.method, run))
+                found = self.trainings.standing(*runner, run)
+                if name not in best or found.order > best[name][1].order:
+                    best[name], self._runs[name] = (runner, found), [run]
+        return dict(best.values())
 
-        left = math.inf if self.deadline is None else self.deadline - time.perf_counter()
-        free = self.trainings.free_bytes()
-        starters = first(1)
-        if (wanted := self._states(starters)) > free:
-            raise ResourceError(
-                f"a race keeps the states of {len(starters)} paused trainings, about {wanted / 1e9:.2f} GB, and "
-                f"{self.trainings.folder} has {free / 1e9:.2f} GB free. Free space, choose another --out, or give "
-                "fewer --methods; without --race and --budget one training at a time keeps its state."
-            )
+    def _after(self, field: Mapping[Runner, Standing], course: Course) -> tuple[list[Runner], dict[Runner, Stop]]:
+        """Who may go on, first the one that does before the others; and who is behind."""
+        stops: dict[Runner, Stop] = {}
+        if course.heat < 1 and field and (self.deadline is None or course.heat >= TELLING):
+            stops = behind(field, self.trainings.metric, course.heat)
+        left = {runner: one for runner, one in field.items() if runner not in stops}
+        if course.heat >= TELLING:
+            order = sorted(left, key=lambda runner: (not left[runner].control, left[runner].order), reverse=True)
+        else:
+            listed = sorted(left, key=lambda runner: list(self.methods).index(runner.name))
+            once = self.trainings.epochs(course.final) <= ONCE
+            order = in_order(
+                left, self.trainings.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
+            )  # fmt: skip
+        return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
 
-        def in_time(runners: Sequence[Runner]) -> bool:
-            costs = [self.costs[runner.name] for runner in runners]
-            return sum(HEATS[0] * cost.seconds + cost.pause_seconds for cost in costs) <= left / 3
+    def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> list[Runner]:
+        """Trains those that there is time for, with as many seeds as there is time for, and gives who they are."""
+        seeds = self.bench.seeds
+        contenders = [self._contender(runner.name) for runner in order]
+        course = Course(**self._decided("final", asdict(finals(contenders, heat.heat, self._free(), len(seeds)))))
+        self._announce(order, field, course)
+        again = course.final > course.heat  # else the heat's trainings are those of the first seed
+        finalists = [] if again else list(order)
+        for runner, one in list(zip(order, contenders))[: course.finalists]:
+            self.trainings.outlook.expect(runner.name, one.seconds(course.final), course.seeds - (not again))
+        named, others = order[: course.finalists], order[course.finalists :]
+        turns = [(runner, number) for number in range(len(seeds)) for runner in named]
+        turns += [(runner, number) for runner in others for number in range(len(seeds))]
+        for runner, number in turns:
+            if number == 0 and not again:
+                continue
+            if number and (runner not in finalists or len(self._runs[runner.name]) < number):
+                continue  # an earlier seed found no time
+            # the named get a further seed together; another method as many seeds as they have, or none
+            most = min((len(self._runs[one.name]) for one in named if one in finalists), default=1)
+            if runner in others and number >= most:
+                continue
+            copies = most - number if runner in others else len(named) if number and runner == named[0] else 1
+            if run := self._train(runner, seeds[number], course.final, copies):
+                self._runs[runner.name] = [*(self._runs[runner.name] if number else []), run]
+                finalists += [runner] if number == 0 else []
+        return finalists
 
-        def most(fits: Callable[[list[Runner]], bool]) -> int:
-            """Configurations of each method, the same for all, those that are solved included."""
-            count = 1
-            while further and count < self.bench.trials and fits(first(count + 1)):
-                count += 1
-            return count
+    def _announce(self, order: Sequence[Runner], field: Mapping[Runner, Standing], course: Course) -> None:
+        metric, first = self.trainings.metric, leader(field)
+        value = metric.of(field[first].predictions)
+        self.trainings.progress.say(
+            f"after {length(*self._seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
+            f"validation; {', '.join(map(str, order[: course.finalists]))} train for "
+            f"{length(*self._seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
+        )
 
-        on_disk = most(lambda runners: self._states(runners) <= free)
-        self.bench.trials = min(self._decided("trials", most(in_time)), on_disk)
-        return first(self.bench.trials)
+    def _train(
+        self, runner: Runner, seed: int, share: float, copies: int = 1, first: bool = False
+    ) -> Run | None:  # fmt: skip
+        """One training where there is time for so many copies; it is given up where it would end too late.
+
+        first: whatever the time.
+        """
+        contender, pace = self._contender(runner.name), self._pace.get(runner.name, 1.0)
+        need = pace * contender.cost.seconds(share) + (contender.test_seconds if seed != self.bench.seeds[0] else 0.0)
+        key = f"{slug(runner.name)}-{self.trainings.key(runner.method, seed, share)}"
+        if not self._decided(key, first or copies * need <= self._free()):
+            return None
+        limit = math.inf if first or self.deadline is None else self.deadline - self._reserved()
+        start, done = time.perf_counter(), (self.trainings.place(*runner, seed, share) / "run.json").is_file()
+        try:
+            run = self.bench.train(*runner, seed, share, Watch(self.trainings.progress, limit))
+        except OutOfTime:
+            self.trainings.checkpoint(*runner, seed, share).remove()
+            self._decide(key, False)
+            return None
+        except ATTEMPT as problem:
+            self._lost[runner] = bare(problem)
+            return None
+        if not done:
+            self._pace[runner.name] = (time.perf_counter() - start) / contender.cost.seconds(share)
+        return run
+
+    def _course(self, name: str = "trials") -> Course:
+        contenders = self._contenders()
+        found = planned(contenders, self.left, len(self.bench.seeds), self.bench.trials)
+        return Course(**self._decided(name, asdict(found or shortest(contenders))))
+
+    def _contenders(self) -> list[Contender]:
+        return [self._contender(name) for name in self.costs]
+
+    def _contender(self, name: str) -> Contender:
+        found, test = self.costs[name], self.bench.test_seconds
+        if test is None:
+            each = found.look_seconds / max(1, len(self.trainings.validation))
+            test = each * len(self.trainings.data.test) + found.fixed_seconds
+        return Contender(found, test, self.methods[name].control)
+
+    def _reserved(self) -> float:
+        """Seconds to keep for looks at the test split that are still to come."""
+        return sum(self._contender(name).test_seconds * max(1, len(self._runs.get(name, ()))) for name in self.costs)
+
+    def _free(self) -> float:
+        return (self.left - self._reserved()) * (1 - RESERVE)
+
+    def _seen(self, share: float) -> tuple[float, int]:
+        """Epochs of a training of this share, and the training examples that it sees."""
+        epochs, examples = self.trainings.epochs(share), len(self.trainings.train)
+        return epochs, min(examples, math.ceil(epochs * examples))
+
+    def _stop(self, stop: Stop) -> Stop:
+        epochs, examples = self._seen(stop.share)
+        return replace(stop, epochs=epochs, examples=examples)
 
     def _decided(self, name: str, found: Any) -> Any:
         """What the clock decided: a run that is taken up goes on with what it began with."""
-        file = self.trainings.folder / PROGRESS / f"{name}.json"
-        if not file.is_file():
-            write_json(file, found)
-        return json.loads(file.read_text())
+        file = self._decisions / f"{name}.json"
+        return json.loads(file.read_text()) if file.is_file() else self._decide(name, found)
 
-    def _state(self, runner: Runner) -> Checkpoint:
-        return self.trainings.checkpoint(*runner, self.bench.seeds[0])
-
-    def _states(self, runners: Sequence[Runner]) -> int:
-        """Bytes that their states will add on the disk; the largest lies there twice while it is written."""
-        sizes = [self.costs[runner.name].state_bytes for runner in runners]
-        there = sum(self._state(runner).size for runner in runners)
-        return max(0, sum(sizes) - there) + max(sizes, default=0)
-
-    def _heat(self, running: Sequence[Runner], share: float) -> dict[Runner, Standing]:
-        """Where the runners are after it. A method is out where all of its configurations failed."""
-        found: dict[Runner, Standing] = {}
-        for runner in running:
-            start, before = time.perf_counter(), self._trained.get(runner, 0.0)
-            try:
-                found[runner] = self.trainings.until(share, *runner, self.bench.seeds[0])
-                self._trained[runner] = found[runner].step_seconds
-                self.pauses[runner] = max(0.0, time.perf_counter() - start - (self._trained[runner] - before))
-            except ATTEMPT as problem:
-                self.lost[runner] = bare(problem)
-        left = {runner.name for runner in (*found, *self.stopped)}
-        for runner, error in self.lost.items():
-            if runner.name not in left:
-                self.failed[runner.name] = self.bench.failed(runner.name, runner.method, error)
+    def _decide(self, name: str, found: Any) -> Any:
+        write_json(self._decisions / f"{name}.json", found)
         return found
-
-    def _stops(self, standings: Mapping[Runner, Standing], number: int) -> dict[Runner, Stop]:
-        share, metric = HEATS[number], self.trainings.metric
-        stops = heat(standings, metric, number, lambda runner: runner.name)
-        left = {runner: one for runner, one in standings.items() if runner not in stops}
-        if self.deadline is not None and left:
-            best = best_of_each(left, lambda runner: runner.name)
-            order = sorted(left, key=lambda runner: (runner in best, left[runner].order), reverse=True)
-            times = [(self._whole(runner, left[runner], share), self.pauses.get(runner, 0.0)) for runner in order]
-            seconds = self.deadline - time.perf_counter()
-            going, seeds = self._decided(
-                f"after-heat-{number + 1}", going_on(times, number, seconds, len(self.bench.seeds))
-            )
-            stops |= {r: compared(standings, r, metric, share, "time") for r, goes in zip(order, going) if not goes}
-            self.bench.seeds = self.bench.seeds[:seeds]
-        return stops
-
-    def _whole(self, runner: Runner, standing: Standing, share: float) -> float:
-        """Seconds of the whole training, from what its steps took: little yet of one that unfreezes as it goes."""
-        cost, found = self.costs[runner.name], standing.step_seconds / share
-        return found if cost.steady else max(found, cost.seconds)
-
-    def _raced(self, name: str, chosen: Method | None) -> Raced:
-        """Trials in the order in which they were stopped; of a method that is out, the one that came furthest."""
-        settled = self.trainings.settled(self.methods[name])
-        mine = {runner: found for runner, found in self.stopped.items() if runner.name == name}
-        trials = []
-        for runner, (one, stop) in mine.items():
-            sound = one.predictions.finite
-            reached = (self.trainings.metric.of(one.predictions), one.loss) if sound else (None, None)
-            changed = self.bench.changed(settled, runner.method)
-            trials.append(Trial(changed, reached[0], reached[1], one.seconds, "stopped", stopped=stop))
-        trials += [self.bench.lost(settled, r.method, error) for r, error in self.lost.items() if r.name == name]
-        if chosen or name in self.failed:
-            return Raced(chosen, trials, self.failed.get(name))
-        furthest = max(mine, key=lambda r: (mine[r][1].share, mine[r][1].reason != "other", mine[r][0].order))
-        one, stop = mine[furthest]
-        metric = self.trainings.metric
-        row = Row(
-            name, told(stop, metric), metric.name, fields_of(furthest.method),
-            validation_value=metric.of(one.predictions), learning_rate=getattr(furthest.method, "learning_rate", None),
-            tuning_seconds=sum(each.seconds for each, _ in mine.values()), control=furthest.method.control,
-            trials=tuple(trials), stopped=stop,
-        )  # fmt: skip
-        return Raced(None, trials, row)
-
-
-def told(stop: Stop, metric: Metric) -> str:
-    """The status of a method whose best training was stopped."""
-    when = f"after {stop.share:.0%} of its training"
-    if stop.reason == "diverged":
-        return f"diverged: {when}"
-    points = " points" if metric.percent else ""
-    number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
-    where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
-    if stop.reason == "time":
-        then = "behind then" if clearly_behind(stop, metric) else "not shown to be worse"
-        return f"stopped: for time, {when}, {then}: {where}"
-    return f"stopped: {when}, {where}"

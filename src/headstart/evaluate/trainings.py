@@ -1,10 +1,11 @@
-"""Trainings on one base: each can pause, is saved, reloaded and found equal; what remains of it is in a folder."""
+"""Trainings on one base: each is saved, reloaded and found equal; what remains of it is in a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Point, Share
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError
-from headstart.core.files import slug, write_json
+from headstart.core.files import slug
 from headstart.core.progress import Progress, Silent
 from headstart.core.record import Record
 from headstart.core.runs import PROGRESS
@@ -40,11 +41,13 @@ from headstart.engine.temperature import cool, temperature
 from headstart.evaluate.containment import contained
 from headstart.evaluate.latency import latency
 from headstart.evaluate.metrics import Metric
+from headstart.evaluate.outlook import Outlook
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.race import Standing
 from headstart.evaluate.selection import same_modality
 from headstart.methods.method import Method, settled
 
+ANSWERS = "validation.safetensors"
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
 of them where that is above 1: a regression's outputs are in the unit of its targets"""
@@ -71,6 +74,8 @@ class Run(Record):
     temperature: float = 1.0
     "by which the head's scores were divided after training"
     notes: tuple[str, ...] = ()
+    share: float = 1.0
+    "of the steps of a usual training: the schedule ended with them"
 
 
 @dataclass(eq=False)
@@ -88,7 +93,7 @@ class Trainings:
 
     def __post_init__(self) -> None:
         same_modality(self.data, self.backbone)
-        self._asked = self.options
+        self.outlook = Outlook(self.progress, 1)
         self.options = self.options.sized(len(self.data.train))
         augment = Augment(self.options.augment, self.options.word_dropout)
         backbone, data = self.backbone, self.data
@@ -108,11 +113,6 @@ class Trainings:
         self.cache.close()
         self._back.close()
 
-    def shorten(self, epochs: int) -> None:
-        """All that follow train for so many epochs."""
-        self.options = replace(self._asked, epochs=epochs).sized(len(self.data.train))
-        self.setting = replace(self.setting, options=self.options)
-
     @cached_property
     def test(self) -> Feed:
         """Read when it is asked for: whoever works on validation alone never does."""
@@ -126,36 +126,52 @@ class Trainings:
         """With the learning rate where tuning begins."""
         return settled(method, self.backbone)
 
-    def key(self, method: Method, seed: int) -> str:
-        text = json.dumps([fields_of(method), seed], sort_keys=True)
+    def key(self, method: Method, seed: int, share: float = 1.0) -> str:
+        text = json.dumps([fields_of(method), seed, *([share] if share < 1 else [])], sort_keys=True)
         return f"seed{seed}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
-    def place(self, name: str, method: Method, seed: int) -> Path:
-        return self.folder / PROGRESS / slug(name) / self.key(method, seed)
+    def place(self, name: str, method: Method, seed: int, share: float = 1.0) -> Path:
+        return self.folder / PROGRESS / slug(name) / self.key(method, seed, share)
 
-    def once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = ()) -> Run:
+    def epochs(self, share: float) -> float:
+        """Passes over the training examples in this share of a usual training; less than 1 sees some of them."""
+        assert self.options.epochs is not None
+        return share * self.options.epochs
+
+    def once(
+        self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = (), share: float = 1.0,
+        progress: Progress | None = None, answers_too: bool = False,
+    ) -> Run:  # fmt: skip
         """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up.
 
-        ingredients: for a method that averages others. Raises `Failed` for an exception that nobody expected.
+        ingredients: for a method that averages others. share: of a usual training's steps; its schedule ends with them.
+        answers_too: keep those for the validation examples, which `standing` reads. Raises `Failed` for an exception
+        that nobody expected.
         """
         with contained(self.folder, name):
-            return self._once(name, method, seed, ingredients)
+            return self._once(name, method, seed, ingredients, share, progress or self.progress, answers_too)
 
-    def _once(self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient]) -> Run:
-        place = self.place(name, method, seed)
+    def _once(
+        self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient], share: float, progress: Progress,
+        answers_too: bool,
+    ) -> Run:  # fmt: skip
+        place = self.place(name, method, seed, share)
         if (place / "run.json").is_file():
             return Run.read(place / "run.json")
         # a head that is solved sees the plain examples: augmented views have no end to solve for
         setting = replace(self.setting, train=self._plain) if method.solved else self.setting
         if method.combines:
             setting = replace(setting, ingredients=tuple(ingredients))
-        title = f"{name} seed {seed}"
-        self.progress.stage(title)
-        checkpoint = self.checkpoint(name, method, seed)
-        with adapted(setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title) as done:
+        setting = replace(setting, share=share)
+        title, start = f"{name} seed {seed}", time.perf_counter()
+        progress.stage(title)
+        self.outlook.begins(name)
+        checkpoint = self.checkpoint(name, method, seed, share)
+        with adapted(setting, method, seed, checkpoint=checkpoint, progress=progress, name=title) as done:
             run = self._run(done, method, seed)
+            answers = self._answers(done) if answers_too else None
             if run.status == "ok":
-                run = self._calibrated(run, done.job)
+                run = self._calibrated(run, done)
                 save(
                     place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
                     configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
@@ -172,49 +188,50 @@ class Trainings:
                 raise ArtifactError(
                     f"{name}: the saved model differs from the trained one by {difference:g} in logits."
                 )
+        if answers:
+            answers.write(place / ANSWERS)
         run.write(place / "run.json")
         checkpoint.remove()
+        self.outlook.ended(name, time.perf_counter() - start)
         return run
 
-    def until(self, share: float, name: str, method: Method, seed: int) -> Standing:
-        """Trains on to this share of the steps and pauses there; what an interrupted race has found is taken up.
+    def standing(self, name: str, method: Method, run: Run) -> Standing:
+        """Where a training that `once` has finished came to on validation."""
+        found = Predictions.read(self.place(name, method, run.seed, run.share) / ANSWERS)
+        return self._standing(found, run, method)
+
+    def judged(self, name: str, method: Method, seed: int, share: float = 1.0) -> Standing:
+        """One training and where it came to on validation; its model is not kept.
 
         Raises `Failed` for an exception that nobody expected.
         """
-        with contained(self.folder, name):
-            return self._until(share, name, method, seed)
+        setting, title = replace(self.setting, share=share), f"{name} seed {seed}"
+        with (
+            contained(self.folder, name),
+            adapted(setting, method, seed, progress=self.progress, name=title) as done,
+        ):
+            return self._standing(self._answers(done), self._run(done, method, seed), method)
 
-    def _until(self, share: float, name: str, method: Method, seed: int) -> Standing:
-        place = self.place(name, method, seed)
-        file = place / f"heat-{share:.3f}.safetensors"
-        facts = file.with_suffix(".json")
-        if not facts.is_file():
-            checkpoint, title = self.checkpoint(name, method, seed), f"{name}, first {share:.0%}"
-            with adapted(
-                self.setting, method, seed, checkpoint=checkpoint, progress=self.progress, name=title, until=share
-            ) as done:
-                logits = done.job.logits(self.validation)
-                told = {"seconds": done.seconds, "step_seconds": done.trace.seconds}
-                # a heat may end inside an epoch, where the loop has judged nothing yet
-                if done.trace.status == "ok" and bool(logits.isfinite().all()):
-                    found = done.job.evaluation(logits)
-                    told |= {"score": found.score, "loss": found.loss}
-                else:
-                    logits = torch.full_like(logits, torch.nan)
-                scores = probabilities(self.data.task, logits).numpy()
-                Predictions(self.data.validation.ids, self.data.validation.targets, scores).write(file)
-                write_json(facts, told)
-        told = json.loads(facts.read_text())
-        return Standing(Predictions.read(file), **told, control=method.control)
+    def _standing(self, found: Predictions, run: Run, method: Method) -> Standing:
+        score, loss = (math.nan if value is None else value for value in (run.score, run.validation_loss))
+        return Standing(found, score, loss, run.seconds, method.control)
 
-    def checkpoint(self, name: str, method: Method, seed: int) -> Checkpoint:
-        """The state of one that was interrupted or paused."""
-        return Checkpoint(self.place(name, method, seed) / "checkpoint.safetensors")
+    def _outputs(self, done: Adapted) -> torch.Tensor:
+        """[n, outputs] of a trained model for the validation examples."""
+        found = done.trace.best_outputs
+        return done.job.logits(self.validation) if found is None else found
 
-    def free_bytes(self) -> int:
-        """On the disk of the run's folder, which need not be there yet."""
-        there = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
-        return shutil.disk_usage(there).free
+    def _answers(self, done: Adapted) -> Predictions:
+        """Of a trained model for the validation examples; not finite where the training diverged."""
+        logits = self._outputs(done)
+        if done.trace.status != "ok":
+            logits = torch.full_like(logits, torch.nan)
+        scores = probabilities(self.data.task, logits).numpy()
+        return Predictions(self.data.validation.ids, self.data.validation.targets, scores)
+
+    def checkpoint(self, name: str, method: Method, seed: int, share: float = 1.0) -> Checkpoint:
+        """The state of one that was interrupted."""
+        return Checkpoint(self.place(name, method, seed, share) / "checkpoint.safetensors")
 
     def _run(self, done: Adapted, method: Method, seed: int) -> Run:
         trace = done.trace
@@ -233,16 +250,18 @@ class Trainings:
             curve=tuple(trace.curve),
             interpolation=trace.interpolation,
             notes=(*self.cache.notes, *trace.notes),
+            share=done.job.share,
         )
 
-    def _calibrated(self, run: Run, job: Adaptation) -> Run:
+    def _calibrated(self, run: Run, done: Adapted) -> Run:
         """Folds into the head the temperature that fits validation; a solved head's loss there is after it.
 
         Log frequencies (the prior of `majority`) are calibrated as they are.
         """
+        job = done.job
         if not len(self.validation) or job.plan.solver == "prior":
             return run
-        logits = job.logits(self.validation)
+        logits = self._outputs(done)
         t = temperature(logits, self.validation.targets, self.data.task.kind)
         if not cool(job.module.head, t):
             return run
@@ -268,7 +287,7 @@ class Trainings:
             return self._tested(name, method, run)
 
     def _tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
-        place = self.place(name, method, run.seed)
+        place = self.place(name, method, run.seed, run.share)
         with _Reloaded(place / "model", self.setting) as job:
             scores = job.predict(self.test)
             found = Predictions(self.data.test.ids, self.data.test.targets, scores)

@@ -1,0 +1,45 @@
+"""The outlook: which training of how many is under way, and how long all that are left will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from headstart.core.progress import Progress
+
+
+@dataclass(eq=False)
+class Outlook:
+    """Expected trainings of each method, in their order, and the seconds that they were forecast to take."""
+
+    progress: Progress
+    methods: int
+    "how many rows the comparison will have"
+    _expected: dict[str, list[float]] = field(default_factory=dict, init=False)
+    _begun: Counter[str] = field(default_factory=Counter, init=False)
+    _forecast: float = 0.0
+    _taken: float = 0.0
+
+    def expect(self, name: str, seconds: float, count: int = 1) -> None:
+        self._expected.setdefault(name, []).extend([seconds] * count)
+
+    def begins(self, name: str) -> None:
+        """A training of this method begins."""
+        self._begun[name] += 1
+        place = list(self._begun).index(name) + 1
+        each = self._expected.get(name, [])
+        of = f", training {self._begun[name]} of {len(each)}" if self._begun[name] <= len(each) else ""
+        self.progress.whole(f"method {place} of {self.methods}{of}", self.left(name))
+
+    def left(self, running: str = "") -> float | None:
+        """Seconds of all that are expected and have not ended, at the pace so far; None where nothing is expected."""
+        open_ones = [s for name, each in self._expected.items() for s in each[self._begun[name] - (name == running) :]]
+        pace = self._taken / self._forecast if self._forecast else 1.0
+        return pace * sum(open_ones) if open_ones else None
+
+    def ended(self, name: str, seconds: float) -> None:
+        """It took so many seconds."""
+        each = self._expected.get(name, [])
+        if 0 < self._begun[name] <= len(each):
+            self._forecast += each[self._begun[name] - 1]
+            self._taken += seconds
