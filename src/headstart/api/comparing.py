@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,10 @@ def compare(
     options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
         the given time), keep (every method's models, not only those that the verdict names), metric, device,
         precision, workers, settings (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test
-        files do), prefer (`quality`, `training`, `latency` or `size`: which method becomes `model/`), margin (points
-        that a cheaper method may lose and still be preferred; in the metric's unit where that is no percentage), those
-        of `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
+        files do), folds (cross-validation: so many, each tested once; seeds are then repetitions, one where left
+        out), prefer (`quality`, `training`, `latency` or `size`: which method becomes `model/`), margin (points that a
+        cheaper method may lose and still be preferred; in the metric's unit where that is no percentage), those of
+        `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
     opened: called with the run's folder once it is made. remember: whether the run goes into the history.
     first_seed: the seeds are this one and those after it.
     Raises subclasses of `HeadstartError` for what the user can mend.
@@ -61,12 +63,15 @@ def compare(
     from headstart.engine.precision import compute
     from headstart.evaluate.compare import check
     from headstart.evaluate.compare import compare as run
+    from headstart.evaluate.cross_validation import check_folded, cross_validated
     from headstart.evaluate.selection import DEFAULT_METHODS, methods_named
     from headstart.report.page import page
 
     options = {name: value for name, value in options.items() if value is not None}
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
-    seeds, trials = (converted(options.get(name, 3), int, name) for name in ("seeds", "trials"))
+    folds = converted(options.get("folds", 0), int, "folds")
+    seeds = converted(options.get("seeds", 1 if folds else 3), int, "seeds")
+    trials = converted(options.get("trials", 3), int, "trials")
     trained = configured(Options, only(options, sorted(names_of(Options))), "training")
     in_range(trained)
     named = options.get("methods", DEFAULT_METHODS)
@@ -85,6 +90,9 @@ def compare(
     prefer = str(options.get("prefer", "quality"))
     margin = converted(options["margin"], float, "margin") if "margin" in options else None
     check(examples, backbone, methods, options.get("metric"), seeds, trials, trained, prefer, margin)
+    if "folds" in options:
+        check_folded(examples, folds, options)
+        run = partial(cross_validated, folds=folds)
     inputs = {
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
         "device": str(computing.device), "precision": computing.precision, "headstart": __version__,

@@ -45,7 +45,7 @@ def curve(
 
     begun = time.perf_counter()
     options = {"methods": METHODS, "trials": 1, **{k: v for k, v in options.items() if v is not None}}
-    for name in ("seeds", "budget", "keep"):
+    for name in ("seeds", "budget", "keep", "folds"):
         if name in options:
             raise ConfigurationError(f"a learning curve takes no {name}: its draws are {draws} trainings of each size.")
     if draws < 1:

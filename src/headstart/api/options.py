@@ -8,12 +8,12 @@ from typing import Any
 
 from headstart.core.errors import ConfigurationError, unknown
 
-READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
+READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
 "options that concern how the data are read"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
 "options that concern how the model is loaded"
 OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep",
-         "by", "prefer", "margin")  # fmt: skip
+         "by", "folds", "prefer", "margin")  # fmt: skip
 "options of a comparison"
 
 

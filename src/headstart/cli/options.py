@@ -32,7 +32,14 @@ MODEL = click.option(
 DATA = _all(
     click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column; two for pairs of texts [default: found]"),
     click.option("--label", metavar="COLUMN", help="Label column [default: found]"),
-    click.option("--group", metavar="COLUMN", help="Rows with the same value stay in one split"),
+    click.option(
+        "--group", metavar="COLUMN", help="Rows with the same value stay in one split and count as one in statistics"
+    ),
+    click.option(
+        "--cluster-by",
+        metavar="COLUMN",
+        help="Rows with the same value count as one in statistics, whatever their splits",
+    ),
     click.option("--validation", metavar="FILE", help="Validation examples [default: split off]"),
     click.option(
         "--test",
@@ -60,6 +67,12 @@ REPEAT = _all(
     click.option("--race", is_flag=True, default=None, help="Give methods that are clearly behind no long training"),
     click.option("--budget", metavar="TIME", help="A race that is over within this time: 90s, 10m, 1.5h"),
     click.option("--by", metavar="COLUMN", help="Tell the test set apart by this column, such as the language"),
+    click.option(
+        "--folds",
+        type=click.IntRange(2),
+        metavar="K",
+        help="Cross-validation for few examples: each is tested once; --seeds repeats it [default: one split]",
+    ),
     click.option("--keep", is_flag=True, default=None, help="Keep every method's models, in models/ of the run"),
 )
 

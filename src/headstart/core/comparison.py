@@ -380,6 +380,9 @@ class Comparison(Record):
     "`complete`, or `partial` where the run was stopped"
     seconds: float | None = None
     forecast: Forecast | None = None
+    folds: int = 0
+    """of a cross-validation: every example was tested once (for each repetition) by a model trained without it; the
+    seeds of a row are then its folds, and kept models are of the first one"""
     mistakes: tuple[Mistake, ...] = ()
     "of the method to use, the largest loss first"
     schema: str = SCHEMA

@@ -28,14 +28,16 @@ class Roles:
     "of the split"
     guessed: tuple[str, ...] = ()
     "columns that were chosen by what they hold, not by their name"
+    cluster: str | None = None
+    "of rows that count as one in statistics, and may lie in several splits"
 
     @property
     def label(self) -> str:
         return ",".join(self.labels)
 
     def names(self) -> list[str]:
-        group = () if self.group is None else (self.group,)
-        return [*self.text, *self.labels, *group, *(self.marks.columns if self.marks else ())]
+        every = (*self.text, *self.labels, self.group, self.cluster, *(self.marks.columns if self.marks else ()))
+        return list(dict.fromkeys(name for name in every if name is not None))
 
     def describe(self) -> str:
         """`text: review, label: verified (guessed from its values)`."""
@@ -49,8 +51,9 @@ class Roles:
         found = {first: self.text[0], "label": self.label}
         if len(self.text) == 2:
             found["text_b"] = self.text[1]
-        marks = {"split": ",".join(self.marks.columns)} if self.marks else {}
-        return found | ({"group": self.group} if self.group else {}) | marks
+        split = ",".join(self.marks.columns) if self.marks else None
+        more = {"group": self.group, "split": split, "cluster": self.cluster}
+        return found | {role: name for role, name in more.items() if name is not None}
 
 
 def choose(
@@ -60,6 +63,7 @@ def choose(
     label: str | None,
     group: str | None,
     has_splits: bool,
+    cluster: str | None = None,
 ) -> Roles:
     """The columns' roles. Names given are taken at their word; the others are found.
 
@@ -71,13 +75,14 @@ def choose(
     labels = _given_labels(label, known)
     for name, option in [
         *((name, "--text") for name in wanted), *((name, "--label") for name in labels), (group, "--group"),
+        (cluster, "--cluster-by"),
     ]:  # fmt: skip
         if name is not None and name not in known:
             raise DataError(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
             )
-    marks = None if has_splits else find_marks(columns, {*wanted, *labels, group})
-    taken = {name for name in (*wanted, *labels, group, *(marks.columns if marks else ())) if name is not None}
+    marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
+    taken = {*wanted, *labels, group, cluster, *(marks.columns if marks else ())} - {None}
     left = [column for column in columns if column.name not in taken]
     free = [column for column in left if not _is_id(column.name)]
     guessed: list[str] = []
@@ -95,7 +100,7 @@ def choose(
     if images and len(wanted) > 1:
         raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")
     modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text"
-    return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed))
+    return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed), cluster)
 
 
 def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:

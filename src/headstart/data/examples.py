@@ -29,18 +29,25 @@ class Examples:
     ids: [n] int64, the example's number in the whole source, unique over the splits of one `Data`.
     decoding: how images are read; `inputs` gives those that it is about as plain RGB, so that all readers agree.
     targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression.
+    units: [n] int64, rows that a split keeps together (same input or group); None where that is not known.
+    clusters: [n] int64, rows that count as one in every interval and test (`--group`, `--cluster-by`); None where each
+        example counts for itself.
     places: where the example came from, such as `reviews.csv:17`, for messages.
     """
 
     def __init__(
-        self, table: pa.Table, rows: np.ndarray, ids: np.ndarray, targets: np.ndarray, decoding: Decoding = ALONE
-    ) -> None:
+        self, table: pa.Table, rows: np.ndarray, ids: np.ndarray, targets: np.ndarray, decoding: Decoding = ALONE,
+        units: np.ndarray | None = None, clusters: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         self.table, self.rows, self.ids, self.targets, self.decoding = table, rows, ids, targets, decoding
+        self.units, self.clusters = units, clusters
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to another process, they take their own rows along, not the whole table."""
         table = self.table.take(self.rows)
-        return Examples, (table, np.arange(len(self)), self.ids, self.targets, self.decoding)
+        return Examples, (
+            table, np.arange(len(self)), self.ids, self.targets, self.decoding, self.units, self.clusters,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,7 +59,18 @@ class Examples:
         """The examples at these positions, in this order."""
         positions = np.asarray(positions, dtype=np.int64)
         rows, ids, targets = self.rows[positions], self.ids[positions], self.targets[positions]
-        return Examples(self.table, rows, ids, targets, self.decoding)
+        units, clusters = (None if codes is None else codes[positions] for codes in (self.units, self.clusters))
+        return Examples(self.table, rows, ids, targets, self.decoding, units, clusters)
+
+    def with_(self, other: Examples) -> Examples:
+        """These and the other examples of the same table."""
+        mine, others = ((part.rows, part.ids, part.targets) for part in (self, other))
+        units, clusters = (
+            None if a is None or b is None else np.concatenate([a, b])
+            for a, b in ((self.units, other.units), (self.clusters, other.clusters))
+        )
+        rows, ids, targets = (np.concatenate(pair) for pair in zip(mine, others))
+        return Examples(self.table, rows, ids, targets, self.decoding, units, clusters)
 
     def inputs(self, positions: Sequence[int] | np.ndarray | None = None) -> list[Input]:
         """The inputs at these positions (all where None), read from the mapped file now.

@@ -44,7 +44,7 @@ def take_in(
     units: columns of which hashes are kept, to see what rows may belong together.
     """
     pair = roles.modality == "text_pair"
-    names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split"]
+    names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
     names += [f"unit {at}" for at in range(len(units))]
     wanted = list(dict.fromkeys([*roles.names(), *units]))
     kept = 0
@@ -70,6 +70,7 @@ def _rows(
 ) -> Iterator[Row]:
     inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
+    clusters = chunk.columns[roles.cluster] if roles.cluster else None
     labels = [chunk.columns[name] for name in roles.labels]
     marks = [chunk.columns[name] for name in roles.marks.columns] if roles.marks else []
     for at, place in enumerate(chunk.places):
@@ -88,7 +89,8 @@ def _rows(
             continue
         group = None if groups is None else _group(groups[at])
         where = SPLIT_CODES[roles.marks.split([column[at] for column in marks], place)] if roles.marks else split
-        yield (*parts, place, label, tag, group, where, *(_unit(chunk.columns[name][at]) for name in units))
+        cluster = None if clusters is None else _group(clusters[at])
+        yield (*parts, place, label, tag, group, where, cluster, *(_unit(chunk.columns[name][at]) for name in units))
 
 
 def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:

@@ -25,7 +25,7 @@ from headstart.data.labels import Targets, build
 from headstart.data.prints import Prints, take_prints
 from headstart.data.repeated_columns import candidates, note_crossing
 from headstart.data.sources import Splits, resolve
-from headstart.data.splits import by_class, by_group
+from headstart.data.splits import by_class, by_group, strata_of
 from headstart.data.table import Column, ImagePath
 from headstart.data.task import Kind, Task
 
@@ -41,6 +41,7 @@ def read(
     text: str | Sequence[str] | None = None,
     label: str | None = None,
     group: str | None = None,
+    cluster_by: str | None = None,
     validation: Source | None = None,
     test: Source | None = None,
     kind: Kind | None = None,
@@ -58,7 +59,9 @@ def read(
     source: a CSV, TSV, JSONL or Parquet file; a folder of class folders of images; a folder of train, validation and
         test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the hub.
     text: the input's column, or two for text pairs (`"premise,hypothesis"` or a tuple); found where None.
-    label, group: columns; the label is found where None. Rows of one group never lie in two made splits.
+    label, group: columns; the label is found where None. Rows of one group never lie in two made splits,
+        and count as one in every interval and test.
+    cluster_by: a column whose rows count as one in every interval and test, and may lie in several splits.
     validation, test: sources of their own for these splits, one or a list, or names of splits of a data set that has
         several.
     kind: `single_label`, `multi_label` or `regression`; found where None.
@@ -77,7 +80,7 @@ def read(
     _check(kind, validation_share, test_share, workers, max_image_pixels)
     findings = Findings()
     splits = resolve(source, validation, test)
-    roles, class_names = _roles(splits, str(source), text, label, group, findings)
+    roles, class_names = _roles(splits, str(source), text, label, group, findings, cluster_by)
     paths = _paths(splits, roles)
     units = _units(splits, roles)
     table = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
@@ -93,7 +96,8 @@ def read(
         kind = "single_label"
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
     _use(split, targets.usable, given, source, findings)
-    groups = None if roles.group is None else _codes(table)
+    groups = None if roles.group is None else _codes(table, "group")
+    clusters = groups if roles.cluster is None else _codes(table, "cluster")
     held = min(0.15, VALIDATION / max(1, (split == 0).sum())) if validation_share is None else validation_share
     wanted = {"test": test_share, "validation": held}
     made = _make(split, targets, prints, groups, {n: share for n, share in wanted.items() if n not in given}, seed)
@@ -101,7 +105,14 @@ def read(
     note_crossing(table, units, split, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
-    train, kept, tested = (Examples(table, rows, rows, targets.values[rows], prints.decoding) for rows in parts)
+    units = groups if groups is not None else np.unique(prints.digest, return_inverse=True)[1].reshape(-1)
+    train, kept, tested = (
+        Examples(
+            table, rows, rows, targets.values[rows], prints.decoding, units[rows],
+            None if clusters is None else clusters[rows],
+        )
+        for rows in parts
+    )  # fmt: skip
     weights = _weights(train.targets, targets) if class_weights else ()
     record = DataRecord(
         source=str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__,
@@ -146,13 +157,14 @@ def _roles(
     label: str | None,
     group: str | None,
     findings: Findings,
+    cluster_by: str | None,
 ) -> tuple[Roles, tuple[str, ...]]:
     """Roles by the first training table; every other table must have the same columns."""
     first = splits["train"][0]
     if isinstance(first, ImageFolder):
         text, label = text or "file", label or "folder"
     columns = first.sample()
-    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1)
+    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1, cluster_by)
     for tables in splits.values():
         for table in tables:
             if table is not first:
@@ -232,9 +244,9 @@ def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, fi
             raise DataError(f"{source}: no row of the {name} split is usable. {findings.errors()}".rstrip())
 
 
-def _codes(table: pa.Table) -> np.ndarray:
-    """[n] group codes; a row without a group is one of its own."""
-    encoded = table.column("group").combine_chunks().dictionary_encode()
+def _codes(table: pa.Table, column: str) -> np.ndarray:
+    """[n] codes of groups or clusters; a row without one is alone in one."""
+    encoded = table.column(column).combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
     alone = np.flatnonzero(codes < 0)
     codes[alone] = len(encoded.dictionary) + np.arange(len(alone))
@@ -253,7 +265,7 @@ def _make(
     if not shares:
         return {}
     pool = np.flatnonzero(split == 0)
-    strata = _strata(targets.values[pool])
+    strata = strata_of(targets.values[pool])
     if groups is not None:
         found, origin = by_group(strata, groups[pool], shares, seed), "made (by group)"
     else:
@@ -264,15 +276,6 @@ def _make(
     if targets.labels and (class_counts(targets.values[split == 0], len(targets.labels)) == 0).any():
         raise DataError("some class has no training example left after the split by group. Give the splits yourself.")
     return dict.fromkeys(found if len(found) == 1 else NAMES, origin)
-
-
-def _strata(targets: np.ndarray) -> np.ndarray:
-    """[n] int64: the class; the rarest of an example's labels for multi-label; 0 for numbers."""
-    if targets.ndim == 1:
-        return targets if targets.dtype.kind == "i" else np.zeros(len(targets), dtype=np.int64)
-    counts = targets.sum(axis=0)
-    rarest = np.where(targets > 0, counts, np.inf).argmin(axis=1)
-    return np.where(targets.any(axis=1), rarest, targets.shape[1]).astype(np.int64)
 
 
 def _counts(targets: Targets, rows: np.ndarray) -> dict[str, int]:

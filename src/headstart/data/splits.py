@@ -50,6 +50,15 @@ def by_class(strata: np.ndarray, units: np.ndarray, shares: Mapping[str, float],
     return taken
 
 
+def strata_of(targets: np.ndarray) -> np.ndarray:
+    """[n] int64: the class; the rarest of an example's labels for multi-label; 0 for numbers."""
+    if targets.ndim == 1:
+        return targets if targets.dtype.kind == "i" else np.zeros(len(targets), dtype=np.int64)
+    counts = targets.sum(axis=0)
+    rarest = np.where(targets > 0, counts, np.inf).argmin(axis=1)
+    return np.where(targets.any(axis=1), rarest, targets.shape[1]).astype(np.int64)
+
+
 def _quotas(rows: np.ndarray, share: float) -> np.ndarray:
     """[strata] rows to take: `share` of each, rounded so that the sum is right (largest remainders)."""
     exact = rows * share

@@ -22,7 +22,7 @@ HOLDS = b"headstart.input"
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
-    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split, [unit 0, …].
+    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split, cluster, [unit 0, …].
 
     units: columns with hashes of what rows may belong to (`repeated_columns`).
     """
@@ -36,6 +36,7 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
         pa.field("tag", pa.int8()),
         pa.field("group", pa.large_string()),
         pa.field("split", pa.int8()),
+        pa.field("cluster", pa.large_string()),
     ]
     fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
     return pa.schema(fields, metadata={HOLDS: b"path"} if paths else None)

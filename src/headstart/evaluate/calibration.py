@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -49,7 +49,7 @@ class Calibration(Check):
             if "validation" not in system.kept:
                 system.kept["validation"] = system.scores(held.inputs())
             t = temperature(system.kept["validation"], held.targets)
-            found = Predictions(found.ids, found.targets, cooled(found.scores, t))
+            found = replace(found, scores=cooled(found.scores, t))
         return {self.title(): found}
 
 

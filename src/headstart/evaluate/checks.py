@@ -94,7 +94,7 @@ def answers(system: System, test: Examples, change: Change | None = None) -> Pre
         if change:
             inputs = [changed(value, change, int(number)) for number, value in zip(test.ids, inputs)]
         system.kept[kept] = system.scores(inputs)
-    return Predictions(test.ids, test.targets, system.kept[kept])
+    return Predictions.of(test, system.kept[kept])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ class Retention(Check):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         other = self._other(material)
         scores = system.probed(subset_of(other.train, self.examples), other.test.inputs(), other.task)
-        return {self.title(): Predictions(other.test.ids, other.test.targets, scores)}
+        return {self.title(): Predictions.of(other.test, scores)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ class Retrieval(Check):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = self._data(material).test
         near = system.nearest(test.inputs())
-        return {self.title(): hits(test.ids, test.targets[near] == test.targets)}
+        return {self.title(): hits(test.ids, test.targets[near] == test.targets, test.clusters)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,13 +226,13 @@ class Zeroshot(Check):
         features = system.features(data.test.inputs())
         weight = system.backbone.words(data.task.labels, self.templates).weight(features)
         scores = (features @ weight.T).softmax(1).cpu().numpy()
-        return {self.title(): Predictions(data.test.ids, data.test.targets, scores)}
+        return {self.title(): Predictions.of(data.test, scores)}
 
 
-def hits(ids: np.ndarray, hit: np.ndarray) -> Predictions:
+def hits(ids: np.ndarray, hit: np.ndarray, clusters: np.ndarray | None = None) -> Predictions:
     """Shares of hits [n] as predictions, so that all statistics take them as accuracy."""
     scores = np.stack([~hit, hit], 1).astype(np.float32)
-    return Predictions(ids, np.ones(len(ids), dtype=np.int64), scores)
+    return Predictions(ids, np.ones(len(ids), dtype=np.int64), scores, clusters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,4 +283,4 @@ class Invariance(Robustness):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = material.data.test
         before, after = answers(system, test), answers(system, test, self.change)
-        return {self.title(): hits(test.ids, before.scores.argmax(1) == after.scores.argmax(1))}
+        return {self.title(): hits(test.ids, before.scores.argmax(1) == after.scores.argmax(1), test.clusters)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
     example counts. runs: predictions of the test split, in its order.
     """
     scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
-    mean = Predictions(runs[0].ids, runs[0].targets, scores)
+    mean = replace(runs[0], scores=scores)
     if task.kind == "regression":
         loss, wrong = np.abs(scores[:, 0] - mean.targets), np.ones(len(mean), dtype=bool)
     else:

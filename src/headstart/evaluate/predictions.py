@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.core.errors import ArtifactError
 from headstart.core.files import replacing
+from headstart.data.examples import Examples
 from headstart.data.task import Kind
 
 
@@ -58,6 +59,11 @@ class Predictions:
             raise ValueError(f"class indices {targets.min()} to {targets.max()} do not fit {outputs} scores an example")
         if self.kind == "regression" and outputs != 1:
             raise ValueError(f"regression has 1 score an example, got {outputs}; class indices must be integers")
+
+    @classmethod
+    def of(cls, examples: Examples, scores: np.ndarray) -> Predictions:
+        """The scores [n, outputs] beside the examples' ids, targets and clusters."""
+        return cls(examples.ids, examples.targets, scores, examples.clusters)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -141,4 +141,4 @@ def _of_features(
 
 def _predicted(head: nn.Module, features: Tensor, examples: Examples, task: Task) -> Predictions:
     with torch.no_grad():
-        return Predictions(examples.ids, examples.targets, probabilities(task, head(features).cpu()).numpy())
+        return Predictions.of(examples, probabilities(task, head(features).cpu()).numpy())

@@ -21,6 +21,7 @@ from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, finished, read_configuration
 from headstart.data.by_place import column_by_place
 from headstart.data.examples import Data
+from headstart.data.folds import folded
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
 from headstart.evaluate.checks import Material
@@ -210,4 +211,6 @@ def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data
                 f"{run} was trained on other examples than {found.record.source} holds now: what was trained on may be "
                 "among those to test. Give the run's own data with --data."
             )
+    if folds := told.get("folds"):  # what is kept was trained without the examples of the first fold alone
+        return folded(found, int(folds))[0]
     return found

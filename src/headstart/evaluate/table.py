@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.core.comparison import Gain, PartRow, Row, Score, StandardError
 from headstart.evaluate.claims import reference
+from headstart.evaluate.folds import Folds
 from headstart.evaluate.guess import guess
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import METRICS, Metric, beside, confusion, per_class
@@ -34,10 +35,12 @@ def rows_with_differences(
     draws: int = 2000,
     permutations: int = 5000,
     seed: int = 0,
+    folds: Folds | None = None,
 ) -> tuple[Row, ...]:
     """The same rows, filled from their test predictions; rows without any stay as they are.
 
-    predictions: method -> one `Predictions` a seed, all on the same examples.
+    predictions: method -> one `Predictions` a seed, all on the same examples; of cross-validation one a fold.
+    folds: how the runs of a cross-validation belong together.
     parts: name -> positions of the examples of a part of the test split.
     Filled: value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
     see `claims.reference`), difference, its interval and standard error, p_value, and p_adjusted by Holm over all of
@@ -46,7 +49,7 @@ def rows_with_differences(
 
     Raises `ValueError` where two runs hold different examples, or a row has scores that are not finite.
     """
-    bench = _Statistics(metric, labels or (), parts or {}, level, draws, permutations, seed)
+    bench = _Statistics(metric, labels or (), parts or {}, level, draws, permutations, seed, folds)
     filled = {
         i: bench.measured(row, predictions[row.method]) for i, row in enumerate(rows) if predictions.get(row.method)
     }
@@ -76,21 +79,27 @@ class _Statistics:
     draws: int
     permutations: int
     seed: int
+    folds: Folds | None
+
+    def interval(self, runs: Runs, metric: Metric) -> tuple[float, float, float]:
+        found = self.folds.interval if self.folds else interval
+        return found(runs, metric, level=self.level, draws=self.draws, seed=self.seed)
 
     def measured(self, row: Row, runs: Runs) -> Row:
-        value, low, high = interval(runs, self.metric, level=self.level, draws=self.draws, seed=self.seed)
+        value, low, high = self.interval(runs, self.metric)
+        whole = self.folds.pooled(runs) if self.folds else runs
         names = self.labels or [str(i) for i in range(runs[0].scores.shape[1])]
         parts = tuple(
             PartRow(name, len(places), *interval(part, self.metric, level=self.level, draws=self.draws))
             for (name, places), part in zip(self.parts.items(), self.by_part(runs))
         )
         also = tuple(
-            Score(other.name, *interval(runs, other, level=self.level, draws=self.draws, seed=self.seed))
+            Score(other.name, *self.interval(runs, other))
             for other in beside(runs[0].kind, runs[0].scores.shape[1], self.metric)
         )
         return dataclasses.replace(
             row, metric=self.metric.name, value=value, low=low, high=high, also=also, parts=parts,
-            classes=per_class(runs, names), confusion=confusion(runs, runs[0].scores.shape[1]),
+            classes=per_class(whole, names), confusion=confusion(whole, runs[0].scores.shape[1]),
         )  # fmt: skip
 
     def by_part(self, runs: Runs) -> Iterator[Runs]:
@@ -98,7 +107,8 @@ class _Statistics:
         return ([run.take(places) for run in runs] for places in self.parts.values())
 
     def against(self, runs: Runs, others: Runs, metric: Metric | None = None) -> Paired:
-        return compare(
+        found = self.folds.compare if self.folds else compare
+        return found(
             runs, others, metric or self.metric, permutations=self.permutations, seed=self.seed, level=self.level,
             draws=self.draws,
         )  # fmt: skip
@@ -139,10 +149,11 @@ class _Statistics:
             yield from (self.gain(runs, known[n]) for n in TELLING if n in known and n != self.metric.name)
 
     def gain(self, runs: Runs, metric: Metric) -> Gain:
-        constant = guess(runs[0])
-        found = self.against(runs, [constant], metric)
+        constant = [guess(run) for run in runs] if self.folds else [guess(runs[0])]
+        found = self.against(runs, constant, metric)
+        guessed = float(np.mean([metric.of(one) for one in constant]))
         return Gain(
-            metric.name, metric.of(constant), found.difference, found.low, found.high, found.p_value, _error(found)
+            metric.name, guessed, found.difference, found.low, found.high, found.p_value, _error(found)
         )  # fmt: skip
 
 

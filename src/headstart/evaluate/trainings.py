@@ -227,7 +227,7 @@ class Trainings:
         if done.trace.status != "ok":
             logits = torch.full_like(logits, torch.nan)
         scores = probabilities(self.data.task, logits).numpy()
-        return Predictions(self.data.validation.ids, self.data.validation.targets, scores)
+        return Predictions.of(self.data.validation, scores)
 
     def checkpoint(self, name: str, method: Method, seed: int, share: float = 1.0) -> Checkpoint:
         """The state of one that was interrupted."""
@@ -290,7 +290,7 @@ class Trainings:
         place = self.place(name, method, run.seed, run.share)
         with _Reloaded(place / "model", self.setting) as job:
             scores = job.predict(self.test)
-            found = Predictions(self.data.test.ids, self.data.test.targets, scores)
+            found = Predictions.of(self.data.test, scores)
             if not found.finite:
                 raise ValueError("the saved model gives values that are not finite on the test split")
 

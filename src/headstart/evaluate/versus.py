@@ -6,8 +6,10 @@ from pathlib import Path
 
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ConfigurationError
+from headstart.core.files import slug
 from headstart.core.runs import finished
 from headstart.core.versus import Pair, Versus
+from headstart.evaluate.folds import Folds
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import compare
 from headstart.evaluate.predictions import Predictions
@@ -22,7 +24,7 @@ def versus(first: Path, second: Path) -> Versus:
             f"{first} and {second} are of different tasks ({runs[0].task.metric} of {len(runs[0].task.labels)} "
             f"classes, {runs[1].task.metric} of {len(runs[1].task.labels)}); what they reached can't be compared."
         )
-    paired = runs[0].data.fingerprint == runs[1].data.fingerprint
+    paired = (runs[0].data.fingerprint, runs[0].folds) == (runs[1].data.fingerprint, runs[1].folds)
     names = [row.method for row in runs[0].rows if any(row.method == other.method for other in runs[1].rows)]
     return Versus(
         str(first), str(second), runs, tuple(_pair(name, first, second, runs, paired) for name in names), paired
@@ -35,10 +37,11 @@ def _pair(name: str, first: Path, second: Path, runs: tuple[Comparison, Comparis
     if not paired or before is None or after is None or not all(said):
         return Pair(name, before, after)
     task = runs[0].task
-    found = compare(said[1], said[0], metric(task.kind, task.metric))  # type: ignore[arg-type]
+    test = Folds(runs[0].folds).compare if runs[0].folds else compare
+    found = test(said[1], said[0], metric(task.kind, task.metric))  # type: ignore[arg-type]
     return Pair(name, before, after, found.difference, found.low, found.high, found.p_value)
 
 
 def _predictions(folder: Path, name: str) -> list[Predictions]:
-    files = sorted((folder / "predictions").glob(f"{name}-seed*.safetensors"))
-    return [Predictions.read(file) for file in files]
+    files = (folder / "predictions").glob(f"{slug(name)}-seed*.safetensors")
+    return [Predictions.read(file) for file in sorted(files, key=lambda file: int(file.stem.rpartition("-seed")[2]))]

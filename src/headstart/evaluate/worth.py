@@ -76,7 +76,7 @@ def worth(source: str, data: Data, compute: Compute, base: str | None = None) ->
         backbone.module.to(compute.device)
         system = base_system(backbone, compute, train, data.task)
         scores = system.scores(data.validation.inputs())
-        found[name] = [Predictions(data.validation.ids, data.validation.targets, scores)]
+        found[name] = [Predictions.of(data.validation, scores)]
     against = []
     for name, runs in found.items():
         if name:

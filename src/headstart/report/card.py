@@ -85,7 +85,7 @@ def _body(found: Comparison, row: Row) -> list[str]:
         "## How good it is",
         "",
         f"{fmt.metric_heading(row.metric)} on {fmt.counted(tested, 'test example')} that were looked at once, "
-        f"{fmt.seeds(len(row.seeds))}, with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
+        f"{_mean(found, row)}, with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
         f"{fmt.interval(row.metric, row.low, row.high)}.",
         *_early(row),
         "",
@@ -158,12 +158,21 @@ def _check(record: CheckRecord) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _mean(found: Comparison, row: Row) -> str:
+    return f"mean over {fmt.counted(len(row.seeds), 'fold')}" if found.folds else fmt.seeds(len(row.seeds))
+
+
 def _limits(found: Comparison, row: Row) -> list[str]:
     lines = [
         "## Limits",
         "",
         "- The figures hold for examples like those of the test split; nothing was measured on others.",
     ]
+    if found.folds:
+        lines.append(
+            f"- The figures are of cross-validation. This model is that of the first of {found.folds} folds: it was "
+            "trained without the examples of that fold."
+        )
     if len(row.seeds) < 2:
         lines.append("- One seed: the interval is of this trained model, not of the method.")
     weak = [one.label for one in row.classes if one.support < 20]

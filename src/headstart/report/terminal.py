@@ -126,12 +126,16 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
 def _explanation(comparison: Comparison) -> list[str]:
     seeds, verdict = len(comparison.seeds), comparison.verdict
     parts = [f"Test split, {fmt.seeds(seeds)}, [95% interval]."]
+    if comparison.folds:
+        again = f", {seeds // comparison.folds} times" if seeds > comparison.folds else ""
+        parts = [f"Every example tested once in {comparison.folds} folds{again}, mean over folds, [95% interval]."]
     if why := comparison.task.metric_reason:
         parts[0] += f" {fmt.metric_name(comparison.task.metric)}, since {clean(why)}."
     if len(comparison.rows) == 1:
         return _wrap(parts[0] + ("" if seeds > 1 else " One seed: another training may come out otherwise."))
+    test = "corrected resampled t-test" if comparison.folds else "paired permutation"
     if verdict.reference is not None:
-        parts.append(f"ref: {clean(verdict.reference)}, best on validation; p: paired permutation, Holm.")
+        parts.append(f"ref: {clean(verdict.reference)}, best on validation; p: {test}, Holm.")
     if verdict.method is not None:
         parts.append("> use this.")
     if any(is_cheapest(comparison, row) for row in comparison.rows):
