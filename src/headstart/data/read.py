@@ -105,10 +105,10 @@ def read(
     note_crossing(table, units, split, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
-    units = groups if groups is not None else np.unique(prints.digest, return_inverse=True)[1].reshape(-1)
+    together = groups if groups is not None else np.unique(prints.digest, return_inverse=True)[1].reshape(-1)
     train, kept, tested = (
         Examples(
-            table, rows, rows, targets.values[rows], prints.decoding, units[rows],
+            table, rows, rows, targets.values[rows], prints.decoding, together[rows],
             None if clusters is None else clusters[rows],
         )
         for rows in parts
