@@ -6,7 +6,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from headstart.core.comparison import SplitRecord
 from headstart.core.errors import ConfigurationError, DataError
@@ -41,6 +40,8 @@ def folded(data: Data, count: int, seed: int = 0) -> list[Data]:
     validation split is made as `read` makes it, of the size that it had. Raises `ConfigurationError` as `check_folds`
     does, and `DataError` where a fold would leave a class without a training example.
     """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     check_folds(data, count)
     every = _whole(data)
     units = _units(every)
@@ -87,4 +88,7 @@ def _cut(data: Data, every: Examples, rest: np.ndarray, tested: np.ndarray, orig
         )
         for name, part in parts.items()
     )  # fmt: skip
-    return replace(data, **parts, record=replace(data.record, splits=splits), origin=None)
+    return replace(
+        data, train=train, validation=parts["validation"], test=parts["test"], origin=None,
+        record=replace(data.record, splits=splits),
+    )  # fmt: skip

@@ -15,7 +15,7 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.files import replacing_folder, slug
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
-from headstart.data.examples import Data
+from headstart.data.examples import Data, Examples
 from headstart.data.folds import check_folds, folded
 from headstart.evaluate.compare import compare
 from headstart.evaluate.folds import Folds
@@ -51,7 +51,7 @@ def cross_validated(
     watched = progress or Silent()
     metric, reason = chosen_metric(data, metric_name)
     found: list[Comparison] = []
-    tested = []
+    tested: list[Examples] = []
     for seed in seeds:
         for at, part in enumerate(folded(data, folds, seed)):
             place = folder / PROGRESS / f"fold{len(found)}"
@@ -73,8 +73,8 @@ def cross_validated(
         table, metric, test_size=sum(map(len, tested[:folds])), margin=margin_in(metric, margin), prefer=prefer
     )
     every = tested[0]
-    for part in tested[1:folds]:
-        every = every.with_(part)
+    for test in tested[1:folds]:
+        every = every.with_(test)
     used = how.pooled(runs.get(finding.method or "", []))
     result = replace(
         found[0], task=replace(found[0].task, metric_reason=reason), data=_data(data, found[0]),
