@@ -40,11 +40,13 @@ def check_folded(data: Data, folds: int, asked: Mapping[str, Any]) -> None:
 def cross_validated(
     data: Data, *compared: Any, folder: Path, folds: int, seeds: Sequence[int] = (0,), metric_name: str | None = None,
     configuration: Mapping[str, Any] | None = None, progress: Progress | None = None, keep: bool = False,
-    prefer: str = "quality", margin: float | None = None, **rest: Any,
+    prefer: str = "quality", margin: float | None = None,
+    begun: float | None = None, **rest: Any,
 ) -> Comparison:  # fmt: skip
     """`evaluate.compare.compare` on each fold, with its own tuning; the record is of all folds together.
 
-    seeds: one cross-validation for each, cut anew. compared, rest: what `compare` takes; no race and no parts. The
+    seeds: one cross-validation for each, cut anew. compared, rest: what `compare` takes; no race and no parts.
+    begun: not used, since what counts is the time of the folds, whenever they ran. The
     models that are kept are of the first fold: its `model/` was trained on (folds - 1) / folds of the examples. Each
     fold that is finished stays until the run is complete.
     """
