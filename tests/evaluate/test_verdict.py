@@ -154,15 +154,15 @@ def test_the_default_margin_of_errors_is_a_hundredth_of_guessing() -> None:
 
 
 def test_those_that_a_race_has_stopped_are_named_and_no_candidates() -> None:
-    stop = Stop(1 / 9, "time", "full", -0.2, -0.3, -0.1)
+    stop = Stop(1 / 9, "time", "full", -0.2, -0.3, -0.1, 1.0)
     late = row("lora", 0.99, 1.0, 0.02, status="stopped: for time", stopped=stop)
     bare = Row("mix", "stopped: …", "accuracy", stopped=Stop(1 / 3, "time", "full", -0.01, -0.03, 0.01))
     got = decide(FULL, row("probe", 0.9, 2.0, -0.05), late, bare)
     assert (got.method, got.reference, got.cheapest) == ("full", "full", None)
     assert "(chosen on validation among the 2 methods that trained to their end)" in got.lines[0]
     assert got.lines[-1] == (
-        "Stopped before the end of their training: lora after 11% and mix after 33%; their values are of that, and "
-        "none is a candidate."
+        "Stopped early by the race: lora after 1 epoch and mix after 33 % of its training; their values are of that, "
+        "and none is a candidate."
     )
     assert not [line for line in got.lines if line.startswith("On test")], (
         "the stopped row's lead on test is of another length of training"

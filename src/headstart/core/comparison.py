@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.core.duration import length
 from headstart.core.record import Record
 
 SCHEMA = "headstart.comparison/2"
@@ -133,6 +134,13 @@ class Stop(Record):
     "passes over the training examples in that training"
     examples: int | None = None
     "training examples that it saw: fewer than all where it ended within its first epoch"
+
+    @property
+    def length(self) -> str:
+        """Of the training that the row is measured on: `3 epochs`; of earlier records `11 % of its training`."""
+        if self.epochs is None:
+            return f"{self.share:.0%}".replace("%", " % of its training")
+        return length(self.epochs, self.examples or 0)
 
 
 @dataclass(frozen=True)

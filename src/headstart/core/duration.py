@@ -29,3 +29,10 @@ def span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def length(epochs: float, examples: int) -> str:
+    """Of a training: `1 epoch`, `2.5 epochs`, `1 pass over 320 examples` where it was shorter than that."""
+    if round(epochs, 1) == 1:
+        return "1 epoch"
+    return f"{epochs:.2g} epochs" if epochs > 1 else f"1 pass over {examples:,} examples"

@@ -262,16 +262,9 @@ def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:
     return {name: value * temperature if name.startswith("head.") else value for name, value in load_file(file).items()}
 
 
-def length(epochs: float, examples: int) -> str:
-    """Of a training, in words."""
-    if round(epochs, 1) == 1:
-        return "1 epoch"
-    return f"{epochs:.2g} epochs" if epochs > 1 else f"1 pass over {examples:,} examples"
-
-
 def told(stop: Stop, metric: Metric) -> str:
     """The status of a method that a race has stopped."""
-    seen = length(stop.epochs or 0.0, stop.examples or 0)
+    seen = stop.length
     points = " points" if metric.percent else ""
     number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
     where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"

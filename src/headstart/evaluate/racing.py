@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from headstart.core.comparison import Forecast, Row, Stop
+from headstart.core.duration import length
 from headstart.core.files import slug, write_json
 from headstart.core.progress import Progress
 from headstart.core.runs import PROGRESS
-from headstart.evaluate.bench import ATTEMPT, Bench, length
+from headstart.evaluate.bench import ATTEMPT, Bench
 from headstart.evaluate.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
 from headstart.evaluate.containment import bare
 from headstart.evaluate.predictions import Predictions

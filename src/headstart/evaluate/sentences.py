@@ -229,8 +229,8 @@ def _stopped(rows: Sequence[Row]) -> Iterator[str]:
     cut = [row for row in rows if row.stopped is not None and row.status != "ok" and not row.status.startswith("div")]
     if not cut:
         return
-    names = wording.listed([f"{row.method} after {row.stopped.share:.0%}" for row in cut if row.stopped], most=12)
+    names = wording.listed([f"{row.method} after {row.stopped.length}" for row in cut if row.stopped], most=12)
     value = ("their values are" if len(cut) > 1 else "its value is") + " of that"
     candidate = "none is a candidate" if len(cut) > 1 else "it is no candidate"
     told = [value] if any(row.value is not None for row in cut) else []
-    yield f"Stopped before the end of their training: {names}; {', and '.join([*told, candidate])}."
+    yield f"Stopped early by the race: {names}; {', and '.join([*told, candidate])}."

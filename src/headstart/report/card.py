@@ -130,7 +130,7 @@ def _settings(configuration: Mapping[str, Any]) -> list[str]:
 
 def _early(row: Row) -> list[str]:
     """That a race ended the training, which the value above is of."""
-    return [f"Its training was stopped after {fmt.share(row.stopped.share)} of the steps."] if row.stopped else []
+    return [f"A race stopped its training after {row.stopped.length}; the value is of that."] if row.stopped else []
 
 
 def _checks(judged: Judged) -> list[str]:

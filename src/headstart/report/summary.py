@@ -89,7 +89,7 @@ def _line(comparison: Comparison, row: Row, scale: tuple[float, float] | None) -
     if row.control:
         badges.append(("control", "control"))
     if row.status != "ok":
-        early = f" after {fmt.share(row.stopped.share)}" if row.stopped else ""
+        early = f" after {row.stopped.length}" if row.stopped else ""
         badges.append((status_kind(row), row.status.partition(":")[0].strip() + early))
     return Line(
         row,
