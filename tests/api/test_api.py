@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -336,3 +337,60 @@ def test_a_setting_of_the_user_is_not_tuned(bert: Path, here: Path) -> None:
     found = headstart.compare("reviews.csv", bert, out="run", settings={"penalty": 7}, **options)
     assert found.row("probe").configuration["penalty"] == 7
     assert len(found.row("probe").trials) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ predict
+class Frame(dict):
+    """As much of a DataFrame as matters: iterating over it gives the names of its columns."""
+
+    columns = ("text", "label")
+
+
+def test_what_predict_can_not_read_is_refused(result: Any, tmp_path: Path) -> None:
+    _, folder = result
+    file = tmp_path / "new.csv"
+    file.write_text("text,id\na good film,1\na bad film,2\n")
+    for wrong, says in (
+        (Frame(text=["a good film"]), r"not a Frame.*list\(table\['text'\]\)"),
+        ({"text": ["a"]}, "not a dict"),
+        ({"a good film"}, "a set has no order"),
+        ([None], "input 0 is one without text"),
+        (["a", " "], "input 1 is one without text"),
+        ([("a", "b")], "input 0 is one with more than one text"),
+        ([float("nan")], "input 0 is one without text"),
+        ([b"a"], "input 0 holds a bytes; this model reads texts"),
+        (["a film", str(file)], "input 1, .*names a file"),
+        ([file], "input 0 is a path"),
+        (tmp_path / "none.csv", "there is no file"),
+        (7, "a int was given"),
+    ):
+        with pytest.raises(DataError, match=says):
+            headstart.predict(folder, wrong)
+    alone = headstart.predict(folder, ["a good film", "a bad film"])
+    assert headstart.predict(folder, str(file)) == headstart.predict(folder, file) == alone
+    assert len(headstart.predict(folder, (text for text in ["soup \ud83d", "tea"]))) == 2
+    with pytest.raises(ConfigurationError, match="Did you mean 'precision'"):
+        headstart.predict(folder, ["a"], precison="fp32")
+
+
+def test_the_model_stays_warm_until_something_changes(result: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from headstart.artifacts import predictor
+    from headstart.core.history import entry
+
+    _, folder = result
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    made: list[object] = []
+    first = predictor.Predictor.__init__
+    monkeypatch.setattr(
+        predictor.Predictor, "__init__", lambda self, *a, **k: (made.append(a), first(self, *a, **k))[1]
+    )
+    before = headstart.predict(run, ["a good film"])
+    assert headstart.predict(run, ["a good film"]) == before
+    assert len(made) == 1
+    (run / "model" / "artifact.json").touch()
+    assert headstart.predict(run, ["a good film"]) == before
+    assert len(made) == 2
+    headstart.predict(run, ["a good film"], precision="fp32")
+    assert len(made) == 3
+    assert headstart.predict(entry(str(folder)).number, ["a good film"]) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import struct
 import warnings
@@ -167,11 +168,15 @@ def test_predict_on_a_bad_image(image_run: Call, tmp_path: Path, content: bytes)
     (tmp_path / "photos" / "bad.png").write_bytes(content)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        told = call("predict", image_run.folder, tmp_path / "photos", "-o", tmp_path / "out.csv").refused("bad.png")
+        done = call("predict", image_run.folder, tmp_path / "photos", "-o", tmp_path / "out.csv").expect(4)
     assert not [str(warning.message) for warning in warned if "exceeds limit" in str(warning.message)]
-    assert " object at 0x" not in told
-    assert told.count("\n") == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["photos"]
+    assert done.err.splitlines()[-1].startswith("1 row could not be used")
+    with (tmp_path / "out.csv").open() as opened:
+        bad, *others = csv.DictReader(opened)
+    assert "bad.png" in bad["error"]
+    assert " object at 0x" not in bad["error"]
+    assert len(others) == 4
+    assert all(row["prediction"] and not row["error"] for row in others)
 
 
 @pytest.mark.parametrize(
@@ -312,8 +317,8 @@ class TestPredict:
 
     def test_outputs(self, text_run: Call, here: Path) -> None:
         (here / "kept.csv").write_text("mine")
-        call("predict", text_run.folder, "a", "-o", "out.txt").refused(".csv or .jsonl")
-        call("predict", text_run.folder, "nothing.csv", "-o", "kept.csv").refused("nothing.csv")
+        call("predict", text_run.folder, "a", "-o", "out.txt").refused("ends in .csv")
+        call("predict", text_run.folder, "nothing.csv", "-o", "kept.csv", "--overwrite").refused("nothing.csv")
         call("predict", text_run.folder, "a", "-o", "reviews.csv/out.csv").refused("can't write")
         call("predict", text_run.folder, "a", "-o", "bert/../nowhere.csv/").expect(0)
         assert (here / "kept.csv").read_text() == "mine"

@@ -255,7 +255,8 @@ def test_regression(here: Path) -> None:
     )  # fmt: skip
     done = call("predict", "run", "a great film", "--json").expect(0)
     told = json.loads(done.out)
-    assert float(told["label"]) == pytest.approx(told["probabilities"]["value"], abs=1e-4)
+    assert isinstance(told["prediction"], float)
+    assert "confidence" not in told
 
 
 def test_several_labels(here: Path) -> None:
@@ -267,9 +268,9 @@ def test_several_labels(here: Path) -> None:
     call("compare", "tags.jsonl", "--model", "bert", *PROBE, "--label", "labels", "--out", "run").expect(0)
     found = record(here / "run")
     assert (found["task"]["kind"], found["task"]["labels"]) == ("multi_label", ["kind", "long", "odd", "short"])
-    done = call("predict", "run", "a great film", "--json").expect(0)
+    done = call("predict", "run", "a great film", "--json", "--probabilities").expect(0)
     told = json.loads(done.out)
-    assert told["label"] == "|".join(name for name, p in told["probabilities"].items() if p > 0.5)
+    assert told["prediction"] == "|".join(name for name in found["task"]["labels"] if told[f"p_{name}"] > 0.5)
 
 
 def test_majority_and_scratch_are_controls(here: Path) -> None:

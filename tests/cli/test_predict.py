@@ -14,29 +14,33 @@ from cli.calling import Call, call, images, reviews, tree
 
 def test_csv(text_run: Call, tmp_path: Path) -> None:
     file = reviews(tmp_path / "new.csv", 8, seed=5)
-    done = call("predict", text_run.folder, "a good film", file, "-o", tmp_path / "out.csv").expect(0)
+    run = text_run.folder
+    done = call("predict", run, "a good film", file, "--probabilities", "-o", tmp_path / "out.csv").expect(0)
     assert (done.out, done.err) == ("", f"9 predictions in {tmp_path / 'out.csv'}\n")
     with (tmp_path / "out.csv").open() as opened:
         rows = list(csv.DictReader(opened))
     assert rows[0]["input"] == "a good film"
     assert len(rows) == 9
-    assert list(rows[0]) == ["input", "label", "no", "yes"]
+    ours = ["prediction", "confidence", "p_no", "p_yes", "error"]
+    assert list(rows[0]) == ["input", "text", "label", *ours]  # the file's columns are kept
+    assert [row["label"] for row in rows[1:]] == [row["label"] for row in csv.DictReader(file.open())]
     for row in rows:
-        chances = {name: float(row[name]) for name in ("no", "yes")}
+        chances = {name: float(row[f"p_{name}"]) for name in ("no", "yes")}
         assert sum(chances.values()) == pytest.approx(1, abs=2e-6)
-        assert row["label"] == max(chances, key=lambda name: chances[name])
+        assert row["prediction"] == max(chances, key=lambda name: chances[name])
+        assert float(row["confidence"]) == max(chances.values())
 
 
 def test_json_lines(text_run: Call, tmp_path: Path) -> None:
     inputs = ("ein Café — “quoted”, with a comma", "line\nbreak")
-    call("predict", text_run.folder, *inputs, "-o", tmp_path / "out.jsonl").expect(0)
+    call("predict", text_run.folder, *inputs, "--probabilities", "-o", tmp_path / "out.jsonl").expect(0)
     told = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["input"] for row in told] == list(inputs)
     for row in told:
-        assert set(row) == {"input", "label", "probabilities"}
-        assert sum(row["probabilities"].values()) == pytest.approx(1)
+        assert set(row) == {"input", "prediction", "confidence", "p_no", "p_yes", "error"}
+        assert row["p_no"] + row["p_yes"] == pytest.approx(1)
     printed = call("predict", text_run.folder, *inputs, "--json").expect(0)
-    assert [json.loads(line)["label"] for line in printed.out.splitlines()] == [row["label"] for row in told]
+    assert [json.loads(line)["prediction"] for line in printed.out.splitlines()] == [row["prediction"] for row in told]
     assert printed.err == ""
 
 
@@ -52,7 +56,7 @@ def test_images(image_run: Call, tmp_path: Path) -> None:
     done = call("predict", image_run.folder, folder, folder / "red" / "1.png").expect(0)
     rows = list(csv.DictReader(done.out.splitlines()))
     assert [Path(row["input"]).name for row in rows] == ["0.png", "2.png", "4.png", "1.png", "3.png", "5.png", "1.png"]
-    assert rows[3]["red"] == rows[6]["red"]
+    assert rows[3]["confidence"] == rows[6]["confidence"]
 
 
 def test_predicting_changes_nothing(text_run: Call) -> None:

@@ -76,7 +76,7 @@ def test_a_reader_that_goes_away(text_run: Call, here: Path) -> None:
     reviews(here / "many.csv", 4000)
     process = start("predict", text_run.folder, "many.csv")
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("input,label")
+    assert process.stdout.readline().startswith("text,label,prediction,confidence,error")
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
@@ -115,7 +115,7 @@ def test_output_that_is_closed_or_full(text_run: Call) -> None:
 def test_an_encoding_that_lacks_letters(here: Path, text_run: Call) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = finish("predict", text_run.folder, "Café", env=environment).expect(0)
-    assert done.out.splitlines()[1].startswith("Caf?,")
+    assert done.out.splitlines()[1].startswith("Caf\\xe9,")
 
 
 @POSIX

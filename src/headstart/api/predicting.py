@@ -2,47 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.loading import load
+from headstart.api.options import known
 from headstart.core.comparison import Comparison
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, DataError
+from headstart.core.history import folder_of
 from headstart.core.kept import model_of
 
 if TYPE_CHECKING:
-    from headstart.artifacts.predictor import Prediction
+    from headstart.artifacts.artifact import Artifact
+    from headstart.artifacts.predictor import Prediction, Predictor
     from headstart.backbones.backbone import Backbone
 
 
 def predict(
-    run: str | Path, inputs: Sequence[Any] | str, *, method: str | None = None, model: Any = None, **options: Any
+    run: str | Path | int, inputs: Sequence[Any] | str, *, method: str | None = None, model: Any = None, **options: Any
 ) -> list[Prediction]:  # fmt: skip
-    """Labels and probabilities for texts, pairs of texts, or images (paths, bytes, PIL), by a run's saved model.
+    """Labels and probabilities for texts, pairs of texts, or images, by a run's saved model.
 
+    run: a run's folder, or its number in `headstart runs`.
+    inputs: a list of texts, of pairs of texts, or of images (paths, bytes, Pillow's, arrays, tensors), or one of them;
+        or the path of a file of rows or of a folder of images, as on the command line.
     method: another method of the run whose model was kept; the one to use by default.
     model: only where the run's base was a torch module built in Python: that module, which reads images as it did in
-    training, or what `load` made of it. Options: device, precision.
+        training, or what `load` made of it.
+    options: source (where the base lies now), device, precision, trust_remote_code.
+
+    The model of the last call stays loaded, so that the next call with the same run is quick; a run or base that has
+    changed on the disk is loaded anew. Raises `DataError` for what the model can't read, naming the first.
     """
-    from headstart.artifacts.predictor import Predictor
+    from headstart.artifacts.artifact import Artifact
 
     if isinstance(run, Comparison):
         raise ConfigurationError("predict takes the run's folder, as in compare(…, out='runs/film'), not the record.")
-    run = model_of(run, method)
-    backbone = model if model is None or hasattr(model, "ladder") else _as_trained(model, run)
-    predictor = Predictor(run, backbone=backbone, **options)
-    try:
-        return predictor([inputs] if isinstance(inputs, (str, bytes)) else inputs)
-    finally:
-        predictor.close()
+    known(options, OPTIONS)
+    folder = model_of(folder_of(run if isinstance(run, Path) else str(run)), method)
+    artifact = Artifact.open(folder)
+    rows = _rows(inputs, artifact)
+    if model is not None:
+        from headstart.artifacts.predictor import Predictor
+
+        backbone = model if hasattr(model, "ladder") else _as_trained(model, artifact)
+        predictor = Predictor(folder, backbone=backbone, **options)
+        try:
+            return predictor(rows)
+        finally:
+            predictor.close()  # the caller's backbone is as it was
+    with _LOCK:
+        return _warm(folder, artifact, options)(rows)
 
 
-def _as_trained(model: Any, run: str | Path) -> Backbone:
+OPTIONS = ("source", "device", "precision", "trust_remote_code")
+READS = {"text": "texts", "text_pair": "pairs of texts"}
+_LOCK = threading.Lock()
+_LAST: dict[Any, Predictor] = {}
+"the predictor of the last call, by what it was made of"
+
+
+def _warm(folder: Path, artifact: Artifact, options: Mapping[str, Any]) -> Predictor:
+    """The last call's predictor where nothing that it was made of has changed, else a new one."""
+    from headstart.artifacts.predictor import Predictor
+
+    own = folder if (folder / "artifact.json").is_file() else folder / "model"
+    places = [own, *(Path(place) for place in (artifact.base.reload, options.get("source")) if place)]
+    key = (tuple(_state(place) for place in places), tuple(sorted(options.items())))
+    if key not in _LAST:
+        for old in _LAST.values():
+            old.close()
+        _LAST.clear()  # before the new one is loaded: two need not fit into memory
+        _LAST[key] = Predictor(folder, **options)
+    return _LAST[key]
+
+
+def _state(place: Path) -> tuple[Any, ...]:
+    """Where a file or folder lies, with sizes and times of all files in it."""
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    told = ((str(file), file.stat()) for file in files if file.is_file())
+    return (str(place.resolve()), *((name, now.st_size, now.st_mtime_ns, now.st_ino) for name, now in told))
+
+
+def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
+    """What was given as a list of what the model reads. Raises `DataError` for anything else."""
+    modality = artifact.task.modality
+    if isinstance(inputs, Mapping) or hasattr(inputs, "columns") or hasattr(inputs, "column_names"):
+        column = artifact.columns.get("text") or artifact.columns.get("image") or "text"
+        raise DataError(
+            f"predict reads a list of inputs, not a {type(inputs).__name__}: its names would be taken for inputs. Give "
+            f"one column as a list, such as list(table[{column!r}])."
+        )
+    if isinstance(inputs, (set, frozenset)):
+        raise DataError("predict reads a list: a set has no order in which its answers could come.")
+    if isinstance(inputs, (str, Path)):
+        from headstart.data.unlabelled import unlabelled
+
+        if modality == "text" and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
+            return list(_checked([inputs], modality))
+        return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
+    if _is_one_image(inputs):
+        inputs = [inputs]
+    if not isinstance(inputs, Iterable):
+        raise DataError(f"predict reads a list of inputs; a {type(inputs).__name__} was given.")
+    return list(_checked(inputs, modality))
+
+
+def _is_one_image(value: Any) -> bool:
+    """Bytes, an image of Pillow's, or an array or tensor [H, W], [H, W, C] or [C, H, W]; [N, …] is several."""
+    if isinstance(value, (bytes, bytearray)) or hasattr(value, "getbands"):
+        return True
+    shape = tuple(getattr(value, "shape", ()))
+    if not hasattr(value, "__array__") or len(shape) not in (2, 3):
+        return False
+    if len(shape) == 3 and not {shape[0], shape[2]} & {1, 3, 4}:
+        raise DataError(f"an array of shape {shape} may be one image or several; give a list of images.")
+    return True
+
+
+def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
+    """The inputs as training would read them; images are looked at when they are decoded."""
+    from headstart.data.model_input import model_input
+    from headstart.data.sources import FORMATS, format_of
+    from headstart.data.table import Problem
+
+    for at, value in enumerate(inputs):
+        if modality == "image":
+            yield value
+            continue
+        if isinstance(value, Path):
+            raise DataError(f"input {at} is a path ({value}); give it alone to have its rows read, or give texts.")
+        if (
+            isinstance(value, str)
+            and len(value) < 1_000
+            and format_of(Path(value)) in FORMATS
+            and Path(value).is_file()
+        ):
+            raise DataError(f"input {at}, {value!r}, names a file; give its path alone to have its rows read.")
+        cells = list(value) if isinstance(value, (tuple, list)) else [value]
+        if wrong := [one for one in cells if not isinstance(one, str) and one is not None and one == one]:
+            raise DataError(f"input {at} holds a {type(wrong[0]).__name__}; this model reads {READS[modality]}.")
+        if isinstance(made := model_input(cells, modality), Problem):
+            raise DataError(f"input {at} is one {made}: {value!r:.80}. Nothing was predicted.")
+        yield made
+
+
+def _as_trained(model: Any, artifact: Artifact) -> Backbone:
     """The module under the preparation of images that the run's artifact has recorded."""
-    from headstart.artifacts.artifact import Artifact
-
-    artifact = Artifact.open(run)
     if artifact.task.modality != "image":
         raise ConfigurationError("a module for texts needs its tokenizer: model=headstart.load(module, tokenizer=…).")
     told, options = artifact.preparation, artifact.base.options

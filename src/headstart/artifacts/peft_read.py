@@ -67,7 +67,9 @@ def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels
     if kind == "regression":
         names = ()
     elif len(names) != len(weight):
-        raise ArtifactError(f"the head has {len(weight)} classes; {len(names)} labels were given.")
+        raise ArtifactError(
+            f"the head has {len(weight)} classes; {len(names)} label{'' if len(names) == 1 else 's'} were given."
+        )
     head = nn.Linear(backbone.dimension, len(weight), bias=bias is not None)
     name, method, values = _method(config, tensors, backbone)
     model = Model(backbone.module, head)

@@ -36,6 +36,8 @@ class Prediction:
     label: str
     probabilities: dict[str, float]
     "a class each; for regression the one entry `value`"
+    confidence: float | None = None
+    "probability of the class; of several labels that of the decision nearest to one half; None for a value"
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}: {value:.4g}" for name, value in list(self.probabilities.items())[:6])
@@ -130,8 +132,9 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
         return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
     chances = {label: float(p) for label, p in zip(task.labels, row)}
     if task.kind == "multi_label":
-        return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances)
-    return Prediction(task.labels[int(row.argmax())], chances)
+        nearest = min(max(p, 1.0 - p) for p in chances.values())
+        return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances, nearest)
+    return Prediction(task.labels[int(row.argmax())], chances, float(row.max()))
 
 
 def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:

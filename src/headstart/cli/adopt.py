@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import shlex
+
 import click
 
 
@@ -27,9 +30,22 @@ def command(
     if Path(out).exists():
         raise ConfigurationError(f"{out} exists; choose a new folder. Nothing was changed there.")
     backbone = load(model, pooling=pooling, trust_remote_code=trust_remote_code)
-    names = [label.strip() for label in labels.split(",")] if labels else []
+    names = _names(labels) if labels else []
     made = from_peft(adapter, backbone, Path(out) / "model", labels=names)
     base = made.base
     card = adopted_card(made.method, made.configuration, made.task.labels, base.source, base.fingerprint, adapter)
     write_text(Path(out) / "model" / "README.md", card)
-    click.echo(f"{out}: {made.method} on {model}, {len(made.task.labels)} classes. Try: headstart predict {out} …")
+    command_line = shlex.join(["headstart", "predict", out])
+    click.echo(f"{out}: {made.method} on {model}, {len(made.task.labels)} classes. Try: {command_line} …")
+
+
+def _names(labels: str) -> list[str]:
+    """`a,b` as two names, `"a, b",c` too. Raises `ConfigurationError` for one that is empty or comes twice."""
+    from headstart.core.errors import ConfigurationError
+
+    names = [name.strip() for name in next(csv.reader([labels], skipinitialspace=True))]
+    if "" in names:
+        raise ConfigurationError(f"--labels {labels} has an empty name; give one for each class.")
+    if double := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ConfigurationError(f"--labels names {', '.join(double)} twice; give each class its own name.")
+    return names

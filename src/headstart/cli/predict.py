@@ -3,85 +3,117 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import json
+import itertools
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from headstart.core.errors import DataError
-    from headstart.data.unlabelled import Unlabelled
+    from headstart.data.table_writing import Write
+
+SOME_FAILED = 4
+"exit code where some rows could not be answered"
 
 
 @click.command("predict")
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--out", metavar="FILE", help="A .csv or .jsonl file [default: standard output]")
+@click.option("-o", "--out", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, also .gz [default: printed]")
+@click.option("--overwrite", is_flag=True, help="Replace FILE where it exists")
 @click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: found]")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV")
+@click.option("--probabilities", is_flag=True, help="Add the probability of each class")
+@click.option("--below", type=click.FloatRange(0, 1), help="Add a column `check`: yes where the confidence is lower")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV")
+@click.option("--safe-csv", is_flag=True, help="Put ' before cells that a spreadsheet would take for a formula")
 @click.option("--method", metavar="NAME", help="A method whose model the run kept [default: the one to use]")
 @click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="[default: that in which the model was tested]")
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
 def command(
-    run: str, inputs: tuple[str, ...], out: str | None, text: str | None, as_json: bool, method: str | None,
-    model: str | None, device: str | None, trust_remote_code: bool,
+    run: str, inputs: tuple[str, ...], out: str | None, overwrite: bool, text: str | None, probabilities: bool,
+    below: float | None, as_json: bool, safe_csv: bool, method: str | None, model: str | None, precision: str | None,
+    device: str | None, trust_remote_code: bool,
 ) -> None:  # fmt: skip
-    """Label INPUTS with the model of RUN: texts, image files, folders of images, or CSV, TSV, JSONL, Parquet files.
+    """Label INPUTS with the model of RUN, a folder or a number of `headstart runs`.
 
-    Writes one line an input, with `input`, `label` and one probability a class.
+    INPUTS are texts, image files, folders of images, or CSV, TSV, JSONL or Parquet files (also .gz). Rows of a file
+    keep their columns and get `prediction`, `confidence` and `error`. A row that can't be used gets no prediction but
+    an error, and the exit code is then 4.
     """
+    from headstart.artifacts.answer_rows import AnswerRows
+    from headstart.artifacts.answers import answers
     from headstart.artifacts.predictor import Predictor
-    from headstart.core.errors import ConfigurationError, DataError
-    from headstart.core.files import write_text
-    from headstart.core.kept import model_of
-    from headstart.data.unlabelled import unlabelled
-
-    if out is not None and Path(out).suffix.lower() not in (".csv", ".jsonl"):
-        raise ConfigurationError(f"--out {out}: give a file that ends in .csv or .jsonl.")
-    if out is not None and Path(out).resolve() in {Path(one).resolve() for one in inputs}:
-        raise ConfigurationError(f"--out {out} is one of the inputs; give another file. Nothing was changed.")
-    with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
-        predictor = Predictor(model_of(run, method), source=model, device=device, trust_remote_code=trust_remote_code)
-        task = predictor.artifact.task
-        rows = unlabelled(inputs, task.modality, text, predictor.artifact.columns)
-        try:
-            predictions = predictor([row.value for row in rows])
-        except DataError as error:
-            raise _placed(error, rows) from error
-    names = ["value"] if task.kind == "regression" else list(task.labels)
-    lines = as_json or (out is not None and Path(out).suffix.lower() == ".jsonl")
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    if not lines:
-        writer.writerow(["input", "label", *names])
-    for row, found in zip(rows, predictions):
-        if lines:
-            record = {"input": row.name, "label": found.label, "probabilities": found.probabilities}
-            buffer.write(json.dumps(record, ensure_ascii=False) + "\n")
-        else:
-            writer.writerow([row.name, found.label, *(f"{found.probabilities[n]:.6f}" for n in names)])
-    if out is None:
-        sys.stdout.write(buffer.getvalue())
-    else:
-        write_text(out, buffer.getvalue())
-        click.echo(f"{len(rows)} predictions in {out}", err=True)
-
-
-def _placed(error: DataError, rows: list[Unlabelled]) -> DataError:
-    """The error with the place of the first image that can't be decoded, where that is what it is about."""
     from headstart.core.errors import DataError
-    from headstart.data.images import picture
-    from headstart.data.table import ImagePath
+    from headstart.core.history import folder_of
+    from headstart.core.kept import model_of
+    from headstart.core.runs import PROGRESS
+    from headstart.data.findings import Findings
+    from headstart.data.unlabelled import columns_of, stream
 
-    for row in rows:
-        if isinstance(row.value, (bytes, ImagePath)):
-            try:
-                picture(row.value)
-            except DataError as problem:
-                return DataError(f"can't read {row.name}: {str(problem).rstrip('.')}. Nothing was predicted.")
-    return error
+    _check_out(out, inputs, overwrite)
+    findings, printed = Findings(), sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
+        folder = model_of(folder_of(run), method)
+        if PROGRESS in folder.parts:
+            click.echo(f"{run} was interrupted; these are answers of {folder.parents[1].name}", err=True)
+        predictor = Predictor(
+            folder, source=model, device=device, precision=precision,
+            trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+        task = predictor.artifact.task
+        rows = stream(inputs, task.modality, text, predictor.artifact.columns, findings)
+        chunks = answers(predictor, rows)
+        if (first := next(chunks, None)) is None:
+            raise DataError(f"nothing to predict in {', '.join(inputs)}.")
+        table = AnswerRows(task, columns_of(inputs), probabilities, below)
+        good = bad = 0
+        with _output(out, printed, table.columns, as_json, safe_csv) as write:
+            for chunk in itertools.chain([first], chunks):
+                write([table.row(answer) for answer in chunk])
+                failed = sum(answer.prediction is None for answer in chunk)
+                good, bad = good + len(chunk) - failed, bad + failed
+    for found in findings.records():
+        click.echo(f"{found.severity}: {found.message} ({', '.join(found.examples)})", err=True)
+    if out is not None:
+        click.echo(f"{good:,} prediction{'' if good == 1 else 's'} in {out}", err=True)
+    if bad:
+        rows_failed = f"{bad:,} row{'' if bad == 1 else 's'}"
+        click.echo(f"{rows_failed} could not be used; the column error says why (exit code {SOME_FAILED})", err=True)
+        sys.exit(SOME_FAILED)
+
+
+def _check_out(out: str | None, inputs: Sequence[str], overwrite: bool) -> None:
+    from headstart.core.errors import ConfigurationError
+    from headstart.data.table_writing import format_for
+
+    if out is None:
+        return
+    format_for(out)
+    if Path(out).resolve() in {Path(one).resolve() for one in inputs}:
+        raise ConfigurationError(f"--out {out} is one of the inputs; give another file. Nothing was changed.")
+    if Path(out).is_dir():
+        raise ConfigurationError(f"--out {out} is a folder; give a file in it. Nothing was changed.")
+    if os.path.lexists(out) and not overwrite:
+        raise ConfigurationError(
+            f"{out} exists; give --overwrite to replace it, or another --out. Nothing was changed."
+        )
+
+
+@contextlib.contextmanager
+def _output(out: str | None, printed: IO[str], columns: Sequence[str], as_json: bool, safe: bool) -> Iterator[Write]:
+    """What writes rows into the file, or prints them."""
+    from headstart.data.table_writing import writer, writing
+
+    if out is not None:
+        with writing(out, columns, safe=safe, lines=as_json) as write:
+            yield write
+        return
+    if hasattr(printed, "reconfigure"):  # two classes that the terminal's encoding lacks stay two
+        printed.reconfigure(errors="backslashreplace")
+    plain = "utf" not in (getattr(printed, "encoding", None) or "utf-8").lower()
+    yield writer(printed, columns, "jsonl" if as_json else "csv", safe=safe, ascii_only=plain)

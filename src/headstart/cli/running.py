@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,10 @@ def run(data: str | None, options: dict[str, Any]) -> None:
         return
     folder = where[0]
     sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
-    sys.stdout.write(f"Predict  headstart predict {folder} INPUT …\n")
+    predicting = shlex.join(["headstart", "predict", folder])
+    sys.stdout.write(f"Predict  {predicting} INPUT …\n")
     for name in result.verdict.named[1:]:
-        sys.stdout.write(f"         headstart predict {folder} --method {name} INPUT …\n")
+        sys.stdout.write(f"         {predicting} --method {shlex.quote(name)} INPUT …\n")
     if reason := not_exportable(Artifact.open(folder)):
         sys.stdout.write(f"Export   not possible: {reason}\n")
 

@@ -150,6 +150,13 @@ def entry(name: str) -> Entry:
     raise ArtifactError(f"there is no run {name!r}; `headstart runs` lists the {len(found)} that are known.")
 
 
+def folder_of(run: str | Path) -> Path:
+    """The folder of a run that is given by its folder or by its number in the history."""
+    if str(run).isdigit() and not Path(run).exists():
+        return Path(entry(str(run)).folder)
+    return Path(run)
+
+
 def prune() -> list[Entry]:
     """Forgets the runs whose folders are gone, and returns them."""
     gone = [one for one in entries() if not one.there]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, suggestion
-from headstart.core.runs import finished
+from headstart.core.files import slug
+from headstart.core.runs import PROGRESS, finished
 
 
 def kept_models(run: str | Path) -> dict[str, list[Path]]:
@@ -22,6 +24,7 @@ def kept_models(run: str | Path) -> dict[str, list[Path]]:
     for folder in sorted((run / "models").glob("*/seed*"), key=lambda each: (each.parent.name, int(each.name[4:]))):
         seeds.setdefault(folder.parent.name, []).append(folder)
     if not (place / "artifact.json").is_file():
+        seeds = seeds or unfinished_models(run)
         if not seeds:
             raise ArtifactError(f"{run} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
         return seeds
@@ -35,6 +38,8 @@ def model_of(run: str | Path, method: str | None) -> Path:
     Raises `ArtifactError` where the run keeps no model of this method; the message names those that it keeps.
     """
     if method is None:
+        method = _of_an_unfinished(Path(run))
+    if method is None:
         return Path(run)
     kept = kept_models(run)
     if method not in kept:
@@ -43,7 +48,36 @@ def model_of(run: str | Path, method: str | None) -> Path:
             "compare with --keep keeps every method's."
         )
     best = _best_seed(Path(run), method)
-    return next((folder for folder in kept[method] if folder.name == f"seed{best}"), kept[method][0])
+    own = (folder for folder in kept[method] if re.match(rf"seed{best}(-|$)", _seed_folder(folder)))
+    return next(own, kept[method][0])
+
+
+def unfinished_models(run: Path) -> dict[str, list[Path]]:
+    """Method to the folders of its trained seeds, of those that a run had finished when it was interrupted."""
+    if not (run / PROGRESS).is_dir() or not (run / "comparison.json").is_file():
+        return {}
+    found: dict[str, list[Path]] = {}
+    for row in Comparison.read(run / "comparison.json").rows:
+        for file in sorted((run / PROGRESS / slug(row.method)).glob("seed*/run.json")) if row.status == "ok" else ():
+            one = json.loads(file.read_text(encoding="utf-8"))
+            tested = one.get("status") == "ok" and one.get("configuration") == row.configuration
+            if tested and (file.parent / "model" / "artifact.json").is_file():
+                found.setdefault(row.method, []).append(file.parent / "model")
+    return found
+
+
+def _of_an_unfinished(run: Path) -> str | None:
+    """The method to use of a run that was interrupted and has none in its place: its record's, else the first."""
+    if (run / "artifact.json").is_file() or (run / "model" / "artifact.json").is_file():
+        return None
+    kept = unfinished_models(run)
+    best = Comparison.read(run / "comparison.json").verdict.method if kept else None
+    return best if best in kept else next(iter(kept), None)
+
+
+def _seed_folder(folder: Path) -> str:
+    """`seed0` of `models/lora/seed0`, `seed0-HASH` of `progress/lora/seed0-HASH/model`."""
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def _method_in(run: Path, place: Path) -> str:

@@ -195,7 +195,11 @@ def _exists(base: Path, path: str) -> bool:
 
 
 def _placed(path: str | None, base: Path) -> ImagePath | None:
-    return None if path is None else ImagePath(os.path.abspath(_at(base, path)))
+    if path is None:
+        return None
+    found = ImagePath(os.path.abspath(_at(base, path)))
+    found.given = path
+    return found
 
 
 def _at(base: Path, path: str) -> Path:

@@ -51,9 +51,10 @@ class Column:
 
 
 class ImagePath(str):
-    """The path of an image's file, to tell it from a text."""
+    """The path of an image's file, to tell it from a text. given: as it stood in a table, where it did."""
 
-    __slots__ = ()
+    __slots__ = ("given",)
+    given: str
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Unlabelled:
     name: what stands for it in the output (the text itself, or the image's place).
     place: `reviews.csv:17` for a row of a file, the path for an image, empty for a text given as such.
     problem: why the row can't be used; empty where it can.
-    columns: the other cells of its row by column, as they were read; images are left out.
+    columns: the cells of its row by column, as they were read, an image's by its path; empty for what is in no table.
     """
 
     value: Input | None
@@ -67,6 +67,17 @@ def stream(
             yield from _images(path, findings)
         else:
             yield _literal(entry, modality)
+
+
+def columns_of(inputs: Sequence[str]) -> list[str]:
+    """`input` where some come from no table, and the columns of all tables in order but for those of encoded images."""
+    found: dict[str, None] = {}
+    for entry in inputs:
+        path, own = Path(entry), list[str]()
+        if _is(path, Path.is_file) and format_of(path) in FORMATS:
+            own = [one.name for one in FORMATS[format_of(path)](path).sample() if one.kind != "image"]
+        found |= dict.fromkeys(own or ["input"])
+    return list(found)
 
 
 def unlabelled(
@@ -143,7 +154,7 @@ def _rows(
     if text is None and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
         findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
-    names = [column.name for column in sample if column.name in inputs or column.kind != "image"]
+    names = [column.name for column in sample]
     try:
         for chunk in table.chunks(names, findings):
             for at, place in enumerate(chunk.places):
@@ -161,12 +172,19 @@ INPUTS = ("text", "text_b", "image")
 def _row(
     found: Input | Problem, place: str, cells: Mapping[str, Any], inputs: Sequence[str], modality: Modality
 ) -> Unlabelled:
-    others = {name: value for name, value in cells.items() if name not in inputs}
+    others = {name: shown for name, value in cells.items() if not isinstance(shown := _shown_cell(value), bytes)}
     if isinstance(found, Problem):
         shown = place if modality == "image" else "\t".join(_cell(cells[name]) for name in inputs)
         return Unlabelled(None, shown, place, str(found), others)
     shown = place if modality == "image" else found if isinstance(found, str) else "\t".join(map(str, found))
     return Unlabelled(found, shown, place, "", others)
+
+
+def _shown_cell(value: Any) -> Any:
+    """A cell for the output: a path of an image as it stood in the table, the bytes of one as such."""
+    if isinstance(value, ImagePath):
+        return getattr(value, "given", str(value))
+    return value["bytes"] or value.get("path") if isinstance(value, dict) and "bytes" in value else value
 
 
 def _cell(value: Any) -> str:

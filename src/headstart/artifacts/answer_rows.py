@@ -1,0 +1,58 @@
+"""Answers as rows of a table: the user's columns, then what the model says of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.artifacts.answers import Answer
+from headstart.data.task import Task
+
+INPUT = "input"
+"the column for what comes from no table: a text, or the place of an image"
+
+
+class AnswerRows:
+    """Turns answers into rows, whose columns are known before the first.
+
+    given: columns of the user's. probabilities: add one of each class. below: add `check`, which is yes where the
+    confidence is lower. A column of the user's that is called as one of ours keeps its name; ours becomes `NAME_2`.
+    """
+
+    def __init__(self, task: Task, given: Sequence[str], probabilities: bool = False, below: float | None = None):
+        self.task, self.below = task, below
+        self._taken = list(given)
+        self._prediction = self._own("prediction")
+        scored = task.kind != "regression"
+        self._confidence = self._own("confidence") if scored else None
+        self._check = self._own("check") if scored and below is not None else None
+        self._chances = {name: self._own(f"p_{name}") for name in task.labels} if scored and probabilities else {}
+        self._error = self._own("error")
+
+    def _own(self, name: str) -> str:
+        free, number = name, 1
+        while free in self._taken:
+            number += 1
+            free = f"{name}_{number}"
+        self._taken.append(free)
+        return free
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self._taken)
+
+    def row(self, answer: Answer) -> dict[str, Any]:
+        """Cells by column; what a row lacks is None."""
+        source, found = answer.row, answer.prediction
+        cells: dict[str, Any] = dict(source.columns) or {INPUT: source.name}
+        if found is None:
+            where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
+            return {**cells, self._prediction: None, self._error: where + answer.problem}
+        value = found.probabilities["value"] if self.task.kind == "regression" else found.label
+        cells |= {self._prediction: value}
+        if self._confidence and found.confidence is not None:
+            cells[self._confidence] = round(found.confidence, 6)
+            if self._check:
+                cells[self._check] = "yes" if found.confidence < (self.below or 0.0) else "no"
+        cells |= {column: round(found.probabilities[name], 6) for name, column in self._chances.items()}
+        return cells | {self._error: None}

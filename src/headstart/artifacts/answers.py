@@ -1,0 +1,71 @@
+"""Answers: a stream of rows becomes a stream of predictions; a row that can't be answered keeps its place and says why.
+
+Rows are taken in chunks, so that a million of them need no more memory than a few thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.artifacts.predictor import Prediction, Predictor, prediction
+from headstart.core.errors import DataError
+from headstart.data.unlabelled import Unlabelled
+
+ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "image": 64}
+"by modality; texts of like length are put together among so many"
+MAX_CHARACTERS = 8_000_000
+"of the texts of a chunk, beyond which it is closed early"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row with its prediction, or with the problem for which it has none."""
+
+    row: Unlabelled
+    prediction: Prediction | None
+    problem: str = ""
+
+
+def answers(predictor: Predictor, rows: Iterable[Unlabelled]) -> Iterator[list[Answer]]:
+    """Chunks of answers, in the order of the rows."""
+    for chunk in _chunks(rows, ROWS_AT_ONCE[predictor.artifact.task.modality]):
+        usable = [row for row in chunk if not row.problem]
+        found = iter(_scored(predictor, usable))
+        yield [Answer(row, None, row.problem) if row.problem else _answer(predictor, row, next(found)) for row in chunk]
+
+
+def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]:
+    chunk: list[Unlabelled] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += len(row.name)
+        if len(chunk) >= most or size >= MAX_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _scored(predictor: Predictor, rows: Sequence[Unlabelled]) -> list[np.ndarray | str]:
+    """A row of scores [outputs] each, or why there is none; what fails is found by halving."""
+    if not rows:
+        return []
+    try:
+        return list(predictor.scores([row.value for row in rows]))  # type: ignore[misc]
+    except DataError as error:
+        if len(rows) == 1:
+            return [str(error).rstrip(".")]
+    half = len(rows) // 2
+    return [*_scored(predictor, rows[:half]), *_scored(predictor, rows[half:])]
+
+
+def _answer(predictor: Predictor, row: Unlabelled, scores: np.ndarray | str) -> Answer:
+    if isinstance(scores, str):
+        return Answer(row, None, scores)
+    if not np.isfinite(scores).all():
+        return Answer(row, None, "the model's scores are not finite")
+    return Answer(row, prediction(predictor.artifact.task, scores))
