@@ -259,3 +259,18 @@ def test_a_broken_image_processor_is_no_default(tmp_path: Path, content: str, me
     (folder / "preprocessor_config.json").write_text(content)
     with pytest.raises(ModelError, match=message):
         load(folder)
+
+
+def test_weights_that_can_not_be_reached_are_not_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from urllib.error import URLError
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr("headstart.backbones.torchvision.urlopen", unreachable)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    with pytest.raises(ModelError, match=r"can't get the weights of torchvision/resnet18.*no network"):
+        load("torchvision/resnet18")
+    assert "ownloading" not in "".join(capfd.readouterr())

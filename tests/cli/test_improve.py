@@ -13,7 +13,9 @@ import pytest
 
 from cli.calling import FAST, call, tree
 from headstart.core.improvement import Proposal
+from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import Paired, compare
+from headstart.evaluate.predictions import Predictions
 
 WAYS = [
     Proposal("rate", "it", "", settings={"learning_rate": 1e-4}),
@@ -52,6 +54,10 @@ def test_what_is_proposed_is_tried_on_validation(run: Path, monkeypatch: pytest.
         assert one["low"] <= one["difference"] <= one["high"]
         assert one["proposal"]["name"] in done.out
     assert {k: v for k, v in tree(run).items() if "improvement" not in str(k)} == before
+    held = Predictions.read(run / "predictions" / "validation" / "lora-seed0.safetensors")
+    assert not set(held.ids.tolist()) & test, "what proposals are read off"
+    row = next(row for row in json.loads((run / "comparison.json").read_text())["rows"] if row["method"] == "lora")
+    assert metric("single_label").of(held) == pytest.approx(row["validation_value"])
 
 
 def _ids(run: Path, split: str) -> list[int]:
@@ -81,6 +87,9 @@ def test_turned_labels_are_found_and_leaving_them_out_is_tried(here: Path, monke
     trained = set(turned) - {int(i) for i in _ids(here / "run", "test")}
     assert trained, "some fell into the training split"
     assert set(cleaned[0]["proposal"]["without"]) & trained
+    number = cleaned[0]["proposal"]["without"][0]
+    text = " ".join(rows[number][header.index("text")].split())
+    assert f'turned.csv:{number + 2} "{text[:59]}' in cleaned[0]["proposal"]["evidence"], "the text, not a number alone"
     assert cleaned[0]["difference"] is not None
 
 

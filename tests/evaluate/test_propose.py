@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.core.comparison import ClassRow, Comparison, Point, Row, SeedRun, Verdict
+from headstart.core.comparison import ClassRow, Comparison, Point, Row, SeedRun, Trial, Verdict
 from headstart.core.evaluation import CheckRecord, Judged, Score
 from headstart.core.ranking import Candidate
 from headstart.data.task import Task
+from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.propose import Evidence, proposals
 from headstart.evaluate.suspects import suspects
 from report.report_example import comparison
@@ -47,14 +48,47 @@ def test_without_evidence_nothing_is_proposed() -> None:
     assert names(Evidence(record(row("full")), "full", "text")) == []
 
 
-def test_the_probe_where_the_gain_is_not_significant() -> None:
-    probe = row("probe", p_adjusted=0.4, difference=-0.004, trained_parameters=10)
-    found = of(Evidence(record(row("full"), probe), "full", "text"), "use the probe")
-    assert "0.4 points" in found.evidence
-    assert "10 parameters instead of 1,000" in found.evidence
-    assert not found.can_be_tried
-    clear = record(row("full"), replace(probe, p_adjusted=0.01))
-    assert "use the probe" not in names(Evidence(clear, "full", "text"))
+def said(right: int, n: int = 2000) -> list[Predictions]:
+    """Two classes, the first `right` of n examples answered rightly."""
+    targets = np.arange(n) % 2
+    answers = np.where(np.arange(n) < right, targets, 1 - targets)
+    return [Predictions(np.arange(n), targets, 0.8 * np.eye(2, dtype=np.float32)[answers] + 0.1)]
+
+
+def test_the_probe_where_it_is_shown_to_lose_less_than_the_margin_on_validation() -> None:
+    run = record(row("full"), row("probe", trained_parameters=10, p_adjusted=0.0, difference=-0.5))  # of the test split
+    run = replace(run, task=replace(run.task, labels=("a", "b")))
+
+    def told(full: int, probe: int, method: str = "full", run: Comparison = run) -> list[str]:
+        held = {"full": said(full), "probe": said(probe)}
+        found = proposals(Evidence(run, method, "text", validation=held))
+        return [one.evidence for one in found if one.name == "use the probe"]
+
+    (near,) = told(1800, 1796)
+    assert "on validation full is ahead of the probe by 0.2 points, and the probe loses at most" in near
+    assert "10 parameters instead of 1,000" in near
+    (better,) = told(1796, 1800)
+    assert "the probe is ahead of full by 0.2 points" in better, "the sign as it is"
+    assert "they are equal" in told(1800, 1800)[0]
+    assert told(1800, 1750) == [], "2.5 points"
+    assert told(1800, 1785) == [], "0.8 points, which these examples can't tell from more than one"
+    assert told(1800, 1800, "probe") == []
+    recommended = replace(run, verdict=replace(run.verdict, method="probe"))
+    assert told(1800, 1800, run=recommended) == [], "the run recommends it already"
+    assert names(Evidence(run, "full", "text")) == [], "an older run kept no validation predictions"
+
+
+def test_what_the_run_has_tried_is_not_proposed_again() -> None:
+    values = (0.5, 0.6, 0.8, 0.7, 0.6)
+    both = record(row("full"), row("freeze", configuration={"rungs": 3}))
+    assert names(Evidence(both, "full", "text", levels(*values))) == []
+    curve = tuple(Point(float(e), e, 0.3, 0.4 + 0.05 * abs(e - 2), 0.8, 1e-4) for e in range(1, 11))
+    fast = row("full", seeds=(SeedRun(0, 0.8, 0.8, 1.0, best_epoch=2.0, curve=curve),))
+    assert names(Evidence(record(fast), "full", "text")) == ["lower rate"]
+    tried = replace(
+        fast, trials=(Trial({"learning_rate": 1e-5}, 0.7), Trial({"learning_rate": 3e-5}, 0.8, chosen=True))
+    )
+    assert names(Evidence(record(tried), "full", "text")) == []
 
 
 def levels(*values: float) -> list[Candidate]:
@@ -117,19 +151,26 @@ def test_labels_in_doubt_are_left_out() -> None:
 
 
 def test_more_data_for_the_class_that_is_missed() -> None:
-    classes = tuple(ClassRow(label, 0.9, recall, 0.9, 20) for label, recall in (("a", 0.95), ("b", 0.5), ("c", 0.95)))
-    missed = row("full", classes=classes, confusion=((19, 0, 1), (2, 10, 8), (0, 1, 19)))
-    found = of(Evidence(record(missed), "full", "text"), "more data")
+    def evidence(*table: tuple[int, ...], labels: str) -> Evidence:
+        """table: true by predicted, on validation; of the test split the row tells the opposite."""
+        pairs = [(t, p) for t, line in enumerate(table) for p, count in enumerate(line) for _ in range(count)]
+        scores = np.eye(len(labels), dtype=np.float32)[[p for _, p in pairs]]
+        held = [Predictions(np.arange(len(pairs)), np.array([t for t, _ in pairs]), scores)]
+        other = row(
+            "full", classes=tuple(ClassRow(label, 0.9, 0.2 if label == "a" else 1.0, 0.9, 90) for label in labels)
+        )
+        found = record(other)
+        found = replace(found, task=replace(found.task, labels=tuple(labels)))
+        return Evidence(found, "full", "text", validation={"full": held})
+
+    found = of(evidence((19, 0, 1), (2, 10, 8), (0, 1, 19), labels="abc"), "more data")
     assert "b is found 50 %" in found.evidence
     assert "taken for c" in found.evidence
     assert not found.can_be_tried
     assert "classes on average 80 %" in found.evidence
-    rare = replace(missed, classes=(*classes, ClassRow("d", 0.9, 0.2, 0.9, 4)), confusion=tuple(
-        (*line, 0) for line in (*missed.confusion, (0, 3, 0))
-    ))  # fmt: skip
-    found = of(Evidence(record(rare), "full", "text"), "more data")
-    assert "b is found 50 % of the time, classes on average 65 %" in found.evidence
-    assert "too few of the test examples are of d to tell" in found.evidence
+    found = of(evidence((19, 0, 1, 0), (2, 10, 8, 0), (0, 1, 19, 0), (0, 4, 0, 1), labels="abcd"), "more data")
+    assert "b is found 50 % of the time on validation, classes on average 65 %" in found.evidence
+    assert "too few of the validation examples are of d to tell" in found.evidence
 
 
 def test_a_wrong_label_is_doubted_and_a_right_one_is_not() -> None:

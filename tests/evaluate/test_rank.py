@@ -17,6 +17,7 @@ from headstart.data.examples import Data
 from headstart.engine.precision import compute
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.rank import rank, subset_of
+from headstart.report.candidates import table
 
 
 def ranked(models: list[str], backbones: dict[str, Any], **more: Any) -> Any:
@@ -144,3 +145,8 @@ def test_the_record_comes_back_from_json(tmp_path: Any) -> None:
     found = headstart.rank(digits(), ["builtin/glance"], examples=60, device="cpu")
     found.write(tmp_path / "ranking.json")
     assert Ranking.read(tmp_path / "ranking.json") == found
+    size = found.candidates[0].image_size
+    assert len(size) == 2
+    told = " ".join(table(found).split())
+    assert f"Images were read at {size[0]} x {size[1]} (builtin/glance) pixels" in told
+    assert "Features are those of the top; --rungs scores the others too." in told

@@ -11,6 +11,7 @@ import pickle
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import torch
 from torch import nn
@@ -107,6 +108,8 @@ def _download(name: str, source: str) -> nn.Module:
     file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     _check_hash(file)
     try:
+        if not file.exists():  # asked first: PyTorch says that it downloads before it knows whether it can
+            urlopen(Request(weights.url, method="HEAD"), timeout=30).close()
         with weights_only():
             module: nn.Module = models.get_model(name, weights=weights)
     except pickle.UnpicklingError as error:

@@ -22,6 +22,8 @@ class Candidate(Record):
     "or why the model could not be scored"
     parameters: int | None = None
     dimension: int | None = None
+    image_size: tuple[int, ...] = ()
+    "height and width at which the images were read; empty for texts"
     probe: float | None = None
     "metric of a linear head, solved on a subset of the training examples, on validation"
     low: float | None = None

@@ -41,12 +41,14 @@ FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
 
 def improve(
     record: Comparison, name: str, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
-    run: str, judged: Judged | None = None, seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
+    run: str, judged: Judged | None = None, validation: Mapping[str, Sequence[Predictions]] | None = None,
+    seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
     only_propose: bool = False, earlier: Sequence[Tried] = (), progress: Progress | None = None,
     keep: Callable[[Improvement], object] = lambda so_far: None,
 ) -> Improvement:  # fmt: skip
     """Proposals for one method of a run, and what became of them.
 
+    validation: what each method of the run said of the validation examples, one a seed.
     options: those that the run trained with. Each change is trained with every seed beside the method as it was, and
     compared on the validation examples, paired; after Holm's correction it helped, hurt, or can't be told. budget:
     seconds after which no further one is begun. earlier: trials that are not repeated. keep: given the record after
@@ -61,10 +63,12 @@ def improve(
     progress.stage("gather evidence")
     doubted = _suspects(data, backbone, compute)
     told = {int(data.train.ids[at]): data.task.labels[label] for at, label in doubted.items()}
-    places = dict(zip(told, data.train.places(list(doubted)))) if doubted else {}
+    places = dict(zip(told, _shown(data, list(doubted))))
     probes = rung_probes(data, backbone, measure, compute)
     backbone.module.to(compute.device)
-    tried = _taken_up(proposals(Evidence(record, name, data.task.modality, probes, judged, told, places)), earlier)
+    tried = _taken_up(
+        proposals(Evidence(record, name, data.task.modality, probes, judged, told, places, validation or {})), earlier
+    )
 
     def so_far(needed: float | None = None) -> Improvement:
         return Improvement(
@@ -101,6 +105,20 @@ def _taken_up(found: Sequence[Proposal], earlier: Sequence[Tried]) -> list[Tried
         elif at is None and old.difference is not None:
             tried.append(old)
     return tried
+
+
+def _shown(data: Data, positions: Sequence[int], most: int = 60) -> list[str]:
+    """Where training examples come from, and how their texts begin: `reviews.csv:17 "a good …"`."""
+    if not positions:
+        return []
+    places = data.train.places(positions)
+    if data.task.modality == "image":
+        return places
+    texts = [" | ".join(one) if isinstance(one, tuple) else str(one) for one in data.train.inputs(positions)]
+    return [
+        f'{place} "{text if len(text) <= most else text[: most - 1] + "…"}"'
+        for place, text in zip(places, (" ".join(text.split()) for text in texts))
+    ]
 
 
 def _suspects(data: Data, backbone: Backbone, compute: Compute) -> dict[int, int]:

@@ -12,7 +12,11 @@ from headstart.core.comparison import Comparison, Row
 from headstart.core.evaluation import Judged
 from headstart.core.improvement import Proposal
 from headstart.core.ranking import Candidate
-from headstart.evaluate.metrics import metric
+from headstart.evaluate.guess import default_margin, guess
+from headstart.evaluate.metrics import Metric, confusion, metric, per_class
+from headstart.evaluate.non_inferiority import lower_bound, p_value
+from headstart.evaluate.paired import compare
+from headstart.evaluate.predictions import Predictions
 from headstart.methods.method import method_class
 
 ALPHA = 0.05
@@ -21,16 +25,18 @@ GAP = 2.0
 EARLY = 0.4
 "share of the epochs before which a best epoch says that the rest did harm"
 FEW, BEHIND = 10, 0.10
-"a class is told of from so many test examples on, and where its recall is so far below the mean"
+"a class is named from so many validation examples on, and where its recall is so far below the mean"
 STRONGER = {"none": "light", "light": "strong"}
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the proposals are read off.
+    """What the proposals are read off: all of it training and validation, but for an evaluation's checks.
 
+    validation: what each method of the run said of the validation examples, one a seed.
     rungs: a probe at each level of the base, lowest first, on validation. suspects: numbers of training examples whose
-    label a cross-validated probe confidently disagrees with, with what it says instead. places: where these came from.
+    label a cross-validated probe confidently disagrees with, with what it says instead. places: where these came from,
+    and what they are. judged: what `evaluate` found, on test examples.
     """
 
     record: Comparison
@@ -40,10 +46,15 @@ class Evidence:
     judged: Judged | None = None
     suspects: Mapping[int, str] | None = None
     places: Mapping[int, str] = field(default_factory=dict)
+    validation: Mapping[str, Sequence[Predictions]] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> Metric:
+        return metric(self.record.task.kind, self.record.task.metric)  # type: ignore[arg-type]
 
     @property
     def percent(self) -> bool:
-        return metric(self.record.task.kind, self.record.task.metric).percent  # type: ignore[arg-type]
+        return self.metric.percent
 
     @property
     def row(self) -> Row:
@@ -57,18 +68,30 @@ def proposals(evidence: Evidence) -> list[Proposal]:
 
 
 def use_the_probe(e: Evidence) -> Iterator[Proposal]:
+    """Where the probe is shown, on validation, to lose no more than the margin against the method asked about."""
     rows = {row.method: row for row in e.record.rows if row.status == "ok"}
-    probe, best = rows.get("probe"), e.record.verdict.reference
-    if probe is None or e.method == "probe" or best is None or best == "probe" or probe.p_adjusted is None:
+    probe, mine = e.validation.get("probe"), e.validation.get(e.method)
+    solved = method_class(e.method).solved
+    if not probe or not mine or "probe" not in rows or solved or e.record.verdict.method == "probe":
         return
-    if probe.p_adjusted > ALPHA and probe.difference is not None:
-        yield Proposal(
-            "use the probe",
-            f"{best} is ahead of the probe by {_points(e, abs(probe.difference))} on test, which is not significant "
-            f"(p = {probe.p_adjusted:.2g}); the probe trains {probe.trained_parameters:,} parameters instead of "
-            f"{rows[best].trained_parameters:,}",
-            f"headstart fit {e.record.data.source} --method probe",
-        )
+    higher = e.metric.higher_is_better
+    gain = compare(probe, mine, e.metric) if higher else compare(mine, probe, e.metric)
+    margin = default_margin(e.metric, e.metric.of(guess(mine[0])))
+    if p_value(gain, margin) > ALPHA:
+        return
+    ahead = "the probe" if gain.difference > 0 else e.method
+    behind = e.method if gain.difference > 0 else "the probe"
+    apart = (
+        f"{ahead} is ahead of {behind} by {_points(e, abs(gain.difference))}" if gain.difference else "they are equal"
+    )
+    low = lower_bound(gain)
+    most = f"the probe loses at most {_points(e, -low)}" if low < 0 else "the probe loses nothing"
+    yield Proposal(
+        "use the probe",
+        f"on validation {apart}, and {most} (one-sided 95 %, within the margin of {_points(e, margin)}); it trains "
+        f"{rows['probe'].trained_parameters or 0:,} parameters instead of {e.row.trained_parameters or 0:,}",
+        f"headstart fit {e.record.data.source} --method probe",
+    )
 
 
 def rungs(e: Evidence) -> Iterator[Proposal]:
@@ -80,8 +103,9 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
     best = int(np.argmax([sign * value for value in values]))
     depth = min(best + 1, len(values) - 1)  # levels are what enters rungs 1, 2, …; the top is above the last
     row = e.row
-    now = _frozen(e, len(values))
-    if depth == now or now is None:
+    now = _frozen(row, len(values))
+    others = [one for one in e.record.rows if one.method.partition("@")[0] == "freeze" and one.status == "ok"]
+    if now is None or depth in (now, *(_frozen(one, len(values)) for one in others)):  # it was compared already
         return
     name = "freeze more" if depth > now else "freeze fewer"
     top = best == len(values) - 1
@@ -96,11 +120,11 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
     yield Proposal(name, evidence, f"train the rungs above the lowest {depth}", "freeze", settings)
 
 
-def _frozen(e: Evidence, levels: int) -> int | None:
-    """Rungs that the run's method left frozen; None for methods to which the question does not apply."""
-    cls = method_class(e.method)
-    if e.method.partition("@")[0] == "freeze":
-        told = e.row.configuration
+def _frozen(row: Row, levels: int) -> int | None:
+    """Rungs that the method left frozen; None for methods to which the question does not apply."""
+    cls = method_class(row.method)
+    if row.method.partition("@")[0] == "freeze":
+        told = row.configuration
         return int(told["rungs"] if told.get("rungs") is not None else round(told.get("share", 0.5) * levels))
     return 0 if cls.__name__ in ("Full", "Discriminative", "L2SP") else None
 
@@ -123,6 +147,9 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
         for run in row.seeds
         if run.curve and run.best_epoch is not None and _losses(run.curve)
     ]
+    rates = [trial.configuration.get("learning_rate") for trial in row.trials]
+    if any(rate and abs(rate / third["learning_rate"] - 1) < 0.01 for rate in rates):  # validation has judged it
+        return
     if early and all(best <= EARLY * last and (end or 0) > 1.1 * low for best, last, end, low in early):
         best, last, end, low = early[0]
         evidence = (
@@ -181,23 +208,29 @@ def clean_labels(e: Evidence) -> Iterator[Proposal]:
 
 
 def more_data(e: Evidence) -> Iterator[Proposal]:
-    known = [row for row in e.row.classes if row.recall is not None]
+    runs = e.validation.get(e.method)
+    if not runs:
+        return
+    labels = list(e.record.task.labels)
+    classes, table = per_class(runs, labels), np.array(confusion(runs, len(labels)))
+    known = [row for row in classes if row.recall is not None]
     rows = [row for row in known if row.support >= FEW]
     if len(known) < 2:
         return
     mean = statistics.fmean(row.recall or 0.0 for row in known)
     small = ", ".join(row.label for row in known if row.support < FEW)
-    untold = f"; too few of the test examples are of {small} to tell" if small else ""
-    labels, table = [row.label for row in e.row.classes], np.array(e.row.confusion)
+    untold = f"; too few of the validation examples are of {small} to tell" if small else ""
     for row in sorted(rows, key=lambda one: one.recall or 0.0)[:3]:
         if (row.recall or 0.0) > mean - BEHIND:
             continue
-        at = labels.index(row.label)
-        wrong = table[at].copy()
-        wrong[at] = 0
-        told = f", most often taken for {labels[int(wrong.argmax())]}" if wrong.sum() else ""
+        told = ""
+        if len(table):  # classes, of which each example has one
+            at = labels.index(row.label)
+            wrong = table[at].copy()
+            wrong[at] = 0
+            told = f", most often taken for {labels[int(wrong.argmax())]}" if wrong.sum() else ""
         found, usual = f"{100 * (row.recall or 0):.0f} %", f"{100 * mean:.0f} %"
-        evidence = f"{row.label} is found {found} of the time, classes on average {usual}{told}{untold}"
+        evidence = f"{row.label} is found {found} of the time on validation, classes on average {usual}{told}{untold}"
         yield Proposal("more data", evidence, f"collect more examples of {row.label}")
 
 

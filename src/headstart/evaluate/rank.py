@@ -108,9 +108,10 @@ def _scored(
         if len(names) != len(widths):  # rungs that no tensor enters have no level
             names = [*(f"level {i}" for i in range(len(widths) - 1)), "top"]
         read = time.perf_counter() - start
+        size = tuple(getattr(backbone.preparation, "size", ()))
         for name, train, validation in zip(names, sides[0].split(widths, 1), sides[1].split(widths, 1)):
             begin = time.perf_counter()
-            bare = Candidate(model, name, parameters=backbone.parameters, dimension=train.shape[1])
+            bare = Candidate(model, name, parameters=backbone.parameters, dimension=train.shape[1], image_size=size)
             one = _of_features(bare, train, validation, data, subset, metric)
             yield replace(one, seconds=read + time.perf_counter() - begin)
     finally:

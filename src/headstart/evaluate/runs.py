@@ -28,8 +28,10 @@ from headstart.evaluate.checks import Material
 from headstart.evaluate.gate import together
 from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
+from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.slices import Slice
 from headstart.evaluate.suite import default_suite, read_suite
+from headstart.evaluate.trainings import held_file
 
 BASE = "probe"
 "the method that is the base itself: nothing but a solved head"
@@ -144,8 +146,14 @@ def improved(
         return then == (record.environment.started, name, len(seeds), computing.precision)
 
     earlier, keep = _improvements(run, same)
+    validation = {
+        row.method: [Predictions.read(file) for file in files if file.is_file()]
+        for row in record.rows
+        for files in [[held_file(run, row.method, one.seed) for one in row.seeds]]
+    }
     return improve(
-        record, name, examples, backbone, computing, options, run=str(run), judged=judged, seeds=seeds, budget=budget,
+        record, name, examples, backbone, computing, options, run=str(run), judged=judged, seeds=seeds,
+        validation={name: found for name, found in validation.items() if found}, budget=budget,
         only_propose=propose, earlier=earlier, progress=progress, keep=keep,
     )  # fmt: skip
 

@@ -51,6 +51,13 @@ ANSWERS = "validation.safetensors"
 AGREEMENT = 1e-4
 """largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
 of them where that is above 1: a regression's outputs are in the unit of its targets"""
+HELD = "validation.safetensors"
+"validation predictions of one training, beside its model"
+
+
+def held_file(folder: Path, name: str, seed: int) -> Path:
+    """Where a run keeps the validation predictions of a training in its record: `improve` needs no test split."""
+    return folder / "predictions" / "validation" / f"{slug(name)}-seed{seed}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class Trainings:
             run = self._run(done, method, seed)
             answers = self._answers(done) if answers_too else None
             if run.status == "ok":
-                run = self._calibrated(run, done)
+                run = self._calibrated(run, done, place / HELD)
                 save(
                     place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
                     configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
@@ -253,20 +260,24 @@ class Trainings:
             share=done.job.share,
         )
 
-    def _calibrated(self, run: Run, done: Adapted) -> Run:
+    def _calibrated(self, run: Run, done: Adapted, file: Path) -> Run:
         """Folds into the head the temperature that fits validation; a solved head's loss there is after it.
 
-        Log frequencies (the prior of `majority`) are calibrated as they are.
+        Log frequencies (the prior of `majority`) are calibrated as they are. file: gets the validation predictions.
         """
         job = done.job
-        if not len(self.validation) or job.plan.solver == "prior":
+        if not len(self.validation):
             return run
         logits = self._outputs(done)
-        t = temperature(logits, self.validation.targets, self.data.task.kind)
-        if not cool(job.module.head, t):
-            return run
-        loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits / t).loss
-        return replace(run, temperature=t, validation_loss=loss)
+        if job.plan.solver != "prior":
+            t = temperature(logits, self.validation.targets, self.data.task.kind)
+            if cool(job.module.head, t):
+                logits = logits / t
+                loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits).loss
+                run = replace(run, temperature=t, validation_loss=loss)
+        held, scores = self.data.validation, probabilities(self.data.task, logits).numpy()
+        Predictions(held.ids, held.targets, scores).write(file)
+        return run
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
         """Logits of a few validation examples with the whole forward, nothing taken from the cache."""
@@ -303,6 +314,8 @@ class Trainings:
             with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
                 seconds = latency(one)
         found.write(self.folder / "predictions" / f"{slug(name)}-seed{run.seed}.safetensors")
+        if (place / HELD).is_file():
+            Predictions.read(place / HELD).write(held_file(self.folder, name, run.seed))
         return found, seconds
 
 

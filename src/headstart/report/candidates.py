@@ -30,11 +30,28 @@ def table(found: Ranking) -> str:
         "",
         f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
         f"{found.validation} of validation. The test split was not looked at.",
+        *_read_from(scored),
         *(_raced(scored, found.metric, found.validation) if raced else (
             "First is the highest LogME; overlapping intervals do not tell models apart. Nothing was trained.",
         )),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _read_from(scored: list[Candidate]) -> list[str]:
+    """From which rung and at which size features were read: both can change the order."""
+    rungs = any(one.rung != "top" for one in scored)
+    told = [] if rungs else ["Features are those of the top; --rungs scores the others too."]
+    sizes: dict[tuple[int, ...], list[str]] = {}
+    for one in scored:
+        if one.image_size:
+            sizes.setdefault(one.image_size, []).append(one.model)
+    if not sizes:
+        return told
+    each = "; ".join(
+        f"{' x '.join(map(str, size))} ({', '.join(dict.fromkeys(models))})" for size, models in sizes.items()
+    )
+    return [*told, *textwrap.wrap(f"Images were read at {each} pixels; the order may change with --image-size.", 110)]
 
 
 def _raced(scored: list[Candidate], metric: str, validation: int) -> tuple[str, ...]:
