@@ -31,7 +31,7 @@ MODEL = click.option(
 
 DATA = _all(
     click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column; two for pairs of texts [default: found]"),
-    click.option("--label", metavar="COLUMN", help="Label column [default: found]"),
+    click.option("--label", metavar="COLUMN[,COLUMN]", help="Label column; several of zeros and ones [default: found]"),
     click.option(
         "--group", metavar="COLUMN", help="Rows with the same value stay in one split and count as one in statistics"
     ),

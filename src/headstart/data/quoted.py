@@ -122,7 +122,8 @@ class Quoted:
                 return Row(at, cells)
             alone = [self.loose(_bare(each)) for each in taken]
             rows = [len(each) == self.width for each in alone]
-            if not self._are_rows(alone):
+            mistaken = self.width and len(cells) != self.width and rows[0]
+            if not mistaken and not self._are_rows(alone):
                 return Row(at, cells, len(taken), doubtful=not self.habits and self.width > 0 and all(rows))
         self._back.extendleft(reversed(taken[1:]))
         return Row(at, self.loose(bare), mended=True)
