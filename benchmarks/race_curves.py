@@ -41,7 +41,6 @@ TASKS = {
     "papirus": ("image/icons/papirus.parquet", "builtin/glance"),
     "breeze": ("image/icons/breeze.parquet", "builtin/glance"),
     "chest-xray": ("image/chest-xray", "builtin/glance"),
-    "digits": (None, "builtin/glance"),
 }
 "data and model"
 TEST = 600

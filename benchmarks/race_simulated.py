@@ -123,11 +123,11 @@ def raced(draw: Draw, seed: int) -> dict[str, float]:
     left = draw.budget - sum(draw.took(name, course.heat) + draw.contenders[name].test_seconds for name in listed)
     once = course.final * draw.epochs <= ONCE
     order = in_order(field, ACCURACY, listed, lambda name: draw.contenders[name].cost.begins_well, once)
-    last = finals([draw.contenders[name] for name in order], course.heat, left, SEEDS)
+    last = finals([draw.contenders[name] for name in order], course.heat, left * (1 - RESERVE), SEEDS)
     finalists = []
-    for name in order:
-        fits = draw.contenders[name].cost.seconds(last.final) * last.seeds <= left * (1 - RESERVE)
-        if last.final == course.heat or not finalists or fits:
+    for place, name in enumerate(order):
+        fits = draw.contenders[name].seconds(last.final, last.seeds) <= left * (1 - RESERVE)
+        if last.final == course.heat or not place or fits:
             finalists.append(name)
             left -= draw.took(name, last.final) * last.seeds
     best = max(["probe", *finalists], key=lambda name: value(name, last.final, "validation"))

@@ -47,10 +47,11 @@ class Cost:
         return self.fixed_seconds + steps * self.step_seconds + looks * self.look_seconds
 
 
-def cost(setting: Setting, method: Method) -> Cost:
+def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
     """Of a method that trains by steps. Nothing is learned: the optimizer runs at rate 0.
 
-    What the steps need of the cache is filled, as the training itself would, and not counted.
+    memory: whether the step that takes the most of it, of the longest examples, runs too. What the steps need of the
+    cache is filled, as the training itself would, and not counted.
     """
     device = setting.compute.device
     room = Room()
@@ -62,11 +63,11 @@ def cost(setting: Setting, method: Method) -> Cost:
         optimizer, seconds = optimizer_of(job), []
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
-        most = next(iter(job.train.micros([cut], view=0)))
+        micros = next(iter(job.steps(0, 0)))
+        most = next(iter(job.train.micros([cut], view=0))) if memory else micros
         for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
-            _step(job, optimizer, most, fraction, room)  # the most memory, and warm-up
-            micros = next(iter(job.steps(0, 0)))
+            _step(job, optimizer, most, fraction, room)  # a warm-up too
             start = time.perf_counter()
             _step(job, optimizer, micros, fraction, room)
             seconds.append(time.perf_counter() - start)
@@ -78,7 +79,8 @@ def cost(setting: Setting, method: Method) -> Cost:
         weights = sum(value.nbytes for value in changing(job.module, list(job.plan.trained())).values())
         begins_well, epochs = job.plan.begins_well, job.options.epochs
         steps = job.steps_an_epoch() * epochs
-    peak = reading.peak_memory_bytes and reading.peak_memory_bytes + weights  # the best are kept beside the latest
+    peak = reading.peak_memory_bytes if memory else None
+    peak = peak and peak + weights  # the best are kept beside the latest
     fixed = 2 * attaching + 2 * weights / DISK
     return Cost(steps, epochs, step, look, fixed, peak, begins_well)
 

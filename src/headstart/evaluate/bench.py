@@ -68,8 +68,11 @@ class Bench:
                     )
         self.trainings.cache.expect(wanted)
 
-    def costs(self, methods: Mapping[str, Method]) -> tuple[dict[str, Cost], dict[str, Row]]:
-        """What trainings by steps take, from a few steps of each method, and the rows of those that can't be run."""
+    def costs(self, methods: Mapping[str, Method], memory: bool = True) -> tuple[dict[str, Cost], dict[str, Row]]:
+        """What trainings by steps take, from a few steps of each method, and the rows of those that can't be run.
+
+        memory: whether that of the largest step is measured too, which takes time.
+        """
         found, failed = {}, {}
         for name, method in methods.items():
             if method.solved:
@@ -77,7 +80,7 @@ class Bench:
             self.trainings.progress.stage(f"forecast of {name}")
             try:
                 with contained(self.trainings.folder, name):
-                    found[name] = cost(self.trainings.setting, self.trainings.settled(method))
+                    found[name] = cost(self.trainings.setting, self.trainings.settled(method), memory)
             except ATTEMPT as error:
                 failed[name] = self.failed(name, method, error)
         return found, failed

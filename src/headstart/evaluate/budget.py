@@ -16,10 +16,10 @@ RESERVE = 0.05
 "share of the remaining time that is kept for what no forecast sees"
 FEWEST = 15
 "steps of the shortest training: fewer teach nothing"
-ENOUGH = 100
-"steps of a final that are bought before a second seed is"
+ENOUGH = 1 / 3
+"of a usual training, that a final has before a second seed is bought"
 HEAT = 1 / 8
-"of the final, that the heat has at least where the final is longer than `ENOUGH`"
+"of the final, that the heat has where the final is longer than `ENOUGH`"
 LONGER = 1.5
 "times the heat's length that a final has at least"
 NAMED = 2
@@ -32,11 +32,12 @@ class Contender:
 
     cost: Cost
     test_seconds: float = 0.0
-    "the test split is looked at once"
+    "of one look at the test split"
     control: bool = False
 
-    def seconds(self, share: float) -> float:
-        return self.cost.seconds(share) + self.test_seconds
+    def seconds(self, share: float, seeds: int = 1) -> float:
+        """Of so many trainings of this share of the usual steps; all models but the first are tested in it."""
+        return seeds * self.cost.seconds(share) + max(0, seeds - 1) * self.test_seconds
 
 
 @dataclass(frozen=True)
@@ -51,25 +52,27 @@ class Course:
     "configurations of each method in the heat"
 
     def seconds(self, contenders: Sequence[Contender]) -> float:
-        """Of all of it, where the costliest methods become the finalists."""
-        again = self.heat < self.final  # else the heat's trainings are the final's
-        heat = sum(c.seconds(self.heat) * self.trials for c in contenders)
-        return heat + final_seconds(_costliest(contenders, self.final)[: self.finalists], self.final, self.seeds, again)
+        """Of all of it, each row's test included, where the costliest methods become the finalists."""
+        heat = sum(c.cost.seconds(self.heat) * self.trials + c.test_seconds for c in contenders)
+        return heat + self.final_seconds(_costliest(contenders, self.final))
 
-
-def final_seconds(finalists: Sequence[Contender], share: float, seeds: int, again: bool = True) -> float:
-    """Of the final. again: whether the first seed is trained anew."""
-    return sum(c.seconds(share) for c in finalists) * (seeds if again else seeds - 1)
+    def final_seconds(self, order: Sequence[Contender]) -> float:
+        """Of the finalists in this order, less their rows' first test; the first seed may be the heat's training."""
+        first = 0.0 if self.heat < self.final else self.final
+        return sum(
+            c.seconds(self.final, self.seeds) - (c.cost.seconds(first) if first else 0.0)
+            for c in order[: self.finalists]
+        )  # fmt: skip
 
 
 def planned(contenders: Sequence[Contender], seconds: float, seeds: int, trials: int) -> Course | None:
     """The best course that fits, None where one short training of each does not.
 
-    It grows from the shortest as long as it fits, in this order: the final of two methods to `ENOUGH` steps, seeds, the
+    It grows from the shortest as long as it fits, in this order: the final of two methods to `ENOUGH`, seeds, the
     final to its usual length with a heat of an eighth of it, further finalists, the heat to a third, configurations.
     """
     left, usual = seconds * (1 - RESERVE), min(c.cost.steps for c in contenders)
-    fewest, enough = (min(1.0, steps / usual) for steps in (FEWEST, ENOUGH))
+    fewest = min(1.0, FEWEST / usual)
     real = sum(not c.control for c in contenders) or len(contenders)
 
     def fits(course: Course) -> bool:
@@ -81,12 +84,14 @@ def planned(contenders: Sequence[Contender], seconds: float, seeds: int, trials:
     whole = Course(1.0, 1.0, len(contenders), seeds)
     if trials == 1 and math.isfinite(seconds) and fits(whole):
         return whole  # a heat would choose nothing
-    best = _longest(fewest, enough, lambda length: replace(best, final=length), fits)
+    best = _longest(best, fewest, ENOUGH, lambda length: replace(best, final=length), fits)
     best = _counted(best, "seeds", seeds, fits)
-    best = _longest(best.final, 1.0, lambda length: replace(best, final=length, heat=max(fewest, HEAT * length)), fits)
+    best = _longest(
+        best, best.final, 1.0, lambda length: replace(best, final=length, heat=max(fewest, HEAT * length)), fits
+    )
     best = _counted(best, "finalists", len(contenders), fits)
     if best.final == 1.0:
-        best = _longest(best.heat, TELLING, lambda length: replace(best, heat=length), fits)
+        best = _longest(best, best.heat, TELLING, lambda length: replace(best, heat=length), fits)
     return _counted(best, "trials", trials, fits)
 
 
@@ -101,8 +106,8 @@ def expected(contenders: Sequence[Contender], course: Course, epochs: float | No
 
     epochs: of the final, where they are fewer than usual. left: seconds of the budget.
     """
-    each = sorted(final_seconds([c], course.final, course.seeds, course.heat < course.final) for c in contenders)
-    heat = sum(c.seconds(course.heat) * course.trials for c in contenders)
+    each = sorted(replace(course, finalists=1).final_seconds([c]) for c in contenders)
+    heat = replace(course, finalists=0).seconds(contenders)
     most = heat + sum(each[-course.finalists :])
     least = heat + sum(each[:1]) if course.heat < course.final else most
     peak = max((c.cost.peak_memory_bytes or 0 for c in contenders), default=0) or None
@@ -115,34 +120,38 @@ def said(forecast: Forecast, methods: int = 0, seconds: float | None = None, pea
     between = span(forecast.most_seconds)
     if span(forecast.least_seconds) != between:
         between = f"{span(forecast.least_seconds)} to {between}"
-    memory = f"at least {(forecast.peak_memory_bytes or 0) / 1e9:.1f} GB"
+    least = f"at least {forecast.peak_memory_bytes / 1e9:.1f} GB" if forecast.peak_memory_bytes else ""
     if seconds is not None:
-        return f"{span(seconds)} (forecast {between}), {(peak or 0) / 1e9:.1f} GB of memory (forecast {memory})"
-    return f"{methods} methods, up to {forecast.trainings} trainings, about {between}, {memory} of memory"
+        memory = f"{(peak or 0) / 1e9:.1f} GB of memory" + (f" (forecast {least})" if least else "")
+        return f"{span(seconds)} (forecast {between}), {memory}"
+    memory = f", {least} of memory" if least else ""
+    return f"{methods} methods, up to {forecast.trainings} trainings, about {between}{memory}"
 
 
 def finals(order: Sequence[Contender], heat: float, seconds: float, seeds: int) -> Course:
     """What there is time for after the heat, for these contenders, first the one that goes on before the others."""
-    left, usual = seconds * (1 - RESERVE), min(c.cost.steps for c in order)
-    enough = max(heat, min(1.0, ENOUGH / usual))
 
     def fits(course: Course) -> bool:
-        again = course.final > heat
-        return final_seconds(order[: course.finalists], course.final, course.seeds, again) <= left
+        return course.final_seconds(order) <= seconds
 
     best = Course(heat, heat, min(NAMED, len(order)))
-    longer = _longest(heat, enough, lambda length: replace(best, final=length), fits)
-    if longer.final < LONGER * heat:  # it would bring little: more seeds of the heat's length are bought
+    worth = min(1.0, LONGER * heat)
+    longer = _longest(best, heat, max(ENOUGH, worth), lambda length: replace(best, final=length), fits)
+    if longer.final < worth or heat == 1.0:  # it would bring little: more seeds of the heat's length are bought
         return _counted(best, "seeds", seeds, fits)
     best = _counted(longer, "seeds", seeds, fits)
-    best = _longest(best.final, 1.0, lambda length: replace(best, final=length), fits)
+    best = _longest(best, best.final, 1.0, lambda length: replace(best, final=length), fits)
     return _counted(best, "finalists", len(order), fits)
 
 
-def _longest(low: float, high: float, at: Callable[[float], Course], fits: Callable[[Course], bool]) -> Course:
-    """The course at the greatest length from `low`, which fits, to `high` with which it fits, to a hundredth."""
-    if high <= low or fits(at(high)):
-        return at(max(low, high))
+def _longest(
+    course: Course, low: float, high: float, at: Callable[[float], Course], fits: Callable[[Course], bool]
+) -> Course:  # fmt: skip
+    """At the greatest length from `low` to `high` with which it fits, to a hundredth; the course where none does."""
+    if high <= low or not fits(at(low)):
+        return course
+    if fits(at(high)):
+        return at(high)
     while high - low > 0.01 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if fits(at(middle)) else (low, middle)

@@ -41,7 +41,7 @@ from headstart.evaluate.verdict import check_preference, verdict
 from headstart.methods.method import Method
 
 CLOSING = 0.02
-"share of a budget, at least a second, that is kept for the table and the report"
+"share of a budget, at least 1.5 seconds, that is kept for the table and the report"
 
 
 def check(
@@ -112,7 +112,7 @@ def compare(
     bench.keeps_trials = any(method.combines for method in methods.values())
     bench.expect(methods)
     started = environment(str(compute.device), compute.precision)
-    deadline = None if budget is None else begun + budget - max(CLOSING * budget, 1.0)
+    deadline = None if budget is None else begun + budget - max(CLOSING * budget, 1.5)
     contest = Race(bench, methods, deadline) if race or budget is not None else None
     rows: list[Row] = []
     predictions: dict[str, list[Predictions]] = {}

@@ -23,7 +23,7 @@ from headstart.evaluate.trainings import Run
 from headstart.evaluate.tune import candidates
 from headstart.methods.method import Method
 
-SEARCH = 0.05
+SEARCH = 0.03
 "share of the time in which the penalties of solved heads are searched"
 
 
@@ -88,7 +88,7 @@ class Race:
         """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
         for feed in (self.trainings.train, self.trainings.validation):
             self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
-        self.costs, self.failed = self.bench.costs(self.methods)
+        self.costs, self.failed = self.bench.costs(self.methods, memory=self.deadline is None)
         if not self.costs:
             return
         course = self._course()
@@ -125,16 +125,17 @@ class Race:
             elif errors := [error for runner, error in self._lost.items() if runner.name == name]:
                 yield self.bench.failed(name, self.methods[name], errors[0]), []
             else:
-                need = self._contender(name).seconds(course.heat)
+                need = self.costs[name].seconds(course.heat)
                 status = f"not run: no time was left for its first training, about {need:.0f} s"
                 yield Row(name, status, self.trainings.metric.name, control=self.methods[name].control), []
 
     def _heat(self, course: Course) -> dict[Runner, Standing]:
         """Of each method the configuration that was best on validation. The cheapest trainings come first."""
         for name in self.costs:
-            self.trainings.outlook.expect(name, self._contender(name).seconds(course.heat), course.trials)
-        names = self._decided("order", sorted(self.costs, key=lambda name: self._contender(name).seconds(course.heat)))
+            self.trainings.outlook.expect(name, self.costs[name].seconds(course.heat), course.trials)
+        names = self._decided("order", sorted(self.costs, key=lambda name: self.costs[name].seconds(course.heat)))
         best: dict[str, tuple[Runner, Standing]] = {}
+        kept: dict[str, Run] = {}
         for number in range(course.trials):
             for name in names:
                 settled = self.trainings.settled(self.methods[name])
@@ -148,7 +149,9 @@ class Race:
                 self._tried.setdefault(name, []).append((runner.method, run))
                 found = self.trainings.standing(*runner, run)
                 if name not in best or found.order > best[name][1].order:
-                    best[name], self._runs[name] = (runner, found), [run]
+                    best[name] = runner, found
+                    kept[name] = run
+        self._runs = {name: [run] for name, run in kept.items()}
         return dict(best.values())
 
     def _after(self, field: Mapping[Runner, Standing], course: Course) -> tuple[list[Runner], dict[Runner, Stop]]:
@@ -173,26 +176,28 @@ class Race:
         contenders = [self._contender(runner.name) for runner in order]
         course = Course(**self._decided("final", asdict(finals(contenders, heat.heat, self._free(), len(seeds)))))
         self._announce(order, field, course)
-        again = course.final > course.heat  # else the heat's trainings are those of the first seed
-        finalists = [] if again else list(order)
-        for runner, one in list(zip(order, contenders))[: course.finalists]:
-            self.trainings.outlook.expect(runner.name, one.seconds(course.final), course.seeds - (not again))
         named, others = order[: course.finalists], order[course.finalists :]
-        turns = [(runner, number) for number in range(len(seeds)) for runner in named]
-        turns += [(runner, number) for runner in others for number in range(len(seeds))]
-        for runner, number in turns:
-            if number == 0 and not again:
-                continue
-            if number and (runner not in finalists or len(self._runs[runner.name]) < number):
-                continue  # an earlier seed found no time
-            # the named get a further seed together; another method as many seeds as they have, or none
-            most = min((len(self._runs[one.name]) for one in named if one in finalists), default=1)
-            if runner in others and number >= most:
-                continue
-            copies = most - number if runner in others else len(named) if number and runner == named[0] else 1
-            if run := self._train(runner, seeds[number], course.final, copies):
-                self._runs[runner.name] = [*(self._runs[runner.name] if number else []), run]
-                finalists += [runner] if number == 0 else []
+        again = course.final > course.heat  # else the heat's trainings are those of the first seed
+        for runner in named:
+            one = self._contender(runner.name)
+            self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.seeds - (not again))
+        finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
+        for number, seed in enumerate(seeds[1:], 1):
+            ready = [r for r in named if r in finalists and len(self._runs[r.name]) == number]
+            ready.sort(
+                key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True
+            )
+            # all together, or the best alone
+            together = self._decided(f"seed{seed}", sum(self._need(r, course.final, 2) for r in ready) <= self._free())
+            for runner in ready if together else ready[:1]:
+                self._train(runner, seed, course.final)
+        least = min((len(self._runs[r.name]) for r in named if r in finalists), default=1)
+        for runner in others:  # as many seeds as those have, or none
+            need = self._need(runner, course.final, least) - (0.0 if again else self._need(runner, course.final))
+            if self._decided(f"further-{slug(runner.name)}", need <= self._free()):
+                for seed in seeds[0 if again else 1 : least]:
+                    if self._train(runner, seed, course.final) and runner not in finalists:
+                        finalists.append(runner)
         return finalists
 
     def _announce(self, order: Sequence[Runner], field: Mapping[Runner, Standing], course: Course) -> None:
@@ -204,17 +209,20 @@ class Race:
             f"{length(*self._seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
         )
 
-    def _train(
-        self, runner: Runner, seed: int, share: float, copies: int = 1, first: bool = False
-    ) -> Run | None:  # fmt: skip
-        """One training where there is time for so many copies; it is given up where it would end too late.
+    def _need(self, runner: Runner, share: float, seeds: int = 1) -> float:
+        """Seconds of so many trainings at the pace of the last one; all but the first are tested in it."""
+        one, pace = self._contender(runner.name), self._pace.get(runner.name, 1.0)
+        return seeds * pace * one.cost.seconds(share) + (seeds - 1) * one.test_seconds
 
-        first: whatever the time.
+    def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Run | None:
+        """One training where there is time for it; it is given up where it would end too late.
+
+        The runs of a method are those of its longest training, a seed each. first: whatever the time.
         """
-        contender, pace = self._contender(runner.name), self._pace.get(runner.name, 1.0)
-        need = pace * contender.cost.seconds(share) + (contender.test_seconds if seed != self.bench.seeds[0] else 0.0)
+        need = self._need(runner, share, 1 if seed == self.bench.seeds[0] else 2)
+        need -= 0.0 if seed == self.bench.seeds[0] else self._need(runner, share)
         key = f"{slug(runner.name)}-{self.trainings.key(runner.method, seed, share)}"
-        if not self._decided(key, first or copies * need <= self._free()):
+        if not self._decided(key, first or need <= self._free()):
             return None
         limit = math.inf if first or self.deadline is None else self.deadline - self._reserved()
         start, done = time.perf_counter(), (self.trainings.place(*runner, seed, share) / "run.json").is_file()
@@ -228,7 +236,9 @@ class Race:
             self._lost[runner] = bare(problem)
             return None
         if not done:
-            self._pace[runner.name] = (time.perf_counter() - start) / contender.cost.seconds(share)
+            self._pace[runner.name] = (time.perf_counter() - start) / self.costs[runner.name].seconds(share)
+        before = [one for one in self._runs.get(runner.name, ()) if one.share == share and one.seed != seed]
+        self._runs[runner.name] = [*before, run]
         return run
 
     def _course(self, name: str = "trials") -> Course:
