@@ -306,3 +306,29 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     bank.remove("a")
     assert bank.names == ("b", "c")
     assert bank.active is None
+
+
+def test_what_an_adapter_puts_into_the_model_is_built_once(tmp_path: Path) -> None:
+    """Whatever sets of adapters share batches: four make eleven sets of two or more."""
+    import gc
+    from itertools import combinations
+
+    from headstart.methods.lora_layer import LoraLayer
+
+    backbone = tiny("bert")
+    names = {key: ("lora", {"rank": 2}) for key in "abcd"}
+    bank = bank_of(backbone, tmp_path, **names)
+    batch = batch_of(backbone, 4)
+    counts = []
+    for size in (4, 3, 2):
+        for chosen in combinations(names, size):
+            bank.logits(batch, [chosen[i % size] for i in range(4)])
+        gc.collect()
+        layers = [one for one in gc.get_objects() if type(one) is LoraLayer]
+        counts.append(len({id(layer.lora_a.weight) for layer in layers}))
+    assert counts[0] == counts[1] == counts[2] > 0
+    alone = {name: bank.logits(batch, [name] * 4)[0] for name in names}
+    for name, row in zip("abcd", bank.logits({k: v[:1].repeat(4, 1) for k, v in batch.items()}, list("abcd"))):
+        torch.testing.assert_close(row, alone[name], rtol=1e-5, atol=1e-5)
+    bank.remove("a")
+    assert "a" not in bank._parts

@@ -577,3 +577,23 @@ def test_a_run_keeps_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [(Path(one.folder).name, one.number, one.status) for one in entries()] == [
         ("a", 1, "complete"), ("b", 2, "complete"),
     ]  # fmt: skip
+
+
+def test_a_file_that_fails_half_way_can_be_imported_again(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look says what is wrong with the file, not that it is registered twice; mended, it registers."""
+    things: Registry[type] = Registry("thing", "shelf")
+    monkeypatch.setattr("builtins.SHELF", things, raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    body = "import builtins\n@builtins.SHELF.register('half')\nclass Half: pass\n"
+    (package / "half.py").write_text(body + "raise ImportError('a library is missing')\n")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="a library is missing"):
+            things.names()
+    (package / "half.py").write_text(body)
+    assert things.names() == ["half"]
+    (package / "half.py").write_text(body + body)
+    del sys.modules["shelf.half"]
+    again: Registry[type] = Registry("thing", "shelf")
+    monkeypatch.setattr("builtins.SHELF", again)
+    with pytest.raises(ValueError, match="registered twice"):
+        again.names()

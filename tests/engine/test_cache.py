@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from backbones.tiny import tiny
-from contract.settings import FP32, method_of, rising, setting_of, state_of
+from contract.settings import FP32, examples_of, made, method_of, rising, setting_of, state_of
 from headstart.engine.adapt import adapted
 from headstart.engine.augment import Augment
 from headstart.engine.cache import Cache, all_features
+from headstart.engine.feed import Feed
 from headstart.engine.precision import Compute
 
 
@@ -130,7 +131,7 @@ def test_augmented_views_are_not_kept() -> None:
     setting = setting_of(tiny("plain"), augment=Augment("light"), score=rising())
     with adapted(setting, method_of("freeze"), 0):
         pass
-    assert {key[1] for key in setting.cache._stores} == {"validation"}
+    assert {key[1] for key in setting.cache._stores} == {setting.validation.content}
 
 
 def test_states_lie_ragged_and_in_the_computings_format() -> None:
@@ -158,3 +159,27 @@ def test_the_folder_goes_with_the_cache(tmp_path: Path) -> None:
     cache = Cache(setting.backbone, FP32, folder=str(tmp_path))
     del cache
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("family", ["bert", "timm_resnet"])
+def test_a_second_feed_of_the_same_name_gets_its_own_states(family: str) -> None:
+    backbone = tiny(family)
+    cache = Cache(backbone, FP32)
+    feeds = [Feed("train", made(backbone, "single_label", 6, seed, 0), backbone) for seed in (1, 2)]
+    found = [all_features(cache, feed, 8192) for feed in feeds]
+    alone = [all_features(Cache(backbone, FP32), feed, 8192) for feed in feeds]
+    assert not torch.allclose(*found)
+    for mine, wanted in zip(found, alone):
+        assert torch.equal(mine, wanted)
+    again = Feed("another name", made(backbone, "single_label", 6, 2, 0), backbone)
+    low = runs_of(backbone, "encoder.layer.0.intermediate" if family == "bert" else "layer1")
+    assert torch.equal(all_features(cache, again, 8192), alone[1])
+    assert low == [], "the same inputs are kept already"
+
+
+def test_contents_differ_by_input_order_and_split_of_pairs(tmp_path: Path) -> None:
+    def content(*texts: str) -> str:
+        return examples_of(list(texts), np.zeros(len(texts), dtype=np.int64)).content
+
+    assert content("ab", "c") == content("ab", "c")
+    assert len({content(*texts) for texts in (("ab", "c"), ("a", "bc"), ("c", "ab"), ("ab",), ("ab", "c", ""))}) == 5

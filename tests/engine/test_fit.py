@@ -21,7 +21,7 @@ from headstart.backbones import cutting
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine import convex
-from headstart.engine.adapt import Setting, adapted, new_head
+from headstart.engine.adapt import Setting, adapted, attached, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.augment import Augment
 from headstart.engine.checkpoint import Checkpoint
@@ -649,3 +649,47 @@ def test_batches_that_a_thread_prepares_change_no_bit(
                 found.append(state_of(done.model))
             assert all(made) != early
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_everything_random_follows_from_the_seed() -> None:
+    """The views of an augmentation, the order of the data, the head: seeds are replicates."""
+    seen: dict[int, list[Tensor]] = {}
+    for seed in (0, 1):
+        setting = setting_of(tiny("timm_resnet"), augment=Augment("strong", seed=seed and 5), epochs=1)
+        with attached(setting, method_of("full"), seed) as job:
+            places = np.arange(4)
+            seen[seed] = [
+                job.train.batch(places, view=0)["pixel_values"],
+                next(iter(job.module.head.parameters())).clone(),
+            ]
+            assert torch.equal(job.train.batch(places)["pixel_values"], setting.train.batch(places)["pixel_values"])
+            alone = setting.train.seeded(seed).batch(places, view=0)["pixel_values"]
+            assert torch.equal(seen[seed][0], alone)
+    for first, second in zip(*seen.values()):
+        assert not torch.equal(first, second)
+    setting = setting_of(tiny("bert"), augment=Augment(word_dropout=0.5))
+    ids = [setting.train.seeded(seed).batch(np.arange(9), view=0)["input_ids"] for seed in (0, 1, 1)]
+    assert torch.equal(ids[1], ids[2])
+    assert ids[0].shape != ids[1].shape or not torch.equal(ids[0], ids[1])
+
+
+def test_a_method_that_leaves_the_base_changed_is_an_error() -> None:
+    setting = setting_of(tiny("mlp"))
+    changed = pytest.raises(ModelError, match="left weights .* changed")
+    with changed, attached(setting, method_of("freeze"), 0), torch.no_grad():  # behind the plan's back
+        next(iter(setting.backbone.module.parameters())).data = torch.zeros(32, 192)
+
+
+def test_the_best_weights_are_kept_in_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A better evaluation overwrites them: the old ones do not live on beside the new."""
+    from headstart.engine import fit as module
+
+    copies: list[Any] = []
+    plain = module.aside
+    monkeypatch.setattr(module, "aside", lambda *arguments: copies.append(plain(*arguments)) or copies[-1])
+    setting = setting_of(tiny("mlp"), epochs=4, score=rising())
+    with adapted(setting, method_of("full"), 0) as done:
+        assert len(copies) == 1
+        assert done.trace.best_epoch == 4
+        for name, value in copies[0].items():
+            assert torch.equal(value, done.model.get_parameter(name))

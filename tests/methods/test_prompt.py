@@ -14,6 +14,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.load import load
 from headstart.core.errors import MethodError
 from headstart.methods.plan import Model
+from headstart.methods.prompt import VirtualTokens, frequent_words
 
 
 def model_of(backbone: Backbone) -> Model:
@@ -94,3 +95,20 @@ def test_starts() -> None:
 def test_mistakes(settings: dict[str, object], says: str) -> None:
     with pytest.raises(MethodError, match=says):
         method_of("prompt", **settings).attach(tiny("bert"), nn.Linear(32, 2))
+
+
+def test_virtual_tokens_begin_as_words_that_occur_in_texts() -> None:
+    """Not as special tokens, nor as the [unused…] rows that BERT's vocabulary begins with."""
+    backbone = tiny("bert")
+    tokenizer = backbone.preparation.tokenizer
+    tokenizer.add_tokens(["[unused1]", "<extra_id_7>", "<0x0A>"])
+    vocabulary = tokenizer.get_vocab()
+    rows = frequent_words(backbone)
+    left_out = {word for word, row in vocabulary.items() if row not in set(rows)}
+    assert left_out == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]", "<extra_id_7>", "<0x0A>"}
+    assert list(rows) == sorted(rows)
+    table = backbone.module.get_input_embeddings()
+    torch.manual_seed(0)
+    virtual = VirtualTokens(200, "vocabulary", None, rows[:3], backbone.module)
+    drawn = {int((table.weight == row).all(1).nonzero()[0]) for row in virtual.embeddings.detach()}
+    assert drawn == set(rows[:3])

@@ -30,10 +30,9 @@ def rank(
     from functools import partial
     from pathlib import Path
 
-    from headstart.core.environment import environment
     from headstart.core.ranking import Ranking
     from headstart.data.examples import Data as Read
-    from headstart.engine.precision import compute
+    from headstart.engine.precision import compute, surroundings
     from headstart.evaluate.confirm import confirm as tuned
     from headstart.evaluate.metrics import chosen_metric
     from headstart.evaluate.rank import rank as run
@@ -51,7 +50,7 @@ def rank(
     if examples < 10:
         raise ConfigurationError(f"examples is {examples}, but has to be at least 10.")
     computing = compute(options.get("device"), options.get("precision"))
-    where = environment(str(computing.device), computing.precision)
+    where = surroundings(computing)
     found = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure, _ = chosen_metric(found, options.get("metric"))
     loaded = partial(load, **only(options, LOAD))
@@ -69,18 +68,24 @@ def find_rate(
     data: Any = None, model: Any = None, *, method: str = "full", settings: Mapping[str, Any] | None = None,
     steps: int = 100, progress: Progress | None = None, **options: Any,
 ) -> Found:  # fmt: skip
-    """A learning rate for a method, by a short training in which the rate rises; the model is left as it was."""
+    """A learning rate for a method, by a short training in which the rate rises; the model is left as it was.
+
+    data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
+
+    What is trained is what `compare` and `fit` train: the same targets, start of the head and augmentation.
+    """
     import dataclasses
     from contextlib import closing
+    from pathlib import Path
 
-    from headstart.engine.adapt import Setting, attached
-    from headstart.engine.cache import Cache
-    from headstart.engine.feed import Feed
+    from headstart.data.examples import Data as Read
+    from headstart.engine.adapt import attached, prepare
     from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
-    from headstart.engine.surroundings import put
-    from headstart.evaluate.selection import same_modality
+    from headstart.evaluate.compare import check
+    from headstart.evaluate.metrics import metric
+    from headstart.evaluate.trainings import Trainings
     from headstart.methods.method import METHODS
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
@@ -90,16 +95,14 @@ def find_rate(
     trained = configured(Options, only(options, sorted(names_of(Options))), "training")
     in_range(trained)
     computing = compute(options.get("device"), options.get("precision"))
-    examples = read(data, **only(options, READ))
+    examples = data if isinstance(data, Read) else read(data, **only(options, READ))
     backbone = backbone_for(model, examples, only(options, LOAD))
-    same_modality(examples, backbone)
-    feed = Feed("train", examples.train, backbone)
+    check(examples, backbone, {method: chosen}, None, 1, 1, trained)
     trained = dataclasses.replace(trained, cache=False)
     if progress:
         progress.stage("find-rate", steps)
-    with closing(Cache(backbone, computing)) as cache, closing(put(backbone, computing)):
-        setting = Setting(backbone, examples.task, feed, feed, trained, computing, lambda *_: (0.0, 0.0), cache)
-        with attached(setting, chosen, seed=0) as job:
-            if job.plan.penalties:
-                job.hold()
-            return find(job, steps=steps, progress=progress)
+    measure = metric(examples.task.kind)
+    trainings = Trainings(examples, backbone, trained, computing, Path(), measure)
+    with closing(trainings), attached(trainings.setting, trainings.settled(chosen), seed=0) as job:
+        prepare(job, trainings.setting)
+        return find(job, steps=steps, progress=progress)

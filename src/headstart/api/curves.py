@@ -36,9 +36,8 @@ def curve(
     import time
 
     from headstart.core.curve import LearningCurve
-    from headstart.core.environment import environment
     from headstart.data.examples import Data as Read
-    from headstart.engine.precision import compute
+    from headstart.engine.precision import compute, surroundings
     from headstart.evaluate.curve import METHODS, laws, readings, sizes_for
     from headstart.evaluate.metrics import chosen_metric
     from headstart.report.plots import learning_curve
@@ -82,7 +81,7 @@ def curve(
         result = LearningCurve(
             examples.record.source, examples.record.fingerprint, backbone.source, measure.name,
             measure.higher_is_better, chosen, tuple(found), tuple(laws(found, measure, targets)),
-            environment(str(computing.device), computing.precision), time.perf_counter() - begun, configuration,
+            surroundings(computing), time.perf_counter() - begun, configuration,
             inputs["model"],
         )  # fmt: skip
         write_text(folder / "curve.svg", learning_curve(result))

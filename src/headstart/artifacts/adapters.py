@@ -16,7 +16,7 @@ from headstart.artifacts.artifact import Artifact, read_tensors, restored
 from headstart.artifacts.combine import Kind, combined
 from headstart.artifacts.entry import Entry
 from headstart.artifacts.merge import merge
-from headstart.artifacts.mixed import Flattened, Mixed, mixable
+from headstart.artifacts.mixed import Flattened, Mixed, Parts, mixable
 from headstart.artifacts.predictor import Prediction, batches, prediction
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
@@ -40,12 +40,12 @@ class Adapters:
         self.backbone = backbone
         self._entries: dict[str, Entry] = {}
         self._mixable: dict[str, bool] = {}
-        self._mixed: dict[frozenset[str], Mixed] = {}
+        self._parts: dict[str, Parts] = {}
         self._stack = contextlib.ExitStack()
         weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
         self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
         self.active: str | None = None
-        assert backbone.fingerprint  # asked for before anything is put on it
+        _ = backbone.fingerprint  # taken before anything is put on it
 
     def __repr__(self) -> str:
         lines = [
@@ -82,7 +82,7 @@ class Adapters:
             self.use(None)
         del self._entries[name]
         del self._mixable[name]
-        self._mixed = {names: mixed for names, mixed in self._mixed.items() if name not in names}
+        self._parts.pop(name, None)
 
     def combine(
         self, name: str, shares: Mapping[str, float], *, kind: Kind = "auto", rank: int | None = None,
@@ -204,11 +204,11 @@ class Adapters:
 
     def _logits(self, batch: Batch, names: Sequence[str], entries: Mapping[str, Entry]) -> list[Tensor]:
         if len(entries) > 1 and all(self.mixable(name) for name in entries):
-            key = frozenset(entries)
-            if key not in self._mixed:
-                self._mixed[key] = Mixed(self.backbone, entries)
+            for name in entries.keys() - self._parts.keys():
+                self._parts[name] = Parts(self.backbone, entries[name])
+            mixed = Mixed(self.backbone, {name: self._parts[name] for name in entries})
             with contextlib.suppress(Flattened):  # a module that folds rows into another dimension
-                return self._mixed[key].logits(batch, names)
+                return mixed.logits(batch, names)
         rows = {name: [i for i, each in enumerate(names) if each == name] for name in entries}
         out: list[Tensor] = [torch.empty(0)] * len(names)
         for name, places in rows.items():

@@ -56,14 +56,36 @@ def _module(backbone: Backbone, edit: Edit) -> nn.Module:
     return backbone.module.get_submodule(edit.path.partition(".")[2])
 
 
-class Mixed:
-    """Several adapters that share batches; what they put into the model is built once."""
+Place = tuple[str, str]
+"path and name of an edit"
 
-    def __init__(self, backbone: Backbone, entries: Mapping[str, Entry]) -> None:
-        self.backbone, self._rows = backbone, Rows()
+
+class Parts:
+    """What one adapter puts into the model, built once whatever the batches that it shares, and its head."""
+
+    def __init__(self, backbone: Backbone, entry: Entry) -> None:
+        self.built: dict[Place, Any] = {}
         with torch.random.fork_rng(devices=[]):
-            self._plan = _mixed_plan(backbone, entries, self._rows)
-            self._heads = {name: _head(backbone, entry) for name, entry in entries.items()}
+            for edit in plan_of(backbone, entry).edits:
+                part = edit.build(_module(backbone, edit))
+                prefix = f"{edit.place}."
+                own = {k.removeprefix(prefix): v for k, v in entry.weights.items() if k.startswith(prefix)}
+                part.load_state_dict(own, strict=False)  # keys were checked when the adapter came; the base's stay
+                self.built[edit.path, edit.name] = part.requires_grad_(False)
+            self.head = _head(backbone, entry)
+        self.factors: dict[Place, tuple[Tensor, Tensor]] = {}
+        for place, part in self.built.items():
+            if isinstance(part, LoraLayer) and (found := part.factors()) is not None:
+                self.factors[place] = found
+
+
+class Mixed:
+    """Several adapters that share batches; what each puts into the model is referred to, never copied."""
+
+    def __init__(self, backbone: Backbone, parts: Mapping[str, Parts]) -> None:
+        self.backbone, self._rows = backbone, Rows()
+        self._plan = _mixed_plan(backbone, parts, self._rows)
+        self._heads = {name: one.head for name, one in parts.items()}
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
         """[outputs] for each row, by the adapter that is named for it.
@@ -94,20 +116,14 @@ def _head(backbone: Backbone, entry: Entry) -> nn.Module:
     return head.to(next(backbone.module.parameters()).device)
 
 
-def _mixed_plan(backbone: Backbone, entries: Mapping[str, Entry], rows: Rows) -> Plan:
+def _mixed_plan(backbone: Backbone, parts: Mapping[str, Parts], rows: Rows) -> Plan:
     """One edit at each place that any of the adapters edits."""
-    found: dict[tuple[str, str], dict[str, nn.Module]] = {}
-    for name, entry in entries.items():
-        for edit in plan_of(backbone, entry).edits:
-            part = edit.build(_module(backbone, edit))
-            prefix = f"{edit.place}."
-            own = {k.removeprefix(prefix): v for k, v in entry.weights.items() if k.startswith(prefix)}
-            part.load_state_dict(own, strict=False)  # keys were checked when the adapter came; the base's stay
-            found.setdefault((edit.path, edit.name), {})[name] = part.requires_grad_(False)
     edits = []
-    for (path, name), parts in found.items():
+    for path, name in dict.fromkeys(place for one in parts.values() for place in one.built):
+        here = {each: one.built[path, name] for each, one in parts.items() if (path, name) in one.built}
+        factors = {each: one.factors[path, name] for each, one in parts.items() if (path, name) in one.factors}
         base = backbone.module.get_submodule(path.partition(".")[2])
-        built = MixedBeside(parts, rows) if name else MixedLora(base, parts, rows)
+        built = MixedBeside(here, rows) if name else MixedLora(base, here, factors, rows)
         edits.append(Edit(path, partial(_built, built), f"mixed_{name}" if name else ""))
     return Plan((), edits=tuple(edits))
 
@@ -120,10 +136,11 @@ def _built(part: nn.Module, module: nn.Module) -> nn.Module:
 class MixedLora(nn.Module):
     """The base's layer once for all rows, and each adapter's update on its own."""
 
-    def __init__(self, base: nn.Module, parts: dict[str, Any], rows: Rows) -> None:
+    def __init__(
+        self, base: nn.Module, parts: dict[str, Any], factors: dict[str, tuple[Tensor, Tensor]], rows: Rows
+    ) -> None:
         super().__init__()
-        self.base, self.parts, self.rows = base, parts, rows
-        self.factors = {name: found for name, part in parts.items() if (found := part.factors()) is not None}
+        self.base, self.parts, self.factors, self.rows = base, parts, factors, rows
 
     @property
     def weight(self) -> Any:

@@ -73,7 +73,7 @@ def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels
     head = nn.Linear(backbone.dimension, len(weight), bias=bias is not None)
     name, method, values = _method(config, tensors, backbone)
     model = Model(backbone.module, head)
-    assert backbone.fingerprint  # of the bare base: asked for now, it is kept
+    _ = backbone.fingerprint  # of the bare base: taken now, it is kept
     try:
         plan = method.attach(backbone, head)
     except MethodError as error:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, ModelError
 from headstart.core.files import is_left, sweep
 from headstart.core.locks import NAME as LOCK
@@ -18,7 +17,7 @@ from headstart.core.locks import Lock
 from headstart.core.progress import Progress, Silent
 from headstart.data.findings import Findings
 from headstart.engine.fit import Trace
-from headstart.engine.precision import Compute
+from headstart.engine.precision import Compute, surroundings
 from headstart.engine.surroundings import own_generators
 from headstart.objectives.objective import Objective
 
@@ -120,7 +119,7 @@ def report(
         "value": judged[1],
         **learned_from,
         **trained,
-        "environment": environment(str(request.compute.device), request.compute.precision).to_json(),
+        "environment": surroundings(request.compute).to_json(),
         **own,
     }
 

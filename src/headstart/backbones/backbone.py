@@ -83,7 +83,7 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights as they were when first asked for."""
-        assert self._checksum  # of the same weights
+        _ = self._checksum  # taken now, of the same weights
         return fingerprint(self.module)
 
     @cached_property
@@ -93,7 +93,7 @@ class Backbone:
     @property
     def intact(self) -> bool:
         """Whether the weights are still those that the fingerprint was taken of."""
-        assert self.fingerprint  # taken now at the latest: whoever asks is about to change the weights
+        _ = self.fingerprint  # taken now at the latest: whoever asks is about to change the weights
         return checksum(self.module) == self._checksum
 
     @property

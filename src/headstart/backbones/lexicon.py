@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,13 +19,19 @@ BEGIN, END, STOP, UNKNOWN = 257, 258, 259, 260
 "characters above the bytes (1 to 256; 0 is padding): ends of a word, the end of a text, a word that is not shown"
 ALPHABET = 261
 SPECIAL = ("[END]", "[UNK]")
+FIRST = 1 << 30
+"least id of a word that no vocabulary holds"
+REMEMBERED = 1 << 21
+"""words without an id in the vocabulary whose spelling is kept, about a quarter of a gigabyte: all of a training's, and
+the latest of a server's"""
 
 
 class Lexicon:
     """A tokenizer of words whose ids stand for characters.
 
-    Words of the vocabulary have the ids from 2 on. Others, where it is `open`, have ids above 2^30 made of a hash, and
-    their characters are remembered; where it is not, all are `[UNK]`, as in pretraining, which predicts known words.
+    Words of the vocabulary have the ids from 2 on. Others, where it is `open`, have ids above 2^30 by a hash, the next
+    free one where two have the same; the spelling of the latest `REMEMBERED` is kept. Where it is not open, all are
+    `[UNK]`, as in pretraining, which predicts known words.
     """
 
     def __init__(self, words: Sequence[str], open: bool = True) -> None:
@@ -32,7 +39,8 @@ class Lexicon:
         self._ids = {word: row for row, word in enumerate(words, len(SPECIAL))}
         special = [_row([STOP]), _row([UNKNOWN])]
         self._table = torch.from_numpy(np.stack([*special, *(_spelled(word) for word in words)])).long()
-        self._others: dict[int, str] = {}
+        self._others: OrderedDict[str, int] = OrderedDict()  # the word that came last, last
+        self._spellings: dict[int, str] = {}
         self.lowercase = not any(word != word.lower() for word in words)
         self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
         self.mask_token_id, self.all_special_ids = None, [0, 1]
@@ -61,8 +69,15 @@ class Lexicon:
         if not self.open:
             return 1
         word = word.lower() if self.lowercase else word  # capitals were never trained
-        number = (1 << 30) + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big") % (1 << 30)
-        self._others.setdefault(number, word)
+        if word in self._others:
+            self._others.move_to_end(word)
+            return self._others[word]
+        if len(self._others) >= REMEMBERED:
+            del self._spellings[self._others.popitem(last=False)[1]]
+        number = FIRST + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big") % FIRST
+        while number in self._spellings:
+            number = FIRST + (number - FIRST + 1) % FIRST
+        self._others[word], self._spellings[number] = number, word
         return number
 
     def __call__(
@@ -78,7 +93,7 @@ class Lexicon:
         known = ids < len(self._table)
         rows = self._table[torch.where(known, ids, 1).cpu()]
         for at in (~known).nonzero()[:, 0].tolist():
-            if (word := self._others.get(int(ids[at]))) is not None:
+            if (word := self._spellings.get(int(ids[at]))) is not None:
                 rows[at] = torch.from_numpy(_spelled(word))
         return rows.to(ids.device)
 

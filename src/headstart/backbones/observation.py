@@ -20,7 +20,7 @@ class Observation:
     first: position of a unit's first call among all calls.
     stream: units that ran and whose output has the batch's size in front: the rest (norms of relative embeddings,
         rotary tables) runs beside the stream of activations.
-    touched: ids of the parameters that got a gradient from the pooled features.
+    touched: ids of the parameters of which the pooled features have a gradient; none is computed.
     """
 
     first: dict[str, int] = field(default_factory=dict)
@@ -48,19 +48,32 @@ def observe(root: nn.Module, paths: Iterable[str], run: Callable[[], Tensor]) ->
             p.requires_grad_(p.is_floating_point())
         with torch.enable_grad(), evaluating(root):
             features = run()
-            gradients = torch.autograd.grad(features.float().square().sum(), list(flags), allow_unused=True)
+            seen.touched = _leaves_of(features)
     finally:
         for hook in hooks:
             hook.remove()
         for p, flag in flags.items():
             p.requires_grad_(flag)
-    seen.touched = {id(p) for p, g in zip(flags, gradients) if g is not None}
     for path, output in outputs.items():
         module = root.get_submodule(path)
         buffers_alone = not any(True for _ in module.parameters()) and any(True for _ in module.buffers())
         if output is not None and output.dim() and output.shape[0] == len(features) and not buffers_alone:
             seen.stream.add(path)
     return seen
+
+
+def _leaves_of(value: Tensor) -> set[int]:
+    """Ids of the tensors at which the graph behind this one ends."""
+    found, waiting, done = set(), [value.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in done:
+            continue
+        done.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None:
+            found.add(id(leaf))
+        waiting += [following for following, _ in node.next_functions]
+    return found
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

@@ -102,6 +102,12 @@ class EnvironmentRecord(Record):
     precision: str
     started: str
     "UTC, ISO 8601"
+    accelerator: str = ""
+    "the GPU's name"
+    cuda: str = ""
+    "version of CUDA that PyTorch was built with, where a GPU computed"
+    numerics: tuple[str, ...] = ()
+    "what this kind of device computes in another way than others do"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from headstart.core.comparison import EnvironmentRecord
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "datasets", "scikit-learn", "numpy", "safetensors")
 
 
-def environment(device: str, precision: str) -> EnvironmentRecord:
+def environment(
+    device: str, precision: str, accelerator: str = "", cuda: str = "", numerics: tuple[str, ...] = ()
+) -> EnvironmentRecord:
     return EnvironmentRecord(
         headstart=__version__,
         python=platform.python_version(),
@@ -26,6 +28,9 @@ def environment(device: str, precision: str) -> EnvironmentRecord:
         device=device,
         precision=precision,
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        accelerator=accelerator,
+        cuda=cuda,
+        numerics=numerics,
     )
 
 

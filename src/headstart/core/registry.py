@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +29,7 @@ class Registry(Generic[T]):
 
     def register(self, name: str) -> Callable[[T], T]:
         def place(item: T) -> T:
-            if name in self._items:
+            if name in self._items and not _stale(self._items[name], item):
                 raise ValueError(f"{self.kind} {name!r} is registered twice: {self._items[name]!r} and {item!r}")
             self._items[name] = item
             return item
@@ -68,3 +69,11 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def _stale(before: Any, now: Any) -> bool:
+    """Whether the earlier item came from an import of the same file that failed: no module holds it any more."""
+    module, name = getattr(now, "__module__", None), getattr(now, "__qualname__", None)
+    if module is None or (module, name) != (getattr(before, "__module__", None), getattr(before, "__qualname__", None)):
+        return False
+    return getattr(sys.modules.get(module), name or "", None) is not before

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xxhash
 
 from headstart.core.comparison import DataRecord
 from headstart.core.errors import DataError
@@ -18,6 +21,9 @@ from headstart.data.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+HASHED = 1024
+"inputs that are read at once to be hashed"
 
 Input = str | tuple[str, str] | bytes
 "a text, a pair of texts, or the encoded bytes of an image"
@@ -55,6 +61,19 @@ class Examples:
     def __repr__(self) -> str:
         return f"Examples({len(self)} rows)"
 
+    @cached_property
+    def content(self) -> str:
+        """Hash of the inputs in their order; of the files of an image folder: path, size and time of change."""
+        digest = xxhash.xxh3_128()
+        paths = (self.table.schema.metadata or {}).get(HOLDS) == b"path"
+        for name in ("input", "input_b"):
+            for start in range(0, len(self) if name in self.table.column_names else 0, HASHED):
+                for value in self._column(name, self.rows[start : start + HASHED]):
+                    piece = _stamp(value) if paths else value.encode() if isinstance(value, str) else value
+                    digest.update(f"{len(piece)}:".encode())
+                    digest.update(piece)
+        return f"{len(self)}-{digest.hexdigest()}"
+
     def take(self, positions: Sequence[int] | np.ndarray) -> Examples:
         """The examples at these positions, in this order."""
         positions = np.asarray(positions, dtype=np.int64)
@@ -91,6 +110,14 @@ class Examples:
 
     def _column(self, name: str, rows: np.ndarray) -> list[Any]:
         return gather(self.table, name, rows)
+
+
+def _stamp(path: str) -> bytes:
+    try:
+        told = os.stat(path)
+    except OSError:  # said where it is read
+        return path.encode()
+    return f"{path}\x1f{told.st_size}\x1f{told.st_mtime_ns}".encode()
 
 
 def _file(path: str) -> bytes:

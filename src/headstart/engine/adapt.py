@@ -25,7 +25,7 @@ from headstart.engine.fit import Budget, Trace, fit
 from headstart.engine.frozen import frozen_rounded
 from headstart.engine.job import Options
 from headstart.engine.meter import meter
-from headstart.engine.precision import Compute
+from headstart.engine.precision import Compute, exact
 from headstart.engine.rows import row_gradients
 from headstart.engine.snapshots import put_weights, weights
 from headstart.engine.surroundings import own_generators
@@ -111,10 +111,11 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     with plan.applied(model, lambda module: backbone.reinitialise(module, derive(seed, "scratch"))):
         cache = setting.cache if setting.options.cache else None
         yield Adaptation(
-            model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, compute,
-            setting.score, seed, cache, setting.share,
+            model, backbone, plan, setting.task, setting.train.seeded(seed), setting.validation, setting.options,
+            compute, setting.score, seed, cache, setting.share, repr(method),
         )  # fmt: skip
-    assert backbone.intact, f"{type(method).__name__} left the base changed"
+    if not backbone.intact:
+        raise ModelError(f"{type(method).__name__} left weights of {backbone.source!r} changed. Load it again.")
 
 
 @contextlib.contextmanager
@@ -145,7 +146,9 @@ def _train(
     targets = setting.train.targets.to(setting.compute.device)
     if plan.solver == "head":
         features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
-        head.solve(features, targets, setting.task.kind)  # type: ignore[operator]
+        where = exact(features.device)
+        head.solve(features.to(where), targets.to(where), setting.task.kind)  # type: ignore[operator]
+        head.to(setting.compute.device)
         return _evaluated(job)
     head = linear_of(head)
     if plan.solver == "soup":
@@ -154,23 +157,14 @@ def _train(
         convex.prior(targets, setting.task, head)
         return _evaluated(job)
     goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
-    if plan.solver in ("convex", "words") or (plan.begins_well and not goes_on):
-        if plan.fresh:  # the cache holds the base's
-            features = job.features(setting.train)
-        else:
-            features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
-        near = _told(job, features) if plan.words else None
-        if "convex" in (plan.solver, plan.head_start):
-            convex.solve(features, targets, setting.task, plan.penalty, head, near)
-        if plan.solver != "gradient":
-            return _evaluated(job)
+    if plan.solver in ("convex", "words"):
+        _solve_head(job, setting)
+        return _evaluated(job)
     assert job.options.epochs is not None
     budget = Budget(job.options.epochs, job.options.patience, job.options.clip, job.share)
     if progress:
         progress.stage(name, budget.total(job.steps_an_epoch()))
-    job.standardise(solved=plan.head_start == "convex")
-    if plan.penalties:
-        job.hold()
+    prepare(job, setting, goes_on)
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     with economical(job):
         trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
@@ -182,6 +176,31 @@ def _train(
     if plan.interpolation or plan.loss == "contrastive":
         trace.best_outputs = None  # the weights, or the head, are others since
     return trace
+
+
+def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
+    """What precedes the steps, whoever takes them: the training, the rate finder, the forecast.
+
+    A head that begins solved or in words is put in place, a regression's targets are standardised, and what penalties
+    hold the model near is kept. goes_on: whether a checkpoint has the head already.
+    """
+    if job.plan.begins_well and not goes_on:
+        _solve_head(job, setting)
+    job.standardise(solved=job.plan.head_start == "convex")
+    if job.plan.penalties:
+        job.hold()
+
+
+def _solve_head(job: Adaptation, setting: Setting) -> None:
+    """The head on the base's features: solved, told in words, or solved near what words say."""
+    plan, targets = job.plan, setting.train.targets.to(setting.compute.device)
+    if plan.fresh:  # the cache holds the base's
+        features = job.features(setting.train)
+    else:
+        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
+    near = _told(job, features) if plan.words else None
+    if "convex" in (plan.solver, plan.head_start):
+        convex.solve(features, targets, setting.task, plan.penalty, linear_of(job.module.head), near)
 
 
 def _told(job: Adaptation, features: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ class Adaptation:
     cache: Cache | None = None
     share: float = 1.0
     "of the steps of a usual training"
+    settings: str = ""
+    "all settings of the method, beside what the plan has of them"
 
     def __post_init__(self) -> None:
         plan, asked = self.plan, self.options
@@ -69,8 +71,11 @@ class Adaptation:
         self._anchors, self._variance = torch.empty(0), 1.0
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
-        text = repr((plan, edits, self.task, self.options, self.compute.precision, self.seed, self.share))
-        text += self.backbone.fingerprint + repr(self.train.examples.ids.tolist())
+        run = (self.options, self.compute.precision, self.seed, self.share)
+        text = repr((plan, edits, self.settings, self.task, run))
+        text += self.backbone.fingerprint + repr((self.train.augment, self.train.content, self.validation.content))
+        for part in (self.train, self.validation):
+            text += repr((part.examples.ids.tolist(), part.examples.targets.tolist()))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def standardise(self, solved: bool) -> None:

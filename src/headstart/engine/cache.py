@@ -27,7 +27,8 @@ from headstart.engine.precision import Compute
 from headstart.engine.states import States, room
 
 Key = tuple[str, str, int, Reads, str]
-"fingerprint of the backbone, feed, cut, what the head reads, number format; a store is indexed by the example's place"
+"""fingerprint of the backbone, content of the feed, cut, what the head reads, number format; a store is indexed by the
+example's place"""
 Wanted = tuple[int, Reads]
 "a cut, and what is read above all rungs"
 
@@ -152,7 +153,7 @@ class Cache:
         return self._stores.setdefault(key, None)
 
     def _key(self, feed: Feed, wanted: Wanted) -> Key:
-        return (self.backbone.fingerprint, feed.name, *wanted, str(self.compute.dtype))
+        return (self.backbone.fingerprint, feed.content, *wanted, str(self.compute.dtype))
 
     def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> dict[Wanted, States]:
         """The states of the whole feed at each of these cuts, in one pass: those that there is room for.

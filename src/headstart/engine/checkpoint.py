@@ -1,6 +1,8 @@
 """Checkpoints: an interrupted training goes on to the same final weights as one that was not interrupted.
 
-Nothing random is stored: batches, dropout and views are functions of the seed and the number of the step.
+Nothing random is stored: batches, dropout and views are functions of the seed and the number of the step. The weights
+are equal to the bit on a CPU with as many threads; a GPU adds in an order that is not fixed, so there they are equal
+within rounding.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from headstart.data.task import Task
 from headstart.engine.losses import task_loss
+from headstart.engine.precision import exact
 
 
 def solve(
@@ -18,8 +19,11 @@ def solve(
     `W x + b = (W_z / std) x + (b_z - W_z mean / std)`. L-BFGS with a strong Wolfe line search until the largest
     gradient, in nearly round coordinates, is below 1e-5; the loss is summed in float64. A head without bias is solved
     on features that are only scaled. near: [C, D] weights on the features themselves, from which the penalty counts
-    instead of from zero. Returns the objective at the solution.
+    instead of from zero. Where the features lie on a device without float64, the CPU solves. Returns the objective at
+    the solution.
     """
+    where = exact(features.device)
+    features, targets, near = features.to(where), targets.to(where), None if near is None else near.to(where)
     x = features.double()  # [n, D]
     mean = x.mean(0) if head.bias is not None else torch.zeros_like(x[0])
     std = (x - mean).square().mean(0).sqrt()
@@ -88,6 +92,7 @@ def _basis(z: Tensor, ridge: float) -> Tensor:
 
 def prior(targets: Tensor, task: Task, head: nn.Linear) -> None:
     """A head of zeros with the training set's log frequencies, log odds or mean as biases."""
+    targets = targets.to(exact(targets.device))
     with torch.no_grad():
         head.weight.zero_()
         assert head.bias is not None, "a method that solves for the prior asks for a head with biases"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,6 @@ class Feed:
         self.fresh = self.augment.fresh(self.modality)
         self.targets = torch.from_numpy(examples.targets)
         self._kept: dict[int, Tensor] = {}
-        self._kept_bytes = 0
         if isinstance(self.preparation, TextPreparation):
             self._encoded = Tokens(self._encode_in_parts(self.preparation))
             self.lengths = self._encoded.lengths
@@ -101,6 +102,11 @@ class Feed:
             texts: Any = self.examples.inputs(np.arange(start, min(start + ENCODE, len(self.examples))))
             yield preparation.encode(texts)
 
+    @cached_property
+    def content(self) -> str:
+        """Hash of the inputs and of how they are prepared: the name of a feed says nothing of what is in it."""
+        return f"{self.examples.content}:{json.dumps(self.preparation.to_json(), sort_keys=True)}"
+
     @property
     def costs(self) -> np.ndarray:
         """[n] what each example counts against `batch_tokens`."""
@@ -108,10 +114,17 @@ class Feed:
             return self.lengths * self.preparation.tokens
         return self.lengths
 
+    def seeded(self, seed: int) -> Feed:
+        """This feed with the views that this seed draws; what was tokenized and decoded is shared."""
+        other = copy.copy(self)
+        other.augment = replace(self.augment, seed=seed)
+        return other
+
     def none(self) -> Feed:
         """This feed without any example."""
         empty = copy.copy(self)
         empty.examples = self.examples.take([])
+        empty.__dict__.pop("content", None)
         empty.lengths, empty.targets = self.lengths[:0], self.targets[:0]
         return empty
 
@@ -159,8 +172,12 @@ class Feed:
         if self._kept_bytes + pixels.numel() > KEEP_BYTES:
             return False
         self._kept[position] = pixels
-        self._kept_bytes += pixels.numel()
         return True
+
+    @property
+    def _kept_bytes(self) -> int:
+        """Of pictures that all have one size; feeds under other seeds share them."""
+        return len(self._kept) * next(iter(self._kept.values())).numel() if self._kept else 0
 
     def _decode_once(self, positions: np.ndarray) -> None:
         """Decodes in the workers what is not kept yet: what they keep themselves ends with them after an epoch."""

@@ -22,7 +22,7 @@ from headstart.engine.optimizers import optimizer_of
 from headstart.engine.rows import clip
 from headstart.engine.running_average import average_of
 from headstart.engine.schedules import factor
-from headstart.engine.snapshots import changing, put_weights, weights
+from headstart.engine.snapshots import aside, changing, copy_into, put_weights, weights
 from headstart.methods.plan import Group
 
 
@@ -89,7 +89,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     per_epoch = job.steps_an_epoch()
     total = budget.total(per_epoch)
     names, optimizer = list(job.plan.trained()), optimizer_of(job)
-    trace, best = Trace(), weights(job.module, names)
+    trace, best = Trace(), aside(job.module, names)
     average = average_of(job.plan, changing(job.module, names))
     step, room = 0, Room()
     if checkpoint and (saved := checkpoint.read(job.signature)):
@@ -139,7 +139,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             facts = {**trace.__dict__, "curve": [p.to_json() for p in trace.curve], "best_outputs": None}
             # what grows with the steps: JSON facts have a limit
             grown = {name: torch.tensor(facts.pop(name), dtype=torch.float64) for name in ("losses", "rates")}
-            states = {"model": weights(job.module, names), "optimizer": optimizer_state(optimizer), "trace": grown}
+            states = {"model": aside(job.module, names), "optimizer": optimizer_state(optimizer), "trace": grown}
             if trace.best_epoch is not None:  # else the best are those it began with
                 states["best"] = best
             if average:
@@ -160,7 +160,7 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
         if average:
             average.look(trace.curve)
         if evaluation is None or _better(trace, evaluation.score, evaluation.loss):
-            best = weights(job.module, names)
+            copy_into(best, job.module, names)
             trace.best_epoch, trace.best_value, trace.best_loss = at / per_epoch, value, held_out
             trace.best_score = evaluation.score if evaluation else 0.0
             trace.best_outputs = evaluation.outputs if evaluation else None

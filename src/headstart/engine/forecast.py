@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headstart.data.batching import split_by_tokens
-from headstart.engine.adapt import Setting, attached, economical
+from headstart.engine.adapt import Setting, attached, economical, prepare
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed import Micro
 from headstart.engine.memory import Room, backward
@@ -58,8 +58,7 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
     begun = time.perf_counter()
     with attached(setting, method, seed=0) as job, economical(job), meter(device) as reading, closing(room):
         attaching = time.perf_counter() - begun
-        if job.plan.penalties:
-            job.hold()
+        prepare(job, setting)
         optimizer, seconds = optimizer_of(job), []
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
@@ -80,7 +79,8 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
         begins_well, epochs = job.plan.begins_well, job.options.epochs
         steps = job.steps_an_epoch() * epochs
     peak = reading.peak_memory_bytes if memory else None
-    peak = peak and peak + weights  # the best are kept beside the latest
+    if peak and device.type == "cpu":
+        peak += weights  # the best are kept beside the latest, in the host's memory
     fixed = 2 * attaching + 2 * weights / DISK
     return Cost(steps, epochs, step, look, fixed, peak, begins_well)
 

@@ -281,4 +281,4 @@ class LanguageModelling:
 
 
 def _moved(value: Tensor, device: torch.device) -> Tensor:
-    return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value
+    return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)

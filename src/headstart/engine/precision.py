@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from headstart.core.comparison import EnvironmentRecord
+from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, unknown
 
 ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -45,6 +47,27 @@ class Compute:
                 stack.enter_context(sdpa_kernel(ATTENTION))
             stack.enter_context(torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16))
             yield
+
+
+def surroundings(compute: Compute) -> EnvironmentRecord:
+    """The environment of a run, for its record: libraries, processor, GPU, and what the device computes its own way."""
+    kind, gpu = compute.device.type, compute.device.type == "cuda"
+    numerics = {
+        "cpu": (
+            "AdamW moves the rows of an embedding table that occur in the batch, no others",
+            "dropout of probability p drops round(256 p) / 256 of the elements",
+        ),
+        "cuda": ("AdamW moves all rows of an embedding table", "sums in kernels are not ordered: runs differ in bits"),
+        "mps": ("AdamW moves all rows of an embedding table", "heads are solved in float64 on the CPU"),
+    }
+    name = torch.cuda.get_device_name(compute.device) if gpu else ""
+    version = str(torch.version.cuda or torch.version.hip or "") if gpu else ""
+    return environment(str(compute.device), compute.precision, name, version, numerics.get(kind, ()))
+
+
+def exact(device: torch.device) -> torch.device:
+    """The device itself, or the CPU in place of one that has no float64: Apple's GPUs (MPS)."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def compute(device: str | None = None, precision: str | None = None) -> Compute:

@@ -16,7 +16,6 @@ import numpy as np
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison, Forecast, Row, TaskRecord, Verdict
-from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, DataError, HeadstartError
 from headstart.core.files import replacing_folder, slug, write_json
 from headstart.core.progress import Progress, Silent
@@ -24,7 +23,7 @@ from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
 from headstart.engine.augment import Augment
 from headstart.engine.job import Options
-from headstart.engine.precision import Compute
+from headstart.engine.precision import Compute, surroundings
 from headstart.engine.surroundings import own_generators
 from headstart.evaluate.bench import Bench
 from headstart.evaluate.budget import Contender, Course, expected, said
@@ -111,7 +110,7 @@ def compare(
     bench = Bench(trainings, tuple(seeds), trials)
     bench.keeps_trials = any(method.combines for method in methods.values())
     bench.expect(methods)
-    started = environment(str(compute.device), compute.precision)
+    started = surroundings(compute)
     deadline = None if budget is None else begun + budget - max(CLOSING * budget, 1.5)
     contest = Race(bench, methods, deadline) if race or budget is not None else None
     rows: list[Row] = []

@@ -13,7 +13,6 @@ import numpy as np
 from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison
-from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.evaluation import Judged
 from headstart.core.fields import configured
@@ -23,7 +22,7 @@ from headstart.data.examples import Data
 from headstart.engine.cache import Cache, all_features
 from headstart.engine.feed import Feed
 from headstart.engine.job import Options
-from headstart.engine.precision import Compute
+from headstart.engine.precision import Compute, surroundings
 from headstart.evaluate.intervals import interval
 from headstart.evaluate.metrics import Metric, metric
 from headstart.evaluate.paired import compare, holm
@@ -58,7 +57,7 @@ def improve(
     row = record.row(name)
     if not len(data.validation):
         raise ConfigurationError("to improve a run takes validation examples, and there are none.")
-    where = environment(str(compute.device), compute.precision)
+    where = surroundings(compute)
     measure = metric(data.task.kind, record.task.metric)
     progress.stage("gather evidence")
     doubted = _suspects(data, backbone, compute)

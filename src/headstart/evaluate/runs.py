@@ -11,7 +11,6 @@ from typing import Any
 from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.predictor import base_of
 from headstart.core.comparison import Comparison
-from headstart.core.environment import environment
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
 from headstart.core.evaluation import Evaluation
 from headstart.core.fields import configured
@@ -23,7 +22,7 @@ from headstart.data.by_place import column_by_place
 from headstart.data.examples import Data
 from headstart.data.folds import folded
 from headstart.engine.job import Options
-from headstart.engine.precision import compute
+from headstart.engine.precision import compute, surroundings
 from headstart.evaluate.checks import Material
 from headstart.evaluate.gate import together
 from headstart.evaluate.improve import improve
@@ -67,7 +66,7 @@ def evaluate(
         raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
     first = next(iter(artifacts.values()))
     computing = compute(device, precision or first.precision)
-    where = environment(str(computing.device), computing.precision)
+    where = surroundings(computing)
     examples = data_of(runs, data, read)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")

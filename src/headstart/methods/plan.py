@@ -200,7 +200,7 @@ class Plan:
         placed: list[tuple[Edit, nn.Module]] = []
         trained = set(self.trained())
         kept = {
-            name: value.detach().clone()
+            name: _aside(value)
             for name, value in [*model.named_parameters(), *model.named_buffers()]
             if name.startswith("backbone.") and (self.fresh or name in trained or name not in flags)
         }
@@ -238,6 +238,11 @@ class Plan:
                 parameter.grad = None
             for name, module in model.named_modules():
                 module.training = modes[name]
+
+
+def _aside(value: torch.Tensor) -> torch.Tensor:
+    """A copy in the host's memory, where a GPU's is short."""
+    return value.detach().clone() if value.device.type == "cpu" else value.detach().cpu()
 
 
 def put_beside(module: nn.Module, name: str, built: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,10 @@ from headstart.backbones.positions import positions
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Beside, Edit, Group, Plan
+
+FREQUENT = 5000
+"most frequent words, of which the paper draws those that virtual tokens begin as"
+BRACKETED = re.compile(r"\[.+\]|<.+>")
 
 
 @METHODS.register("prompt")
@@ -55,7 +60,8 @@ class Prompt(GradientMethod):
                 "transformers do; train vpt on images, lora on the others."
             )
         ids = self._ids(backbone) if self.start in ("text", "classes") else None
-        edits = (Edit("backbone", partial(VirtualTokens, self.tokens, self.start, ids), "prompt"),)
+        frequent = frequent_words(backbone) if self.start == "vocabulary" else ()
+        edits = (Edit("backbone", partial(VirtualTokens, self.tokens, self.start, ids, frequent), "prompt"),)
         group = Group("prompt", ("backbone.prompt.embeddings",), rung=0)
         return self.plan(backbone, (group, head_group(backbone, head)), edits=edits)
 
@@ -68,10 +74,27 @@ class Prompt(GradientMethod):
         return (ids * -(-self.tokens // len(ids)))[: self.tokens]
 
 
+def frequent_words(backbone: Backbone) -> tuple[int, ...]:
+    """Rows of the first 5,000 words of the vocabulary, which is ordered by frequency or nearly so.
+
+    Without special tokens and those in brackets: `[unused12]`, `<extra_id_3>`, `<0x0A>` occur in no text.
+    """
+    preparation: Any = backbone.preparation
+    tokenizer = preparation.tokenizer
+    if not hasattr(tokenizer, "get_vocab"):
+        return tuple(range(min(FREQUENT, len(tokenizer))))
+    special = set(getattr(tokenizer, "all_special_ids", ()))
+    words = sorted((row, word) for word, row in tokenizer.get_vocab().items())
+    found = [row for row, word in words if row not in special and not BRACKETED.fullmatch(word)]
+    return tuple(found[:FREQUENT])
+
+
 class VirtualTokens(Beside):
     """embeddings: [p, D], put before those of the text, and taken off the model's output again."""
 
-    def __init__(self, tokens: int, start: str, ids: list[int] | None, module: nn.Module) -> None:
+    def __init__(
+        self, tokens: int, start: str, ids: list[int] | None, frequent: Sequence[int], module: nn.Module
+    ) -> None:
         super().__init__()
         table: Any = module.get_input_embeddings()  # type: ignore[operator]
         self.positions = positions(module)
@@ -80,8 +103,10 @@ class VirtualTokens(Beside):
         if start == "random":
             rows = weight.std() * torch.randn(tokens, weight.shape[1], dtype=weight.dtype).to(weight.device)
         else:
-            # vocabularies are ordered by frequency or nearly so; the paper draws from the 5,000 most frequent
-            drawn = torch.randint(min(5000, len(weight)), (tokens,)) if ids is None else torch.tensor(ids)
+            if ids is None:
+                drawn = torch.tensor(frequent)[torch.randint(len(frequent), (tokens,))]
+            else:
+                drawn = torch.tensor(ids)
             rows = weight[drawn.to(weight.device)].clone()
         self.embeddings = nn.Parameter(rows)
 
