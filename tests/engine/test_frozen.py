@@ -95,7 +95,8 @@ def test_a_training_in_bf16_keeps_what_is_frozen_rounded_and_learns_the_same(mon
         backbone = tiny("bert")
         base = next(m.weight for m in backbone.module.modules() if isinstance(m, nn.Linear))
         setting = dataclasses.replace(setting_of(backbone), compute=BF16, cache=Cache(backbone, BF16))
-        backbone.module.register_forward_pre_hook(lambda module, _, w=base: formats.append((module.training, w.dtype)))
+        block = backbone.module.get_submodule("encoder.layer.2")
+        block.register_forward_pre_hook(lambda module, _, w=base: formats.append((module.training, w.dtype)))
         with adapt.adapted(setting, method_of("lora", targets=("linear",)), 0) as done:
             learned.append({n: p.detach().clone() for n, p in done.model.named_parameters() if "lora" in n})
         assert base.dtype == torch.float32

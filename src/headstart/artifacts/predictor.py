@@ -59,14 +59,15 @@ class Predictor:
         self.artifact = Artifact.open(folder)
         self.backbone = backbone = backbone or base_of(self.artifact, source, trust_remote_code)
         self.compute = compute(device, precision or self.artifact.precision)
-        backbone.module.to(self.compute.device)
         self._stack = contextlib.ExitStack()
+        self._stack.callback(backbone.module.to, next(backbone.module.parameters()).device)
+        backbone.module.to(self.compute.device)
         weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
         self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
 
     def close(self) -> None:
-        """Takes the artifact's changes off the base again."""
+        """Takes the artifact's changes off the base again, and moves it back to its device."""
         self._stack.close()
 
     def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
