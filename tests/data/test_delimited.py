@@ -33,7 +33,7 @@ def written(path: Path, content: str | bytes) -> tuple[list[list[str]], Findings
     return rows_of(path)
 
 
-SIGNS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn"), include_characters='\n\t",;|\\#')
+SIGNS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn", "Co"), include_characters='\n\t",;|\\#')
 TEXT = st.text(SIGNS, min_size=1, max_size=30).map(lambda text: f"w{text}w")  # blanks at the ends are no matter here
 
 

@@ -17,6 +17,8 @@ LONGEST_ROW = 1_000_000
 "characters over several lines; beyond it a quote was surely left open"
 CLOSED = 200
 "most distinct values of a column that are remembered as the ones it takes"
+_AROUND = ' \t"'
+"signs around a value that do not tell it from another"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Habits:
         self._numbers: set[int] = set()
         self._values: dict[int, set[str]] = {}
         for at in range(width):
-            values = [row[at].strip() for row in rows]
+            values = [row[at].strip(_AROUND) for row in rows]
             found = set(values)
             if values and all(number(value) is not None for value in values):
                 self._numbers.add(at)
@@ -77,8 +79,8 @@ class Habits:
         return bool(self._numbers or self._values)
 
     def fit(self, cells: Sequence[str]) -> bool:
-        return all(number(cells[at].strip()) is not None for at in self._numbers) and all(
-            cells[at].strip() in values for at, values in self._values.items()
+        return all(number(cells[at].strip(_AROUND)) is not None for at in self._numbers) and all(
+            cells[at].strip(_AROUND) in values for at, values in self._values.items()
         )
 
 
