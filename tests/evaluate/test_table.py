@@ -140,3 +140,40 @@ def test_parts_have_their_own_differences_and_gains(table):
         assert (part.name, part.difference) == (name, pytest.approx(test.difference))
         assert part.gain is None
         assert (top.difference, top.gain.guess) == (0, pytest.approx(np.bincount(best[0].targets).max() / len(rest)))
+
+
+def test_by_f1_an_answer_at_random_beats_a_constant_one_and_is_no_gain():
+    """Macro-F1 of a constant answer is 1/6 for three classes, of one at random 1/3: balanced accuracy is asked."""
+    rng = np.random.default_rng(1)
+    targets = np.arange(300) % 3
+    blind = Predictions(np.arange(300), targets, rng.dirichlet(np.ones(3), size=300))
+    row = Row("full", "ok", "macro_f1", validation_value=0.3)
+    (got,) = rows_with_differences([row], {"full": [blind]}, metric("single_label", "macro_f1"), permutations=500)
+    assert {gain.metric for gain in got.gains} == {"balanced_accuracy", "auroc", "average_precision"}
+    assert got.gains[0].guess == pytest.approx(1 / 3)
+    said = verdict([got], metric("single_label", "macro_f1"), test_size=300).lines[0]
+    assert said.startswith("Not shown to beat the most frequent class: full,")
+
+
+def test_several_labels_at_random_are_no_gain():
+    rng = np.random.default_rng(2)
+    targets = (rng.random((200, 3)) < 0.3).astype(np.float32)
+    blind = Predictions(np.arange(200), targets, rng.random((200, 3)))
+    row = Row("full", "ok", "micro_f1", validation_value=0.3)
+    (got,) = rows_with_differences([row], {"full": [blind]}, metric("multi_label"), permutations=500)
+    assert (got.gains[0].metric, got.gains[0].guess) == ("auroc", 0.5)
+    assert verdict([got], metric("multi_label"), test_size=200).lines[0].startswith("Not shown to beat the same labels")
+
+
+def test_a_part_on_which_the_metric_is_not_defined_is_no_part_at_chance():
+    targets = np.array([0, 1] * 40 + [1] * 20)
+    chance = np.where(targets == 1, 0.8, 0.3) + np.linspace(0, 0.1, 100)
+    found = Predictions(np.arange(100), targets, np.stack([1 - chance, chance], 1))
+    parts = {"mixed": np.arange(40), "more": np.arange(40, 80), "ones": np.arange(80, 100)}
+    row = Row("full", "ok", "auroc", validation_value=0.9)
+    auroc = metric("single_label", "auroc")
+    (got,) = rows_with_differences([row], {"full": [found]}, auroc, parts=parts, permutations=500)
+    said = " ".join(verdict([got], auroc, test_size=100).lines)
+    assert "nan" not in said
+    assert "At chance" not in said
+    assert "ones" not in said

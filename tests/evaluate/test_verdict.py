@@ -122,6 +122,9 @@ def test_what_is_preferred_becomes_the_method_to_use() -> None:
     }  # fmt: skip
     assert chosen["size"].lines[1].startswith("Smallest within 1 point of it: lora,")
     assert chosen["size"].lines[2] == "To use, as size is preferred: lora."
+    assert decide(full, row("dear", 0.9, 99.0, 0.0), prefer="training").lines[1:3] == (
+        "No method that trained to its end is cheaper.", "To use: full.",
+    )  # fmt: skip
     assert chosen["size"].named == ("lora", "full")
     assert chosen["quality"].named == ("full", "probe")
     with pytest.raises(ConfigurationError, match=r"unknown preference 'speed'.*latency"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 
 from headstart.core.comparison import Gain, PartRow, Row
@@ -28,7 +29,7 @@ def lines(
         *_guessing(best, metric, alpha, test_size),
         _best(best, rows, metric),
         *(_cheapest(cheaper, cheapest, metric, margin, prefer) if several else ()),
-        *(_preferred(best, cheapest, metric, margin, prefer) if several and prefer != "quality" else ()),
+        *(_preferred(best, cheaper, cheapest, metric, margin, prefer) if several and prefer != "quality" else ()),
         *_better(best, rows, metric, alpha),
         *_tuning(best, rows, metric, alpha, frozen),
         *_controls(rows, metric, alpha, trivial),
@@ -97,12 +98,14 @@ def _apart(row: Row, metric: Metric) -> str:
 
 
 def _preferred(
-    best: Row, cheapest: Candidate | None, metric: Metric, margin: float, prefer: str
+    best: Row, cheaper: Sequence[Candidate], cheapest: Candidate | None, metric: Metric, margin: float, prefer: str
 ) -> Iterator[str]:  # fmt: skip
     if cheapest is not None:
         yield f"To use, as {prefer} is preferred: {cheapest.row.method}."
-    else:
+    elif cheaper:
         yield f"To use: {best.method}, since no other is shown to lose less than {wording.margin(margin, metric)}."
+    else:
+        yield f"To use: {best.method}."
 
 
 def _better(best: Row, rows: Sequence[Row], metric: Metric, alpha: float) -> Iterator[str]:
@@ -152,30 +155,41 @@ def _controls(rows: Sequence[Row], metric: Metric, alpha: float, trivial: Collec
 
 
 def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterator[str]:
-    """Where the metric that ranks shows no gain over a constant answer: that, or that it can't show one."""
-    if not best.gains or best.control or best.gains[0].shown(metric.higher_is_better, alpha):
+    """Where the metric shows no gain over a constant answer: that, or that it can't show one."""
+    if not best.gains or best.control or not _known(best.gains[0]):
         return
-    first, what = best.gains[0], "the mean" if metric.name in METRICS["regression"] else "the most frequent class"
-    if metric.name in METRICS["multi_label"] and metric.name not in METRICS["single_label"]:
+    first, by = best.gains[0], _metric(best.gains[0].metric)
+    if first.shown(by.higher_is_better, alpha):
+        return
+    what = "the most frequent class"
+    if metric.name in METRICS["regression"]:
+        what = "the mean"
+    elif best.classes and not best.confusion:  # of several labels an example
         what = "the same labels for all examples"
     others = [(one, _metric(one.metric)) for one in best.gains[1:]]
-    seen = next(((one, by) for one, by in others if one.shown(by.higher_is_better, alpha / len(others))), None)
-    perfect = metric.bounds[1] if metric.higher_is_better else metric.bounds[0]
-    guessed = wording.reading(first.guess, None, None, metric)
+    seen = next((one for one in others if one[0].shown(one[1].higher_is_better, alpha / len(others))), None)
+    perfect = by.bounds[1] if by.higher_is_better else by.bounds[0]
+    guessed = wording.reading(first.guess, None, None, by)
     if seen is not None:
-        one, by = seen
+        other, better = seen
         yield (
-            f"By {wording.name(metric)} {best.method} is not shown to beat {what} ({guessed}), but that metric can't "
-            f"tell here: by {wording.name(by)} it does, {_over(one, by)}. Rank by that: --metric {by.name}."
+            f"By {wording.name(by)} {best.method} is not shown to beat {what} ({guessed}), but that metric can't "
+            f"tell here: by {wording.name(better)} it does, {_over(other, better)}. Rank by that: --metric "
+            f"{better.name}."
         )
     elif first.guess is not None and abs(first.guess - perfect) < 1e-6:
-        yield f"{wording.name(metric)} can't tell whether anything was learned: a constant answer reaches {guessed}."
+        yield f"{wording.name(by)} can't tell whether anything was learned: a constant answer reaches {guessed}."
     else:
-        test = None if first.standard_error is None else difference_of(first, metric)
+        test = None if first.standard_error is None else difference_of(first, by)
         needed = None if test is None else examples_needed(test, test_size, 0.0, alpha=alpha)
         more = f"; about {wording.about(needed)} would show it, if that stays" if needed else ""
         count = f"{test_size:,} test example{'' if test_size == 1 else 's'}"
-        yield f"Not shown to beat {what}: {best.method}, {_over(first, metric)} on {count}{more}."
+        yield f"Not shown to beat {what}: {best.method}, {_over(first, by)} on {count}{more}."
+
+
+def _known(one: Gain | None) -> bool:
+    """Whether the metric is defined on these examples."""
+    return one is not None and one.difference is not None and math.isfinite(one.difference)
 
 
 def _metric(name: str) -> Metric:
@@ -190,12 +204,17 @@ def _over(one: Gain, metric: Metric) -> str:
 
 def _parts(best: Row, rows: Sequence[Row], metric: Metric, margin: float, alpha: float) -> Iterator[str]:
     """The worst part with its gap, the parts at chance, and the methods that lose on a part what they keep overall."""
+    parts = [part for part in best.parts if part.value is not None and math.isfinite(part.value)]
+    if len(parts) > 1:
+        yield from _gaps(best, parts, metric)
+        yield from _chance(parts, metric, alpha)
     lost = {row.method: worse_parts(row, metric, margin, alpha) for row in rows if trained(row) and not row.control}
     if told := [f"{name} on {wording.listed(names)}" for name, names in lost.items() if names]:
         yield f"Worse than {best.method} on a part: {wording.listed(told)}."
-    parts = [part for part in best.parts if part.value is not None]
-    if len(parts) < 2:
-        return
+
+
+def _gaps(best: Row, parts: Sequence[PartRow], metric: Metric) -> Iterator[str]:
+    """The worst part, and how far it is from the best one."""
 
     def order(part: PartRow) -> float:
         return sign(metric) * (part.value or 0.0)
@@ -204,18 +223,22 @@ def _parts(best: Row, rows: Sequence[Row], metric: Metric, margin: float, alpha:
     value = wording.reading(worst.value, worst.low, worst.high, metric)
     apart = f"{wording.difference(*gap(worst, top), metric)} against {top.name} ({_plain(top, metric)})"
     yield f"By part, {best.method} is worst on {worst.name}: {value}, {apart}."
-    adjusted = holm([1.0 if part.gain is None or part.gain.p_value is None else part.gain.p_value for part in parts])
-    learnt = [
-        part for part, p in zip(parts, adjusted)
-        if p <= alpha and part.gain is not None and sign(metric) * (part.gain.difference or 0.0) > 0
+
+
+def _chance(parts: Sequence[PartRow], metric: Metric, alpha: float) -> Iterator[str]:
+    """The parts on which nothing is shown to be learned, beside those where it is."""
+    judged = [(part, part.gain) for part in parts if part.gain is not None and _known(part.gain)]
+    adjusted = holm([1.0 if gain.p_value is None else gain.p_value for _, gain in judged])
+    above = [
+        p <= alpha and (gain.difference or 0.0) * sign(_metric(gain.metric)) > 0
+        for (_, gain), p in zip(judged, adjusted)
     ]  # fmt: skip
-    judged = [part for part in parts if part.gain is not None]
-    chance = [f"{part.name} ({_plain(part, metric)})" for part in judged if part not in learnt]
-    if chance and learnt:
-        yield (
-            f"At chance, not shown to beat a constant answer, on {wording.listed(chance)}; "
-            f"learned on {wording.listed([f'{part.name} ({_plain(part, metric)})' for part in learnt])}."
-        )
+    learned, chance = (
+        wording.listed([f"{part.name} ({_plain(part, metric)})" for (part, _), is_above in zip(judged, above)
+                        if is_above == wanted]) for wanted in (True, False)
+    )  # fmt: skip
+    if chance and learned:
+        yield f"At chance, not shown to beat a constant answer, on {chance}; learned on {learned}."
     elif chance:
         yield "At chance, not shown to beat a constant answer, on every part."
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core.comparison import Gain, PartRow, Row, Score, StandardError
+from headstart.data.task import Kind
 from headstart.evaluate.claims import reference
 from headstart.evaluate.folds import Folds
 from headstart.evaluate.guess import guess
@@ -17,8 +18,10 @@ from headstart.evaluate.metrics import METRICS, Metric, beside, confusion, per_c
 from headstart.evaluate.paired import Paired, compare, holm
 from headstart.evaluate.predictions import Predictions
 
-TELLING = ("auroc", "average_precision", "balanced_accuracy", "macro_f1")
-"metrics that see what accuracy can't where most examples are of one class"
+TELLING = ("auroc", "average_precision", "balanced_accuracy")
+"metrics that see what accuracy can't where most examples are of one class, and by which all constant answers are equal"
+CHANCE = {"single_label": {"macro_f1": "balanced_accuracy"}, "multi_label": {"micro_f1": "auroc", "macro_f1": "auroc"}}
+"instead of F1, by which an answer at random beats a constant one"
 
 Runs = Sequence[Predictions]
 "one method's predictions, a seed each"
@@ -133,7 +136,7 @@ class _Statistics:
     def as_reference(self, row: Row, runs: Runs) -> Row:
         """The reference's row: no difference, and what it gains over a constant guess."""
         parts = tuple(
-            dataclasses.replace(part, difference=0.0, gain=self.gain(mine, self.metric))
+            dataclasses.replace(part, difference=0.0, gain=self.gain(mine, chance_metric(self.metric, mine[0].kind)))
             for part, mine in zip(row.parts, self.by_part(runs))
         )
         return dataclasses.replace(
@@ -143,10 +146,10 @@ class _Statistics:
 
     def gains(self, runs: Runs) -> Iterator[Gain]:
         """By the metric that ranks; where that shows none, also by those that see more."""
-        yield (first := self.gain(runs, self.metric))
-        if not first.shown(self.metric.higher_is_better, 1 - self.level):
-            known = METRICS[runs[0].kind]
-            yield from (self.gain(runs, known[n]) for n in TELLING if n in known and n != self.metric.name)
+        metric, known = chance_metric(self.metric, runs[0].kind), METRICS[runs[0].kind]
+        yield (first := self.gain(runs, metric))
+        if not first.shown(metric.higher_is_better, 1 - self.level):
+            yield from (self.gain(runs, known[name]) for name in TELLING if name in known and name != metric.name)
 
     def gain(self, runs: Runs, metric: Metric) -> Gain:
         constant = [guess(run) for run in runs] if self.folds else [guess(runs[0])]
@@ -155,6 +158,11 @@ class _Statistics:
         return Gain(
             metric.name, guessed, found.difference, found.low, found.high, found.p_value, _error(found)
         )  # fmt: skip
+
+
+def chance_metric(metric: Metric, kind: Kind) -> Metric:
+    """The metric by which a constant answer is as good as one at random: the metric itself, but for F1."""
+    return METRICS[kind][CHANCE.get(kind, {}).get(metric.name, metric.name)]
 
 
 def _error(test: Paired) -> StandardError:
