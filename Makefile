@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: demo test test-slow check clean chromium bench bench-quick
-demo: $(VENV)/installed
+demo: $(VENV)/runtime
 	$(BIN)/headstart compare
 
 test: $(VENV)/installed check chromium
@@ -48,10 +48,16 @@ bench-quick: $(VENV)/installed
 	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/engine.py --examples 200 --epochs 1 --repeats 1
 	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/vision.py --model resnet18 --images 32 --repeats 1
 
-$(VENV)/installed: pyproject.toml
+# What runs Headstart, without what tests it.
+$(VENV)/runtime: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Headstart needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "installing Headstart into $(VENV): PyTorch is several GB, which takes a few minutes"
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/installed: $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	touch $@
 

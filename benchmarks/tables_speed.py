@@ -174,3 +174,68 @@ def races() -> list[str]:
             f"| {one['stopped']:.0%} | {100 * one['lost']:+.1f} | {one['lost_more_than_two']:.0%} |"
         )
     return lines + small("race-simulated", "Trainings: `benchmarks/results/race-curves.json`.", found["environment"])
+
+
+def mixed() -> list[str]:
+    """Eight LoRAs in one batch."""
+    found = read("mixed")
+    if not found:
+        return []
+    lines = [
+        "## Eight LoRAs mixed in one batch", "",
+        f"{found['rows']} rows; share of the throughput of the base alone, median.", "",
+        "| LoRA on | Headstart | PEFT |", "|---|---|---|",
+    ]  # fmt: skip
+    for title, part in found["targets"].items():
+        share = part["share_of_the_base"]
+        lines.append(f"| {title} | {share['ours']:.2f} | {share['peft']:.2f} |")
+    return lines + small("mixed", found["note"], found["environment"], found["threads"])
+
+
+def rows() -> list[str]:
+    """Many rows."""
+    found = read("rows")
+    if not found:
+        return []
+    lines = [
+        "## A CSV of many rows: read, audit, split, tokenize", "",
+        "| rows | read, audit, split, s | tokenize, s | peak memory, GB |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for size in found["sizes"]:
+        lines.append(
+            f"| {size['rows']:,} | {size['read_seconds']:.1f} | {size['tokenize_seconds']:.1f} "
+            f"| {size['peak_memory_bytes'] / 1e9:.2f} |"
+        )
+    return lines + small("rows", found["note"], found["environment"])
+
+
+def gpu() -> list[str]:
+    """Steps on a GPU against Trainer, with PEFT where adapters train."""
+    found = read("gpu")
+    if found is None:
+        return []
+    lines = [
+        f"## On a {found['card']}", "",
+        "Seconds of two epochs (median), times as fast as transformers' Trainer at its defaults and tuned (bf16, like "
+        "lengths together, workers that decode); share of the card's bf16 matrix products "
+        f"({found['matmul_flops'] / 1e12:.0f} TFLOP/s measured); peak memory. The target is 1.5 times the "
+        "tuned one.", "",
+        "| network | trains | batch | ours | defaults | tuned | share of peak | memory, ours and tuned |",
+        "|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for part in found["parts"]:
+        middle = {
+            side: statistics.median(run[side]["seconds"] for run in part["runs"]) for side in part["runs"][0]
+        }  # fmt: skip
+        memory = [part["runs"][0][side]["peak_memory_bytes"] / 1e9 for side in ("ours", "tuned")]
+        lines.append(
+            f"| {part['case']} | {part['work']} | {part['batch_size']} | {middle['ours']:.2f} s "
+            f"| {middle['defaults']:.2f} s, {part['times_faster']['defaults']:.2f}x "
+            f"| {middle['tuned']:.2f} s, {part['times_faster']['tuned']:.2f}x "
+            f"| {100 * part['share_of_the_peak']['ours']:.1f} % | {memory[0]:.2f} and {memory[1]:.2f} GB |"
+        )
+    lines += [
+        "",
+        f"{len(found['parts'][0]['runs'])} runs of each side in turn; what is not in the table was not measured.",
+    ]
+    return lines + small("gpu", found["note"], found["environment"])

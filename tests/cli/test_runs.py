@@ -35,6 +35,18 @@ def test_a_line_a_run_with_the_verdict(history: Path) -> None:
     assert (found[0]["folder"], found[0]["value"]) == (str(history / "one"), row["value"])
 
 
+def test_the_runs_of_this_folder_come_first(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every project has its own; the numbers stay those of all."""
+    (history / "elsewhere").mkdir()
+    monkeypatch.chdir(history / "elsewhere")
+    listed = call("runs").expect(0)
+    assert "No runs here yet" in listed.out
+    assert "2 more elsewhere: headstart runs --all" in listed.err
+    assert json.loads(call("runs", "--json").expect(0).out) == []
+    assert [one["number"] for one in json.loads(call("runs", "--all", "--json").expect(0).out)] == [1, 2]
+    assert "one" in call("runs", "show", "1").expect(0).out
+
+
 def test_two_runs_differ_where_their_options_do(history: Path) -> None:
     told = call("runs", "diff", "1", "two").expect(0).out
     assert [line.split() for line in told.splitlines() if line.startswith("max_length")] == [["max_length", "–", "4"]]
@@ -74,7 +86,7 @@ def test_mistakes_and_a_history_that_cannot_be_written(history: Path, monkeypatc
 
 def test_none_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_HOME", str(here / "home"))
-    assert "No runs yet" in call("runs").expect(0).out
+    assert "No runs here yet" in call("runs").expect(0).out
 
 
 def test_two_runs_as_one_page(history: Path) -> None:

@@ -12,7 +12,7 @@ from headstart.report.axis import linear, linear_steps, log_steps, logarithmic, 
 from headstart.report.curves import interpolation_curves, loss_curves, validation_curves
 from headstart.report.page import page
 from headstart.report.placement import Box, place
-from headstart.report.plots import learning_rate_curve, quality_against_cost
+from headstart.report.plots import learning_curve, learning_rate_curve, quality_against_cost
 from headstart.report.scatter import COSTS, scatter
 
 
@@ -116,3 +116,26 @@ def test_plots_are_deterministic_svg():
     assert "suggested" not in learning_rate_curve([1e-4, 1e-2], [1.0, 0.9], None)
     with pytest.raises(ValueError, match="2 learning rates"):
         learning_rate_curve([1, 2], [1], None)
+
+
+def test_a_learning_curve_shows_its_law_and_its_goal():
+    """Counts are written out, the law goes on to ten times the examples, and the goal has its line."""
+    from headstart.core.curve import Law, LearningCurve, Reach, Reading
+
+    readings = tuple(
+        Reading("full", size, 2 * size, "ok", 1 - 0.1 - 2 * (2 * size) ** -0.5, 0.5, 0.95, 3)
+        for size in (50, 200, 1000)
+    )
+    law = Law("full", 0.1, 0.05, 0.15, 2.0, 0.5, (), (Reach(0.88, 10_000, 5_000, None),))
+    found = LearningCurve(
+        "d.csv", "0", "m", "accuracy", True, (50, 200, 1000), readings, (law,), report_example.comparison().environment
+    )
+    text = learning_curve(found)
+    assert ">1,000<" in text
+    assert ">20,000<" in text, "ten times the most that was tried"
+    assert "goal 88.0" in text
+    assert "10^" not in text
+    assert text == learning_curve(found)
+    bare = learning_curve(dataclasses.replace(found, laws=()))
+    assert ">20,000<" not in bare
+    assert "goal" not in bare

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 
 @click.group("runs", invoke_without_command=True)
+@click.option("--all", "everywhere", is_flag=True, help="Also the runs outside of the current folder")
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON")
 @click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
-    """List the runs of `compare`, `fit`, `curve` and `pretrain`; show one, diff two, prune what is gone."""
+def command(context: click.Context, everywhere: bool, as_json: bool) -> None:
+    """List the runs of `compare`, `fit`, `curve` and `pretrain` below the current folder.
+
+    The subcommands show one, diff two, log one elsewhere, or prune what is gone; they know every run by its number.
+    """
     if context.invoked_subcommand:
         return
     from headstart.core.history import entries
     from headstart.report.history import listing
 
-    found = entries()
+    known = entries()
+    here = Path.cwd().resolve()
+    found = [one for one in known if everywhere or Path(one.folder).is_relative_to(here)]
     click.echo(json.dumps([one.to_json() for one in found], indent=2) if as_json else listing(found))
+    if elsewhere := len(known) - len(found):
+        click.echo(f"{elsewhere} more elsewhere: headstart runs --all", err=True)
 
 
 @command.command("show")
@@ -42,8 +51,6 @@ def diff(first: str, second: str, html: str | None) -> None:
 
     one, other = entry(first), entry(second)
     if html:
-        from pathlib import Path
-
         from headstart.core.files import write_text
         from headstart.evaluate.versus import versus
         from headstart.report.versus_page import page
@@ -59,8 +66,6 @@ def diff(first: str, second: str, html: str | None) -> None:
 @click.option("--to", required=True, metavar="TARGET", help="mlflow, mlflow:URI or tensorboard:DIR")
 def log(run: str, to: str) -> None:
     """Log RUN, a number of the list or a folder, to MLflow or TensorBoard."""
-    from pathlib import Path
-
     from headstart.artifacts import tracking
     from headstart.core.history import entry
 

@@ -137,7 +137,7 @@ def remember(entry: Entry) -> None:
 def entries() -> list[Entry]:
     """All runs, the latest last."""
     with _opened() as index:
-        rows = index.execute("SELECT number, entry FROM runs ORDER BY number").fetchall()
+        rows = index.execute("SELECT number, entry FROM runs ORDER BY started, number").fetchall()
     return [Entry.from_json({**json.loads(text), "number": number}) for number, text in rows]
 
 

@@ -14,7 +14,7 @@ from headstart.report.columns import aligned
 def listing(entries: Sequence[Entry]) -> str:
     """A line a run, the latest last."""
     if not entries:
-        return "No runs yet: `headstart compare`, `fit`, `curve` or `pretrain` makes one."
+        return "No runs here yet: `headstart compare`, `fit`, `curve` or `pretrain` makes one."
     head = (
         "run", "started", "verb", "data", "model", "methods", "use", "metric", "value", "95 % interval", "took",
         "folder",

@@ -122,7 +122,10 @@ def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float]
 
 
 def learning_curve(found: LearningCurve) -> str:
-    """The metric with its interval against the number of training examples (log axis), a line a method."""
+    """The metric with its interval against the number of training examples (log axis), a line a method.
+
+    Dashed: the fitted law, up to ten times the most examples that were tried. Dotted: the values that were asked for.
+    """
     figure = _figure(7.0, 4.2)
     axes = figure.subplots()
     factor = 100 if fmt.is_percent(found.metric) else 1
@@ -135,9 +138,34 @@ def learning_curve(found: LearningCurve) -> str:
         value, low, high = ([factor * (getattr(one, end) or 0.0) for one in mine] for end in ("value", "low", "high"))
         below, above = ([max(0.0, b - a) for a, b in zip(*ends)] for ends in ((low, value), (value, high)))
         axes.errorbar(n, value, (below, above), marker="o", capsize=3, color=f"C{number}", label=_plain(method))
+        law = next((one for one in found.laws if one.method == method), None)
+        if law and n:
+            places = [min(n) * (10 * max(n) / min(n)) ** (step / 60) for step in range(61)]
+            error = [law.limit + law.scale * place**-law.exponent for place in places]
+            axes.plot(
+                places, [factor * (1 - one if found.higher_is_better else one) for one in error],
+                linestyle="--", linewidth=1.0, color=f"C{number}",
+            )  # fmt: skip
+    for target in dict.fromkeys(reach.value for law in found.laws for reach in law.reach):
+        axes.axhline(factor * target, color=GREY, linestyle=":", linewidth=1.2)
+        axes.annotate(
+            f"goal {fmt.value(found.metric, target)}", (0.0, factor * target), (4, 3),
+            xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9, color=GREY,
+        )  # fmt: skip
+    _whole_ticks(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
     return _svg(figure)
+
+
+def _whole_ticks(axes: Axes) -> None:
+    """1, 2 and 5 times the powers of ten on a log axis, written out: 1,000 and not 10 to the 3."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,), numticks=20))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _plain(text: str) -> str:
