@@ -274,3 +274,25 @@ def test_weights_that_can_not_be_reached_are_not_announced(
     with pytest.raises(ModelError, match=r"can't get the weights of torchvision/resnet18.*no network"):
         load("torchvision/resnet18")
     assert "ownloading" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("network", ["bert", "gpt2", "vit", "timm_resnet", "clip"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(network: str, value: float, tmp_path: Path) -> None:
+    from headstart.backbones.two_towers import two_towers
+
+    folder = tiny.save(network, tmp_path)
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    vision = [k for k in tensors if "vision" in k] or list(tensors)
+    name = next(k for k in sorted(vision) if tensors[k].dim() > 1 and "classifier" not in k and "head" not in k)
+    tensors[name].flatten()[3] = value
+    save_file({k: v.contiguous() for k, v in tensors.items()}, file, {"format": "pt"})
+    for reads in (load, two_towers) if network == "clip" else (load,):
+        with pytest.raises(ModelError, match=r"1 of the [\d,]+ weights \S+ are NaN or infinite"):
+            reads(folder)
+    load(folder, weights=False)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4), torch.nn.Linear(4, 2))
+    module[1].weight.data[0, 0] = value
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        load(module, image_size=8)

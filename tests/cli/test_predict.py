@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import csv
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
 
 from cli.calling import Call, call, images, reviews, tree
 
@@ -87,6 +93,13 @@ def test_export_loads_in_the_library(lora_run: Call, tmp_path: Path) -> None:
     told = headstart.predict(lora_run.folder, texts, precision="fp32")
     expected = [[row.probabilities[name] for name in ("no", "yes")] for row in told]
     assert np.allclose(chances, expected, atol=1e-5)
+    card = ModelCard((tmp_path / "exported" / "README.md").read_text(encoding="utf-8"))
+    assert card.data.library_name == "transformers"
+    assert "## How good it is" in card.text
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    with contextlib.chdir(tmp_path / "exported"), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, {})
+    assert {one["label"] for one in ast.literal_eval(printed.getvalue())[0]} == {"no", "yes"}
     before = tree(tmp_path / "exported")
     call("export", lora_run.folder, "-o", tmp_path / "exported").refused("is not empty")
     assert tree(tmp_path / "exported") == before
@@ -101,6 +114,14 @@ def test_export_of_images(here: Path) -> None:
     assert "timm.create_model" in done.out
     model = timm.create_model("local-dir:exported", pretrained=True)
     assert model.num_classes == 2
+    card = ModelCard(Path("exported/README.md").read_text(encoding="utf-8"))
+    assert card.data.library_name == "timm"
+    assert "timm.create_model" in card.text
+    Image.new("RGB", (40, 30)).save("exported/a.jpg")
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    with contextlib.chdir("exported"), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, {})
+    assert "blue" in printed.getvalue()
 
 
 def test_inspect(models: Path) -> None:

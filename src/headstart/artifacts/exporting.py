@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from headstart.artifacts.artifact import Artifact
+from headstart.artifacts.exported_card import after_the_code, exported_card
 from headstart.artifacts.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.export import batch_of, export, samples
 from headstart.core.errors import ArtifactError, ConfigurationError, ModelError, unknown
-from headstart.core.files import replacing_folder
+from headstart.core.files import replacing_folder, write_text
 
 FORMS = ("checkpoint", "peft", "vllm")
 AGREEMENT = 1e-4
@@ -56,12 +57,12 @@ def export_run(
         run, backbone=backbone, source=source, device="cpu", precision="fp32", trust_remote_code=trust_remote_code
     )
     try:
-        return _exported(predictor, place) if form == "checkpoint" else _adapter(predictor, place, form)
+        return _exported(predictor, run, place) if form == "checkpoint" else _adapter(predictor, run, place, form)
     finally:
         predictor.close()  # a backbone that the caller gave is as it was
 
 
-def _exported(predictor: Predictor, place: Path) -> str:
+def _exported(predictor: Predictor, run: str | Path, place: Path) -> str:
     task, base = predictor.artifact.task, predictor.backbone
     if reason := not_exportable(predictor.artifact):
         raise ModelError(f"{reason[0].upper()}{reason[1:]}. Nothing was written.")
@@ -71,6 +72,7 @@ def _exported(predictor: Predictor, place: Path) -> str:
     assert isinstance(predictor.model.head, nn.Linear)
     with replacing_folder(place) as temporary:
         export(base, predictor.model.head, task.labels, task.kind, temporary)
+        write_text(temporary / "README.md", exported_card(run, predictor.artifact, base))
     if base.loader == "transformers":
         kind = "SequenceClassification" if base.modality == "text" else "ImageClassification"
         how = f'transformers.AutoModelFor{kind}.from_pretrained("{place}")'
@@ -82,7 +84,7 @@ def _exported(predictor: Predictor, place: Path) -> str:
     return f"{place} written and checked. Load it with {how}{notes}"
 
 
-def _adapter(predictor: Predictor, place: Path, form: str) -> str:
+def _adapter(predictor: Predictor, run: str | Path, place: Path, form: str) -> str:
     """Written as PEFT writes it, read again onto the bare base, and compared, before it takes its place."""
     from headstart.artifacts.peft_read import from_peft
     from headstart.artifacts.peft_write import write_peft
@@ -97,6 +99,8 @@ def _adapter(predictor: Predictor, place: Path, form: str) -> str:
     expected = logits(predictor)
     with replacing_folder(place) as temporary:
         write_peft(predictor, temporary, vllm=form == "vllm")
+        with (temporary / "README.md").open("a", encoding="utf-8") as file:
+            file.write(after_the_code(run))
         predictor.close()
         with tempfile.TemporaryDirectory() as again:
             task = from_peft(temporary, backbone, Path(again) / "model").task

@@ -82,6 +82,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"can't read {path}: {error}. Is it cut short? Copy or download it again.") from error
 
 
+def check_finite(module: nn.Module, source: str) -> None:
+    """Raises `ModelError` naming the first weights that hold NaN or infinity: no answer would mean anything."""
+    for name, tensor in module.named_parameters():
+        if tensor.is_floating_point() and not tensor.is_meta and not torch.isfinite(_sum(tensor)):
+            wrong = int((~torch.isfinite(tensor)).sum())
+            raise ModelError(
+                f"{source}: {wrong:,} of the {tensor.numel():,} weights {name} are NaN or infinite. The file is "
+                "damaged, or its training diverged; take another copy or an earlier checkpoint."
+            )
+
+
+def _sum(tensor: Tensor) -> Tensor:
+    """Not finite where one value is not; in float64, which no sum of float32 leaves."""
+    return tensor.detach().sum(dtype=torch.float64)
+
+
 def fill(module: nn.Module, weights: dict[str, Tensor], path: Path, ignore: Iterable[str] = ()) -> None:
     """Puts weights into the module; missing keys, wrong shapes and unknown keys (but for `ignore`d prefixes) raise."""
     wanted = module.state_dict()

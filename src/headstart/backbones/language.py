@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.builtin import is_builtin
-from headstart.backbones.files import read_config, require_safetensors
+from headstart.backbones.files import check_finite, read_config, require_safetensors
 from headstart.backbones.positions import positions
 from headstart.backbones.tokenizer import check_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
@@ -136,6 +136,7 @@ def _read(
         module, info = reading(
             source, lambda: _factory(kind, next_sentence).from_pretrained(source, config=config, **options)
         )
+    check_finite(module, source)
     return LanguageNetwork(module, rates), sorted(info["missing_keys"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.files import read_config
+from headstart.backbones.files import check_finite, read_config
 from headstart.core.errors import ConfigurationError, ModelError
 
 
@@ -35,6 +35,19 @@ def load(
 
     Raises `ModelError` with what to do where the source can't be loaded.
     """
+    loaded = _loaded(
+        source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks,
+        trust_remote_code=trust_remote_code, weights=weights, **live,
+    )  # fmt: skip
+    if weights:
+        check_finite(loaded.module, loaded.source)
+    return loaded
+
+
+def _loaded(
+    source: str | Path | nn.Module, *, pooling: str | None, max_length: int | None, image_size: int | None,
+    blocks: str | None, trust_remote_code: bool, weights: bool, **live: Any,
+) -> Backbone:  # fmt: skip
     if isinstance(source, nn.Module):
         # a copy: the classifier comes off, and the user's own network stays as it is
         from headstart.backbones.module import load_module

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.class_words import class_words, said
-from headstart.backbones.files import fill, read_config, read_weights, require_safetensors
+from headstart.backbones.files import check_finite, fill, read_config, read_weights, require_safetensors
 from headstart.backbones.preparation import ImagePreparation, TextPreparation
 from headstart.backbones.structure import find_ladder
 from headstart.core.errors import ModelError
@@ -191,6 +191,7 @@ def _of_transformers(source: str) -> TwoTowers:
         module, info = reading(source, lambda: AutoModel.from_pretrained(source, **options))
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{source} lacks weights, which would be random: {', '.join(missing[:5])}.")
+    check_finite(module, source)
     module.eval()
     if not hasattr(module, "get_text_features"):
         raise ModelError(f"{source} ({config.model_type}) does not put pictures and texts into one space.")
