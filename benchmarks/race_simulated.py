@@ -132,9 +132,12 @@ def raced(draw: Draw, seed: int) -> dict[str, float]:
             left -= draw.took(name, last.final) * last.seeds
     best = max(["probe", *finalists], key=lambda name: value(name, last.final, "validation"))
     winner = max(["probe", *listed], key=lambda name: value(name, 1.0, "validation"))
+    sample = rng.integers(size, size=size)  # other validation examples
+    other = max(["probe", *listed], key=lambda name: value(name, 1.0, "validation"))
     return {
         "stopped": float(winner not in ("probe", *finalists)),
         "lost": value(winner, 1.0, "test") - value(best, last.final, "test"),
+        "lost_by_other_validation": value(winner, 1.0, "test") - value(other, 1.0, "test"),
         "heat": course.heat, "final": last.final, "finalists": len(finalists), "seeds": last.seeds,
     }  # fmt: skip
 
@@ -142,9 +145,12 @@ def raced(draw: Draw, seed: int) -> dict[str, float]:
 def simulated(measured: dict[str, Any], races: int = RACES) -> dict[str, float]:
     draw = Draw.of(measured)
     found = [raced(draw, seed) for seed in range(races)]
-    lost = np.array([race["lost"] for race in found])
     told = {key: float(np.mean([race[key] for race in found])) for key in found[0]}
-    return told | {"lost_more_than_two": float((lost > 0.02).mean())}
+    lost, other = (np.array([race[key] for race in found]) for key in ("lost", "lost_by_other_validation"))
+    return told | {
+        "lost_more_than_two": float((lost > 0.02).mean()), "gained_more_than_two": float((lost < -0.02).mean()),
+        "other_validation_lost_more_than_two": float((other > 0.02).mean()),
+    }  # fmt: skip
 
 
 def draws() -> list[dict[str, Any]]:

@@ -11,10 +11,15 @@ import pytest
 
 @pytest.mark.slow
 def test_a_race_in_the_time_of_one_fine_tune_loses_at_most_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against training all to their end: in the mean over all draws, and more than two points in one race of twenty."""
+    """Against training all to their end and taking the best on validation.
+
+    More than two points are lost in at most 5 % more races than by chance alone: by the same choice among the same
+    trainings on other validation examples, which are few.
+    """
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     races = importlib.import_module("race_simulated")
     found = [races.simulated(draw) for draw in races.draws()]
-    assert len(found) >= 4
+    assert len(found) >= 5
     assert np.mean([one["lost"] for one in found]) <= 0.01
-    assert np.mean([one["lost_more_than_two"] for one in found]) <= 0.05
+    more = [one["lost_more_than_two"] - one["other_validation_lost_more_than_two"] for one in found]
+    assert np.mean(more) <= 0.05
