@@ -49,7 +49,7 @@ def test_the_model_and_the_columns_are_named_and_a_small_model_is_owned_up_to():
     text = " ".join(table(base).split())
     assert "Model: distilbert-base-uncased, 66.4M parameters. Data: q.csv, text from question, label from kind." in text
     assert "built-in" not in text
-    small = dataclasses.replace(base, model=dataclasses.replace(base.model, source="builtin/gist", loader="builtin"))
+    small = dataclasses.replace(base, model=dataclasses.replace(base.model, source="builtin/gist"))
     assert "a larger one is usually better: --model sentence-transformers/all-MiniLM-L6-v2" in " ".join(
         table(small).split()
     )

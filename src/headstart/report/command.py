@@ -66,8 +66,9 @@ def next_steps(comparison: Comparison, folder: str | Path) -> list[tuple[str, st
     steps += [
         ("Better than its base, and nothing lost?", f"headstart evaluate {run}"),
         ("What to change next, tried on validation", f"headstart improve {run} --budget 10m"),
-        ("A checkpoint that other libraries load", f"headstart export {run} --out checkpoint"),
-    ]
+        ("A checkpoint that other libraries load, of a method that can be exported",
+         f"headstart export {run} --out checkpoint"),
+    ]  # fmt: skip
     if isinstance(source, str):
         model = comparison.configuration.get("model")
         words = ["headstart", "curve", source, *(["--model", model] if isinstance(model, str) else [])]
