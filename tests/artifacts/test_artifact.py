@@ -82,10 +82,10 @@ DAMAGE = {
     "weights empty": (_cut("weights.safetensors", 0), "can't be read"),
     "no weights": (lambda f: (f / "weights.safetensors").unlink(), "has no weights.safetensors"),
     "json cut short": (_cut("artifact.json", 100), "can't read .*artifact.json as a Artifact record"),
-    "json of a list": (lambda f: (f / "artifact.json").write_text("[]"), "is a JSON object, not list"),
-    "a part is no object": (_json(lambda v: v.update(task=3)), "a Task record is a JSON object, not int"),
+    "json of a list": (lambda f: (f / "artifact.json").write_text("[]"), "is a JSON object, not a list"),
+    "a part is no object": (_json(lambda v: v.update(task=3)), "Artifact.task is a number, where an object"),
     "a field is missing": (_json(lambda v: v.pop("method")), "has no field 'method'"),
-    "another schema": (_json(lambda v: v.update(schema="headstart.artifact/9")), "this version reads"),
+    "another schema": (_json(lambda v: v.update(schema="headstart.artifact/9")), "written by a newer version"),
     "no artifact": (lambda f: (f / "artifact.json").unlink(), "holds no trained model"),
     "another base": (_json(lambda v: v["base"].update(fingerprint="0" * 32)), "is not the one this artifact was"),
 }  # fmt: skip
@@ -295,12 +295,15 @@ def test_an_exported_run_is_read_by_its_own_library(family: str, name: str, tmp_
         with torch.no_grad():
             found = model(batch["pixel_values"])
     else:
-        from transformers import AutoModelForSequenceClassification
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
         assert model.config.id2label == {0: "no", 1: "perhaps", 2: "yes"}
+        # with the tokenizer that was written: a decoder's model finds a text's end by its pad token
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+        texts = setting_of(backbone).validation.examples.inputs(np.arange(9))
         with torch.no_grad():
-            found = model(**batch).logits
+            found = model(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -68,10 +68,7 @@ class Artifact(Record):
         """Reads `artifact.json` of an artifact's folder, or of the run's folder around it."""
         for place in (Path(folder), Path(folder) / "model"):
             if (place / "artifact.json").is_file():
-                artifact = cls.read(place / "artifact.json")
-                if artifact.schema != SCHEMA:
-                    raise ArtifactError(f"{place} has schema {artifact.schema!r}; this version reads {SCHEMA!r}.")
-                return artifact
+                return cls.read(place / "artifact.json")
         if not Path(folder).is_dir():
             raise ArtifactError(f"there is no folder {folder}; give a run folder such as runs/NAME.")
         if (Path(folder) / "adapter_config.json").exists():

@@ -52,7 +52,7 @@ class Record:
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
         except ArtifactError as error:
-            raise ArtifactError(f"{path}: {error}.") from error
+            raise ArtifactError(f"{path}: {str(error).rstrip('.?')}.") from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(f"can't read {path} as a {cls.__name__} record: {error}") from error
 
@@ -122,7 +122,7 @@ def _typed(hint: Any, value: Any, place: str) -> Any:
 
 
 def _wrong(place: str, wanted: str, value: Any) -> ArtifactError:
-    return ArtifactError(f"{place} is {_type(value)}, where {wanted} is read; was the file edited by hand?")
+    return ArtifactError(f"{place} is {_type(value)}, where {wanted} is read")
 
 
 def _type(value: Any) -> str:
