@@ -22,6 +22,7 @@ def command(
     from pathlib import Path
 
     from headstart.artifacts.peft_read import from_peft
+    from headstart.artifacts.peft_write import HEAD_WEIGHTS
     from headstart.backbones.load import load
     from headstart.core.errors import ConfigurationError
     from headstart.core.files import write_text
@@ -35,6 +36,9 @@ def command(
     base = made.base
     card = adopted_card(made.method, made.configuration, made.task.labels, base.source, base.fingerprint, adapter)
     write_text(Path(out) / "model" / "README.md", card)
+    if not (Path(adapter) / HEAD_WEIGHTS).exists() and backbone.kind == "decoder":
+        pad = backbone.preparation.tokenizer.pad_token or "the pad token"  # type: ignore[attr-defined]
+        click.echo(f"of texts that end in {pad}, transformers' classifier skips that end; this run reads it", err=True)
     command_line = shlex.join(["headstart", "predict", out])
     click.echo(f"{out}: {made.method} on {model}, {len(made.task.labels)} classes. Try: {command_line} …")
 
