@@ -30,7 +30,7 @@ SIZES = {
 }  # fmt: skip
 "architectures and the side of their images; an odd one is padded on one side more than on the other"
 
-FAST = ("tf_mobilenetv3_small_100", "regnetx_002", "convnext_atto", "ghostnet_100", "mobilenetv4_conv_small")
+FAST = ("tf_mobilenetv3_small_100", "regnetx_002", "ghostnet_100")
 METHODS = ("lora", "conv_adapter", "bitfit", "norms", "freeze", "ia3")
 ATTENDS = ("efficientformer_l1", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224")
 STANDARDISED = ("nf_resnet50", "resnetv2_50x1_bit", "eca_nfnet_l0")

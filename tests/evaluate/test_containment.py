@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from backbones.tiny import tiny
 from headstart.core.comparison import Comparison
 from headstart.core.errors import MethodError, ResourceError
 from headstart.data.embedded import digits
+from headstart.engine.job import Options
 from headstart.evaluate import trainings
 from headstart.evaluate.containment import Failed, contained
 from headstart.methods.lora import Lora
@@ -40,19 +42,18 @@ def raising(error: BaseException) -> Any:
     return run
 
 
-@pytest.mark.parametrize("race", [False, True])
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "line", "race"),
     [
-        (KeyError("weight"), "KeyError: 'weight'"),
-        (TypeError("takes 3 arguments"), "TypeError: takes 3 arguments"),
-        (MemoryError(), "MemoryError:"),
-        (FileNotFoundError(errno.ENOENT, "no such table"), "FileNotFoundError: [Errno 2] no such table"),
-        (DEVICE, "CUDA error: device-side assert triggered"),
+        (KeyError("weight"), "KeyError: 'weight'", False),
+        (TypeError("takes 3 arguments"), "TypeError: takes 3 arguments", True),
+        (MemoryError(), "MemoryError:", False),
+        (FileNotFoundError(errno.ENOENT, "no such table"), "FileNotFoundError: [Errno 2] no such table", False),
+        (DEVICE, "CUDA error: device-side assert triggered", True),
     ],
 )
 def test_whatever_a_method_raises_is_its_rows_status(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, race: bool, error: Exception, line: str
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str, race: bool
 ) -> None:
     monkeypatch.setattr(Lora, "attach", raising(error))
     found = headstart.compare(table, tiny("bert"), out=tmp_path / "run", race=race, **SHORT)
@@ -139,9 +140,11 @@ def test_one_models_lack_of_memory_leaves_the_confirmed_ranking(monkeypatch: pyt
 
     from headstart.core.ranking import Candidate
     from headstart.engine.precision import compute
+    from headstart.evaluate import confirm as confirming
     from headstart.evaluate.confirm import confirm
     from headstart.evaluate.metrics import metric
 
+    monkeypatch.setattr(confirming, "Options", partial(Options, epochs=2, batch_size=30))
     data = digits()
     alive = weakref.WeakSet()
     most = 0
