@@ -221,3 +221,5 @@ def test_what_the_user_sets_is_not_tuned(here: Path) -> None:
     rows = call("compare", "reviews.csv", *options, "--out", "run").expect(0, here / "run").record["rows"]
     assert [len(row["trials"]) for row in rows] == [2, 1]
     assert rows[1]["configuration"]["reads"] == "top"
+    alone = sum(trial["seconds"] for trial in rows[0]["trials"])
+    assert 0 < rows[0]["tuning_seconds"] < alone, "the features were read once for all trials"

@@ -61,6 +61,8 @@ class Adapted:
     """of the training, before an interruption too, with the share of the cache that other runs had filled for it; of
     a soup, with the trainings of all that might have gone in"""
     peak_memory_bytes: int | None
+    charged: float = 0.0
+    "of the seconds, what other runs had spent on the cache"
 
     @property
     def model(self) -> Model:
@@ -133,10 +135,11 @@ def adapted(
         setting.cache.begin(str(checkpoint.path) if checkpoint else "")
         with meter(setting.compute.device) as reading:
             trace = _train(job, setting, checkpoint, progress, name)
-        seconds = trace.earlier + reading.seconds + setting.cache.charge()
+        charged = setting.cache.charge()
+        seconds = trace.earlier + reading.seconds + charged
         if job.plan.solver == "soup":
             seconds += sum(one.seconds for one in setting.ingredients)
-        yield Adapted(job, trace, seconds, reading.peak_memory_bytes)
+        yield Adapted(job, trace, seconds, reading.peak_memory_bytes, charged)
 
 
 def _train(

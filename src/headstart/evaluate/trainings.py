@@ -78,6 +78,8 @@ class Run(Record):
     curve: tuple[Point, ...] = ()
     interpolation: tuple[Share, ...] = ()
     artifact_bytes: int | None = None
+    charged: float = 0.0
+    "of the seconds, what other runs had spent on the cache"
     temperature: float = 1.0
     "by which the head's scores were divided after training"
     notes: tuple[str, ...] = ()
@@ -250,6 +252,7 @@ class Trainings:
             validation_loss=trace.best_loss,
             score=trace.best_score if np.isfinite(trace.best_score) else None,
             seconds=done.seconds,
+            charged=done.charged,
             peak_memory_bytes=done.peak_memory_bytes,
             trained_parameters=done.trained_parameters,
             trained_share=done.trained_share,
