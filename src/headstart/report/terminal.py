@@ -91,7 +91,8 @@ def clean(text: str) -> str:
 
 
 def _metric_head(metric: str) -> str:
-    return _shorten(clean(metric.replace("_", " ")), 15) + (" %" if fmt.is_percent(metric) else "")
+    name = "AUROC" if metric == "auroc" else metric.replace("_", " ")
+    return _shorten(clean(name), len("average precision")) + (" %" if fmt.is_percent(metric) else "")
 
 
 def _cells(comparison: Comparison, row: Row) -> list[str]:
