@@ -296,13 +296,14 @@ def test_the_record_and_the_report_tell_of_the_stop(settled) -> None:
 def test_a_budget_is_kept_and_every_row_has_a_value_or_a_reason(data, tmp_path: Path) -> None:
     started = time.perf_counter()
     result = headstart.compare(
-        data, methods=["probe", "full", "lora", "scratch"], seeds=3, trials=2, budget="10s", out=tmp_path / "run"
-    )
-    assert result.seconds < 10
-    assert time.perf_counter() - started < 12, "with the report, on a busy machine"
+        data, methods=["probe", "full", "lora", "scratch"], seeds=3, trials=2, epochs=3, budget="30s",
+        out=tmp_path / "run",
+    )  # fmt: skip
+    assert result.seconds < 30
+    assert time.perf_counter() - started < 33, "with the report, on a busy machine"
     for row in result.rows:
         assert row.value is not None or row.status.startswith("not run: no time was left")
-    assert result.forecast.most_seconds <= 10
+    assert result.forecast.most_seconds <= 30
 
 
 def test_no_time_left_but_for_the_first_training(data, tmp_path: Path) -> None:
@@ -317,7 +318,7 @@ def test_no_time_left_but_for_the_first_training(data, tmp_path: Path) -> None:
     assert len(trained[0].seeds) == 1
     assert trained[0].seeds[0].curve[-1].step == 15
     (other,) = [row for row in (rows["full"], rows["lora"]) if row.value is None]
-    assert other.status.startswith("not run: no time was left for its first training")
+    assert other.status.startswith("not run: no time was left for it")
     assert result.verdict.method == trained[0].method
 
 

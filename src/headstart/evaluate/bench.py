@@ -49,7 +49,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._asked = self.trials  # a race has fewer; a head that is solved costs nothing of its time
-        self.test_seconds: float | None = None  # of the test split and of single examples, when last measured
+        self.test_seconds: float | None = None  # of the test split and of single examples, the most that it has taken
         self.places: dict[tuple[str, int], Path] = {}  # of the trainings that rows are made of, by method and seed
         self.search_ends = math.inf  # by `time.perf_counter()`, of the search for the penalties of solved heads
         self.keeps_trials = False  # while a method is still to come that is made of them
@@ -68,19 +68,26 @@ class Bench:
                     )
         self.trainings.cache.expect(wanted)
 
-    def costs(self, methods: Mapping[str, Method], memory: bool = True) -> tuple[dict[str, Cost], dict[str, Row]]:
+    def costs(
+        self, methods: Mapping[str, Method], within: float = math.inf
+    ) -> tuple[dict[str, Cost], dict[str, Row]]:  # fmt: skip
         """What trainings by steps take, from a few steps of each method, and the rows of those that can't be run.
 
-        memory: whether that of the largest step is measured too, which takes time.
+        within: seconds after which no further method is measured; the others are taken to cost what the costliest does.
+        Where they are limited, the memory of the largest step is not measured.
         """
-        found, failed = {}, {}
+        found, failed, end = dict[str, Cost](), dict[str, Row](), time.perf_counter() + within
         for name, method in methods.items():
             if method.solved:
+                continue
+            if found and time.perf_counter() > end:
+                found[name] = max(found.values(), key=lambda one: one.seconds())
                 continue
             self.trainings.progress.stage(f"forecast of {name}")
             try:
                 with contained(self.trainings.folder, name):
-                    found[name] = cost(self.trainings.setting, self.trainings.settled(method), memory)
+                    settled = self.trainings.settled(method)
+                    found[name] = cost(self.trainings.setting, settled, memory=math.isinf(within))
             except ATTEMPT as error:
                 failed[name] = self.failed(name, method, error)
         return found, failed
@@ -138,7 +145,7 @@ class Bench:
             for run in runs:
                 start = time.perf_counter()
                 found, seconds = self.trainings.tested(name, chosen, run)
-                self.test_seconds = time.perf_counter() - start
+                self.test_seconds = max(self.test_seconds or 0.0, time.perf_counter() - start)
                 predictions.append(found)
                 latencies.append(seconds)
                 self.places[name, run.seed] = self.trainings.place(name, chosen, run.seed, run.share)

@@ -178,13 +178,16 @@ def _rows(
 ) -> Iterator[tuple[Row, list[Predictions]]]:  # fmt: skip
     """Solved methods go first, which are quick; then those that train; last those that are made of them."""
     train = [name for name, method in methods.items() if not method.solved and not method.combines]
+    begun = False
     for name, method in methods.items():
         if method.solved and not method.combines:
-            yield bench.row(name, method)
+            late = contest is not None and begun and contest.left <= 0
+            yield (contest.late(name), []) if contest and late else bench.row(name, method)
+            begun = True
     yield from contest.rows() if contest else (bench.row(name, methods[name]) for name in train)
     for name, method in methods.items():
         if method.combines:
-            yield bench.row(name, method)
+            yield (contest.late(name), []) if contest and contest.left <= 0 else bench.row(name, method)
 
 
 def _forecast(bench: Bench, methods: Mapping[str, Method]) -> Forecast | None:

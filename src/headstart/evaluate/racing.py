@@ -23,6 +23,8 @@ from headstart.evaluate.trainings import Run
 from headstart.evaluate.tune import candidates
 from headstart.methods.method import Method
 
+MEASURING = 0.1
+"share of the time in which steps of the methods are measured"
 SEARCH = 0.03
 "share of the time in which the penalties of solved heads are searched"
 
@@ -88,7 +90,7 @@ class Race:
         """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
         for feed in (self.trainings.train, self.trainings.validation):
             self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
-        self.costs, self.failed = self.bench.costs(self.methods, memory=self.deadline is None)
+        self.costs, self.failed = self.bench.costs(self.methods, MEASURING * self.left)
         if not self.costs:
             return
         course = self._course()
@@ -125,9 +127,12 @@ class Race:
             elif errors := [error for runner, error in self._lost.items() if runner.name == name]:
                 yield self.bench.failed(name, self.methods[name], errors[0]), []
             else:
-                need = self.costs[name].seconds(course.heat)
-                status = f"not run: no time was left for its first training, about {need:.0f} s"
-                yield Row(name, status, self.trainings.metric.name, control=self.methods[name].control), []
+                yield self.late(name, self.costs[name].seconds(course.heat)), []
+
+    def late(self, name: str, need: float | None = None) -> Row:
+        """The row of a method that there is no time for. need: seconds of its first training."""
+        status = "not run: no time was left for it" + (f", about {need:.0f} s" if need else "")
+        return Row(name, status, self.trainings.metric.name, control=self.methods[name].control)
 
     def _heat(self, course: Course) -> dict[Runner, Standing]:
         """Of each method the configuration that was best on validation. The cheapest trainings come first."""
