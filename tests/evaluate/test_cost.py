@@ -10,11 +10,13 @@ import torch
 
 from backbones.tiny import WORDS, tiny
 from headstart.core.errors import ConfigurationError
+from headstart.core.evaluation import Cost
 from headstart.data.task import Task
 from headstart.engine import energy as energy_module
 from headstart.engine.energy import energy
 from headstart.engine.precision import compute
-from headstart.evaluate.cost import Interface, Prices, cost
+from headstart.evaluate import cost as costs
+from headstart.evaluate.cost import Interface, Prices, measure
 from headstart.evaluate.suite import read_suite
 from headstart.evaluate.system import System
 
@@ -30,6 +32,10 @@ class Some:
 
     def inputs(self, places: np.ndarray) -> list[str]:
         return [self.texts[int(i)] for i in places]
+
+
+def cost(served: System, test: Some, folder: Path | None, prices: Prices) -> Cost:
+    return costs.cost([measure(served, test) for _ in range(costs.ROUNDS)], folder, prices)  # type: ignore[arg-type]
 
 
 def system(precision: str = "fp32") -> System:

@@ -42,7 +42,7 @@ def test_tables_become_checks_with_their_defaults(tmp_path: Path) -> None:
         (
             "[[check]]\n",
             "Allowed: calibration, generation, invariance, lm_eval, perplexity, retention, retrieval, robustness, "
-            "slice, target, zeroshot",
+            "slice, target, test, zeroshot",
         ),
         ('[[check]]\nkind = "targt"', "Did you mean 'target'"),
         ('[[check]]\nkind = "target"\ntolerence = 1', "Did you mean 'tolerance'"),

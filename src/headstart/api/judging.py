@@ -20,35 +20,47 @@ if TYPE_CHECKING:
 
 
 def judge(
-    runs: str | Path | Sequence[str | Path], *, suite: str | Path | None = None, methods: Sequence[str] | None = None,
-    data: Any = None, model: Any = None, device: str | None = None, precision: str | None = None,
-    out: str | Path | None = None, trust_remote_code: bool = False, progress: Progress | None = None,
+    runs: str | Path | Sequence[str | Path], *, against: str | Path = "base",
+    test: str | Path | Sequence[str | Path] = (), suite: str | Path | None = None,
+    methods: Sequence[str] | None = None, data: Any = None, model: Any = None, device: str | None = None,
+    precision: str | None = None, out: str | Path | None = None, trust_remote_code: bool = False,
+    progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """The models of runs against the base that they share: what is better, what was lost, what it costs.
 
-    runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. suite: a TOML file of
-    checks, or None for the task's default. methods: only these. data: where the runs' examples lie now; model: where
-    their base lies now. out: the record's file, or None for `evaluation.json` in the first run's folder; beside it
-    stands the page.
+    runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. against: another run's
+    folder, to compare two trainings on the same examples, or `"base"`. test: further labelled files with the model's
+    classes, each with an interval; without a suite, only these are asked for. suite: a TOML file of checks, or None for
+    the task's default. methods: only these. data: where the runs' examples lie now; model: where their base lies now.
+    out: the record's file, beside which the page stands; None to keep it in the first run's folder, under the next
+    number in `evaluations/` and as `evaluation.json`.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
+    from headstart.core.evaluations import history, keep
     from headstart.evaluate.runs import evaluate as run
     from headstart.report.evaluation_page import page
 
-    given = [runs] if isinstance(runs, (str, Path)) else list(runs)
-    file = Path(out or Path(given[0]) / "evaluation.json")
-    if file.suffix.lower() in (".html", ".htm"):
+    given = [Path(one) for one in ([runs] if isinstance(runs, (str, Path)) else runs)]
+    tests = [str(one) for one in ([test] if isinstance(test, (str, Path)) else test)]
+    file = None if out is None else Path(out)
+    if file is not None and file.suffix.lower() in (".html", ".htm"):
         raise ConfigurationError(
             f"{file} is the record, in JSON; the page beside it gets .html. Name it {file.stem}.json."
         )
     named = [methods] if isinstance(methods, str) else methods
     found = run(
-        [Path(one) for one in given], suite, named, data, model, device, precision, trust_remote_code, read=read,
-        progress=progress,
+        given, suite, named, data, model, device, precision, trust_remote_code, read=read,
+        against=None if str(against) == "base" else Path(against), tests=tests, progress=progress,
     )  # fmt: skip
-    found.write(file)
-    write_text(file.with_suffix(".html"), page(found))
-    for folder in map(Path, given if out is None else ()):
+    if file is not None:
+        found.write(file)
+        write_text(file.with_suffix(".html"), page(found))
+        return found
+    place = keep(given[0], found)
+    shown = page(found, history(given[0]))
+    write_text(place.with_suffix(".html"), shown)
+    write_text(given[0] / "evaluation.html", shown)
+    for folder in given if found.against == "base" and not tests else ():
         if (folder / "comparison.json").is_file():
             mine = [one for one in found.models if Path(one.models[0]).is_relative_to(folder)]
             if mine:

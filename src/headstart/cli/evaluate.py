@@ -14,7 +14,20 @@ from headstart.cli.progress import watching
 
 @click.command("evaluate")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
-@click.option("--against", type=click.Choice(["base"]), default="base", show_default=True)
+@click.option(
+    "--against",
+    metavar="base|RUN",
+    default="base",
+    show_default=True,
+    help="What the models are held against: their base, or another run's model, on the same examples",
+)
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="FILE",
+    help="Another labelled set with the model's classes; repeat for several. Without --suite, only these",
+)
 @click.option("--suite", metavar="FILE", help="Checks, as TOML [default: a suite for the task]")
 @click.option("--methods", metavar="A,B,…", help="Of a run with --keep, only these")
 @click.option("--data", metavar="FILE|DIR", help="Where the run's examples lie now [default: where they were]")
@@ -22,14 +35,20 @@ from headstart.cli.progress import watching
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: that of the training]")
 @click.option("--device", metavar="auto|cpu|cuda")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
-@click.option("-o", "--out", metavar="FILE", help="The record [default: evaluation.json in the first run's folder]")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    help="The record [default: the next number in the first run's evaluations/, and its evaluation.json]",
+)
 @click.option("--quiet", is_flag=True, help="No progress")
 @click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
 def command(
-    runs: tuple[str, ...], against: str, suite: str | None, methods: str | None, data: str | None, model: str | None,
-    precision: str | None, device: str | None, trust_remote_code: bool, out: str | None, quiet: bool, as_json: bool,
+    runs: tuple[str, ...], against: str, tests: tuple[str, ...], suite: str | None, methods: str | None,
+    data: str | None, model: str | None, precision: str | None, device: str | None, trust_remote_code: bool,
+    out: str | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Judge the models of RUNs against their base, check by check, on the same examples.
+    """Judge the models of RUNs against their base or another run, check by check, on the same examples.
 
     Ends with 0 where every gate was passed, 1 where one failed, 3 where none failed but these examples are too few to
     decide one, 2 for a mistake in the input.
@@ -40,8 +59,8 @@ def command(
     named = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         found = api.judge(
-            runs, suite=suite, methods=named, data=data, model=model, device=device, precision=precision, out=out,
-            trust_remote_code=trust_remote_code, progress=progress,
+            runs, against=against, test=tests, suite=suite, methods=named, data=data, model=model, device=device,
+            precision=precision, out=out, trust_remote_code=trust_remote_code, progress=progress,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

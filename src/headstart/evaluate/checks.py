@@ -30,6 +30,10 @@ def _no_columns(name: str) -> dict[str, str]:
     raise ConfigurationError(f"a slice by the column {name!r} needs the file that the data come from; give it as data.")
 
 
+def _no_labelled(source: str) -> Examples:
+    raise ConfigurationError(f"{source} can't be read as test examples beside examples that Python handed over.")
+
+
 @dataclass(eq=False)
 class Material:
     """The target's data, and other sets, each read once."""
@@ -41,7 +45,15 @@ class Material:
     "the folder that paths in the suite are relative to"
     column: Callable[[str], dict[str, str]] = field(default=_no_columns)
     "a column of the target's source, by the places of its rows"
+    more: Callable[[str], Examples] = field(default=_no_labelled)
+    "a labelled set with the target's classes, read by the rules of training"
+    _labelled: dict[str, Examples] = field(default_factory=dict)
     _sets: dict[tuple[str, str | None, str | None], Data] = field(default_factory=dict)
+
+    def labelled(self, source: str) -> Examples:
+        if source not in self._labelled:
+            self._labelled[source] = self.more(within(self.place, source))
+        return self._labelled[source]
 
     def other(self, source: str, text: str | None, label: str | None) -> Data:
         key = (source, text, label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from headstart.evaluate.system import System
 EXAMPLES = 96
 "of the test split, by which costs are measured"
 BATCHES = {1: 60, 8: 12, 32: 6}
-"batch size to how often a batch is timed"
+"batch size to how often a batch is timed, over all rounds"
 THROUGHPUT = 32
+ROUNDS = 3
+"turns in which the models are measured one after another"
+ALONE = "one by one"
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,22 @@ class Prices:
     currency: str = "$"
 
 
-def cost(system: System, test: Examples, folder: Path | None, prices: Prices) -> Cost:
-    """Measured on the first examples of the test split, with the weights as a `Predictor` holds them."""
+@dataclass(frozen=True)
+class Measured:
+    """One round of measuring a model."""
+
+    latencies: dict[tuple[int, str], list[float]]
+    "batch size and length to seconds of each batch; of single examples as they come under (1, ALONE)"
+    examples: int
+    seconds: float
+    "of all examples in batches of 32"
+    peak_memory_bytes: int | None
+    joules: float | None
+    tokens: float | None
+
+
+def measure(system: System, test: Examples) -> Measured:
+    """On the first examples of the test split, with the weights as a `Predictor` holds them."""
     inputs, device = list(test.inputs(np.arange(min(len(test), EXAMPLES)))), system.compute.device
     with forward_alone(system.backbone.module, system.compute):
         for value in inputs[:5]:
@@ -64,43 +82,61 @@ def cost(system: System, test: Examples, folder: Path | None, prices: Prices) ->
         with meter(device) as reading, energy(device) as spent:
             for at in range(0, len(inputs), THROUGHPUT):
                 system.scores(inputs[at : at + THROUGHPUT])
-        alone = _quantiles(lambda i: system.scores([inputs[i % len(inputs)]]), max(len(inputs), BATCHES[1]))
-        latencies = tuple(_latencies(system, inputs))
-    rate = len(inputs) / reading.seconds
+        alone = -(-max(len(inputs), BATCHES[1]) // ROUNDS)
+        times = {(1, ALONE): _times(lambda i: system.scores([inputs[i % len(inputs)]]), alone)}
+        times |= _latencies(system, inputs)
+    return Measured(
+        times, len(inputs), reading.seconds, reading.peak_memory_bytes, spent.joules, _tokens(system, inputs)
+    )
+
+
+def cost(rounds: Sequence[Measured], folder: Path | None, prices: Prices) -> Cost:
+    """Quantiles over all rounds, the throughput of their median, and money by the suite's price of an hour."""
+    first = rounds[0]
+    times = {key: [second for one in rounds for second in one.latencies[key]] for key in first.latencies}
+    alone = _quantiles(times.pop((1, ALONE)))
+    rate = first.examples / statistics.median(one.seconds for one in rounds)
     money = None if prices.machine_hour is None else prices.machine_hour / 3600 * 1000 / rate
+    joules = [one.joules for one in rounds if one.joules is not None]
     return Cost(
         *alone, rate, sum(file.stat().st_size for file in folder.iterdir()) if folder else None,
-        latencies, reading.peak_memory_bytes, _tokens(system, inputs),
-        None if spent.joules is None else spent.joules / len(inputs), money,
+        tuple(Latency(size, length, *_quantiles(taken)) for (size, length), taken in times.items()),
+        max((one.peak_memory_bytes or 0 for one in rounds), default=0) or None, first.tokens,
+        statistics.median(joules) / first.examples if joules else None, money,
     )  # fmt: skip
 
 
-def _latencies(system: System, inputs: Sequence[Input]) -> list[Latency]:
+def _latencies(system: System, inputs: Sequence[Input]) -> dict[tuple[int, str], list[float]]:
     if system.backbone.modality == "image":
         groups = {"any": list(inputs)}
     else:
         order = sorted(inputs, key=lambda value: len(str(value)))
         groups = {"short": order[: len(order) // 2] or order, "long": order[len(order) // 2 :]}
-    found = []
+    found = {}
     for length, group in groups.items():
         for size, repeats in BATCHES.items():
             if size <= len(group):
-                starts = np.linspace(0, len(group) - size, repeats).astype(int)
+                each = -(-repeats // ROUNDS)
+                starts = np.linspace(0, len(group) - size, each).astype(int)
 
                 def run(i: int, group: list[Input] = group, starts: np.ndarray = starts, size: int = size) -> object:
                     return system.scores(group[starts[i] : starts[i] + size])
 
-                found.append(Latency(size, length, *_quantiles(run, repeats)))
+                found[size, length] = _times(run, each)
     return found
 
 
-def _quantiles(run: Callable[[int], object], repeats: int) -> tuple[float, float, float]:
-    """Seconds of a call: p50, p95, p99."""
+def _times(run: Callable[[int], object], repeats: int) -> list[float]:
     times = []
     for i in range(repeats):
         start = time.perf_counter()
         run(i)
         times.append(time.perf_counter() - start)
+    return times
+
+
+def _quantiles(times: Sequence[float]) -> tuple[float, float, float]:
+    """Seconds of a call: p50, p95, p99."""
     p50, p95, p99 = (float(x) for x in np.quantile(times, [0.5, 0.95, 0.99]))
     return p50, p95, p99
 

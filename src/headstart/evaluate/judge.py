@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +23,10 @@ from headstart.data.images import decode
 from headstart.data.task import Task
 from headstart.engine.precision import Compute
 from headstart.evaluate.checks import Check, Material
-from headstart.evaluate.cost import cost
+from headstart.evaluate.cost import ROUNDS, Measured, Prices, cost, measure
 from headstart.evaluate.gate import Gate, checked, together
 from headstart.evaluate.metrics import Metric
+from headstart.evaluate.other_run import Reference
 from headstart.evaluate.predictions import Predictions, aligned
 from headstart.evaluate.suite import Suite
 from headstart.evaluate.system import System, base_system, tuned_system
@@ -35,12 +39,13 @@ Answers = dict[str, list[Predictions]]
 
 def judge(
     models: Mapping[str, Sequence[Path]], methods: Mapping[str, str], backbone: Backbone, material: Material,
-    suite: Suite, compute: Compute, *, progress: Progress | None = None,
+    suite: Suite, compute: Compute, *, against: Mapping[str, Reference] | None = None, progress: Progress | None = None,
 ) -> tuple[tuple[Judged, ...], Cost, tuple[str, ...]]:  # fmt: skip
     """Each model (its seeds' folders) by every check; what the base costs; notes.
 
-    The base answers once, under a probe solved on the same training data. Raises `ConfigurationError` for a check that
-    the task does not allow.
+    The base answers once, under a probe solved on the same training data. against: another run's models, by the name of
+    the model that is held against them, in place of the base. Raises `ConfigurationError` for a check that the task
+    does not allow.
     """
     progress, data = progress or Silent(), material.data
     checks, prices = suite.checks, suite.prices
@@ -49,38 +54,90 @@ def judge(
     _check_quality(suite, material)
     if not len(data.test):
         raise ConfigurationError("an evaluation needs test examples, and there are none.")
-    progress.stage("evaluate", (1 + sum(map(len, models.values()))) * len(checks))
-    base = base_system(backbone, compute, data.train, data.task, data.validation)
-    asked = _asked(base, checks, material, progress)
-    told = {part: (check, measure) for check, measure, parts in asked for part in parts}
+    others = {one.folders: one for one in (against or {}).values()}
+    asking = sum(map(len, models.values())) + (sum(map(len, others)) if against else 1)
+    progress.stage("evaluate", asking * len(checks))
+    if against is None:
+        base = base_system(backbone, compute, data.train, data.task, data.validation)
+        sides = {(): _Side((None,), [lambda: contextlib.nullcontext(base)])}
+    else:
+        sides = {folders: _opened(folders, one.backbone, compute, one.order) for folders, one in others.items()}
+    told: dict[str, tuple[Check, Metric]] = {}
+    found = {folders: _answers(side, checks, material, progress, told) for folders, side in sides.items()}
     names: dict[str, tuple[Metric, Gate, float]] = {
         part: (measure, check.gate, check.tolerance) for part, (check, measure) in told.items()
     }
     if not names:
         left_out = " ".join(note for check in checks for note in check.notes(material))
         raise ConfigurationError(f"no check of the suite asks for any example, so nothing would be judged. {left_out}")
-    before: Answers = {part: [found] for _, _, parts in asked for part, found in parts.items()}
-    base_cost, judged = cost(base, data.test, None, prices), []
     # of a share of right answers it can be shown which these are
     targets = [part for part, (check, measure) in told.items() if check.kind == "target" and measure.percent]
-    for name, folders in models.items():
-        after: Answers = defaultdict(list)
-        found_cost = None
-        for folder in folders:
-            with tuned_system(folder, backbone, compute) as system:
-                for _, _, parts in _asked(system, checks, material, progress):
-                    for part, found in parts.items():
-                        after[part].append(found)
-                found_cost = found_cost or cost(system, data.test, folder, prices)
-        records = [
+    tuned = {name: _opened(folders, backbone, compute) for name, folders in models.items()}
+    checks_of = {}
+    for name, side in tuned.items():
+        after = _answers(side, checks, material, progress, told)
+        before = found[against[name].folders if against else ()]
+        records = (replace(one, kind=told[one.check][0].kind) for one in checked(names, before, after))
+        checks_of[name] = tuple(
             _with_flips(record, before[record.check][0], after[record.check][0], data.test, data.task)
             if record.check in targets
             else record
-            for record in (replace(one, kind=told[one.check][0].kind) for one in checked(names, before, after))
-        ]
-        verdict = together(record.verdict for record in records)
-        judged.append(Judged(name, methods[name], tuple(map(str, folders)), verdict, tuple(records), found_cost))
-    return tuple(judged), base_cost, tuple(note for check in checks for note in check.notes(material))
+            for record in records
+        )
+    reference, *costs = _costs([next(iter(sides.values())), *tuned.values()], data.test, prices)
+    judged = tuple(
+        Judged(
+            name, methods[name], tuple(map(str, models[name])), together(one.verdict for one in checks_of[name]),
+            checks_of[name], spent,
+        )
+        for name, spent in zip(tuned, costs)
+    )  # fmt: skip
+    return judged, reference, tuple(note for check in checks for note in check.notes(material))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A model, a seed each: its folders, and what puts it on its base for as long as a context lasts."""
+
+    folders: tuple[Path | None, ...]
+    opened: Sequence[Callable[[], AbstractContextManager[System]]]
+
+
+def _opened(
+    folders: Sequence[Path], backbone: Backbone, compute: Compute, order: tuple[int, ...] | None = None
+) -> _Side:
+    @contextlib.contextmanager
+    def system(folder: Path) -> Iterator[System]:
+        with tuned_system(folder, backbone, compute) as found:
+            yield replace(found, order=order)
+
+    return _Side(tuple(folders), [partial(system, folder) for folder in folders])
+
+
+def _answers(
+    side: _Side, checks: Sequence[Check], material: Material, progress: Progress, told: dict[str, tuple[Check, Metric]]
+) -> Answers:
+    """What a model says of every part of every check, one a seed; the parts are added to `told`."""
+    answers: Answers = defaultdict(list)
+    for opened in side.opened:
+        with opened() as system:
+            for check in checks:
+                measure = check.measure(material)
+                for part, found in check.ask(system, material).items():
+                    answers[part].append(found)
+                    told.setdefault(part, (check, measure))
+                progress.advance(note=check.title())
+    return answers
+
+
+def _costs(sides: Sequence[_Side], test: Examples, prices: Prices) -> list[Cost]:
+    """What each side's first seed costs, measured in turns, so that a machine that warms up does so for all alike."""
+    measured: list[list[Measured]] = [[] for _ in sides]
+    for _ in range(ROUNDS):
+        for side, rounds in zip(sides, measured):
+            with side.opened[0]() as system:
+                rounds.append(measure(system, test))
+    return [cost(rounds, side.folders[0], prices) for side, rounds in zip(sides, measured)]
 
 
 def _check(check: Check, material: Material) -> None:
@@ -104,16 +161,6 @@ def _check_quality(suite: Suite, material: Material) -> None:
     for one in suite.externals:
         if one.quality is not None:
             measure.check(one.quality, f"the external {one.name}: quality")
-
-
-def _asked(
-    system: System, suite: Sequence[Check], material: Material, progress: Progress
-) -> list[tuple[Check, Metric, dict[str, Predictions]]]:
-    found = []
-    for check in suite:
-        found.append((check, check.measure(material), check.ask(system, material)))
-        progress.advance(note=check.title())
-    return found
 
 
 def _with_flips(record: CheckRecord, base: Predictions, tuned: Predictions, test: Examples, task: Task) -> CheckRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from typing import Any
 from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.predictor import base_of
 from headstart.core.comparison import Comparison
-from headstart.core.errors import ArtifactError, ConfigurationError, unknown
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
 from headstart.core.evaluation import Evaluation
+from headstart.core.evaluations import evaluated
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Tried
 from headstart.core.kept import kept_models
 from headstart.core.progress import Progress
 from headstart.core.runs import CONFIGURATION, finished, read_configuration
 from headstart.data.by_place import column_by_place
-from headstart.data.examples import Data
+from headstart.data.examples import Data, Examples
 from headstart.data.folds import folded
 from headstart.engine.job import Options
 from headstart.engine.precision import compute, surroundings
@@ -27,23 +28,26 @@ from headstart.evaluate.checks import Material
 from headstart.evaluate.gate import together
 from headstart.evaluate.improve import improve
 from headstart.evaluate.judge import judge
+from headstart.evaluate.labelled import Labelled
+from headstart.evaluate.other_run import references, refuse_trained_on
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.slices import Slice
-from headstart.evaluate.suite import default_suite, read_suite
+from headstart.evaluate.suite import Suite, default_suite, read_suite
 from headstart.evaluate.trainings import held_file
 
 BASE = "probe"
 "the method that is the base itself: nothing but a solved head"
-READ = ("text", "label", "group", "validation", "test", "kind", "seed", "class_weights")
+READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
 
 
 def evaluate(
     runs: Sequence[Path], suite: str | Path | None, methods: Sequence[str] | None, data: Any, model: Any,
     device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
-    progress: Progress | None = None,
+    against: Path | None = None, tests: Sequence[str] = (), progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """See `headstart.api.judge`."""
     asked_for = read_suite(suite) if suite is not None else None
+    more = _labelled(tests)
     models: dict[str, list[Path]] = {}
     for title, run in _titles(runs).items():
         for name, folders in models_of(run, methods).items():
@@ -54,7 +58,7 @@ def evaluate(
             raise unknown(f"method of {', '.join(map(str, runs))}", missing[0], held)
         models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
     artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
-    bases = [name for name, artifact in artifacts.items() if artifact.method == BASE]
+    bases = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
     if len(bases) == len(artifacts):
         raise ConfigurationError(
             f"{', '.join(bases)}: the frozen base under a probe is what tuned models are judged against; it gains and "
@@ -74,7 +78,12 @@ def evaluate(
     backbone.module.to(computing.device)
     file = runs[0] / CONFIGURATION
     told = read_configuration(file) if file.is_file() else {}
-    checks = asked_for or default_suite(examples.task, *_told_apart(told))
+    if asked_for is not None:
+        checks = replace(asked_for, checks=[*asked_for.checks, *more])
+    elif more:
+        checks = Suite(more)
+    else:
+        checks = default_suite(examples.task, *_told_apart(told), gain=against is None)
     place = Path(suite).parent if suite is not None else Path()
 
     def other(source: str, text: str | None, label: str | None) -> Data:
@@ -87,10 +96,20 @@ def evaluate(
             return Material(examples, other).column(name)  # says that there is none
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
+    def labelled(file: str) -> Examples:
+        return _test_rows(file, source, told, read)
+
+    material = Material(examples, other, place, column, labelled)
+    called = {name: artifact.method for name, artifact in artifacts.items()}
+    held_against = None
+    if against is not None:
+        held_against = references(against, called, first.task, backbone, first.base.fingerprint, trust_remote_code)
+        for reference in held_against.values():
+            reference.backbone.module.to(computing.device)
+        refuse_trained_on(against, _tested(checks, material), lambda: data_of([against], None, read))
     judged, base_cost, notes = judge(
-        models, {name: artifact.method for name, artifact in artifacts.items()}, backbone,
-        Material(examples, other, place, column), checks, computing, progress=progress,
-    )  # fmt: skip
+        models, called, backbone, material, checks, computing, against=held_against, progress=progress
+    )
     unsure = [run for run in runs if not (run / "comparison.json").is_file()]
     notes = (
         *(f"{name} is the base itself, under a probe: not judged" for name in bases),
@@ -98,13 +117,47 @@ def evaluate(
         *notes,
     )
     priced = checks.prices.machine_hour is not None or checks.externals
-    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None}
+    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None, "test": list(tests)}
     return Evaluation(
-        examples.record.source, examples.record.fingerprint, first.base.source, str(suite or "default"),
+        examples.record.source, examples.record.fingerprint, first.base.source,
+        str(suite or ("test" if more else "default")),
         together(one.verdict for one in judged), judged, where, base_cost,
         notes, asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
+        "base" if against is None else str(against),
     )  # fmt: skip
+
+
+def _labelled(tests: Sequence[str]) -> list[Labelled]:
+    """A check for each file; those of one name are called by their paths."""
+    if twice := sorted({one for one in tests if tests.count(one) > 1}):
+        raise ConfigurationError(f"the test set {twice[0]} is given twice; give each once.")
+    stems = [Path(one).stem for one in tests]
+    return [Labelled(data=one, name="" if stems.count(stem) == 1 else one) for one, stem in zip(tests, stems)]
+
+
+def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[..., Data]) -> Examples:
+    """Another labelled set, read as the test split beside the run's training data, whose columns and classes it has."""
+    if source is None or isinstance(source, Data):
+        raise ConfigurationError(
+            f"{file} is read by the rules of the training data, which no file holds; name a file of them with --data."
+        )
+    found = read(source, **{k: told[k] for k in READ if k in told} | {"test": file})
+    for finding in found.record.findings:
+        if finding.kind == "unknown_label":
+            raise DataError(
+                f"{file}: {finding.message.removesuffix(', left out')}, at {', '.join(finding.examples[:3])}. The "
+                f"model knows {', '.join(found.task.labels)}; give examples of these classes, or train again."
+            )
+    return found.test
+
+
+def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:
+    """Every set of the target's classes that a suite asks for."""
+    sets = [(check.title(), material.labelled(check.data)) for check in checks.checks if isinstance(check, Labelled)]
+    if len(sets) < len(checks.checks):
+        sets.append(("the test split", material.data.test))
+    return sets
 
 
 def _told_apart(told: dict[str, Any]) -> list[Slice]:
@@ -135,9 +188,9 @@ def improved(
     if name not in rows:
         raise unknown(f"method of {run}", name, rows)
     judged, computing = None, compute(device, precision or artifact.precision)
-    if (run / "evaluation.json").is_file():
-        models = Evaluation.read(run / "evaluation.json").models
-        judged = next((one for one in models if one.name.rpartition(": ")[2] == name), None)
+    for found in evaluated(run):
+        if found.against == "base" and found.suite != "test":
+            judged = next((one for one in found.models if one.name.rpartition(": ")[2] == name), judged)
 
     def same(earlier: Improvement) -> bool:
         """Whether its trials would come to the same again."""

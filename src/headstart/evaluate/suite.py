@@ -16,6 +16,7 @@ from headstart.evaluate.checks import Check, Invariance, Retention, Retrieval, R
 from headstart.evaluate.cost import Interface, Prices
 from headstart.evaluate.generation import Generation
 from headstart.evaluate.harness import Harness
+from headstart.evaluate.labelled import Labelled
 from headstart.evaluate.language import Perplexity
 from headstart.evaluate.perturb import Change
 from headstart.evaluate.slices import Slice
@@ -23,8 +24,8 @@ from headstart.evaluate.slices import Slice
 KINDS: dict[str, type[Check]] = {
     one.kind: one
     for one in (
-        Target, Slice, Retention, Retrieval, Zeroshot, Perplexity, Generation, Harness, Robustness, Invariance,
-        Calibration,
+        Target, Labelled, Slice, Retention, Retrieval, Zeroshot, Perplexity, Generation, Harness, Robustness,
+        Invariance, Calibration,
     )
 }  # fmt: skip
 
@@ -101,10 +102,13 @@ def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
     return check
 
 
-def default_suite(task: Task, *more: Check) -> Suite:
-    """The test set, its calibration, its slices, changes that should not matter, and what else is given."""
+def default_suite(task: Task, *more: Check, gain: bool = True) -> Suite:
+    """The test set, its calibration, its slices, changes that should not matter, and what else is given.
+
+    gain: whether the test set has to be improved, as over the base; else it must not be worse.
+    """
     change: Change = "noise" if task.modality == "image" else "typos"
-    checks: list[Check] = [Target(), Robustness(change=change)]
+    checks: list[Check] = [Target(gate="improved" if gain else "not_regressed"), Robustness(change=change)]
     if task.kind == "single_label":
         checks += [Calibration(), Slice(by="class"), Invariance(change=change)]
     if task.modality != "image":

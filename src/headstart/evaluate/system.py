@@ -37,6 +37,8 @@ class System:
     reads: Reads
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     "scores that several checks ask for, by what they are of"
+    order: tuple[int, ...] | None = None
+    "columns of the head's scores in the order of the task's labels, where they differ"
 
     def features(self, inputs: Sequence[Input], reads: Reads = "top") -> Tensor:
         """[n, D] of the whole forward, in the order of the inputs."""
@@ -44,7 +46,8 @@ class System:
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """[n, outputs] probabilities or values of the target task."""
-        return _scores(self.head, self.features(inputs, self.reads), self.task)
+        found = _scores(self.head, self.features(inputs, self.reads), self.task)
+        return found if self.order is None else found[:, self.order]
 
     def probed(self, train: Examples, inputs: Sequence[Input], task: Task) -> np.ndarray:
         """[n, outputs] of a probe of another task, solved on this model's features at the top."""

@@ -15,11 +15,15 @@ a gate passes where they show what it asks, fails where they show the contrary, 
 
 def tables(found: Evaluation) -> str:
     """A table of checks a model, who flipped, the costs side by side, and what the gates came to."""
-    reference = "the base" if found.against == "base" else found.against
-    parts = [_model(one, reference) for one in found.models]
+    parts = [_model(one, found) for one in found.models]
     parts.append(_costs(found))
     parts.append("\n".join(found.notes))
     return "\n\n".join(part for part in (*parts, BOUNDS, conclusion(found)) if part)
+
+
+def reference(found: Evaluation) -> str:
+    """What a column calls that which the models are held against."""
+    return "base" if found.against == "base" else "other"
 
 
 def conclusion(found: Evaluation) -> str:
@@ -43,13 +47,13 @@ def conclusion(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _model(one: Judged, reference: str) -> str:
+def _model(one: Judged, found: Evaluation) -> str:
     seeds = f", {len(one.models)} seeds" if len(one.models) > 1 else ""
     main, first = one.checks[0].metric, " (the first seed)" if seeds else ""
-    other = "base" if reference == "the base" else "other"
-    head = ("check", "n", other, "tuned", "change", "bounds", "asked", "gate", "shown")
+    head = ("check", "n", reference(found), "tuned", "change", "bounds", "asked", "gate", "shown")
     rows = [head, *(_cells(record, main) for record in one.checks)]
-    lines = [f"{one.name}{seeds} against {reference}; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
+    against = "the base" if found.against == "base" else found.against
+    lines = [f"{one.name}{seeds} against {against}; {fmt.metric_heading(main)}", *aligned(rows, left=(0, -2, -1))]
     for record in one.checks:
         if record.gained or record.lost:
             lines.append(f"{record.check}: {record.gained} examples are right that were wrong, {record.lost} wrong "
@@ -78,7 +82,7 @@ def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
 
 
 def _costs(found: Evaluation) -> str:
-    sides = [("base", found.base_cost), *((one.name, one.cost) for one in found.models)]
+    sides = [(reference(found), found.base_cost), *((one.name, one.cost) for one in found.models)]
     told = [(name, cost) for name, cost in sides if cost]
     if not told:
         return ""

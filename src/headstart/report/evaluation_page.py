@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from headstart.core.evaluation import Evaluation
-from headstart.report.evaluation import COLUMNS, asked, conclusion
+from headstart.report.evaluation import COLUMNS, asked, conclusion, reference
 from headstart.report.templating import environment, frame
 from headstart.report.tradeoff import tradeoff
+from headstart.report.trend import History, charts, moments
 
 
-def page(found: Evaluation) -> str:
-    """Checks a model, the examples that flipped with texts or pictures, and costs; asks nothing of the network."""
-    sides = [("base", found.base_cost), *((one.name, one.cost) for one in found.models)]
+def page(found: Evaluation, history: History = ()) -> str:
+    """Checks a model, the examples that flipped with texts or pictures, and costs; asks nothing of the network.
+
+    history: the run's evaluations by number, for the trend.
+    """
+    sides = [(reference(found), found.base_cost), *((one.name, one.cost) for one in found.models)]
     costs = [(name, cost) for name, cost in sides if cost]
     return environment().get_template("evaluation.html.j2").render(
         evaluation=found,
         conclusion=conclusion(found).splitlines(),
         asked=asked,
+        reference=reference(found),
         costs=costs,
         columns=[column for column in COLUMNS if any(column.of(cost) is not None for _, cost in costs)],
         drawn=tradeoff(found),
+        trend=moments(history) if len(history) > 1 else [],
+        trends=charts(history),
         **frame(found, "sort.js"),
     )  # fmt: skip

@@ -31,7 +31,16 @@ def tradeoff(found: Evaluation) -> tuple[Scatter, Scatter, str] | None:
         return None
     money = found.base_cost.money is not None
     first = targets[0][1]
-    spots = [_spot("base", first.base.value, first.base.low, first.base.high, found.base_cost, money)]
+    spots = [
+        _spot(
+            "base" if found.against == "base" else "other",
+            first.base.value,
+            first.base.low,
+            first.base.high,
+            found.base_cost,
+            money,
+        )
+    ]
     spots += [
         _spot(one.name, c.tuned.value, c.tuned.low, c.tuned.high, one.cost, money) for one, c in targets if one.cost
     ]

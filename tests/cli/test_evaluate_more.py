@@ -1,0 +1,157 @@
+"""`headstart evaluate` on further labelled files, against another training, and one evaluation after another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.calling import Call, call, sentences, write_csv
+
+FIT = ("--method", "probe", "--trials", "1", "--epochs", "1", "--quiet")
+
+
+@pytest.fixture
+def run(lora_run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("headstart.evaluate.cost.EXAMPLES", 8)
+    monkeypatch.setattr("headstart.evaluate.cost.BATCHES", {1: 3, 8: 3})
+    shutil.copytree(lora_run.folder, "run")
+    shutil.copy(lora_run.folder.parent / "reviews.csv", "reviews.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def probe(run: Path, models: Path) -> tuple[str, ...]:
+    """What fits a probe on a file that comes before it."""
+    return ("--model", str(models / "bert"), *FIT)
+
+
+def labels(here: Path) -> list[str]:
+    found: list[str] = json.loads((here / "run" / "comparison.json").read_text())["task"]["labels"]
+    return found
+
+
+def fresh(count: int, names: list[str], seed: int = 77) -> list[tuple[str, str]]:
+    return [(f"{text} {i}", names[int(good) % len(names)]) for i, (text, good) in enumerate(sentences(count, seed))]
+
+
+def test_other_labelled_files_get_an_interval_each(run: Path) -> None:
+    names = labels(run)
+    write_csv(run / "may.csv", fresh(40, names), header=("text", "label"))
+    write_csv(run / "one.csv", [(text, names[0]) for text, _ in fresh(30, names, 5)], header=("text", "label"))
+    done = call("evaluate", "run", "--test", "may.csv", "--test", "one.csv", "--quiet", "--json").expect(0)
+    (judged,) = json.loads(done.out)["models"]
+    assert [(one["check"], one["kind"], one["examples"]) for one in judged["checks"]] == [
+        ("may", "test", 40), ("one", "test", 30),
+    ]  # fmt: skip
+    for one in judged["checks"]:
+        assert one["tuned"]["low"] <= one["tuned"]["value"] <= one["tuned"]["high"]
+        assert one["verdict"] == "none"
+    (run / "suite.toml").write_text(
+        '[[check]]\nkind = "test"\ndata = "may.csv"\nname = "May"\ngate = "not_regressed"\ntolerance = 1.0\n'
+    )
+    done = call("evaluate", "run", "--suite", "suite.toml", "--quiet").expect(0)
+    assert "every gate passed" in done.out
+    from headstart import judge
+
+    (again,) = judge(run / "run", test=run / "may.csv", out=run / "python.json").models
+    assert again.checks[0].tuned.value == judged["checks"][0]["tuned"]["value"]
+
+
+def test_the_answers_are_those_of_predict(run: Path) -> None:
+    rows = fresh(30, labels(run))
+    write_csv(run / "may.csv", rows, header=("text", "label"))
+    write_csv(run / "bare.csv", [(text,) for text, _ in rows], header=("text",))
+    done = call("evaluate", "run", "--test", "may.csv", "--quiet", "--json").expect(0)
+    value = json.loads(done.out)["models"][0]["checks"][0]["tuned"]["value"]
+    from headstart import predict
+
+    told = predict(run / "run", [text for text, _ in rows])
+    right = [one.label == label for one, (_, label) in zip(told, rows)]
+    assert value == pytest.approx(sum(right) / len(right))
+
+
+def test_labels_that_the_model_does_not_know_are_named(run: Path) -> None:
+    names = labels(run)
+    write_csv(run / "odd.csv", [*fresh(20, names), ("what is this", "unheard")], header=("text", "label"))
+    said = call("evaluate", "run", "--test", "odd.csv", "--quiet").refused("unheard", "odd.csv:22")
+    assert all(name in said for name in names)
+    call("evaluate", "run", "--test", "gone.csv", "--quiet").refused("gone.csv")
+    call("evaluate", "run", "--test", "odd.csv", "--test", "odd.csv", "--quiet").refused("given twice")
+
+
+def test_what_was_trained_on_is_noted(run: Path) -> None:
+    text = (run / "reviews.csv").read_text()
+    (run / "same.csv").write_text(text)
+    done = call("evaluate", "run", "--test", "same.csv", "--quiet").expect(0)
+    assert "examples were trained on; results on them are too good" in done.out
+
+
+def test_two_trainings_are_compared_on_the_same_examples(run: Path, lora_run: Call, probe: tuple[str, ...]) -> None:
+    call("fit", lora_run.folder.parent / "reviews.csv", *probe, "--out", "other").expect(0)
+    done = call("evaluate", "run", "--against", "other", "--quiet", "--json")
+    assert done.code in (0, 1, 3)
+    found = json.loads(done.out)
+    assert found["against"] == "other"
+    target = found["models"][0]["checks"][0]
+    assert target["gate"] == "not_regressed"
+    there = {name: json.loads((run / name / "comparison.json").read_text()) for name in ("run", "other")}
+    method = there["run"]["verdict"]["method"]
+    value = {name: {row["method"]: row["value"] for row in one["rows"]} for name, one in there.items()}
+    assert target["tuned"]["value"] == pytest.approx(value["run"][method])
+    assert target["base"]["value"] == pytest.approx(value["other"]["probe"])
+    assert target["difference"] == pytest.approx(value["run"][method] - value["other"]["probe"])
+    done = call("evaluate", "run", "--against", "run", "--quiet")
+    assert f"{method} against run" in done.out
+    same = json.loads((run / "run" / "evaluation.json").read_text())["models"][0]["checks"][0]
+    assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
+
+
+def test_a_split_that_the_other_run_trained_on_is_refused(run: Path, probe: tuple[str, ...]) -> None:
+    names = labels(run)
+    write_csv(run / "april.csv", fresh(40, names, 3), header=("text", "label"))
+    call("fit", "reviews.csv", *probe, "--test", "april.csv", "--out", "later").expect(0)  # trains on run's test split
+    call("evaluate", "run", "--against", "later", "--quiet").refused("was trained on", "--test FILE")
+    write_csv(run / "may.csv", fresh(40, names), header=("text", "label"))
+    done = call("evaluate", "run", "--against", "later", "--test", "may.csv", "--quiet")
+    assert done.code == 0, done.err
+    three = [(text, "third" if i % 3 else label) for i, (text, label) in enumerate(fresh(90, names, 9))]
+    write_csv(run / "more.csv", three, header=("text", "label"))
+    call("fit", "more.csv", *probe, "--out", "wider").expect(0)
+    call("evaluate", "run", "--against", "wider", "--quiet").refused("other classes", "third")
+    call("evaluate", "run", "--against", "nowhere", "--quiet").refused("nowhere")
+
+
+def test_evaluations_are_kept_one_after_another(run: Path) -> None:
+    names = labels(run)
+    for seed in (1, 2):
+        write_csv(run / "month.csv", fresh(30, names, seed), header=("text", "label"))
+        call("evaluate", "run", "--test", "month.csv", "--quiet").expect(0)
+    kept = sorted((run / "run" / "evaluations").glob("*.json"))
+    assert [file.name for file in kept] == ["1.json", "2.json"]
+    assert kept[1].read_bytes() == (run / "run" / "evaluation.json").read_bytes()
+    assert kept[0].read_bytes() != kept[1].read_bytes()
+    page = (run / "run" / "evaluation.html").read_text()
+    assert "Over time" in page
+    assert page.count(": month</td>") == 2
+    assert (run / "run" / "evaluations" / "1.html").is_file()
+    assert "Over time" not in (run / "run" / "evaluations" / "1.html").read_text()
+
+
+def test_a_record_of_an_earlier_version_is_kept_and_refused_with_a_sentence(run: Path) -> None:
+    from headstart.core.errors import ArtifactError
+    from headstart.core.evaluation import Evaluation
+
+    old = run / "run" / "evaluation.json"
+    old.write_text(json.dumps({"schema": "headstart.evaluation/1", "models": [], "passed": True}))
+    before = old.read_bytes()
+    with pytest.raises(ArtifactError, match="Evaluate the run again"):
+        Evaluation.read(old)
+    call("improve", "run", "--propose", "--quiet").refused("Evaluate the run again")
+    write_csv(run / "may.csv", fresh(30, labels(run)), header=("text", "label"))
+    call("evaluate", "run", "--test", "may.csv", "--quiet").expect(0)
+    assert (run / "run" / "evaluations" / "1.json").read_bytes() == before
+    assert Evaluation.read(run / "run" / "evaluations" / "2.json").suite == "test"
