@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,8 @@ from backbones.tiny import tiny
 from headstart.core.errors import ConfigurationError
 from headstart.data.embedded import digits
 from headstart.engine.precision import compute
-from headstart.evaluate.checks import Invariance, Material, Retention, Retrieval, Target
+from headstart.evaluate.calibration import Calibration
+from headstart.evaluate.checks import Invariance, Material, Retention, Retrieval, Robustness, Target
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.slices import Slice, thirds
 from headstart.evaluate.system import base_system
@@ -113,3 +115,19 @@ def test_texts_of_one_length_stay_together_and_parts_are_as_even_as_can_be(
     lengths: list[int], cuts: tuple[int, int]
 ) -> None:
     assert thirds(np.random.default_rng(0).permutation(lengths)) == cuts
+
+
+def test_clusters_of_the_data_reach_every_check(material: Material, base: Any) -> None:
+    import copy
+
+    test = copy.copy(material.data.test)
+    test.clusters = np.arange(len(test)) // 5
+    held = Material(replace(material.data, test=test), material.read)
+    checks = (Target(), Retrieval(), Robustness(change="noise"), Invariance(change="noise"), Calibration())
+    for check in checks:
+        (found,) = check.ask(base, held).values()
+        assert found.clusters is not None
+        assert found.clusters.tolist() == test.clusters.tolist(), check.kind
+    part = next(iter(Slice(by="class").ask(base, held).values()))
+    assert part.clusters is not None
+    assert len(part.clusters) == len(part)
