@@ -57,6 +57,7 @@ def judge(
     others = {one.folders: one for one in (against or {}).values()}
     asking = sum(map(len, models.values())) + (sum(map(len, others)) if against else 1)
     progress.stage("evaluate", asking * len(checks))
+    sides: dict[tuple[Path, ...], _Side]
     if against is None:
         base = base_system(backbone, compute, data.train, data.task, data.validation)
         sides = {(): _Side((None,), [lambda: contextlib.nullcontext(base)])}
