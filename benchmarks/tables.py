@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from results_files import HERE
-from tables_judging import curves, forgetting, ranking, vectors
+from tables_judging import curves, forgetting, gates, ranking, vectors
 from tables_performance import performance
 from tables_speed import engine, few, gpu, leaderboard, mixed, races, rows, vision
 from tables_targets import targets
@@ -89,8 +89,8 @@ def main() -> None:
     page = [
         "# Benchmarks", "",
         "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
-        *targets(), *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *curves(),
-        *mixed(), *rows(), *vectors(), *gpu(),
+        *targets(), *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *gates(),
+        *curves(), *mixed(), *rows(), *vectors(), *gpu(),
     ]  # fmt: skip
     (HERE.parent / "docs" / "benchmarks.md").write_text("\n".join(page), encoding="utf-8")
     if page := performance():

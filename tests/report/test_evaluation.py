@@ -83,3 +83,25 @@ def test_no_flips_no_costs() -> None:
     assert "What they cost" not in page(bare)
     assert "Every gate passed." in page(bare)
     assert tables(replace(bare, models=(replace(found.models[1], cost=None),))).splitlines()[-1] == "every gate passed"
+
+
+def test_a_trend_has_every_evaluation_and_a_chart_a_metric() -> None:
+    from dataclasses import replace
+
+    from headstart.report.trend import charts, moments
+
+    first = evaluation()
+    kept = [replace(one, checks=(replace(one.checks[0], kind="target"),)) for one in first.models]
+    later = replace(first, models=tuple(kept[:1]))
+    history = [(1, replace(first, models=tuple(kept))), (2, later)]
+    assert [(one.number, one.series) for one in moments(history)] == [
+        (1, "full: target"), (1, "lora: target"), (2, "full: target"),
+    ]  # fmt: skip
+    (chart,) = charts(history)
+    assert [len(line.dots) for line in chart.lines] == [2, 1]
+    assert [tick.label for tick in chart.x_ticks] == ["1", "2"]
+    assert charts(history[:1]) == []
+    text = page(later, history)
+    assert "Over time" in text
+    assert text.count('<td data-text="full: target">') == 2
+    assert "Over time" not in page(later, history[:1])
