@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def test_rows_without_a_group_are_groups_of_their_own(csv_file: File) -> None:
     rows = [[*row, "" if at > 9 else "g"] for at, row in enumerate(texts(200))]
     data = read(csv_file(rows, header=("text", "label", "author")), group="author")
     assert [s.size for s in data.record.splits] == pytest.approx([130, 30, 40], abs=3)
+
+
+def test_a_group_is_one_however_its_name_is_written(json_file: File) -> None:
+    """Blanks around it, a whole number as pandas writes it beside empty cells, words for none: 4 groups, 10 alone."""
+    rows = [{"text": text, "label": label} for text, label in texts(90)]
+    for at, row in enumerate(rows):
+        row["user"] = [at % 4, float(at % 4), f" {at % 4}", f"{at % 4}.0 "][at // 4 % 4] if at < 80 else math.nan
+    of = {str(row["text"]): at % 4 if at < 80 else at for at, row in enumerate(rows)}
+    data = read(json_file(rows), group="user")
+    parts = [{of[str(text)] for text in part.inputs()} for part in (data.train, data.validation, data.test)]
+    assert len(set().union(*parts)) == sum(map(len, parts)) == 14, "each group lies in one split"
+    assert data.train.units is not None
+    assert len({*data.train.units.tolist()}) == len(parts[0])
 
 
 def test_rare_classes_and_imbalance(csv_file: File) -> None:

@@ -197,3 +197,10 @@ def test_one_class_says_which_rows_were_left_out(csv_file: File) -> None:
     rows = [[text, "yes" if at % 2 else ""] for at, (text, _) in enumerate(texts(20))]
     with pytest.raises(DataError, match=r"only one class.*10 rows without a label, left out \(data\.csv:2"):
         read(csv_file(rows), label="label")
+
+
+@pytest.mark.parametrize("label", [[{"name": "yes"}], [["yes"]], [["yes"], "no"]])
+def test_lists_of_more_than_texts_are_refused(json_file: File, label: Any) -> None:
+    rows = [{"text": text, "label": label if at % 2 else [{"name": "no"}]} for at, (text, _) in enumerate(texts(20))]
+    with pytest.raises(DataError, match="objects or lists that hold more than texts and numbers"):
+        read(json_file(rows))

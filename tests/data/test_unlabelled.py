@@ -10,6 +10,7 @@ import pytest
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
 from headstart.data.model_input import EMPTY, NO_PAIR, NO_SINGLE, NO_TEXT, model_input
+from headstart.data.task import Modality
 from headstart.data.unlabelled import stream, unlabelled
 
 TEXT = {"text": "text", "label": "label"}
@@ -25,7 +26,7 @@ def test_rows_keep_their_order_their_columns_and_their_problems(tmp_path: Path) 
     assert [row.place for row in rows] == [f"new.jsonl:{line}" for line in range(1, 6)]
     assert [row.value for row in rows] == ["soup", None, None, None, "tea ?"]
     assert [row.problem for row in rows] == [
-        "", "that are no JSON object", "without text", "with a list or an object instead of a text", "",
+        "", "without a JSON object", "without text", "with a list or an object instead of a text", "",
     ]  # fmt: skip
     assert [row.columns.get("id") for row in rows] == [7, None, 8, 9, 10]
     with pytest.raises(DataError, match=r"new\.jsonl:2 can't be used"):
@@ -79,3 +80,23 @@ def test_columns_that_the_model_was_not_trained_on(tmp_path: Path) -> None:
     path.write_text("premise\na\n")
     with pytest.raises(DataError, match="no column 'hypothesis'"):
         list(stream([str(path)], "text_pair", None, pair, findings))
+
+
+@pytest.mark.parametrize("entry", ["soup\t", "\ttea", "soup\ttea\tcake", "soup"])
+def test_a_text_that_is_no_pair_is_refused(entry: str) -> None:
+    with pytest.raises(DataError, match="pairs of texts"):
+        unlabelled([entry], "text_pair")
+    assert unlabelled(["soup\ttea"], "text_pair")[0].value == ("soup", "tea")
+
+
+@pytest.mark.parametrize("entry", ["-", "/dev/null"])
+@pytest.mark.parametrize("modality", ["text", "text_pair"])
+def test_standard_input_and_pipes_are_no_texts(entry: str, modality: Modality) -> None:
+    with pytest.raises(DataError, match="write the texts into a file"):
+        unlabelled([entry], modality)
+
+
+def test_a_table_of_images_that_are_not_there_says_so(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("picture\nx/0.png\nx/1.png\n")
+    with pytest.raises(DataError, match=r"none of them exists \(x/0.png\)"):
+        unlabelled([str(tmp_path / "new.csv")], "image")

@@ -105,7 +105,7 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
         return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
     if _is_one_image(inputs):
         inputs = [inputs]
-    if not isinstance(inputs, Iterable):
+    if not isinstance(inputs, Iterable) or getattr(inputs, "shape", None) == ():
         raise DataError(f"predict reads a list of inputs; a {type(inputs).__name__} was given.")
     return list(_checked(inputs, modality))
 

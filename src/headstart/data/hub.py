@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError, suggestion
 from headstart.data.findings import Findings
-from headstart.data.parquet import columns_of, values
+from headstart.data.parquet import columns_of, unnested, values
 from headstart.data.spread import positions
 from headstart.data.table import Chunk, Column
 
@@ -44,14 +44,16 @@ class HubTable:
 
     def sample(self) -> list[Column]:
         table: pa.Table = self._dataset[positions(len(self._dataset))]
-        return columns_of(table, self.class_names)
+        return columns_of(unnested(table), self.class_names)
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         at = 0
-        for batch in self._dataset.select_columns(list(columns)).iter(batch_size=_BATCH):
+        outer = [one for one in self._dataset.column_names if any(f"{name}.".startswith(f"{one}.") for name in columns)]
+        for batch in self._dataset.select_columns(outer).iter(batch_size=_BATCH):
+            table = unnested(batch)
             places = [f"{self.name}:{at + row}" for row in range(1, batch.num_rows + 1)]
             at += batch.num_rows
-            yield Chunk(places, {name: values(batch.column(name), None) for name in columns})
+            yield Chunk(places, {name: values(table.column(name), None) for name in columns})
 
 
 def is_dataset(source: object) -> bool:
@@ -122,7 +124,7 @@ def _offline_where_unreachable() -> Iterator[None]:
 def splits(loaded: Any) -> dict[str, Any]:
     """Name to `Dataset`; a single one counts as `train`. Raises `DataError` for streamed data sets."""
     if type(loaded).__name__ not in {"Dataset", "DatasetDict"}:
-        raise DataError(f"a {type(loaded).__name__} can't be read; load the data set without streaming.")
+        raise DataError(f"data of the type {type(loaded).__name__} can't be read; load the data set without streaming.")
     return dict(loaded) if type(loaded).__name__ == "DatasetDict" else {"train": loaded}
 
 

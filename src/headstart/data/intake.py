@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from headstart.data.table import Chunk, Problem, readable
 SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
 _MISSING_WORDS = {"", "nan", "NaN", "null", "NULL"}
+_WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
+"a whole number as pandas writes it where cells of its column are empty"
 
 Row = tuple[Any, ...]
 Progress = Callable[[str, int], None]
@@ -110,24 +113,31 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
     if isinstance(value, float):
         return (repr(value), FLOAT) if math.isfinite(value) else (None, MISSING)
     if isinstance(value, (list, tuple)):
-        found = [_label(item, class_names)[0] for item in value]
-        return json.dumps([item for item in found if item is not None], ensure_ascii=False), LIST
+        found = [_label(item, class_names) for item in value]
+        if {LIST, OTHER} & {tag for _, tag in found}:
+            return "list", OTHER
+        return json.dumps([item for item, _ in found if item is not None], ensure_ascii=False), LIST
     if isinstance(value, bytes):
         return _label(value.decode("utf-8", "replace"), class_names)
     if hasattr(value, "as_integer_ratio"):  # Decimal
         return _label(float(value), class_names)
+    if hasattr(value, "isoformat"):  # dates and times
+        return value.isoformat(), STRING
     return type(value).__name__, OTHER
 
 
 def _group(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
+    """The name of a group as all files write it: without blanks around it, `3.0` as `3`; None for a missing one."""
+    text = "" if value is None else str(value).strip()
+    return None if text in _MISSING_WORDS else text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _unit(value: Any) -> int:
-    """A hash of the value, 0 for an empty cell."""
-    if value is None or value == "":
+    """A hash of a group's name, 0 for a missing one."""
+    name = _group(value)
+    if name is None:
         return 0
-    return int.from_bytes(hashlib.blake2b(str(value).encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
 
 
 def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:

@@ -93,7 +93,7 @@ class JsonLines:
                 continue
             bad += 1
             wrong.add("malformed", "error", "", [place])
-            yield place, Problem("malformed", "that are no JSON object")
+            yield place, Problem("malformed", "without a JSON object")
         mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:

@@ -124,7 +124,12 @@ def _refuse_conflicts(table: pa.Table, tags: np.ndarray, column: str) -> None:
     words: dict[str, list[int]] = {}
     for tag in np.unique(tags):
         words.setdefault(_WORDS[int(tag)], []).append(int(tag))
-    if len(words) > 1 or "object" in words:
+    if {*words} == {"object"}:
+        raise DataError(
+            f"the labels in {column!r} are objects or lists that hold more than texts and numbers. Write each as a "
+            "text, a number, or a list of texts."
+        )
+    if len(words) > 1:
         parts = []
         for word, members in words.items():
             rows = np.flatnonzero(np.isin(tags, members))

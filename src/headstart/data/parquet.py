@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
+from headstart.data.image_formats import missing_reader
 from headstart.data.spread import positions
 from headstart.data.table import SAMPLE, Chunk, Column
 
@@ -33,6 +34,8 @@ class Parquet:
                 self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"can't read {path} as Parquet: {_short(error)} Is the file whole?") from error
+        if double := sorted({name for name in self.schema.names if self.schema.names.count(name) > 1}):
+            raise DataError(f"{path} has several columns called {', '.join(double)}. Give each its own name.")
         if self.rows == 0:
             raise DataError(f"{path} has columns but no rows.")
         self.class_names = declared_class_names(self.schema)
@@ -48,7 +51,7 @@ class Parquet:
 
     def sample(self) -> list[Column]:
         """Values of rows spread over the file; of images and other bytes, which are large, those of the first rows."""
-        first = pa.Table.from_batches([next(self._batches(None)).slice(0, SAMPLE)])
+        first = unnested(pa.Table.from_batches([next(self._batches(None)).slice(0, SAMPLE)]))
         light = [field.name for field in self.schema if not _is_heavy(field.type)]
         if self.rows <= SAMPLE or not light:
             return columns_of(first, self.class_names)
@@ -57,7 +60,8 @@ class Parquet:
             inside = wanted[(wanted >= at) & (wanted < at + batch.num_rows)] - at
             parts.append(batch.take(pa.array(inside)))
             at += batch.num_rows
-        spread = {column.name: column for column in columns_of(pa.Table.from_batches(parts), self.class_names)}
+        light_ones = unnested(pa.Table.from_batches(parts))
+        spread = {column.name: column for column in columns_of(light_ones, self.class_names)}
         return [spread.get(column.name, column) for column in columns_of(first, self.class_names)]
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
@@ -65,24 +69,57 @@ class Parquet:
         for batch in self._batches(columns):
             places = [f"{self.name}:{at + row}" for row in range(1, batch.num_rows + 1)]
             at += batch.num_rows
-            yield Chunk(places, {name: values(batch.column(name), self.path.parent) for name in columns})
+            table = unnested(pa.Table.from_batches([batch]))
+            yield Chunk(places, {name: values(table.column(name), self.path.parent) for name in columns})
+
+
+def unnested(table: pa.Table) -> pa.Table:
+    """Structs but for images as a column a field, `review.text`, as `json_shapes.flat` has it for JSON."""
+    names, columns = list(table.column_names), list(table.columns)
+    while (at := next((i for i, one in enumerate(columns) if _is_nested(one.type)), None)) is not None:
+        names[at : at + 1] = [f"{names[at]}.{field.name}" for field in columns[at].type]
+        columns[at : at + 1] = columns[at].flatten()
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and kind.num_fields > 0 and kind.get_field_index("bytes") < 0
 
 
 def _is_heavy(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if pa.types.is_struct(kind):
+        return any(_is_heavy(field.type) for field in kind)
+    return _is_binary(kind)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def columns_of(table: pa.Table, class_names: dict[str, tuple[str, ...]]) -> list[Column]:
     return [
-        Column(name, tuple(values(table.column(name), None)), class_names.get(name, ())) for name in table.column_names
+        Column(name, tuple(_texts(found) if _is_binary(column.type) else found), class_names.get(name, ()))
+        for name, column in zip(table.column_names, table.columns)
+        for found in [values(column, None)]
     ]
 
 
 def values(column: pa.Array | pa.ChunkedArray, folder: Path | None) -> list[Any]:
     """Python values; an image struct {bytes, path} becomes its bytes, read from `folder` where only a path is kept."""
-    if not (pa.types.is_struct(column.type) and {f.name for f in column.type} >= {"bytes"}):
-        return list(column.to_pylist())
-    return [_image(value, folder) for value in column.to_pylist()]
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        return [_image(value, folder) for value in column.to_pylist()]
+    return list(column.to_pylist())
+
+
+def _texts(found: list[Any]) -> list[Any]:
+    """Bytes as text where all are UTF-8, as Spark and others write texts; else, as of images, they stay."""
+    given = [value for value in found if value is not None]
+    if any(not value or min(value[:64]) < 9 or missing_reader(value) for value in given):
+        return found
+    try:
+        return [None if value is None else value.decode() for value in found]
+    except UnicodeDecodeError:
+        return found
 
 
 def _image(value: dict[str, Any] | None, folder: Path | None) -> bytes | None:

@@ -79,8 +79,9 @@ def read(
     """
     _check(kind, validation_share, test_share, workers, max_image_pixels)
     findings = Findings()
+    name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     splits = resolve(source, validation, test)
-    roles, class_names = _roles(splits, str(source), text, label, group, findings, cluster_by)
+    roles, class_names = _roles(splits, name, text, label, group, findings, cluster_by)
     paths = _paths(splits, roles)
     units = _units(splits, roles)
     table = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
@@ -89,13 +90,13 @@ def read(
     given = {NAMES[code] for code in np.unique(split)}
     if "train" not in given:
         marked = ",".join(roles.marks.columns) if roles.marks else ""
-        raise DataError(f"{source}: the column {marked!r} marks no row as train.")
+        raise DataError(f"{name}: the column {marked!r} marks no row as train.")
     prints = take_prints(table, roles.modality, max_image_pixels, workers, findings, progress)
-    _use(split, prints.usable, given, source, findings)
+    _use(split, prints.usable, given, name, findings)
     if kind is None and len(roles.labels) > 1 and _is_one_hot(table):
         kind = "single_label"
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
-    _use(split, targets.usable, given, source, findings)
+    _use(split, targets.usable, given, name, findings)
     groups = None if roles.group is None else _codes(table, "group")
     clusters = groups if roles.cluster is None else _codes(table, "cluster")
     held = min(0.15, VALIDATION / max(1, (split == 0).sum())) if validation_share is None else validation_share
@@ -115,13 +116,13 @@ def read(
     )  # fmt: skip
     weights = _weights(train.targets, targets) if class_weights else ()
     record = DataRecord(
-        source=str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__,
+        source=name,
         fingerprint=_fingerprint(parts, targets.values, prints.digest),
         columns=roles.record(),
         seed=seed,
         splits=tuple(
-            SplitRecord(name, len(rows), made.get(name, "given"), _counts(targets, rows))
-            for name, rows in zip(NAMES, parts)
+            SplitRecord(part, len(rows), made.get(part, "given"), _counts(targets, rows))
+            for part, rows in zip(NAMES, parts)
         ),
         rows_read=rows_read,
         rows_used=sum(map(len, parts)),

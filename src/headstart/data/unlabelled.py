@@ -18,7 +18,7 @@ from headstart.data.examples import Input
 from headstart.data.findings import Findings
 from headstart.data.image_files import Passed, image_files
 from headstart.data.image_formats import SUFFIXES
-from headstart.data.image_paths import with_images
+from headstart.data.image_paths import refuse_missing, with_images
 from headstart.data.model_input import model_input
 from headstart.data.sources import ADVICE, FORMATS, format_of
 from headstart.data.table import ImagePath, Problem
@@ -111,6 +111,8 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
     if not entry.strip():
         raise DataError("one of the inputs is an empty text.")
+    if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
+        raise DataError(f"{entry}: standard input and pipes are not read; write the texts into a file, and give that.")
     if modality == "text":
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if suffix and _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
@@ -123,10 +125,16 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         if known and " " not in entry:
             raise DataError(f"there is no file {entry}.")
         return Unlabelled(entry, entry)
-    first, tab, second = entry.partition("\t")
-    if not tab:
-        raise DataError(f"this model reads pairs of texts; put a tab between the two, or give a file ({entry[:60]!r}).")
-    return Unlabelled((first, second), entry)
+    found = model_input(entry.split("\t"), modality)
+    if isinstance(found, Problem):
+        raise DataError(
+            f"this model reads pairs of texts; put one tab between the two, or give a file ({entry[:60]!r})."
+        )
+    return Unlabelled(found, entry)
+
+
+def _is_file_or_folder(path: Path) -> bool:
+    return _is(path, Path.is_file) or _is(path, Path.is_dir)
 
 
 def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
@@ -150,6 +158,9 @@ def _rows(
     table = with_images(FORMATS[format_of(path)](path), splits=False)
     sample = table.sample()
     expected = [trained[role] for role in trained if role in INPUTS]
+    if modality == "image" and not any(column.kind == "image" for column in sample):
+        for column in sample:
+            refuse_missing(column, str(path))
     inputs = find_inputs(sample, str(path), modality, text, expected)
     if text is None and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
