@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +149,26 @@ def test_a_column_whose_values_cross_the_splits(
         held = [*data.validation.places(range(len(data.validation))), *data.test.places(range(len(data.test)))]
         assert found.count == sum(str(value(int(at.split(":")[1]) - 2)) in seen for at in held)
         assert "repeated_column" not in kinds(read(path, group=header))
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("train", "train", "holdout"), (40, 20)),
+        (("Training", "PublicTest", "PrivateTest"), (20, 40)),
+        (("train", "test_seen", "test_unseen"), (20, 40)),
+        (("train", "eval", "test"), (20, 20, 20)),
+    ],
+)
+def test_splits_are_found_by_one_word_of_several(csv_file: File, names: Sequence[str], sizes: Sequence[int]) -> None:
+    """Sizes of train with the validation that is made of it, and of test; of all three where these are given."""
+    data = read(columns(csv_file, "text,label,part", lambda at: "yn"[at // 3 % 2], lambda at: names[at % 3]))
+    found = [split.size for split in data.record.splits]
+    assert data.record.columns["split"] == "part"
+    assert (found if len(sizes) == 3 else [sum(found[:2]), found[2]]) == list(sizes)
+
+
+@pytest.mark.parametrize("names", [("train ride over a hill", "test of a drive"), ("train", "bus"), ("test", "eval")])
+def test_columns_of_other_words_are_no_splits(csv_file: File, names: Sequence[str]) -> None:
+    path = columns(csv_file, "text,label,part", lambda at: "yn"[at % 2], lambda at: names[at // 2 % 2])
+    assert "split" not in read(path).record.columns

@@ -232,3 +232,36 @@ def test_progress_is_told_and_a_failure_leaves_no_files(tmp_path: Path, csv_file
     with pytest.raises(DataError):
         read(csv_file([["", "a"]] * 30), folder=store)
     assert list(store.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "origins", "passed"),
+    [
+        (("train.csv", "eval.csv"), ("given", "made (stratified)", "given"), ()),
+        (("train.csv", "holdout.csv", "test.csv"), ("given", "given", "given"), ()),
+        (("train.csv", "test_full.csv"), ("made (stratified)",) * 3, ("test_full.csv",)),
+        (("mine_train.csv", "mine_test.csv"), ("given", "made (stratified)", "given"), ()),
+        (("train.csv", "dev.csv", "test.csv", "extra.csv"), ("given", "given", "given"), ("extra.csv",)),
+    ],
+)
+def test_files_of_splits_are_found_by_name_and_others_are_named(
+    csv_file: Callable[..., Path], names: tuple[str, ...], origins: tuple[str, ...], passed: tuple[str, ...]
+) -> None:
+    rows = texts(160)
+    folder = [csv_file(rows[at * 40 : at * 40 + 40], name).parent for at, name in enumerate(names)][-1]
+    record = read(folder).record
+    assert {split.name: split.origin == "given" for split in record.splits if split.name != "train"} == {
+        name: origin == "given" for name, origin in zip(("validation", "test"), origins[1:])
+    }
+    assert tuple(e for f in record.findings if f.kind == "split" for e in f.examples) == passed
+
+
+def test_splits_of_a_data_set_that_are_not_read_are_named() -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = [{"text": text, "label": label} for text, label in texts(120)]
+    parts = {"train": rows[:60], "validation_matched": rows[60:90], "holdout": rows[90:]}
+    source = datasets.DatasetDict({name: datasets.Dataset.from_list(part) for name, part in parts.items()})
+    record = read(source).record
+    assert [(split.name, split.size) for split in record.splits][2] == ("test", 30)
+    assert finding(read(source), "split").examples == ("validation_matched",)
+    assert "split" not in kinds(read(source, validation="validation_matched"))

@@ -64,6 +64,48 @@ def test_paths_of_which_none_exists_are_refused(csv_file: Callable[..., Path]) -
         read(csv_file(rows(prefix="https://a.b/"), "labels.csv", ("file_name", "label")))
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("image", "https://a.b/{}.jpg?w=200"), ("image_url", "https://a.b/photo/{}"), ("image", "img/{}.png?raw=1")],
+)
+def test_addresses_with_queries_are_refused(csv_file: Callable[..., Path], column: str, value: str) -> None:
+    with pytest.raises(DataError, match="holds (addresses|paths) of images"):
+        read(csv_file([[value.format(at), "ab"[at % 2]] for at in range(20)], "labels.csv", (column, "label")))
+
+
+def test_names_of_other_files_are_no_texts(csv_file: Callable[..., Path]) -> None:
+    table = csv_file([[f"clips/{at}.wav", "ab"[at % 2]] for at in range(20)], "labels.csv", ("path", "label"))
+    with pytest.raises(DataError, match=r"names of files \(clips/0.wav\), which are not opened"):
+        read(table)
+    assert read(table, text="path").task.modality == "text", "who names the column wants the names"
+
+
+@pytest.mark.parametrize(("column", "name"), [("id_code", "4a{}f"), ("image_id", "4a{}f"), ("id", "{}"), ("x", "k{}")])
+def test_names_of_images_without_their_suffix(
+    tmp_path: Path, csv_file: Callable[..., Path], column: str, name: str
+) -> None:
+    for folder in ("train_images", "train_masks"):
+        (tmp_path / folder).mkdir()
+        for at in range(20):
+            (tmp_path / folder / f"{name.format(at)}.png").write_bytes(image(at))
+    cells = [[name.format(at), "ab"[at % 2]] for at in range(20)]
+    table = csv_file([*cells, ["gone", "a"]], "train.csv", (column, "label"))
+    data = read(table)
+    assert (data.task.modality, data.record.rows_used) == ("image", 20)
+    at = int(data.train.ids[0])
+    assert data.train.inputs([0])[0] == (tmp_path / "train_images" / f"{name.format(at)}.png").read_bytes()
+    found = unlabelled([str(csv_file(cells, "new.csv", (column, "other")))], "image", None, data.record.columns)
+    assert found[3].value == str(tmp_path / "train_images" / f"{name.format(3)}.png")
+
+
+def test_numbers_and_texts_beside_images_stay_what_they_are(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path / "img")
+    table = csv_file([[f"some words {at}", at, "ab"[at % 2]] for at in range(20)], header=("text", "id", "label"))
+    assert read(table).task.modality == "text"
+    table = csv_file([[f"w{at} words", at / 1] for at in range(20)], header=("notes", "price"))
+    assert read(table, kind="regression", label="price").task.modality == "text"
+
+
 def test_texts_beside_paths_that_do_not_exist_stay_texts(csv_file: Callable[..., Path]) -> None:
     found = csv_file([[f"some words {at}", *row] for at, row in enumerate(rows())], header=("text", "thumb", "label"))
     assert read(found).task.modality == "text"

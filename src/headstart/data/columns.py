@@ -84,7 +84,7 @@ def choose(
     marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
     taken = {*wanted, *labels, group, cluster, *(marks.columns if marks else ())} - {None}
     left = [column for column in columns if column.name not in taken]
-    free = [column for column in left if not _is_id(column.name)]
+    free = [column for column in left if column.kind == "image" or not _is_id(column.name)]
     guessed: list[str] = []
     if not labels:
         texts = set(wanted) or set(_named_texts(free)) | {c.name for c in free if c.kind == "image"}

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.image_files import any_image, subfolders
 from headstart.data.image_folder import ImageFolder
+from headstart.data.split_names import split_of_words, splits_of
 from headstart.data.table import Table
-
-_WORDS = {
-    "train": {"train", "training"},
-    "validation": {"validation", "val", "valid", "validate", "dev", "development"},
-    "test": {"test", "testing"},
-    "other": {"eval", "evaluation", "holdout", "heldout"},
-}
-"""words in the names of split folders; `other` is the test split, or validation where there is a test split besides
-(Hugging Face's ImageFolder counts eval to test, too)"""
-_BESIDE = {"mask", "masks", "annotation", "annotations", "label", "labels"}
-"words in the names of folders that lie beside a split and hold something else than its images"
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def image_splits(root: Path) -> dict[str, list[Table]] | None:
@@ -37,7 +25,7 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
     if not folders:
         return None
     inner = {name: _classes(folder) for name, folder in folders.items()}
-    named = _splits(folders)
+    named = splits_of(folders, split_of_words)
     others = sorted(set(folders) - set(named))
     if "train" in named.values() and all(inner[name] for name in named) and not (others and _apart(named, inner)):
         told = ", ".join(f"{name} as {split}" for name, split in named.items())
@@ -54,26 +42,10 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
             f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images a class. "
             f"Without classes: {flat}."
         )
-    below = [_splits(classes) for classes in inner.values()]
+    below = [splits_of(classes, split_of_words) for classes in inner.values()]
     if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):
         return _classes_first(root, inner)
     return {"train": [ImageFolder(root, understood=_doubt(inner))]}
-
-
-def split_of_folder(name: str) -> str | None:
-    """`train`, `validation`, `test` or `other` (see `_WORDS`) for a folder's name that says so, else None."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    if _BESIDE & set(words):
-        return None
-    words += [word.removesuffix(tail) for word in words for tail in ("set", "data", "images") if word.endswith(tail)]
-    return next((split for split, known in _WORDS.items() if known & set(words)), None)
-
-
-def _splits(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Split by name of those folders that are named so."""
-    found = {name: split for name in folders if (split := split_of_folder(name)) is not None}
-    other = "validation" if "test" in found.values() else "test"
-    return {name: other if split == "other" else split for name, split in found.items()}
 
 
 def _apart(named: Mapping[str, str], inner: Mapping[str, Mapping[str, Path]]) -> bool:
@@ -100,7 +72,7 @@ def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[
     """root/class/split: the splits lie within each class."""
     found: dict[str, dict[str, Path]] = {}
     for label, folders in inner.items():
-        for name, split in _splits(folders).items():
+        for name, split in splits_of(folders, split_of_words).items():
             found.setdefault(split, {})[label] = folders[name]
     told = f"the splits {', '.join(found)} were found within each class folder"
     return {split: [ImageFolder(root, classes=classes, understood=told)] for split, classes in found.items()}

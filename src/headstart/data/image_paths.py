@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.data.column_names import PLAIN_TEXT, TEXTS
 from headstart.data.findings import Findings
 from headstart.data.image_files import subfolders
 from headstart.data.image_folder import ImageFolder
 from headstart.data.image_formats import SUFFIXES
-from headstart.data.image_layout import split_of_folder
 from headstart.data.images import from_base64
+from headstart.data.split_names import lies_beside, split_of_words
 from headstart.data.table import Chunk, Column, ImagePath, Table
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -25,6 +27,22 @@ MOST = 0.5
 SPLIT = "split"
 TRIED = 50
 "values that are looked up in each folder"
+
+LONGEST_NAME = 64
+"characters of an image's name without its suffix"
+_USUAL = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".dcm", ".webp", ".bmp", ".JPG", ".PNG", ".JPEG")
+"suffixes that are tried where a table leaves them out"
+_QUERY = re.compile(r"[?#].*")
+_ADDRESS = re.compile(r"https?://\S+")
+_CALLED = re.compile(r"image|img|photo|picture|thumbnail", re.IGNORECASE)
+_NAMES = re.compile(rf"(^|_)(id|name|file|code|nr)s?(_|$)|{_CALLED.pattern}", re.IGNORECASE)
+_BLANK = re.compile(r"\s")
+_UNREAD = {
+    ".txt", ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".pdf", ".doc", ".docx",
+    ".npy", ".html", ".xml", ".json", ".svg",
+}  # fmt: skip
+"suffixes of files that a table may name and that are no images"
+_GAP = re.compile(r"[\s/\\]")
 
 Cell = Callable[[Any], Any]
 
@@ -75,7 +93,11 @@ class ImageTable:
 
     def _look_at(self, columns: Sequence[Column]) -> None:
         path = getattr(self._inner, "path", None)
-        self._cells = {c.name: cell for c in columns if (cell := _cell(c.values, None if path is None else Path(path)))}
+        table = None if path is None else Path(path)
+        self._cells = {column.name: cell for column in columns if (cell := _cell(column.values, table))}
+        has_input = any(column.kind == "image" or column.name.lower() in (*PLAIN_TEXT, *TEXTS) for column in columns)
+        if not self._cells and not has_input:
+            self._cells = {column.name: cell for column in columns if (cell := _by_name(column, table))}
         if self._splits and not any(column.name.lower() == SPLIT for column in columns):
             for column in columns:
                 splits = {_split(value) for value in column.values if _path(value)}
@@ -106,7 +128,7 @@ def with_images(table: Table, splits: bool = True) -> Table:
 
 def refuse_missing(column: Column, source: str) -> None:
     """Raises `DataError` for an input column of image paths none of which exists: a model would learn from names."""
-    if column.kind != "text" or not _are_paths(column.values):
+    if column.kind != "text" or not (_are_paths(column.values) or _are_addresses(column)):
         return
     example = next(value for value in column.values if isinstance(value, str) and value)
     if "://" in example:
@@ -120,10 +142,65 @@ def refuse_missing(column: Column, source: str) -> None:
     )
 
 
+def refuse_file_names(column: Column, source: str) -> None:
+    """Raises `DataError` for an input that was guessed and holds names of sounds, films or documents."""
+    names = [value for value in column.values if isinstance(value, str) and value]
+    such = [name for name in names if "://" not in name and not _BLANK.search(name) and _ends(name, _UNREAD)]
+    if len(such) > MOST * len(names):
+        raise DataError(
+            f"{source}: the column {column.name!r} holds names of files ({such[0]}), which are not opened. Write the "
+            f"files' texts into the table; to learn from the names themselves: --text {column.name}."
+        )
+
+
 def _are_paths(values: Sequence[Any]) -> bool:
     texts = [path for value in values if (path := _path(value)) is not None]
-    ends = sum(os.path.splitext(text)[1].lower() in SUFFIXES for text in texts)
-    return bool(texts) and ends > MOST * len(texts)
+    return bool(texts) and sum(_ends(text, SUFFIXES) for text in texts) > MOST * len(texts)
+
+
+def _ends(text: str, suffixes: Collection[str]) -> bool:
+    """Whether a path ends so, or an address before its `?` or `#`."""
+    return any(os.path.splitext(one)[1].lower() in suffixes for one in (text, _QUERY.sub("", text)))
+
+
+def _are_addresses(column: Column) -> bool:
+    """Whether the column is called after images and holds addresses, whatever these end in."""
+    texts = [value for value in column.values if isinstance(value, str) and value]
+    addresses = sum(bool(_ADDRESS.fullmatch(text.strip())) for text in texts)
+    return bool(_CALLED.search(column.name)) and addresses > MOST * len(texts)
+
+
+def _by_name(column: Column, table: Path | None) -> Cell | None:
+    """How cells that name images without their suffix (`id_code` 4a3f for train_images/4a3f.png) become paths.
+
+    None where the column is none of distinct names, or most images are not there. Numbers count where the column is
+    called as names of images or rows are.
+    """
+    ids = [str(value).strip() for value in column.values if value is not None and value != ""]
+    distinct = len(set(ids)) > 0.9 * len(ids) and not any(len(one) > LONGEST_NAME or _GAP.search(one) for one in ids)
+    if table is None or not ids or not distinct or (column.kind == "number" and not _NAMES.search(column.name)):
+        return None
+    tried = ids[:5]
+    found = {
+        (folder, suffix)
+        for folder in ("", *subfolders(table.parent))
+        if not lies_beside(folder)
+        for suffix in _USUAL
+        if sum((table.parent / folder / f"{one}{suffix}").is_file() for one in tried) > MOST * len(tried)
+    }
+    if not found:
+        return None
+    base = table.parent / _the_one({folder for folder, _ in found}, tried, table)
+    suffixes = sorted(suffix for _, suffix in found)
+
+    def cell(value: Any) -> ImagePath | None:
+        if value is None or value == "":
+            return None
+        name = str(value).strip()
+        there = (f"{name}{suffix}" for suffix in suffixes if (base / f"{name}{suffix}").is_file())
+        return _placed(next(there, f"{name}{suffixes[0]}"), base)
+
+    return cell
 
 
 def _path(value: Any) -> str | None:
@@ -139,7 +216,7 @@ def _path(value: Any) -> str | None:
 def _split(value: Any) -> str | None:
     """The split whose folder a path begins with."""
     folder, slash, _ = (_path(value) or "").replace("\\", "/").partition("/")
-    split = split_of_folder(folder) if slash else None
+    split = split_of_words(folder) if slash else None
     return "test" if split == "other" else split
 
 
@@ -175,16 +252,21 @@ def _base(paths: Sequence[str], table: Path | None) -> Path | None:
         if any(_exists(table.parent, path) for path in paths):
             return table.parent
         inner = [name for name in subfolders(table.parent) if any(_exists(table.parent / name, one) for one in paths)]
-        stem = table.name.split(".")[0]
-        alike = [name for name in inner if name == stem or (split_of_folder(name) or "") == split_of_folder(stem)]
-        if len(inner) > 1 and len(alike) != 1:
-            raise DataError(
-                f"{table.name} names images such as {paths[0]}, and {', '.join(inner[:5])} each hold files of such "
-                "names. Write the folder into the paths."
-            )
         if inner:
-            return table.parent / (alike or inner)[0]
+            return table.parent / _the_one(inner, paths, table)
     return Path() if any(_exists(Path(), path) for path in paths) else None
+
+
+def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
+    """Of the folders that hold these images the one that is called like the table. Raises where that is not one."""
+    inner, stem = list(folders), table.name.split(".")[0]
+    alike = [name for name in inner if name == stem or (split_of_words(name) or "") == split_of_words(stem)]
+    if len(inner) > 1 and len(alike) != 1:
+        raise DataError(
+            f"{table.name} names images such as {names[0]}, and {', '.join(sorted(inner)[:5])} each hold files of such "
+            "names. Write the folder into the paths."
+        )
+    return (alike or inner)[0]
 
 
 def _exists(base: Path, path: str) -> bool:

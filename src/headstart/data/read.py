@@ -18,7 +18,7 @@ from headstart.data.columns import Roles, choose
 from headstart.data.examples import Data, Examples
 from headstart.data.findings import SHOWN, Findings
 from headstart.data.image_folder import ImageFolder
-from headstart.data.image_paths import ImageTable, refuse_missing
+from headstart.data.image_paths import ImageTable, refuse_file_names, refuse_missing
 from headstart.data.images import MAX_PIXELS
 from headstart.data.intake import Progress, take_in
 from headstart.data.labels import Targets, build
@@ -80,7 +80,7 @@ def read(
     _check(kind, validation_share, test_share, workers, max_image_pixels)
     findings = Findings()
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    splits = resolve(source, validation, test)
+    splits = resolve(source, validation, test, findings)
     roles, class_names = _roles(splits, name, text, label, group, findings, cluster_by)
     paths = _paths(splits, roles)
     units = _units(splits, roles)
@@ -173,6 +173,8 @@ def _roles(
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name)
+        if column.name in roles.text and column.name in roles.guessed:
+            refuse_file_names(column, first.name)
     found = next(column for column in columns if column.name == roles.labels[0])
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"

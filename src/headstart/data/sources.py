@@ -11,13 +11,15 @@ from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data import hub
+from headstart.data.findings import Findings
 from headstart.data.image_files import any_image, subfolders
 from headstart.data.image_folder import ImageFolder
 from headstart.data.image_formats import SUFFIXES
-from headstart.data.image_layout import image_splits, split_of_folder
+from headstart.data.image_layout import image_splits
 from headstart.data.image_paths import METADATA, with_images
 from headstart.data.json_lines import JsonLines
 from headstart.data.parquet import Parquet
+from headstart.data.split_names import SPLITS, split_named, split_of_words, splits_of
 from headstart.data.table import Table
 from headstart.data.tabular import Delimited
 
@@ -44,48 +46,40 @@ ADVICE = {
     **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one a row"),
 }
 "what to do with files that are not read, by their ending"
-SPLITS = {
-    "train": ("train", "training", "trn"),
-    "validation": ("validation", "val", "valid", "validate", "dev", "development"),
-    "test": ("test", "testing", "tst"),
-}
 READABLE = (
     "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
     "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
     "save_to_disk; or the name of a data set on the hub"
 )
-_SET = re.compile(r"[ _-]?(set|split|data)$")
 _SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
 
 Splits = dict[str, list[Table]]
 
 
-def split_named(name: str) -> str | None:
-    """`train`, `validation` or `test` for a name that means it (`val`, `dev`, `Test Set`, …), else None."""
-    word = _SET.sub("", name.strip().lower())
-    return next((split for split, names in SPLITS.items() if word in names), None)
-
-
 def split_of(name: str) -> str | None:
-    """The same of a file's name without its ending, which may be a shard of several: `test-00000-of-00002`."""
+    """The split that a file's name without its ending means, which may be a shard: `test-00000-of-00002`."""
+    return splits_of([_unsharded(name)]).get(_unsharded(name))
+
+
+def _unsharded(name: str) -> str:
     shard = _SHARD.fullmatch(name)
-    return split_named(shard["split"] if shard else name)
+    return shard["split"] if shard else name
 
 
-def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
+def resolve(source: Any, validation: Any = None, test: Any = None, findings: Findings | None = None) -> Splits:
     """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
 
-    A list of sources is one split that is made of all of them.
+    A list of sources is one split that is made of all of them. findings: gets a note on tables that are passed over.
 
     Raises `DataError` where a source does not exist, can't be read or holds nothing usable.
     """
     loaded = _loaded(source)
     if loaded is not None:
         found: Splits = {}
-        for name, dataset in loaded.items():
-            split = split_named(name) or ("train" if len(loaded) == 1 else None)
-            if split is not None and split not in found:
-                found[split] = [hub.HubTable(dataset, name)]
+        named = splits_of(loaded) if len(loaded) > 1 else dict.fromkeys(loaded, "train")
+        for name, split in named.items():
+            if split not in found:
+                found[split] = [hub.HubTable(loaded[name], name)]
     else:
         found = _local(Path(source))
     for split, other in (("validation", validation), ("test", test)):
@@ -99,7 +93,21 @@ def resolve(source: Any, validation: Any = None, test: Any = None) -> Splits:
     if "train" not in found:
         has = ", ".join(found or loaded or ()) or "none"
         raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
+    if findings is not None and (passed := _passed_over(source, loaded, found)):
+        message = "passed over beside the training examples: name it with --validation or --test to judge by it"
+        findings.add("split", "note", message, passed)
     return {split: [with_images(table) for table in tables] for split, tables in found.items()}
+
+
+def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> list[str]:
+    """Names of the splits, or of the tables in the folder of the training file, that are not read."""
+    tables: list[Any] = [table for split in found.values() for table in split]
+    if loaded is not None:
+        return sorted(set(loaded) - {table.name for table in tables})
+    used = {table.path.resolve() for table in tables if hasattr(table, "path")}
+    folders = {table.path.parent for table in found["train"] if hasattr(table, "path")} if Path(source).is_dir() else ()
+    files = (file for folder in folders for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted(f.name for f in files if f.is_file() and format_of(f) in FORMATS and f.resolve() not in used)
 
 
 def _tell_apart(tables: Sequence[Table]) -> None:
@@ -161,7 +169,7 @@ def _other(split: str, source: Any, loaded: dict[str, Any] | None) -> list[Table
         return [hub.HubTable(hub.chosen(loaded, source), source)]
     inner = _loaded(source)
     if inner is not None:
-        name = next((name for name in inner if split_named(name) == split), None)
+        name = next((name for name, meant in splits_of(inner).items() if meant == split), None)
         if name is None and len(inner) > 1:
             raise DataError(f"{source} has the splits {', '.join(inner)}; none of them is the {split} split.")
         chosen = name or next(iter(inner))
@@ -210,6 +218,8 @@ def _folder(root: Path) -> Splits:
         return images
     if len(files) == 1:
         return {"train": [_file(files[0])]}
+    if "train" in splits_of(map(_stem, files), split_of_words).values():
+        return _split_files(root, files, split_of_words)
     inside = [str(entry) for entry in entries if entry.is_dir() and _holds_examples(entry)]
     hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else ""
     raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}.{hint} Give {READABLE}.")
@@ -222,7 +232,7 @@ def _described(root: Path) -> Splits:
             return {"train": [_file(root / name)]}
     found: Splits = {}
     for folder in subfolders(root):
-        split = split_of_folder(folder)
+        split = split_of_words(folder)
         file = next((root / folder / name for name in METADATA if (root / folder / name).is_file()), None)
         if split and file:
             found.setdefault("test" if split == "other" else split, []).append(_file(file))
@@ -236,11 +246,17 @@ def _holds_examples(folder: Path) -> bool:
         return False
 
 
-def _split_files(root: Path, files: Sequence[Path]) -> Splits:
+def _stem(file: Path) -> str:
+    """The file's name without its endings and the number of its shard."""
+    return _unsharded(file.name.removesuffix(".gz").removesuffix(format_of(file)))
+
+
+def _split_files(root: Path, files: Sequence[Path], by: Callable[[str], str | None] = split_named) -> Splits:
     """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
     found: dict[str, list[Path]] = {}
+    named = splits_of(map(_stem, files), by)
     for file in files:
-        if split := split_of(file.name.removesuffix(".gz")[: -len(format_of(file))]):
+        if split := named.get(_stem(file)):
             found.setdefault(split, []).append(file)
     for split, paths in found.items():
         if len(paths) > 1 and not all(_SHARD.fullmatch(path.stem) for path in paths):
