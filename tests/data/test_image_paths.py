@@ -180,7 +180,7 @@ def test_folders_of_splits_in_the_paths_are_splits(tmp_path: Path, csv_file: Cal
     assert data.record.columns["split"] == "split"
     table = csv_file(given, "metadata.csv", ("file_name", "label"))
     (row, *_) = unlabelled([str(table)], "image", None, {"image": "file_name"})
-    assert set(row.columns) == {"label"}
+    assert set(row.columns) == {"file_name", "label"}, "and no column that was made"
 
 
 def test_json_with_the_bytes_of_images(json_file: Callable[..., Path]) -> None:
