@@ -52,6 +52,7 @@ def test_what_judges_a_cross_validated_run_tests_on_the_fold_that_was_left_out(
 ) -> None:
     monkeypatch.chdir(crossed)
     call("predict", "run", "a good film").expect(0)
+    call("improve", "run", "--propose", "--method", "lora").expect(0)
     assert "first of 3 folds" in (crossed / "run" / "model" / "README.md").read_text()
     call("fit", "reviews.csv", "--model", "bert", "--method", "lora", "--trials", "1", "--epochs", "1", "--group",
          "writer", "--folds", "3", "--out", "tuned").expect(0)  # fmt: skip

@@ -138,17 +138,15 @@ def _keep(folder: Path, result: Comparison, everything: bool) -> None:
 
 def _linked(source: Path, target: Path, new: bool = True) -> None:
     """The files of a folder under another name, as links where the file system has them; `new`: nothing else."""
-    if not new:
-        for file in source.iterdir():
-            _link(file, target / file.name)
-        return
-    with replacing_folder(target) as temporary:
-        for file in source.iterdir():
-            _link(file, temporary / file.name)
+    if new:
+        with replacing_folder(target) as temporary:
+            shutil.copytree(source, temporary, copy_function=_link, dirs_exist_ok=True)
+    else:
+        shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
 
 
-def _link(file: Path, target: Path) -> None:
+def _link(file: str, target: str) -> None:
     try:
         os.link(file, target)
-    except OSError:  # a file system without links
+    except OSError:  # a file system without links, or the file is there from an interrupted end
         shutil.copy2(file, target)

@@ -184,6 +184,10 @@ def improved(
         asked["epochs"] = record.forecast.epochs
     options = configured(Options, asked, "training")
     rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
+    if method is None and record.verdict.method is None:
+        raise ArtifactError(
+            f"{run} recommends no method; name one of it with --method: {', '.join(rows) or 'none ran'}."
+        )
     name = str(method or record.verdict.method)
     if name not in rows:
         raise unknown(f"method of {run}", name, rows)
@@ -201,7 +205,7 @@ def improved(
     validation = {
         row.method: [Predictions.read(file) for file in files if file.is_file()]
         for row in record.rows
-        for files in [[held_file(run, row.method, one.seed) for one in row.seeds]]
+        for files in [[held_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
     }
     return improve(
         record, name, examples, backbone, computing, options, run=str(run), judged=judged, seeds=seeds,
