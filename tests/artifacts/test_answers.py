@@ -86,6 +86,8 @@ def test_columns_of_ours_never_take_the_user_s() -> None:
 def test_confidence_of_each_kind() -> None:
     several = prediction(Task("multi_label", "text", ("a", "b", "c")), np.array([0.9, 0.6, 0.2]))
     assert (several.label, several.confidence) == ("a|b", pytest.approx(0.6))
+    barred = prediction(Task("multi_label", "text", ("a|b", "a", "b")), np.array([0.9, 0.2, 0.6]))
+    assert barred.label == '["a|b", "b"]'
     value = prediction(Task("regression", "text", ()), np.array([1.5]))
     assert (value.label, value.confidence) == ("1.5", None)
     table = AnswerRows(Task("regression", "text", ()), ["id"], True, 0.5)

@@ -130,6 +130,8 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
 
     for at, value in enumerate(inputs):
         if modality == "image":
+            if value is None or isinstance(value, (bool, int, float, tuple)):
+                raise DataError(f"input {at} is no image: {value!r:.80}. Nothing was predicted.")
             yield value
             continue
         if isinstance(value, Path):

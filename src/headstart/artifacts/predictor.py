@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features
 
 @dataclass(frozen=True)
 class Prediction:
-    """label: the class, the classes above one half joined by `|`, or the value as text."""
+    """label: the class, the value as text, or the classes above 1/2 joined by `|` (a JSON list if a name has it)."""
 
     label: str
     probabilities: dict[str, float]
@@ -134,7 +135,9 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
     chances = {label: float(p) for label, p in zip(task.labels, row)}
     if task.kind == "multi_label":
         nearest = min(max(p, 1.0 - p) for p in chances.values())
-        return Prediction("|".join(label for label, p in chances.items() if p > 0.5), chances, nearest)
+        found = [label for label, p in chances.items() if p > 0.5]
+        apart = not any("|" in label for label in task.labels)
+        return Prediction("|".join(found) if apart else json.dumps(found, ensure_ascii=False), chances, nearest)
     return Prediction(task.labels[int(row.argmax())], chances, float(row.max()))
 
 

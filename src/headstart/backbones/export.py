@@ -110,7 +110,7 @@ def samples(backbone: Backbone) -> list[Sample]:
 
 def _tokens(preparation: Any, text: str) -> bool:
     """False for an empty text where the tokenizer adds no token to it: no library can compute on nothing."""
-    return len(preparation.tokenizer(text)["input_ids"]) > 0
+    return len(preparation.tokenizer(text, truncation=True, max_length=preparation.max_length)["input_ids"]) > 0
 
 
 def batch_of(backbone: Backbone, sample: Sample) -> Batch:

@@ -121,7 +121,9 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
             raise DataError(
                 f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
             )
-        known = suffix in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
+        known = (
+            format_of(path) in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
+        )
         if known and " " not in entry:
             raise DataError(f"there is no file {entry}.")
         return Unlabelled(entry, entry)
@@ -162,7 +164,7 @@ def _rows(
         for column in sample:
             refuse_missing(column, str(path))
     inputs = find_inputs(sample, str(path), modality, text, expected)
-    if text is None and expected and inputs != expected:
+    if text is None and modality != "image" and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
         findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
     names = [column.name for column in sample]
