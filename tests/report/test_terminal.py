@@ -123,3 +123,12 @@ def test_audit():
     assert "q.csv:17" in text
     assert "94 more with 3 to" in audit(report_example.many_classes().data)
     assert audit(dataclasses.replace(report_example.comparison().data, findings=())).endswith("No findings.")
+
+
+def test_rows_of_a_race_have_their_own_number_of_seeds():
+    base = report_example.comparison()
+    assert "mean over 3 seeds" in table(base)
+    rows = list(base.rows)
+    at = next(i for i, row in enumerate(rows) if row.seeds and row.learning_rate is not None)
+    rows[at] = dataclasses.replace(rows[at], seeds=rows[at].seeds[:1])
+    assert "mean over 1 to 3 seeds" in table(dataclasses.replace(base, rows=tuple(rows)))

@@ -126,7 +126,7 @@ def _cells(comparison: Comparison, row: Row) -> list[str]:
 
 def _explanation(comparison: Comparison) -> list[str]:
     seeds, verdict = len(comparison.seeds), comparison.verdict
-    parts = [f"Test split, {fmt.seeds(seeds)}, [95% interval]."]
+    parts = [f"Test split, {_seeds(comparison)}, [95% interval]."]
     if comparison.folds:
         again = f", {seeds // comparison.folds} times" if seeds > comparison.folds else ""
         parts = [f"Every example tested once in {comparison.folds} folds{again}, mean over folds, [95% interval]."]
@@ -162,6 +162,14 @@ def _sources(comparison: Comparison) -> list[str]:
             "sentence-transformers/all-MiniLM-L6-v2")  # fmt: skip
         lines += _wrap(f"The built-in model is small; a larger one is usually better: --model {larger}, or a folder.")
     return lines
+
+
+def _seeds(comparison: Comparison) -> str:
+    """`mean over 3 seeds`; `mean over 1 to 3 seeds` where a race gave some methods fewer."""
+    rows = [row for row in comparison.rows if fmt.finite(row.value) is not None and row.learning_rate is not None]
+    trained = [len(row.seeds) for row in rows if row.seeds]
+    least, most = min(trained, default=0), max(trained, default=len(comparison.seeds))
+    return f"mean over {least} to {most} seeds" if 0 < least < most else fmt.seeds(most)
 
 
 def _parts(comparison: Comparison, rows: list[Row]) -> list[str]:
