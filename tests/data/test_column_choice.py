@@ -11,6 +11,7 @@ from made_data import kinds, texts
 
 from headstart.core.errors import DataError
 from headstart.data import read
+from headstart.data.split_columns import Marks
 
 File = Callable[..., Path]
 ROWS = texts(60)
@@ -172,3 +173,9 @@ def test_splits_are_found_by_one_word_of_several(csv_file: File, names: Sequence
 def test_columns_of_other_words_are_no_splits(csv_file: File, names: Sequence[str]) -> None:
     path = columns(csv_file, "text,label,part", lambda at: "yn"[at % 2], lambda at: names[at // 2 % 2])
     assert "split" not in read(path).record.columns
+
+
+def test_a_sentence_in_a_column_of_splits_is_none() -> None:
+    assert Marks(("part",)).split(["PublicTest"], "a.csv:2") == "test"
+    with pytest.raises(DataError, match=r"a.csv:9: the column 'part' holds 'put to the test'"):
+        Marks(("part",)).split(["put to the test"], "a.csv:9")

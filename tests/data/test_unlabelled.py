@@ -47,6 +47,8 @@ def test_one_check_for_the_cells_of_files_and_the_values_of_python() -> None:
     assert model_input(["a", None], "text_pair") == EMPTY
     assert model_input(["a", float("nan")], "text_pair") == EMPTY
     assert model_input([" \u3000\t"], "text") == EMPTY
+    assert model_input(["\u200b\ufeff \x00"], "text") == EMPTY, "no sign that can be seen"
+    assert model_input(["\u200b\ue000"], "text") == "\u200b\ue000", "signs of an icon font"
     assert model_input(["a"], "text_pair") == NO_PAIR
     assert model_input(["a", "b", "c"], "text_pair") == NO_PAIR
     assert model_input(["a", "b"], "text") == NO_SINGLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ LONGEST = 1_000_000
 "characters; longer texts are left out: no model reads them, and they are mostly a quote left open"
 LONG = 100_000
 "characters; longer texts are kept with a warning"
+
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+"Unicode's categories of controls, zero-width signs and blanks"
 
 EMPTY = Problem("empty", "without text")
 NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
@@ -40,7 +44,7 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
         text = _text(value)
         if text is None:
             return NO_TEXT
-        if not text or text.isspace():
+        if not any(unicodedata.category(sign) not in _INVISIBLE for sign in text):
             return EMPTY
         if len(text) > LONGEST:
             return TOO_LONG

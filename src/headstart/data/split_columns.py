@@ -37,7 +37,8 @@ class Marks:
     def split(self, values: Sequence[Any], place: str) -> str:
         """A row's split. Raises `DataError` for a value that means none, or for two flags at once."""
         if not self.means:
-            found = split_of_words(values[0]) if isinstance(values[0], str) else None
+            short = isinstance(values[0], str) and len(values[0].split()) <= MOST_WORDS
+            found = split_of_words(values[0]) if short else None
             if found is None:
                 raise DataError(
                     f"{place}: the column {self.columns[0]!r} holds {values[0]!r}. Allowed: train, validation, test."

@@ -19,7 +19,7 @@ from headstart.data.findings import Findings
 from headstart.data.image_files import Passed, image_files
 from headstart.data.image_formats import SUFFIXES
 from headstart.data.image_paths import refuse_missing, with_images
-from headstart.data.model_input import model_input
+from headstart.data.model_input import EMPTY, model_input
 from headstart.data.sources import ADVICE, FORMATS, format_of
 from headstart.data.table import ImagePath, Problem
 from headstart.data.task import Modality
@@ -109,7 +109,7 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
 def _literal(entry: str, modality: Modality) -> Unlabelled:
     if _shown(entry) != entry:
         raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
-    if not entry.strip():
+    if model_input([entry], "text") == EMPTY:
         raise DataError("one of the inputs is an empty text.")
     if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
         raise DataError(f"{entry}: standard input and pipes are not read; write the texts into a file, and give that.")
