@@ -101,7 +101,7 @@ def cost(name: str) -> dict[str, Any]:
     from headstart.engine.feed import Feed
     from headstart.engine.job import Options
     from headstart.engine.precision import compute
-    from headstart.evaluate.latency import latency
+    from headstart.evaluate.latency import latencies
 
     data, backbone = measured_on(name)
     computing, method = compute("cpu"), configured_method(name)
@@ -117,7 +117,7 @@ def cost(name: str) -> dict[str, Any]:
             with torch.no_grad(), computing.autocast():
                 head(features(batches[i % 20]).float())
 
-        return latency(run, count=60, warmup=10)
+        return statistics.median(latencies(run, count=60, warmup=10))
 
     with adapted(setting, method, 0) as done, tempfile.TemporaryDirectory() as folder:
         found: dict[str, Any] = {

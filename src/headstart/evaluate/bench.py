@@ -26,6 +26,7 @@ from headstart.engine.averaging import Ingredient
 from headstart.engine.forecast import Cost, cost
 from headstart.evaluate.claims import clearly_behind
 from headstart.evaluate.containment import Failed, bare, contained
+from headstart.evaluate.latency import ROUNDS
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.trainings import Run, Trainings
@@ -189,6 +190,21 @@ class Bench:
             stopped=stopped,
         )
         return row, predictions
+
+    def in_turns(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows with latencies that were measured in turns, the first seed's of each method after the other's."""
+        first: dict[str, Path] = {}
+        for (name, _), place in self.places.items():
+            first.setdefault(name, place)
+        times: dict[str, list[float]] = {name: [] for name in first}
+        for _ in range(ROUNDS):
+            for name, place in first.items():
+                with contextlib.suppress(Exception):  # then it keeps what was measured when it was tested
+                    times[name] += self.trainings.latencies(place, 12)
+        return [
+            replace(row, latency_seconds=statistics.median(found)) if (found := times.get(row.method)) else row
+            for row in rows
+        ]
 
     def train(
         self, name: str, method: Method, seed: int, share: float = 1.0, watch: Progress | None = None

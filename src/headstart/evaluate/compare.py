@@ -152,6 +152,8 @@ def compare(
             if found:
                 predictions[row.method] = found
             progress.say(f"{row.method:<15} {row.status}, {len(rows)} of {len(methods)} methods done")
+        if deadline is None:
+            rows[:] = bench.in_turns(rows)
     except BaseException as error:
         if rows or isinstance(error, KeyboardInterrupt):
             with contextlib.suppress(HeadstartError):  # the disk may be what stopped us

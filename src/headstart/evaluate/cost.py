@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from headstart.data.examples import Examples, Input
 from headstart.engine.energy import energy
 from headstart.engine.frozen import forward_alone
 from headstart.engine.meter import meter
+from headstart.evaluate.latency import ROUNDS, latencies
 from headstart.evaluate.system import System
 
 EXAMPLES = 96
@@ -23,8 +23,6 @@ EXAMPLES = 96
 BATCHES = {1: 60, 8: 12, 32: 6}
 "batch size to how often a batch is timed, over all rounds"
 THROUGHPUT = 32
-ROUNDS = 3
-"turns in which the models are measured one after another"
 ALONE = "one by one"
 
 
@@ -83,7 +81,7 @@ def measure(system: System, test: Examples) -> Measured:
             for at in range(0, len(inputs), THROUGHPUT):
                 system.scores(inputs[at : at + THROUGHPUT])
         alone = -(-max(len(inputs), BATCHES[1]) // ROUNDS)
-        times = {(1, ALONE): _times(lambda i: system.scores([inputs[i % len(inputs)]]), alone)}
+        times = {(1, ALONE): latencies(lambda i: system.scores([inputs[i % len(inputs)]]), alone, warmup=0)}
         times |= _latencies(system, inputs)
     return Measured(
         times, len(inputs), reading.seconds, reading.peak_memory_bytes, spent.joules, _tokens(system, inputs)
@@ -122,17 +120,8 @@ def _latencies(system: System, inputs: Sequence[Input]) -> dict[tuple[int, str],
                 def run(i: int, group: list[Input] = group, starts: np.ndarray = starts, size: int = size) -> object:
                     return system.scores(group[starts[i] : starts[i] + size])
 
-                found[size, length] = _times(run, each)
+                found[size, length] = latencies(run, each, warmup=0)
     return found
-
-
-def _times(run: Callable[[int], object], repeats: int) -> list[float]:
-    times = []
-    for i in range(repeats):
-        start = time.perf_counter()
-        run(i)
-        times.append(time.perf_counter() - start)
-    return times
 
 
 def _quantiles(times: Sequence[float]) -> tuple[float, float, float]:

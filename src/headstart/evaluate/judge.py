@@ -23,8 +23,9 @@ from headstart.data.images import decode
 from headstart.data.task import Task
 from headstart.engine.precision import Compute
 from headstart.evaluate.checks import Check, Material
-from headstart.evaluate.cost import ROUNDS, Measured, Prices, cost, measure
+from headstart.evaluate.cost import Measured, Prices, cost, measure
 from headstart.evaluate.gate import Gate, checked, together
+from headstart.evaluate.latency import ROUNDS
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.other_run import Reference
 from headstart.evaluate.predictions import Predictions, aligned

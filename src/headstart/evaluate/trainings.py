@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +40,7 @@ from headstart.engine.precision import Compute
 from headstart.engine.surroundings import put
 from headstart.engine.temperature import cool, temperature
 from headstart.evaluate.containment import contained
-from headstart.evaluate.latency import latency
+from headstart.evaluate.latency import latencies
 from headstart.evaluate.metrics import Metric
 from headstart.evaluate.outlook import Outlook
 from headstart.evaluate.predictions import Predictions
@@ -308,18 +309,26 @@ class Trainings:
             if not found.finite:
                 raise ValueError("the saved model gives values that are not finite on the test split")
 
-            def one(i: int) -> None:
-                batch = self.test.batch(np.array([i % len(self.test)]))
-                batch = {key: value.to(self.compute.device) for key, value in batch.items()}
-                with torch.no_grad(), self.compute.autocast():
-                    job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
-
-            with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
-                seconds = latency(one)
+            seconds = statistics.median(self._latencies(job, 30))
         found.write(self.folder / "predictions" / f"{slug(name)}-seed{run.seed}.safetensors")
         if (place / HELD).is_file():
             Predictions.read(place / HELD).write(held_file(self.folder, name, run.seed))
         return found, seconds
+
+    def latencies(self, place: Path, count: int) -> list[float]:
+        """Seconds of one example each, by the model saved in this training's folder."""
+        with _Reloaded(place / "model", self.setting) as job:
+            return self._latencies(job, count)
+
+    def _latencies(self, job: Adaptation, count: int) -> list[float]:
+        def one(i: int) -> None:
+            batch = self.test.batch(np.array([i % len(self.test)]))
+            batch = {key: value.to(self.compute.device) for key, value in batch.items()}
+            with torch.no_grad(), self.compute.autocast():
+                job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
+
+        with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
+            return latencies(one, count)
 
 
 class _Reloaded:
