@@ -297,7 +297,7 @@ class TestPredict:
         place.write_text(json.dumps({**told, "base": {**told["base"], "reload": str(run / "gone"), "source": "gone"}}))
         call("predict", run, "a").refused("gone")
         found = call("predict", run, "a", "--model", told["base"]["reload"])  # it says where the base lies now
-        assert (found.code, found.out.splitlines()[0]) == (0, "input,label,no,yes")
+        assert (found.code, found.out.splitlines()[0]) == (0, "input,prediction,confidence,error")
         place.write_text(json.dumps({**told, "base": {**told["base"], "fingerprint": "0" * 32}}))
         call("predict", run, "a").refused("is not the one this artifact was trained on")
 
