@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,10 @@ TASK = Task("single_label", "text", ("a", "b"))
 class Counting:
     """Scores the length of a text; one that says bad can't be read, one that says nan has no score."""
 
-    artifact = SimpleNamespace(task=TASK)
-
     def __init__(self) -> None:
         self.seen: list[int] = []
 
-    def scores(self, inputs: Sequence[str]) -> np.ndarray:
+    def scores(self, inputs: Sequence[Any]) -> np.ndarray:
         self.seen.append(len(inputs))
         for one in inputs:
             if "bad" in one:
@@ -39,7 +36,7 @@ class Counting:
 def test_rows_that_fail_fail_alone_and_in_their_place() -> None:
     rows = [Unlabelled(text, text) for text in ("one", "bad", "three", "nan", "bad 2")]
     rows.insert(2, Unlabelled(None, "", "x.csv:4", "without text"))
-    (found,) = answers(Counting(), rows)  # type: ignore[arg-type]
+    (found,) = answers(TASK, Counting().scores, rows)
     assert [one.row.name for one in found] == ["one", "bad", "", "three", "nan", "bad 2"]
     assert [one.problem for one in found] == [
         "", "bad can't be read", "without text", "", "the model's scores are not finite", "bad 2 can't be read",
@@ -59,14 +56,14 @@ def test_a_stream_is_read_no_further_than_it_is_answered(monkeypatch: pytest.Mon
             yield Unlabelled(f"text {read}", f"text {read}")
 
     monkeypatch.setitem(module.ROWS_AT_ONCE, "text", 10)
-    predictor: Any = Counting()
-    found = answers(predictor, endless())
+    predictor = Counting()
+    found = answers(TASK, predictor.scores, endless())
     for turn in range(1, 4):
         assert len(next(found)) == 10
         assert read <= 10 * turn
     assert predictor.seen == [10, 10, 10]
     monkeypatch.setattr(module, "MAX_CHARACTERS", 14)
-    assert len(next(answers(predictor, endless()))) == 2
+    assert len(next(answers(TASK, predictor.scores, endless()))) == 2
 
 
 def test_columns_of_ours_never_take_the_user_s() -> None:

@@ -156,8 +156,8 @@ def test_a_run_s_number(text_run: Call) -> None:
 
 def test_classes_that_an_encoding_lacks_stay_two(text_run: Call, tmp_path: Path) -> None:
     code = (
-        "import sys; from headstart.cli import predict as p\n"
-        "with p._output(None, sys.stdout, ['a'], AS_JSON, False) as write:\n"
+        "import sys; from headstart.cli import answering as p\n"
+        "with p.output(None, sys.stdout, ['a'], AS_JSON, False) as write:\n"
         "    write([{'a': '\\U0001f600'}, {'a': '\\U0001f621'}])"
     )
     for as_json, wanted in (("False", ["a", r"\U0001f600", r"\U0001f621"]), ("True", [r'{"a": "\ud83d\ude00"}'])):

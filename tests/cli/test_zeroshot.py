@@ -108,11 +108,15 @@ def test_pictures_without_labels_get_one(here: Path) -> None:
     Image.new("RGB", (40, 30), COLOURS["blue"]).save(here / "sky.png")
     asked = ("zeroshot", "sky.png", "--model", "clip", "--labels", "red,green,blue", "--template", "a sign that is {}")
     lines = call(*asked).expect(0).out.splitlines()
-    assert lines[0] == "input,label,red,green,blue"
+    assert lines[0] == "input,prediction,confidence,p_red,p_green,p_blue,error"
     assert lines[1].startswith("sky.png,blue,")
     told = json.loads(call(*asked, "--json").expect(0).out)
-    assert told["label"] == "blue"
-    assert sum(told["probabilities"].values()) == pytest.approx(1)
+    assert told["prediction"] == "blue"
+    assert sum(told[f"p_{name}"] for name in ("red", "green", "blue")) == pytest.approx(1, abs=1e-5)
+    (here / "broken.png").write_bytes(b"no image")
+    done = call(asked[0], "broken.png", *asked[1:]).expect(4)
+    assert [line.split(",")[1] for line in done.out.splitlines()[1:]] == ["", "blue"]
+    call(*asked[:4], "--labels", "red,blue,red").refused("names red twice")
 
 
 def test_the_tower_for_pictures_is_a_backbone(here: Path) -> None:
@@ -262,7 +266,6 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     [
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red"), ("two labels or more",)),
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red,red"), ("there is 'red' alone",)),
-        (("zeroshot", "broken.png", "--model", "clip", "--labels", "red,blue"), ("broken.png", "no image")),
         (
             ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=clip/text", *VOCABULARY),
             ("vocabulary is of a new tokenizer", "leave it out"),
@@ -299,7 +302,6 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     ],
 )
 def test_mistakes(here: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    (here / "broken.png").write_text("no picture")
     before = tree(here / "clip")
     call(*arguments).refused(*words)
     assert tree(here / "clip") == before

@@ -5,15 +5,19 @@ Rows are taken in chunks, so that a million of them need no more memory than a f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.artifacts.predictor import Prediction, Predictor, prediction
+from headstart.artifacts.predictor import Prediction, prediction
 from headstart.core.errors import DataError
+from headstart.data.examples import Input
+from headstart.data.task import Task
 from headstart.data.unlabelled import Unlabelled
 
+Scores = Callable[[Sequence[Input]], np.ndarray]
+"probabilities or values [n, outputs] of n inputs"
 ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "image": 64}
 "by modality; texts of like length are put together among so many"
 MAX_CHARACTERS = 8_000_000
@@ -29,12 +33,11 @@ class Answer:
     problem: str = ""
 
 
-def answers(predictor: Predictor, rows: Iterable[Unlabelled]) -> Iterator[list[Answer]]:
+def answers(task: Task, scores: Scores, rows: Iterable[Unlabelled]) -> Iterator[list[Answer]]:
     """Chunks of answers, in the order of the rows."""
-    for chunk in _chunks(rows, ROWS_AT_ONCE[predictor.artifact.task.modality]):
-        usable = [row for row in chunk if not row.problem]
-        found = iter(_scored(predictor, usable))
-        yield [Answer(row, None, row.problem) if row.problem else _answer(predictor, row, next(found)) for row in chunk]
+    for chunk in _chunks(rows, ROWS_AT_ONCE[task.modality]):
+        found = iter(_scored(scores, [row for row in chunk if not row.problem]))
+        yield [Answer(row, None, row.problem) if row.problem else _answer(task, row, next(found)) for row in chunk]
 
 
 def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]:
@@ -50,22 +53,22 @@ def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]
         yield chunk
 
 
-def _scored(predictor: Predictor, rows: Sequence[Unlabelled]) -> list[np.ndarray | str]:
+def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[np.ndarray | str]:
     """A row of scores [outputs] each, or why there is none; what fails is found by halving."""
     if not rows:
         return []
     try:
-        return list(predictor.scores([row.value for row in rows]))  # type: ignore[misc]
+        return list(scores([row.value for row in rows if row.value is not None]))
     except DataError as error:
         if len(rows) == 1:
             return [str(error).rstrip(".")]
     half = len(rows) // 2
-    return [*_scored(predictor, rows[:half]), *_scored(predictor, rows[half:])]
+    return [*_scored(scores, rows[:half]), *_scored(scores, rows[half:])]
 
 
-def _answer(predictor: Predictor, row: Unlabelled, scores: np.ndarray | str) -> Answer:
+def _answer(task: Task, row: Unlabelled, scores: np.ndarray | str) -> Answer:
     if isinstance(scores, str):
         return Answer(row, None, scores)
     if not np.isfinite(scores).all():
         return Answer(row, None, "the model's scores are not finite")
-    return Answer(row, prediction(predictor.artifact.task, scores))
+    return Answer(row, prediction(task, scores))

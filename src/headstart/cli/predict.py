@@ -6,17 +6,12 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from headstart.data.table_writing import Write
-
-SOME_FAILED = 4
-"exit code where some rows could not be answered"
+from headstart.cli.answering import ended, written
 
 
 @click.command("predict")
@@ -67,24 +62,12 @@ def command(
         )  # fmt: skip
         task = predictor.artifact.task
         rows = stream(inputs, task.modality, text, predictor.artifact.columns, findings)
-        chunks = answers(predictor, rows)
+        chunks = answers(task, predictor.scores, rows)
         if (first := next(chunks, None)) is None:
             raise DataError(f"nothing to predict in {', '.join(inputs)}.")
         table = AnswerRows(task, columns_of(inputs), probabilities, below)
-        good = bad = 0
-        with _output(out, printed, table.columns, as_json, safe_csv) as write:
-            for chunk in itertools.chain([first], chunks):
-                write([table.row(answer) for answer in chunk])
-                failed = sum(answer.prediction is None for answer in chunk)
-                good, bad = good + len(chunk) - failed, bad + failed
-    for found in findings.records():
-        click.echo(f"{found.severity}: {found.message} ({', '.join(found.examples)})", err=True)
-    if out is not None:
-        click.echo(f"{good:,} prediction{'' if good == 1 else 's'} in {out}", err=True)
-    if bad:
-        rows_failed = f"{bad:,} row{'' if bad == 1 else 's'}"
-        click.echo(f"{rows_failed} could not be used; the column error says why (exit code {SOME_FAILED})", err=True)
-        sys.exit(SOME_FAILED)
+        good, bad = written(itertools.chain([first], chunks), table, out, printed, as_json, safe_csv)
+    ended(findings, good, bad, out)
 
 
 def _check_out(out: str | None, inputs: Sequence[str], overwrite: bool) -> None:
@@ -102,18 +85,3 @@ def _check_out(out: str | None, inputs: Sequence[str], overwrite: bool) -> None:
         raise ConfigurationError(
             f"{out} exists; give --overwrite to replace it, or another --out. Nothing was changed."
         )
-
-
-@contextlib.contextmanager
-def _output(out: str | None, printed: IO[str], columns: Sequence[str], as_json: bool, safe: bool) -> Iterator[Write]:
-    """What writes rows into the file, or prints them."""
-    from headstart.data.table_writing import writer, writing
-
-    if out is not None:
-        with writing(out, columns, safe=safe, lines=as_json) as write:
-            yield write
-        return
-    if hasattr(printed, "reconfigure"):  # two classes that the terminal's encoding lacks stay two
-        printed.reconfigure(errors="backslashreplace")
-    plain = "utf" not in (getattr(printed, "encoding", None) or "utf-8").lower()
-    yield writer(printed, columns, "jsonl" if as_json else "csv", safe=safe, ascii_only=plain)

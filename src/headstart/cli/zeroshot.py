@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from headstart.data.unlabelled import Unlabelled
+from headstart.cli.answering import ended, written
 
 
 @click.command("zeroshot")
@@ -39,7 +36,8 @@ def command(
     from headstart.backbones.class_words import TEMPLATE, said
     from headstart.backbones.two_towers import two_towers
     from headstart.core.errors import ConfigurationError, DataError
-    from headstart.data.unlabelled import unlabelled
+    from headstart.data.findings import Findings
+    from headstart.data.unlabelled import stream
     from headstart.engine.precision import compute
     from headstart.evaluate.retrieval import retrieved
     from headstart.evaluate.zeroshot import accuracy
@@ -49,9 +47,12 @@ def command(
     if labels is not None and label:
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
     named = [one.strip() for one in labels.split(",") if one.strip()] if labels is not None else []
-    rows = unlabelled(images, "image") if named else []
     # a mistake is told before the towers are loaded; labelled images have classes of their own
     said(("one", "other") if labels is None else named, templates or (TEMPLATE,))
+    if double := [one for one in dict.fromkeys(named) if named.count(one) > 1]:
+        raise ConfigurationError(f"--labels names {', '.join(double)} twice; give each class once.")
+    for one in images if named else ():  # what is no image is told before the towers are loaded
+        next(stream([one], "image", None, {}, Findings()), None)
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
         told = retrieved(towers, images, captions, computing)
@@ -64,7 +65,7 @@ def command(
         of = " and ".join(told["splits"])
         lines.append(f"{told['pairs']:,} pairs ({of}); by chance at 10: {told['chance_at_10']:.2%}")
     elif labels is not None:
-        _predict(towers, rows, named, templates or (TEMPLATE,), computing, as_json)
+        _predict(towers, images, named, templates or (TEMPLATE,), computing, as_json)
         return
     else:
         if len(images) > 1:
@@ -83,24 +84,22 @@ def command(
 
 
 def _predict(
-    towers: Any, rows: Sequence[Unlabelled], labels: list[str], templates: Any, computing: Any, as_json: bool
+    towers: Any, images: Sequence[str], labels: Sequence[str], templates: Any, computing: Any, as_json: bool
 ) -> None:
+    from headstart.artifacts.answer_rows import AnswerRows
+    from headstart.artifacts.answers import answers
+    from headstart.data.findings import Findings
+    from headstart.data.task import Task
+    from headstart.data.unlabelled import columns_of, stream
     from headstart.engine.towers import image_features
     from headstart.evaluate.zeroshot import class_features, probabilities
 
-    classes = class_features(towers, labels, templates, computing)
-    scores = probabilities(
-        towers, image_features(towers, [row.value for row in rows if row.value is not None], computing), classes
-    )
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    if not as_json:
-        writer.writerow(["input", "label", *labels])
-    for row, mine in zip(rows, scores):
-        best = labels[int(mine.argmax())]
-        if as_json:
-            told = {"input": row.name, "label": best, "probabilities": dict(zip(labels, map(float, mine)))}
-            buffer.write(json.dumps(told, ensure_ascii=False) + "\n")
-        else:
-            writer.writerow([row.name, best, *(f"{share:.6f}" for share in mine)])
-    sys.stdout.write(buffer.getvalue())
+    classes, findings = class_features(towers, labels, templates, computing), Findings()
+    task = Task("single_label", "image", tuple(labels))
+    chunks = answers(
+        task, lambda inputs: probabilities(towers, image_features(towers, list(inputs), computing), classes),
+        stream(images, "image", None, {}, findings),
+    )  # fmt: skip
+    table = AnswerRows(task, columns_of(images), probabilities=True)
+    good, bad = written(chunks, table, None, sys.stdout, as_json, False)
+    ended(findings, good, bad, None)
