@@ -215,8 +215,8 @@ def test_two_train_files_are_not_chosen_between(tmp_path: Path, csv_file: File) 
 
 
 def test_a_strange_split_column(csv_file: File) -> None:
-    rows = [[*row, "train" if at else "holdout"] for at, row in enumerate(texts(30))]
-    with pytest.raises(DataError, match="holds 'holdout'. Allowed: train, validation, test"):
+    rows = [[*row, "train" if at else "extra"] for at, row in enumerate(texts(30))]
+    with pytest.raises(DataError, match="holds 'extra'. Allowed: train, validation, test"):
         read(csv_file(rows, header=("text", "label", "split")))
 
 
