@@ -25,7 +25,7 @@ from headstart.core.errors import ConfigurationError
 @DATA
 @TRAIN
 @LOAD
-@click.option("--out", metavar="DIR", help="Folder [default: the next free runs/NAME-curve]")
+@click.option("-o", "--out", metavar="DIR", help="Folder [default: the next free runs/NAME-curve]")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted curve")
 @click.option("--quiet", is_flag=True, help="No progress")
 @click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")

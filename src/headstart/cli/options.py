@@ -119,7 +119,7 @@ TRAIN = _all(
 )
 
 RUN = _all(
-    click.option("--out", metavar="DIR", help="Run folder [default: the next free runs/NAME]"),
+    click.option("-o", "--out", metavar="DIR", help="Run folder [default: the next free runs/NAME]"),
     click.option("--resume", is_flag=True, help="Go on with an interrupted run"),
     click.option("--log-to", metavar="TARGET", help="Also log to mlflow, mlflow:URI or tensorboard:DIR"),
     click.option("--quiet", is_flag=True, help="No progress"),

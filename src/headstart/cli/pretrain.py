@@ -13,7 +13,7 @@ from headstart.cli.progress import watching
 @click.command("pretrain")
 @click.argument("objective", metavar="OBJECTIVE")
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--out", required=True, metavar="DIR", help="Folder of the backbone")
+@click.option("-o", "--out", required=True, metavar="DIR", help="Folder of the backbone")
 @click.option("--from", "base", metavar="MODEL", help="Go on from this backbone")
 @click.option("--label", metavar="COLUMN", help="classify: label column [default: found]")
 @click.option("--text", metavar="COLUMN", help="Language, clip: column of texts in tables [default: found]")

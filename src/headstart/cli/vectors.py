@@ -73,7 +73,7 @@ def benchmark(model: str, questions: str, restrict: int | None, as_json: bool) -
 @command.command()
 @click.option("--to", "form", type=click.Choice(["text", "binary", "glove", "folder"]), required=True,
               help="word2vec's text or binary format, GloVe's text, or a folder for --model")  # fmt: skip
-@click.option("--out", required=True, metavar="FILE|DIR", help="A name that ends in .gz is packed")
+@click.option("-o", "--out", required=True, metavar="FILE|DIR", help="A name that ends in .gz is packed")
 @click.option("--bilstm", type=click.IntRange(1), metavar="WIDTH",
               help="folder: put a BiLSTM of random weights on top, so wide in each direction")  # fmt: skip
 @click.option("--unknown", type=click.Choice(["subwords", "shared"]),
