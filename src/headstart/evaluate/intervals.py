@@ -17,8 +17,8 @@ interval as well, of as many independent examples as the clusters amount to. Wit
 in others, macro averages remain somewhat optimistic.
 
 Simulated coverage of the 95 % interval of accuracy (`tests/evaluate/test_intervals.py`, slow; 500 examples, 87 %
-right): one seed 94.6 %; three seeds that do not differ 96.9 %, that differ by 1.2 points (standard deviation) 95.4 %;
-two such seeds 94.1 %, five 95.9 %; 98.6 % right with one seed 98.3 %.
+right): one seed 94.8 %; three seeds that do not differ 97.1 %, that differ by 1.2 points (standard deviation) 95.8 %;
+two such seeds 94.0 %, five 95.6 %; 98.6 % right with one seed 98.2 %.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ noise to the null distribution and to the draws of the interval. With one seed e
 of the two trained models, not of the two methods.
 
 Simulated (`tests/evaluate/test_paired.py`, slow; 1000 examples, 87 % right, alpha 5 %), false positives and power
-against 3 points: one seed 4.5 % and 61 %; three seeds that do not differ 2.3 % and 76 %, that differ by 1.2 points
-(standard deviation) 4.6 % and 33 %; two such seeds 6.9 % and 30 %; five 2.2 % and 55 %. Read as a test of the methods,
+against 3 points: one seed 4.6 % and 61 %; three seeds that do not differ 2.3 % and 76 %, that differ by 1.2 points
+(standard deviation) 4.5 % and 32 %; two such seeds 6.6 % and 29 %; five 2.2 % and 55 %. Read as a test of the methods,
 one seed is wrong 7 % of the time where seeds differ by 0.4 points, and 21 % where they differ by 1.2.
 
 **Interval.** Percentile bootstrap over examples or clusters, the same draws for both methods. Where fewer than 10
