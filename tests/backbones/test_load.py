@@ -296,3 +296,13 @@ def test_weights_that_are_no_numbers_are_refused(network: str, value: float, tmp
     module[1].weight.data[0, 0] = value
     with pytest.raises(ModelError, match="NaN or infinite"):
         load(module, image_size=8)
+
+
+def test_an_adapter_beside_a_model_is_not_applied_in_silence(tmp_path: Path) -> None:
+    folder = tiny.save("bert", tmp_path / "bert")
+    before = load(folder).fingerprint
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    with pytest.raises(ModelError, match="holds an adapter .* beside the model.*headstart adopt"):
+        load(folder)
+    (folder / "adapter_config.json").unlink()
+    assert load(folder).fingerprint == before

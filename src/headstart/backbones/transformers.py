@@ -42,6 +42,7 @@ def load_transformers(
         raise unknown("pooling", pooling, POOLINGS)
     if weights and Path(source).is_dir():
         require_safetensors(Path(source))
+        _refuse_adapter(Path(source))
     config = reading(source, lambda: _config(source, trust_remote_code))
     kind = kind_of(config)
     module = reading(source, lambda: _module(source, config, kind, trust_remote_code, weights))
@@ -58,6 +59,15 @@ def load_transformers(
         backbone = text_backbone(module, source, kind, pooling, max_length, blocks, trust_remote_code)
     backbone.options.update(options)
     return backbone
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """transformers applies an adapter that lies beside a model where PEFT is installed, and leaves it out elsewhere."""
+    if (folder / "adapter_config.json").exists() and (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds an adapter (adapter_config.json) beside the model, so that what is loaded would depend on "
+            "whether PEFT is installed. Move it into a folder of its own: `headstart adopt` makes a run of it there."
+        )
 
 
 def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
