@@ -58,7 +58,7 @@ def whole(folder: Path) -> None:
             load_file(path)
 
 
-WRITES = 17
+WRITES = 21
 "times that the run of these tests puts something into its place"
 MODEL = 5
 "the time at which the first trained model takes its place"
@@ -79,7 +79,12 @@ def any_finished(run: Path) -> str | None:
     return found["verdict"]["method"] or (done[0] if done else None)
 
 
-@pytest.mark.parametrize("at", range(1, WRITES + 1))
+def every_other(first: int) -> list[Any]:
+    """All writes; those from the first on, in steps of two, in the default suite, the rest in the slow one."""
+    return [pytest.param(at, marks=[pytest.mark.slow] * ((at - first) % 2)) for at in range(1, WRITES + 1)]
+
+
+@pytest.mark.parametrize("at", every_other(1))
 def test_control_c_at_any_write(
     here: Path, monkeypatch: pytest.MonkeyPatch, expected: list[dict[str, Any]], at: int
 ) -> None:
@@ -109,7 +114,7 @@ def test_control_c_at_any_write(
     call("predict", "run", "a film").expect(0)
 
 
-@pytest.mark.parametrize("at", range(1, WRITES + 1))
+@pytest.mark.parametrize("at", every_other(2))
 def test_a_disk_that_is_full_at_any_write(
     here: Path, monkeypatch: pytest.MonkeyPatch, expected: list[dict[str, Any]], at: int
 ) -> None:

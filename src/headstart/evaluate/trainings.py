@@ -181,13 +181,15 @@ class Trainings:
             run = self._run(done, method, seed)
             answers = self._answers(done) if answers_too else None
             if run.status == "ok":
-                run = self._calibrated(run, done, place / HELD)
+                run, held = self._calibrated(run, done)
                 save(
                     place / "model", done.model, done.plan, self.backbone, method=name.partition("@")[0],
                     configuration=fields_of(method), task=self.data.task, columns=self.data.record.columns,
                     precision=self.compute.precision, libraries=libraries(),
                     temperature=run.temperature,
                 )  # fmt: skip
+                if held is not None:
+                    held.write(place / HELD)
                 run = replace(run, artifact_bytes=sum(f.stat().st_size for f in (place / "model").iterdir()))
                 sample = self._sample_logits(done.job)
         if run.status == "ok":
@@ -264,14 +266,14 @@ class Trainings:
             share=done.job.share,
         )
 
-    def _calibrated(self, run: Run, done: Adapted, file: Path) -> Run:
+    def _calibrated(self, run: Run, done: Adapted) -> tuple[Run, Predictions | None]:
         """Folds into the head the temperature that fits validation; a solved head's loss there is after it.
 
-        Log frequencies (the prior of `majority`) are calibrated as they are. file: gets the validation predictions.
+        Log frequencies (the prior of `majority`) are calibrated as they are. With it come the validation predictions.
         """
         job = done.job
         if not len(self.validation):
-            return run
+            return run, None
         logits = self._outputs(done)
         if job.plan.solver != "prior":
             t = temperature(logits, self.validation.targets, self.data.task.kind)
@@ -279,9 +281,7 @@ class Trainings:
                 logits = logits / t
                 loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits).loss
                 run = replace(run, temperature=t, validation_loss=loss)
-        held, scores = self.data.validation, probabilities(self.data.task, logits).numpy()
-        Predictions(held.ids, held.targets, scores).write(file)
-        return run
+        return run, Predictions.of(self.data.validation, probabilities(self.data.task, logits).numpy())
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
         """Logits of a few validation examples with the whole forward, nothing taken from the cache."""
