@@ -1,6 +1,7 @@
 """The built-in backbone on images: the embedded digits, X-ray and other medical images, CIFAR-10 with few labels.
 
     python benchmarks/images.py [--data digits|medical|cifar10|papirus] [--seeds 3] [--trials 3]
+    python benchmarks/images.py --name demo --data digits --budget 4m      # what `headstart compare` does by itself
     python benchmarks/images.py --name methods --data cifar10 --each 30 --methods probe,lora,…
 
 Writes benchmarks/results/NAME-DATA.json. CIFAR-10's training images are among those the backbone was trained on:
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--augment", default="none")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--budget", default=None, help="a race into this time, such as 4m")
     parser.add_argument("--note", default="", help="about the machine, for the record")
     arguments = parser.parse_args()
 
@@ -67,14 +69,15 @@ def main() -> None:
         record = headstart.compare(
             data, arguments.model, out=Path(folder) / "run", methods=arguments.methods,
             seeds=arguments.seeds, trials=arguments.trials, epochs=arguments.epochs, augment=arguments.augment,
-            progress=Lines(), remember=False,
+            budget=arguments.budget, progress=Lines(), remember=False,
         )  # fmt: skip
     print(record)
     result = record.to_json()
     result["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{inside}"
     if arguments.model:
         result["model"]["source"] = f"a ViT of benchmarks/{arguments.model.name}.py"
-    result["configuration"] = {"augment": arguments.augment, "each": arguments.each, "epochs": arguments.epochs}
+    result["configuration"] = {"augment": arguments.augment, "each": arguments.each, "epochs": arguments.epochs,
+                               "budget": arguments.budget}  # fmt: skip
     name = f"{arguments.name}-{arguments.data}.json"
     write_json(
         peers.RESULTS / name,

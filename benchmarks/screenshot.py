@@ -1,6 +1,6 @@
 """The README's pictures: python benchmarks/screenshot.py [RECORD PICTURE]
 
-Without arguments both: the report of `images-digits.json` (benchmarks/images.py) as docs/report.png, and the evaluation
+Without arguments both: the report of `demo-digits.json` (benchmarks/images.py) as docs/report.png, and the evaluation
 of `forgetting-trec.json` (benchmarks/forgetting.py) as docs/evaluation.png. RECORD may also be the comparison.json or
 evaluation.json of a run. The pages are shown by Chromium; wants playwright and a Chromium.
 """
@@ -19,7 +19,7 @@ from headstart.report.evaluation_page import page as evaluation_page
 from headstart.report.page import page as comparison_page
 
 HERE = Path(__file__).parent
-BOTH = (("images-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))
+BOTH = (("demo-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))
 
 
 def html(record: Path) -> str:

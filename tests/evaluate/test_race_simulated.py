@@ -14,7 +14,8 @@ def test_a_race_in_the_time_of_one_fine_tune_loses_at_most_a_point(monkeypatch: 
     """Against training all to their end and taking the best on validation.
 
     More than two points are lost in at most 5 % more races than by chance alone: by the same choice among the same
-    trainings on other validation examples, which are few.
+    trainings on other validation examples, which are few. The target, at most 5 % of races in all, is not met: see
+    docs/benchmarks.md.
     """
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     races = importlib.import_module("race_simulated")
