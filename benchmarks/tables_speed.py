@@ -90,6 +90,7 @@ def leaderboard() -> list[str]:
             "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
         ] if "headline" in found else [
             f"## The whole leaderboard against one full fine-tune at {against}", "",
+            "Measured with the earlier race, which paused long trainings instead of making short ones complete.", "",
             "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
         ]  # fmt: skip
         for side in ("ours", *share):
