@@ -95,6 +95,18 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """Gives the files below `source` a second name below `target`: links, or copies where the file system has none."""
+    shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(file: str, target: str) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # no links here, or the name is there from an interrupted end
+        shutil.copy2(file, target)
+
+
 def sweep(folder: Path) -> None:
     """Clears away what killed processes left half done below `folder`; only for who holds it (`core.locks`).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison, Forecast, Row, TaskRecord, Verdict
 from headstart.core.errors import ConfigurationError, DataError, HeadstartError
-from headstart.core.files import replacing_folder, slug, write_json
+from headstart.core.files import link_tree, replacing_folder, slug, write_json
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data
@@ -237,9 +236,5 @@ def _keep(bench: Bench, result: Comparison, everything: bool) -> None:
 def _link(bench: Bench, method: str, seed: int, folder: Path) -> None:
     """The files are linked, not moved: until the record is written, a run that is stopped finds all its progress."""
     with replacing_folder(folder) as temporary:
-        for file in (bench.places[method, seed] / "model").iterdir():
-            try:
-                os.link(file, temporary / file.name)
-            except OSError:  # a file system without links
-                shutil.copy2(file, temporary / file.name)
+        link_tree(bench.places[method, seed] / "model", temporary)
         write_json(temporary / "labels.json", list(bench.trainings.data.task.labels))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from headstart.core.comparison import Comparison, Row
 from headstart.core.errors import ConfigurationError
-from headstart.core.files import replacing_folder, slug
+from headstart.core.files import link_tree, replacing_folder, slug
 from headstart.core.progress import Progress, Silent
 from headstart.core.runs import PROGRESS
 from headstart.data.examples import Data, Examples
@@ -137,16 +136,9 @@ def _keep(folder: Path, result: Comparison, everything: bool) -> None:
 
 
 def _linked(source: Path, target: Path, new: bool = True) -> None:
-    """The files of a folder under another name, as links where the file system has them; `new`: nothing else."""
+    """The files of a folder under another name; `new`: nothing else lies there."""
     if new:
         with replacing_folder(target) as temporary:
-            shutil.copytree(source, temporary, copy_function=_link, dirs_exist_ok=True)
+            link_tree(source, temporary)
     else:
-        shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
-
-
-def _link(file: str, target: str) -> None:
-    try:
-        os.link(file, target)
-    except OSError:  # a file system without links, or the file is there from an interrupted end
-        shutil.copy2(file, target)
+        link_tree(source, target)
