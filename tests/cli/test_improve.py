@@ -13,6 +13,7 @@ import pytest
 
 from cli.calling import FAST, call, tree
 from headstart.core.improvement import Proposal
+from headstart.core.locks import Lock
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.paired import Paired, compare
 from headstart.evaluate.predictions import Predictions
@@ -177,8 +178,23 @@ def test_a_method_that_can_not_be_judged_is_told(run: Path, monkeypatch: pytest.
     assert "failed: scores that are no numbers" in {one["status"] for one in tried}
 
 
+def test_a_run_that_another_process_has_is_left_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(run)
+    with Lock(run):
+        call("improve", "run", "--method", "lora", "--propose").refused("in use by another process", "nothing was")
+    assert tree(run) == before
+    held: list[bool] = []
+    monkeypatch.setattr(
+        "headstart.evaluate.improve.proposals", lambda evidence: held.append((run / ".lock").exists()) or WAYS
+    )
+    call("improve", "run", "--method", "lora", "--propose").expect(0)
+    assert held == [True]
+    assert not (run / ".lock").exists()
+
+
 def test_bad_input(run: Path, here: Path) -> None:
     call("improve", "nowhere").refused("nowhere", "no finished run")
+    assert not (here / "nowhere").exists()
     call("improve", "run", "--method", "lara").refused("Did you mean 'lora'?")
     call("improve", "run", "--budget", "soon").refused("soon")
     call("improve", "run", "--seeds", "0").refused("--seeds")

@@ -12,7 +12,9 @@ from headstart.core.comparison import Comparison
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError
 from headstart.core.files import write_text
+from headstart.core.locks import Lock
 from headstart.core.progress import Progress
+from headstart.core.runs import finished
 
 if TYPE_CHECKING:
     from headstart.core.evaluation import Evaluation
@@ -77,12 +79,15 @@ def improve(
 
     method: of the run, or the one that it recommends. budget: seconds, or text such as `"10m"`, after which no further
     trial is begun. propose: only propose. data, model: where the run's examples and base lie now. `improvement.json` in
-    the run's folder is written after each trial. Raises subclasses of `HeadstartError` for what the user can mend.
+    the run's folder is written after each trial; no other process may write the run meanwhile. Raises subclasses of
+    `HeadstartError` for what the user can mend.
     """
     from headstart.evaluate.runs import improved
 
-    given = seconds_of(budget) if isinstance(budget, str) else budget
-    return improved(
-        Path(run), method, given, tuple(range(seeds)), propose, data, model, device, precision, trust_remote_code,
-        read=read, progress=progress,
-    )  # fmt: skip
+    given, folder = seconds_of(budget) if isinstance(budget, str) else budget, Path(run)
+    finished(folder)  # else the lock would make a folder that is not there
+    with Lock(folder):  # two at once would each write over what the other has found
+        return improved(
+            folder, method, given, tuple(range(seeds)), propose, data, model, device, precision, trust_remote_code,
+            read=read, progress=progress,
+        )  # fmt: skip
