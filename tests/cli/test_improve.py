@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.calling import FAST, call, tree
+from headstart.core.evaluation import Evaluation
 from headstart.core.improvement import Proposal
 from headstart.core.locks import Lock
 from headstart.evaluate.metrics import metric
@@ -153,6 +154,14 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS[:1])
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == again, "for two of them nothing speaks any more"
+
+
+def test_what_was_found_on_test_examples_is_no_evidence(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Evaluation, "read", lambda file: pytest.fail(f"{file} is of test examples"))
+    (run / "evaluations").mkdir()
+    for file in (run / "evaluation.json", run / "evaluations" / "1.json"):
+        file.write_text("{}")
+    call("improve", "run", "--method", "lora", "--propose").expect(0)
 
 
 def test_another_base_is_refused(run: Path, here: Path) -> None:

@@ -29,8 +29,8 @@ def command(run: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Propose what to change in RUN, each with its evidence, and try it on validation.
 
     The evidence is the training curves and validation predictions that the run kept, a probe at each level of the base,
-    and labels that a cross-validated probe doubts; where `evaluate` has judged the run, also the checks that failed
-    there, on test examples. The test split itself is not read. The record is RUN/improvement.json.
+    and labels that a cross-validated probe doubts. Test examples, and what `evaluate` found on them, are no evidence.
+    The record is RUN/improvement.json.
     """
     from headstart import api
 

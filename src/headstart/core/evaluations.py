@@ -43,14 +43,6 @@ def history(run: Path) -> list[tuple[int, Evaluation]]:
     return found
 
 
-def evaluated(run: Path) -> list[Evaluation]:
-    """A run's evaluations, the first one first. Raises `ArtifactError` where another version wrote the only one."""
-    found = [one for _, one in history(run)]
-    if not found and (run / LATEST).is_file():
-        found = [Evaluation.read(run / LATEST)]
-    return found
-
-
 def _take(folder: Path, file: Path) -> Path:
     """The file under the next free number as well."""
     try:

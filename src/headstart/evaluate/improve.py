@@ -14,7 +14,6 @@ from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ConfigurationError, HeadstartError
-from headstart.core.evaluation import Judged
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Proposal, Tried
 from headstart.core.progress import Progress, Silent
@@ -40,7 +39,7 @@ FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
 
 def improve(
     record: Comparison, name: str, data: Data, backbone: Backbone, compute: Compute, options: Options, *,
-    run: str, judged: Judged | None = None, validation: Mapping[str, Sequence[Predictions]] | None = None,
+    run: str, validation: Mapping[str, Sequence[Predictions]] | None = None,
     seeds: Sequence[int] = (0, 1, 2), budget: float | None = None,
     only_propose: bool = False, earlier: Sequence[Tried] = (), progress: Progress | None = None,
     keep: Callable[[Improvement], object] = lambda so_far: None,
@@ -66,7 +65,7 @@ def improve(
     probes = rung_probes(data, backbone, measure, compute)
     backbone.module.to(compute.device)
     tried = _taken_up(
-        proposals(Evidence(record, name, data.task.modality, probes, judged, told, places, validation or {})), earlier
+        proposals(Evidence(record, name, data.task.modality, probes, told, places, validation or {})), earlier
     )
 
     def so_far(needed: float | None = None) -> Improvement:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.core.comparison import Comparison, Row
-from headstart.core.evaluation import Judged
 from headstart.core.improvement import Proposal
 from headstart.core.ranking import Candidate
 from headstart.evaluate.guess import default_margin, guess
@@ -31,19 +30,20 @@ STRONGER = {"none": "light", "light": "strong"}
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the proposals are read off: all of it training and validation, but for an evaluation's checks.
+    """What the proposals are read off: all of it training and validation, nothing of test examples.
+
+    Checks of an evaluation are therefore left out: a change that they suggest could not be judged by them again.
 
     validation: what each method of the run said of the validation examples, one a seed.
     rungs: a probe at each level of the base, lowest first, on validation. suspects: numbers of training examples whose
     label a cross-validated probe confidently disagrees with, with what it says instead. places: where these came from,
-    and what they are. judged: what `evaluate` found, on test examples.
+    and what they are.
     """
 
     record: Comparison
     method: str
     modality: str
     rungs: Sequence[Candidate] = ()
-    judged: Judged | None = None
     suspects: Mapping[int, str] | None = None
     places: Mapping[int, str] = field(default_factory=dict)
     validation: Mapping[str, Sequence[Predictions]] = field(default_factory=dict)
@@ -133,22 +133,14 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
     row = e.row
     if not row.learning_rate:
         return
-    third = {"learning_rate": row.learning_rate / 3}
-    advice = f"a third of the rate, {row.learning_rate / 3:.2g}"
-    lost = [c for c in e.judged.checks if c.status in ("regressed", "worse")] if e.judged else []
-    forgotten = [c for c in lost if c.kind in ("retention", "perplexity", "retrieval", "zeroshot")]
-    if forgotten:
-        told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in forgotten)
-        again = "; validation can't say whether less is forgotten: evaluate again"
-        yield Proposal("lower rate", f"tuning has cost what the base could do: {told}", advice + again, settings=third)
-        return
+    third = row.learning_rate / 3
     early = [
         (run.best_epoch, run.curve[-1].epoch, run.curve[-1].validation_loss, min(_losses(run.curve)))
         for run in row.seeds
         if run.curve and run.best_epoch is not None and _losses(run.curve)
     ]
     rates = [trial.configuration.get("learning_rate") for trial in row.trials]
-    if any(rate and abs(rate / third["learning_rate"] - 1) < 0.01 for rate in rates):  # validation has judged it
+    if any(rate and abs(rate / third - 1) < 0.01 for rate in rates):  # validation has judged it
         return
     if early and all(best <= EARLY * last and (end or 0) > 1.1 * low for best, last, end, low in early):
         best, last, end, low = early[0]
@@ -156,7 +148,8 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
             f"validation was best after epoch {best:g} of {last:g}, and its loss rose from {low:.3g} to {end:.3g} by "
             "the end"
         )
-        yield Proposal("lower rate", evidence, advice, settings=third)
+        advice = f"a third of the rate, {third:.2g}"
+        yield Proposal("lower rate", evidence, advice, settings={"learning_rate": third})
 
 
 def _losses(curve: Sequence[object]) -> list[float]:
@@ -174,12 +167,6 @@ def augment(e: Evidence) -> Iterator[Proposal]:
     else:
         share = 0.2 if float(str(asked.get("word_dropout") or 0)) else 0.1
         change, advice = {"word_dropout": share}, f"leave {100 * share:.0f} % of the words out, at random, in training"
-    checks = e.judged.checks if e.judged else ()
-    weak = [check for check in checks if check.kind == "robustness" and check.status in ("regressed", "worse")]
-    if weak:
-        told = ", ".join(f"{c.check} {c.difference:+.3g} {c.metric}" for c in weak)
-        yield Proposal("augment", f"less robust than the base: {told}", advice, options=change)
-        return
     gaps = []
     for run in e.row.seeds:
         points = [p for p in run.curve if p.train_loss is not None and p.validation_loss is not None]

@@ -13,7 +13,6 @@ from headstart.artifacts.predictor import base_of
 from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
 from headstart.core.evaluation import Evaluation
-from headstart.core.evaluations import evaluated
 from headstart.core.fields import configured
 from headstart.core.improvement import Improvement, Tried
 from headstart.core.kept import kept_models
@@ -191,10 +190,7 @@ def improved(
     name = str(method or record.verdict.method)
     if name not in rows:
         raise unknown(f"method of {run}", name, rows)
-    judged, computing = None, compute(device, precision or artifact.precision)
-    for found in evaluated(run):
-        if found.against == "base" and found.suite != "test":
-            judged = next((one for one in found.models if one.name.rpartition(": ")[2] == name), judged)
+    computing = compute(device, precision or artifact.precision)
 
     def same(earlier: Improvement) -> bool:
         """Whether its trials would come to the same again."""
@@ -208,7 +204,7 @@ def improved(
         for files in [[held_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
     }
     return improve(
-        record, name, examples, backbone, computing, options, run=str(run), judged=judged, seeds=seeds,
+        record, name, examples, backbone, computing, options, run=str(run), seeds=seeds,
         validation={name: found for name, found in validation.items() if found}, budget=budget,
         only_propose=propose, earlier=earlier, progress=progress, keep=keep,
     )  # fmt: skip
