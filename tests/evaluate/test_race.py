@@ -14,6 +14,7 @@ import torch
 
 import headstart
 from headstart.backbones.backbone import fingerprint
+from headstart.core.comparison import Shortened
 from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Silent
 from headstart.data.examples import Data
@@ -274,7 +275,7 @@ def test_a_race_stops_what_is_hopeless_and_tests_it_too(settled) -> None:
     assert [seed.curve[-1].epoch for seed in stopped.seeds] == [2.0]
     for name in ("full", "lora", "probe"):
         row = result.row(name)
-        assert row.status == "ok"
+        assert (row.status, row.shortened) == ("ok", None)
         assert [seed.value for seed in row.seeds] == [seed.value for seed in plain.row(name).seeds]
     assert not (folder / "progress").exists()
     assert (folder / "models" / "freeze" / "seed0" / "artifact.json").is_file()
@@ -317,6 +318,8 @@ def test_no_time_left_but_for_the_first_training(data, tmp_path: Path) -> None:
     assert trained[0].status == "ok"
     assert len(trained[0].seeds) == 1
     assert trained[0].seeds[0].curve[-1].step == 15
+    assert trained[0].shortened == Shortened(1.5, 100, 40)
+    assert "The budget gave" in str(result)
     (other,) = [row for row in (rows["full"], rows["lora"]) if row.value is None]
     assert other.status.startswith("not run: no time was left for it")
     assert result.verdict.method == trained[0].method

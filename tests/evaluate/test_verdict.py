@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from headstart.core.comparison import Gain, PartRow, Row, StandardError, Stop, Verdict
+from headstart.core.comparison import Gain, PartRow, Row, Shortened, StandardError, Stop, Verdict
 from headstart.core.errors import ConfigurationError
 from headstart.evaluate.claims import gap, reference, worse
 from headstart.evaluate.guess import default_margin, margin_in
@@ -207,6 +207,21 @@ def test_whether_tuning_is_worth_it_over_the_frozen_base() -> None:
     assert said in decide(best, lora, row("ia3", 0.9, 38.0, 0.1)).lines
     assert not [line for line in decide(FULL, lora).lines if "Tuning" in line], "no frozen method ran"
     assert not [line for line in decide(best, knn).lines if "Tuning" in line], "nothing was tuned"
+
+
+def test_a_budget_that_left_less_than_a_whole_training_is_named() -> None:
+    """After 1.4 of 40 epochs the verdict called tuning worse than the frozen base, without its length."""
+    short = Shortened(1.36, 156, 40)
+    probe, lora = row("probe", 0.95, 2.0), row("lora", 0.6, 4.0, -0.3, 0.05, shortened=short)
+    got = decide(probe, lora, row("full", 0.5, 4.0, -0.4, 0.05, shortened=short))
+    assert (
+        "After 1.4 epochs, where 40 are usual, tuning is worse than the frozen base: lora against probe -30.0 points "
+        "[-39.8, -20.2]."
+    ) in got.lines
+    told = "The budget gave lora and full 1.4 epochs, where 40 are usual; a longer training may change"
+    assert [line for line in got.lines if line.startswith(told)]
+    assert Shortened(0.5, 80, 1).length == "1 pass over 80 examples, where 1 is usual"
+    assert not [line for line in decide(FULL, probe).lines if "The budget" in line]
 
 
 def test_a_control_without_the_pretrained_weights() -> None:

@@ -150,6 +150,23 @@ class Stop(Record):
 
 
 @dataclass(frozen=True)
+class Shortened(Record):
+    """The length of a row's trainings where a budget left them fewer steps than usual."""
+
+    epochs: float
+    "passes over the training examples"
+    examples: int
+    "training examples that were seen: fewer than all where the training ended within its first epoch"
+    usual_epochs: int
+
+    @property
+    def length(self) -> str:
+        """`1.4 epochs, where 40 are usual`."""
+        verb = "is" if self.usual_epochs == 1 else "are"
+        return f"{length(self.epochs, self.examples)}, where {self.usual_epochs} {verb} usual"
+
+
+@dataclass(frozen=True)
 class Trial(Record):
     """One configuration tried on validation."""
 
@@ -325,6 +342,8 @@ class Row(Record):
     notes: tuple[str, ...] = ()
     stopped: Stop | None = None
     "of a method that a race gave no longer training; its values are of the last one"
+    shortened: Shortened | None = None
+    "of a method that a race did not stop, where the budget left less than a usual training for it"
     gains: tuple[Gain, ...] = ()
     "of the reference: by the metric that ranks, and where that shows none, by metrics that see more"
     summary: str = ""

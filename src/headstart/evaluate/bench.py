@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from headstart.artifacts.artifact import fields_of
-from headstart.core.comparison import Row, SeedRun, Stop, Trial
+from headstart.core.comparison import Row, SeedRun, Shortened, Stop, Trial
 from headstart.core.errors import MethodError
 from headstart.core.files import slug
 from headstart.core.progress import Progress
@@ -188,8 +188,16 @@ class Bench:
             trials=tuple(trials),
             notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
             stopped=stopped,
+            shortened=None if stopped else self._shortened(min(run.share for run in runs)),
         )
         return row, predictions
+
+    def _shortened(self, share: float) -> Shortened | None:
+        if share >= 1:
+            return None
+        epochs, examples, usual = *self.trainings.seen(share), self.trainings.options.epochs
+        assert usual is not None
+        return Shortened(epochs, examples, usual)
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:
         """The rows with latencies that were measured in turns, the first seed's of each method after the other's."""

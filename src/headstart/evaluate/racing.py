@@ -209,9 +209,9 @@ class Race:
         metric, first = self.trainings.metric, leader(field)
         value = metric.of(field[first].predictions)
         self.trainings.progress.say(
-            f"after {length(*self._seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
+            f"after {length(*self.trainings.seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
             f"validation; {', '.join(map(str, order[: course.finalists]))} train for "
-            f"{length(*self._seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
+            f"{length(*self.trainings.seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
         )
 
     def _need(self, runner: Runner, share: float, seeds: int = 1) -> float:
@@ -268,13 +268,8 @@ class Race:
     def _free(self) -> float:
         return (self.left - self._reserved()) * (1 - RESERVE)
 
-    def _seen(self, share: float) -> tuple[float, int]:
-        """Epochs of a training of this share, and the training examples that it sees."""
-        epochs, examples = self.trainings.epochs(share), len(self.trainings.train)
-        return epochs, min(examples, math.ceil(epochs * examples))
-
     def _stop(self, stop: Stop) -> Stop:
-        epochs, examples = self._seen(stop.share)
+        epochs, examples = self.trainings.seen(stop.share)
         return replace(stop, epochs=epochs, examples=examples)
 
     def _decided(self, name: str, found: Any) -> Any:

@@ -32,6 +32,7 @@ def lines(
         *(_preferred(best, cheaper, cheapest, metric, margin, prefer) if several and prefer != "quality" else ()),
         *_better(best, rows, metric, alpha),
         *_tuning(best, rows, metric, alpha, frozen),
+        *_shortened(rows),
         *_controls(rows, metric, alpha, trivial),
         *_parts(best, rows, metric, margin, alpha),
         *_stopped(rows),
@@ -137,11 +138,23 @@ def _tuning(
         told, value = -told, -value
         ends = (None if ends[1] is None else -ends[1], None if ends[0] is None else -ends[0])
     apart = f"{tuned.method} against {base.method} {wording.difference(value, *ends, metric)}"
+    what = f"After {tuned.shortened.length}, tuning" if tuned.shortened else "Tuning"
     yield {
-        1: f"Tuning is better than the frozen base: {apart}.",
-        0: f"Tuning is not shown to be better than the frozen base: {apart}.",
-        -1: f"Tuning is worse than the frozen base: {apart}.",
+        1: f"{what} is better than the frozen base: {apart}.",
+        0: f"{what} is not shown to be better than the frozen base: {apart}.",
+        -1: f"{what} is worse than the frozen base: {apart}.",
     }[told]
+
+
+def _shortened(rows: Sequence[Row]) -> Iterator[str]:
+    """A budget may leave all methods so little that their order says nothing of whole trainings."""
+    short = [row for row in rows if trained(row) and row.shortened]
+    if short and short[0].shortened:  # a race gives all that it does not stop the same length
+        names = wording.listed([row.method for row in short], most=12)
+        yield (
+            f"The budget gave {names} {short[0].shortened.length}; a longer training may change their values and "
+            "their order."
+        )
 
 
 def _controls(rows: Sequence[Row], metric: Metric, alpha: float, trivial: Collection[str]) -> Iterator[str]:

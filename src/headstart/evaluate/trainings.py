@@ -148,6 +148,11 @@ class Trainings:
         assert self.options.epochs is not None
         return share * self.options.epochs
 
+    def seen(self, share: float) -> tuple[float, int]:
+        """Epochs of a training of this share, and the training examples that it sees."""
+        epochs = self.epochs(share)
+        return epochs, min(len(self.train), math.ceil(epochs * len(self.train)))
+
     def once(
         self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = (), share: float = 1.0,
         progress: Progress | None = None, answers_too: bool = False,
