@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,10 @@ class Examples:
         units, clusters = (None if codes is None else codes[positions] for codes in (self.units, self.clusters))
         return Examples(self.table, rows, ids, targets, self.decoding, units, clusters)
 
+    def decoded_by(self, decoding: Decoding) -> Examples:
+        """The same examples, whose images are read by this rule."""
+        return Examples(self.table, self.rows, self.ids, self.targets, decoding, self.units, self.clusters)
+
     def with_(self, other: Examples) -> Examples:
         """These and the other examples of the same table."""
         mine, others = ((part.rows, part.ids, part.targets) for part in (self, other))
@@ -140,6 +144,11 @@ class Data:
     record: DataRecord
     origin: Mapping[str, Any] | None = None
     """the source and the options with which `headstart.read` reads the same again; None for what was made of objects"""
+
+    def decoded_by(self, decoding: Decoding) -> Data:
+        """The same examples, whose images are read by this rule."""
+        splits = {name: getattr(self, name).decoded_by(decoding) for name in ("train", "validation", "test")}
+        return replace(self, task=replace(self.task, images=decoding), **splits)
 
     def __str__(self) -> str:
         from headstart.report.terminal import audit

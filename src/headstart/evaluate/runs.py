@@ -70,7 +70,7 @@ def evaluate(
     first = next(iter(artifacts.values()))
     computing = compute(device, precision or first.precision)
     where = surroundings(computing)
-    examples = data_of(runs, data, read)
+    examples = data_of(runs, data, read).decoded_by(first.task.images)
     if examples.task.labels != first.task.labels:
         raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
     backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
@@ -96,7 +96,7 @@ def evaluate(
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
     def labelled(file: str) -> Examples:
-        return _test_rows(file, source, told, read)
+        return _test_rows(file, source, told, read).decoded_by(first.task.images)
 
     material = Material(examples, other, place, column, labelled)
     called = {name: artifact.method for name, artifact in artifacts.items()}
