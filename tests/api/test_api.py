@@ -11,6 +11,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
@@ -284,6 +285,11 @@ def test_things_that_are_no_data(bert: Path, here: Path) -> None:
         with pytest.raises(DataError, match="can't read examples"):
             headstart.compare(thing, bert, out="run", **FAST)
     assert not (here / "run").exists()
+
+
+def test_a_data_frame_is_refused_with_the_way_to_save_it() -> None:
+    with pytest.raises(DataError, match=r"from a DataFrame\. Save it with \.to_csv\("):
+        headstart.read(pandas.DataFrame({"text": ["a"], "label": ["b"]}))
 
 
 def test_texts_without_a_model_start_from_the_built_in_one(here: Path) -> None:

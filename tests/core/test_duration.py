@@ -21,7 +21,7 @@ def test_something_else(text):
 
 @pytest.mark.parametrize("text", ["10", " 1.5 "])
 def test_a_text_without_a_unit_is_asked_back(text):
-    with pytest.raises(ConfigurationError, match=r"10s, 10m or 10h\?|1.5s, 1.5m or 1.5h\?"):
+    with pytest.raises(ConfigurationError, match=r"10s, 10m or 10h\.|1.5s, 1.5m or 1.5h\."):
         seconds_of(text)
 
 

@@ -22,7 +22,7 @@ from headstart.engine.adaptation import Adaptation
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.job import Options
 from headstart.engine.precision import compute
-from headstart.evaluate.budget import NAMED, RESERVE, Contender, Course, expected, finals, planned
+from headstart.evaluate.budget import NAMED, RESERVE, Contender, Course, expected, finals, planned, said
 from headstart.evaluate.guess import guess
 from headstart.evaluate.metrics import metric
 from headstart.evaluate.outlook import Outlook
@@ -219,6 +219,12 @@ def test_the_forecast_is_between_one_that_goes_on_and_all() -> None:
     assert (found.least_seconds, found.most_seconds) == pytest.approx((30 + 200, 30 + 600))
     assert (found.peak_memory_bytes, found.trainings) == (300, 6)
     assert expected(contenders, Course(0.1, 1.0, 2, 2), None, 500.0).most_seconds == 500.0
+
+
+def test_the_forecast_in_words() -> None:
+    found = expected([Contender(Cost(100, 1, 1.0))], Course(1.0, 1.0, 1, 1), None, 1e9)
+    assert said(found, 1).startswith("1 method, up to 1 training, about 2 min")
+    assert said(dataclasses.replace(found, trainings=2), 3).startswith("3 methods, up to 2 trainings, about")
 
 
 def test_the_outlook_counts_down_at_the_pace_so_far() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from evaluation_example import evaluation
 
@@ -28,6 +29,19 @@ def test_the_table_says_what_failed_and_what_would_decide() -> None:
     ]
     assert "30 examples are right that were wrong, 10 wrong that were right" in told
     assert max(map(len, lines)) <= 100
+
+
+def test_a_number_of_examples_that_nobody_has_is_no_estimate() -> None:
+    """A difference that lies almost on the bar asked for "about 3.9M examples"."""
+    found = evaluation()
+    (model,) = [one for one in found.models if one.name == "full"]
+    checks = tuple(
+        replace(one, examples_needed=3_900_000, more_examples=3_899_500) if one.examples_needed else one
+        for one in model.checks
+    )
+    found = replace(found, models=(replace(model, checks=checks),))
+    assert tables(found).endswith("full: class: human; more than 100k examples would decide")
+    assert "more than 100k more examples would decide" in page(found)
 
 
 def test_the_page_holds_the_record_and_escapes_what_users_wrote() -> None:

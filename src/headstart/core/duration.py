@@ -16,7 +16,7 @@ def seconds_of(text: str | float) -> float:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", str(text))
     if found and not found[2] and isinstance(text, str):
-        raise ConfigurationError(f"a time needs a unit: is {text.strip()} {found[1]}s, {found[1]}m or {found[1]}h?")
+        raise ConfigurationError(f"a time needs a unit: {found[1]}s, {found[1]}m or {found[1]}h.")
     unit = UNITS.get(found[2] or "s") if found else None
     seconds = float(found[1]) * unit if found and unit else 0.0
     if seconds <= 0:

@@ -138,7 +138,10 @@ def _loaded(source: Any) -> dict[str, Any] | None:
     if hub.is_dataset(source):
         return hub.splits(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise DataError(f"can't read examples from a {type(source).__name__}. Give {READABLE}.")
+        how = f"Give {READABLE}."
+        if hasattr(source, "to_csv"):  # pandas and those that follow it
+            how = "Save it with .to_csv('examples.csv', index=False) and give that file."
+        raise DataError(f"can't read examples from a {type(source).__name__}. {how}")
     path = Path(source)
     try:
         if path.is_dir():

@@ -125,7 +125,8 @@ def said(forecast: Forecast, methods: int = 0, seconds: float | None = None, pea
         memory = f"{(peak or 0) / 1e9:.1f} GB of memory" + (f" (forecast {least})" if least else "")
         return f"{span(seconds)} (forecast {between}), {memory}"
     memory = f", {least} of memory" if least else ""
-    return f"{methods} methods, up to {forecast.trainings} trainings, about {between}{memory}"
+    runs = "1 training" if forecast.trainings == 1 else f"{forecast.trainings} trainings"
+    return f"{methods} method{'' if methods == 1 else 's'}, up to {runs}, about {between}{memory}"
 
 
 def finals(order: Sequence[Contender], heat: float, seconds: float, seeds: int) -> Course:

@@ -37,8 +37,9 @@ def conclusion(found: Evaluation) -> str:
         lines.append(f"failed: {', '.join(f'{name}: {record.check}' for name, record in failed)}")
     for name, record in named["undecided"]:
         if record.examples_needed:
-            total, more = fmt.count(record.examples_needed), fmt.count(record.more_examples)
-            told = f"about {total} examples would decide, {more} more"
+            told = f"{fmt.needed(record.examples_needed)} examples would decide"
+            if record.examples_needed <= fmt.MOST_NEEDED:
+                told += f", {fmt.count(record.more_examples)} more"
         else:
             told = "no number of examples would decide; more seeds might"
         lines.append(f"undecided: {name}: {record.check}; {told}")

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 MISSING = "–"
+MOST_NEEDED = 100_000
+"largest number of examples that is shown as an estimate"
 
 PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_rate", "exact_match", "hit_rate")
 "metrics whose name contains one of these lie in [0, 1] and are shown as percent"
@@ -101,6 +103,11 @@ def count(number: float | None) -> str:
         if abs(number) >= limit * 0.99995:
             return f"{number / limit:.1f}{unit}"
     return f"{number:.0f}"
+
+
+def needed(number: int) -> str:
+    """`about 1.7k` examples; `more than 100k` beyond, where the number hangs on the last digits of a difference."""
+    return f"more than {MOST_NEEDED // 1000}k" if number > MOST_NEEDED else f"about {count(number)}"
 
 
 def whole(number: float | None) -> str:

@@ -55,8 +55,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    functions = ("value", "interval", "p_value", "count", "whole", "share", "size", "seconds", "learning_rate",
-                 "setting", "metric_name", "metric_heading", "is_percent", "finite", "margin")  # fmt: skip
+    functions = ("value", "interval", "p_value", "count", "needed", "whole", "share", "size", "seconds",
+                 "learning_rate", "setting", "metric_name", "metric_heading", "is_percent", "finite",
+                 "margin")  # fmt: skip
     made.globals.update({name: getattr(fmt, name) for name in functions})
     made.globals.update(class_counts=dataset.class_counts, findings=dataset.findings)
     made.globals.update(settings=_settings)
