@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import io
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from headstart.core.errors import DataError
 from headstart.data.findings import Findings
 from headstart.data.model_input import EMPTY, NO_PAIR, NO_SINGLE, NO_TEXT, model_input
 from headstart.data.task import Modality
-from headstart.data.unlabelled import stream, unlabelled
+from headstart.data.unlabelled import columns_of, stream, unlabelled
 
 TEXT = {"text": "text", "label": "label"}
 
@@ -102,3 +107,40 @@ def test_a_table_of_images_that_are_not_there_says_so(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("picture\nx/0.png\nx/1.png\n")
     with pytest.raises(DataError, match=r"none of them exists \(x/0.png\)"):
         unlabelled([str(tmp_path / "new.csv")], "image")
+
+
+@pytest.mark.parametrize("entry", ["notes.txt", "report.xlsx", "old.feather", "my reviews.csv"])
+def test_a_missing_file_is_no_text(tmp_path: Path, entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my review.csv").write_text("text\nsoup\n")
+    with pytest.raises(DataError, match=f"there is no file {entry}"):
+        unlabelled([entry], "text")
+    (tmp_path / "noted").write_text("soup")
+    with pytest.raises(DataError, match="noted is a file; give a text itself"):
+        unlabelled(["noted"], "text")
+    said = "please open the other report.csv"
+    assert unlabelled([said], "text")[0].value == said, "no file is called nearly so"
+
+
+@pytest.mark.parametrize("first", [b"\x00\xff", None])
+def test_bytes_that_no_output_can_hold_are_noted(tmp_path: Path, first: bytes | None) -> None:
+    path = tmp_path / "new.parquet"
+    pq.write_table(pa.table({"text": ["soup", "tea"], "raw": [first, b"\x01\xfe"], "id": [1, 2]}), path)
+    findings = Findings()
+    rows = list(stream([str(path)], "text", None, TEXT, findings))
+    assert [list(row.columns) for row in rows] == [["text", "id"]] * 2
+    assert columns_of([str(path)]) == ["text", "id"]
+    assert ["has no column 'raw'" in one.message for one in findings.records()] == [True]
+
+
+def test_images_in_base64_leave_no_empty_column(tmp_path: Path) -> None:
+    """The header had the column, and its cells came out empty."""
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    path = tmp_path / "new.csv"
+    path.write_text("id,image\n" + f"7,{base64.b64encode(picture.getvalue()).decode()}\n" * 3)
+    findings = Findings()
+    rows = list(stream([str(path)], "image", None, {"image": "image"}, findings))
+    assert [(row.columns, row.value) for row in rows] == [({"id": "7"}, picture.getvalue())] * 3
+    assert columns_of([str(path)]) == ["id"]
+    assert "has no column 'image'" in findings.records()[0].message

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.artifacts.answers import Answer
+from headstart.core.errors import ConfigurationError
 from headstart.data.task import Task
 
 INPUT = "input"
@@ -17,9 +18,17 @@ class AnswerRows:
 
     given: columns of the user's. probabilities: add one of each class. below: add `check`, which is yes where the
     confidence is lower. A column of the user's that is called as one of ours keeps its name; ours becomes `NAME_2`.
+    Raises `ConfigurationError` for either where the model predicts numbers, which have no probability.
     """
 
     def __init__(self, task: Task, given: Sequence[str], probabilities: bool = False, below: float | None = None):
+        if below is not None and not 0 <= below <= 1:
+            raise ConfigurationError(f"--below is {below}; it takes a probability, from 0 to 1.")
+        asked = [name for name, on in (("--probabilities", probabilities), ("--below", below is not None)) if on]
+        if asked and task.kind == "regression":
+            raise ConfigurationError(
+                f"this model predicts numbers, which have no probability; leave out {' and '.join(asked)}."
+            )
         self.task, self.below = task, below
         self._taken = list(given)
         self._prediction = self._own("prediction")
@@ -48,7 +57,8 @@ class AnswerRows:
         if found is None:
             where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
             return {**cells, self._prediction: None, self._error: where + answer.problem}
-        value = found.probabilities["value"] if self.task.kind == "regression" else found.label
+        # A value is a float32, of which seven digits are known.
+        value = float(f"{found.probabilities['value']:.7g}") if self.task.kind == "regression" else found.label
         cells |= {self._prediction: value}
         if self._confidence and found.confidence is not None:
             cells[self._confidence] = round(found.confidence, 6)

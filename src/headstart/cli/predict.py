@@ -63,9 +63,9 @@ def command(
         task = predictor.artifact.task
         rows = stream(inputs, task.modality, text, predictor.artifact.columns, findings)
         chunks = answers(task, predictor.scores, rows)
+        table = AnswerRows(task, columns_of(inputs), probabilities, below)
         if (first := next(chunks, None)) is None:
             raise DataError(f"nothing to predict in {', '.join(inputs)}.")
-        table = AnswerRows(task, columns_of(inputs), probabilities, below)
         good, bad = written(itertools.chain([first], chunks), table, out, printed, as_json, safe_csv)
     ended(findings, good, bad, out)
 

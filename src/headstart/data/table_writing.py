@@ -6,6 +6,7 @@ import contextlib
 import csv
 import gzip
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,25 +59,47 @@ def writer(file: IO[str], columns: Sequence[str], form: str, *, safe: bool = Fal
 
         def lines(rows: Sequence[Row]) -> None:
             for row in rows:
-                file.write(json.dumps(row, ensure_ascii=ascii_only, default=str) + "\n")
+                file.write(_json(row, ascii_only) + "\n")
 
         return lines
-    table = csv.writer(file, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")
+    sign = "\t" if form == "tsv" else ","
+    plain = csv.writer(file, delimiter=sign, lineterminator="\n")
+    # Python before 3.13 leaves a carriage return unquoted, and readers take it for the end of the row.
+    quoted = csv.writer(file, delimiter=sign, lineterminator="\n", quoting=csv.QUOTE_ALL)
     cell = _safe if safe else _cell
-    table.writerow([cell(name) for name in columns])
 
-    def cells(rows: Sequence[Row]) -> None:
-        table.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    def write(cells: Sequence[str]) -> None:
+        (quoted if any("\r" in one for one in cells) else plain).writerow(cells)
 
-    return cells
+    def table(rows: Sequence[Row]) -> None:
+        for row in rows:
+            write([cell(row.get(name)) for name in columns])
+
+    write([cell(name) for name in columns])
+    return table
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
+    """The value in full: a cell of the user's is not ours to round."""
     if isinstance(value, (list, tuple, dict)):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return _json(value, ascii_only=False)
     return "" if value is None else str(value)
+
+
+def _json(value: Any, ascii_only: bool) -> str:
+    """JSON as RFC 8259 has it, which knows no NaN and no Infinity: they become null."""
+    try:
+        return json.dumps(value, ensure_ascii=ascii_only, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=ascii_only, default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _safe(value: Any) -> str:

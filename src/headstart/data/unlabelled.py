@@ -21,7 +21,7 @@ from headstart.data.image_formats import SUFFIXES
 from headstart.data.image_paths import refuse_missing, with_images
 from headstart.data.model_input import EMPTY, model_input
 from headstart.data.sources import ADVICE, FORMATS, format_of
-from headstart.data.table import ImagePath, Problem
+from headstart.data.table import Column, ImagePath, Problem
 from headstart.data.task import Modality
 
 
@@ -70,12 +70,13 @@ def stream(
 
 
 def columns_of(inputs: Sequence[str]) -> list[str]:
-    """`input` where some come from no table, and the columns of all tables in order but for those of encoded images."""
+    """`input` where some come from no table, and the columns of all tables in order but for those of bytes."""
     found: dict[str, None] = {}
     for entry in inputs:
         path, own = Path(entry), list[str]()
         if _is(path, Path.is_file) and format_of(path) in FORMATS:
-            own = [one.name for one in FORMATS[format_of(path)](path).sample() if one.kind != "image"]
+            table = with_images(FORMATS[format_of(path)](path), splits=False)
+            own = [column.name for column in table.sample() if not _holds_bytes(column)]
         found |= dict.fromkeys(own or ["input"])
     return list(found)
 
@@ -115,17 +116,17 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         raise DataError(f"{entry}: standard input and pipes are not read; write the texts into a file, and give that.")
     if modality == "text":
         path, suffix = Path(entry), Path(entry).suffix.lower()
-        kind = "file" if suffix and _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
+        kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
         if kind:
             what = f" ({ADVICE[suffix]})" if kind == "file" and suffix in ADVICE else ""
             raise DataError(
                 f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
             )
-        known = (
-            format_of(path) in FORMATS or suffix in SUFFIXES or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)
-        )
-        if known and " " not in entry:
+        known = {format_of(path), suffix} & {*FORMATS, *SUFFIXES, *ADVICE}
+        if " " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
             raise DataError(f"there is no file {entry}.")
+        if known and (near := _neighbour(path)):  # `my file.csv`, which could be a text too
+            raise DataError(f"there is no file {entry}. Did you mean {near}?")
         return Unlabelled(entry, entry)
     found = model_input(entry.split("\t"), modality)
     if isinstance(found, Problem):
@@ -133,6 +134,12 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
             f"this model reads pairs of texts; put one tab between the two, or give a file ({entry[:60]!r})."
         )
     return Unlabelled(found, entry)
+
+
+def _neighbour(path: Path) -> str | None:
+    """A file of nearly this name in the same folder."""
+    beside = [each.name for each in path.parent.iterdir()] if _is(path.parent, Path.is_dir) else []
+    return next(iter(difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)), None)
 
 
 def _is_file_or_folder(path: Path) -> bool:
@@ -168,6 +175,10 @@ def _rows(
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
         findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
     names = [column.name for column in sample]
+    if unwritten := [column.name for column in sample if _holds_bytes(column)]:
+        message = f"the output has no column {' and '.join(map(repr, unwritten))}, which holds bytes or whole images"
+        findings.add("columns", "note", message, [table.name])
+        names = [name for name in names if name not in unwritten or name in inputs]
     try:
         for chunk in table.chunks(names, findings):
             for at, place in enumerate(chunk.places):
@@ -191,6 +202,11 @@ def _row(
         return Unlabelled(None, shown, place, str(found), others)
     shown = place if modality == "image" else found if isinstance(found, str) else "\t".join(map(str, found))
     return Unlabelled(found, shown, place, "", others)
+
+
+def _holds_bytes(column: Column) -> bool:
+    """Whether the cells are bytes, or whole images as base64 or in an object: `_row` leaves them out."""
+    return column.kind == "image" and any(isinstance(_shown_cell(value), bytes) for value in column.values)
 
 
 def _shown_cell(value: Any) -> Any:
