@@ -231,3 +231,33 @@ def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
     rows, findings = written(tmp_path / "data.csv", "text,label\na,x\ntext,label\nb,y\n")
     assert rows == [["a", "x"], ["b", "y"]]
     assert findings.places("header") == ["data.csv:3"]
+
+
+@pytest.mark.parametrize("sign", [",", "\t", ";"])
+@pytest.mark.parametrize("escaped", ["", '"say \\"a\\" twice"'])
+def test_a_database_s_null_is_an_empty_cell(tmp_path: Path, sign: str, escaped: str) -> None:
+    r"""MySQL and PostgreSQL write `\N`; where backslashes escape quotes too it was read as the class N."""
+    lines = [("text", "label"), (escaped or "first", "x"), ("second", "\\N"), ("\\N", "\\N"), ("C:\\New, or not", "x")]
+    quoted = [(f'"{a}"' if sign in a else a, b) for a, b in lines]
+    rows, findings = written(tmp_path / "data.csv", "".join(f"{a}{sign}{b}\n" for a, b in quoted))
+    assert [row[1] for row in rows] == ["x", "", "", "x"]
+    assert [row[0] for row in rows[:3]] == ['say "a" twice' if escaped else "first", "second", ""]
+    assert not findings.records()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["| text | label |\n|:---|---:|\n| a | x |\n| b | y |\n", " text | label\n------+-------\n a | x\n b | y\n"],
+)
+def test_a_rule_below_the_header_is_no_row(tmp_path: Path, body: str) -> None:
+    rows, findings = written(tmp_path / "data.csv", body)
+    assert [[cell.strip() for cell in row if cell.strip()] for row in rows] == [["a", "x"], ["b", "y"]]
+    assert findings.places("header") == ["data.csv:2"]
+    assert len(findings.records()) == 1
+    assert len(written(tmp_path / "data.csv", "text,label\na b,x\n---,---\n")[0]) == 2, "elsewhere it is a row"
+
+
+def test_a_row_of_empty_cells_between_tabs_is_a_row(tmp_path: Path) -> None:
+    """`predict` gives one row out for each row in, and a line of tabs was taken for an empty line."""
+    rows, _ = written(tmp_path / "data.tsv", "id\ttext\n1\ta b\n\t\n\n3\tc d\n")
+    assert rows == [["1", "a b"], ["", ""], ["3", "c d"]]

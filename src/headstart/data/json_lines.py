@@ -47,13 +47,20 @@ class JsonLines:
             )
         start = first.lstrip()
         try:
-            value = json.loads(first)
+            value = json.loads(first, object_pairs_hook=self._once)
         except (ValueError, RecursionError):
             # cut after a bracket, a brace or a comma: the value goes on in the next line
             return start.startswith("[") or (start.startswith("{") and start.rstrip().endswith(("{", "[", ",")))
         if isinstance(value, list):
             return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
         return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The first object. Where it has a key twice the file has it in every line, and one value would be lost."""
+        names = [name for name, _ in pairs]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{self.path} names {', '.join(double)} twice in one object. Give each its own name.")
+        return dict(pairs)
 
     def _values(self, findings: Findings) -> Iterator[tuple[str, Any]]:
         if self._whole:

@@ -6,6 +6,7 @@ Why not pyarrow's CSV reader: it gives no line for a good row, and a lone quote 
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ class Dialect:
             return next(csv.reader([line], delimiter=self.delimiter or "\x1f", escapechar="\\", quoting=csv.QUOTE_NONE))
         cells = line.split(self.delimiter) if self.delimiter else [line]
         return [cells[0], *(cell.lstrip(" ") for cell in cells[1:])] if self.spaced else cells
+
+    def filled(self, lines: Iterable[str]) -> Iterator[str]:
+        r"""The lines with empty cells for `\N`, as MySQL and PostgreSQL write a missing value."""
+        sign = re.escape(self.delimiter)
+        null = re.compile(rf"(^|{sign} ?)\\N(?=\r?\n?$|{sign})")
+        for line in lines:
+            yield null.sub(r"\1", line) if sign and "\\N" in line else line
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,15 @@ class Quoted:
 
     def __init__(self, lines: Iterable[str], dialect: Dialect, width: int = 0, habits: Habits | None = None) -> None:
         csv.field_size_limit(LARGEST_CELL)
-        self._lines, self._back = iter(lines), deque[str]()
+        self._lines, self._back = dialect.filled(lines), deque[str]()
         self.dialect, self.width, self.habits = dialect, width, habits
 
     def __iter__(self) -> Iterator[Row]:
         at = 1
         while (line := self._next()) is not None:
             bare = _bare(line)
-            if not bare or (self.width != 1 and not bare.strip()):
+            cells = self.width > 1 and self.dialect.delimiter in bare  # of a row, be they empty and parted by tabs
+            if not bare or (self.width != 1 and not bare.strip() and not cells):
                 at += 1
                 continue
             row = self._row(at, line, bare)

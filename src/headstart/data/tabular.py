@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ HEADLESS = (
     "header missing?"
 )
 AGAIN = "{rows} equal to the header, as where files were put together: passed over"
+RULE = "{rows} of dashes alone below the header, as in Markdown and psql: passed over"
+_RULE = re.compile(r"[\s|+:=-]*---[\s|+:=-]*")
 WIDTH = "with more or fewer cells than the header"
 
 
@@ -46,6 +49,9 @@ class Delimited:
         self.encoding = in_words(file_encoding(path))
         self._read = 0, 0
 
+    typed = False
+    "a cell is text, whatever it writes"
+
     @property
     def format(self) -> str:
         """`commas, UTF-8, 120 rows on 131 lines`: how the file was read, in words."""
@@ -61,8 +67,11 @@ class Delimited:
             findings.add("header", "warning", HEADLESS, [f"{self.name}:{layout.skipped + 1}"])
         else:
             next(rows, None)
-        for row in rows:
+        for at, row in enumerate(rows):
             place, cells = f"{self.name}:{layout.skipped + row.line}", row.cells
+            if at == 0 and layout.width > 1 and _RULE.fullmatch("".join(cells)):
+                findings.add("header", "note", RULE, [place])
+                continue
             self._read = good + bad + 1, layout.skipped + row.line + row.span - 1
             if len(cells) > layout.width and not any(cells[layout.width :]):
                 cells = cells[: layout.width]
