@@ -156,6 +156,11 @@ def test_mistakes_are_one_message(lora_run, here: Path) -> None:
     call("evaluate", run, "--suite", "suite.toml").refused("external large", "93 % is 0.93")
     reviews(here / "other.csv", seed=3)
     call("evaluate", run, "--data", "other.csv").refused("other examples", "--data")
+    moved = here / "moved"
+    shutil.copytree(run, moved)
+    told = json.loads((moved / "configuration.json").read_text())
+    (moved / "configuration.json").write_text(json.dumps(told | {"data": "gone.csv"}))
+    call("evaluate", moved).refused("moved was trained on gone.csv, which is not found from here: name it with --data")
 
 
 def test_slices_by_another_column_and_a_fitted_temperature(here: Path) -> None:

@@ -179,3 +179,14 @@ def test_a_sentence_in_a_column_of_splits_is_none() -> None:
     assert Marks(("part",)).split(["PublicTest"], "a.csv:2") == "test"
     with pytest.raises(DataError, match=r"a.csv:9: the column 'part' holds 'put to the test'"):
         Marks(("part",)).split(["put to the test"], "a.csv:9")
+
+
+@pytest.mark.parametrize("option", ["group", "cluster_by"])
+def test_what_groups_rows_gives_its_role_to_no_other_column(csv_file: File, option: str) -> None:
+    """`--group text` made `lang` the text, and `--cluster-by label` made it the label, in silence."""
+    rows = [(f"some good text {at}", ("no", "yes")[at % 2], ("en", "de")[at // 2 % 2]) for at in range(60)]
+    path = csv_file(rows, header=("text", "label", "lang"))
+    asked: dict[str, Any] = {option: "text"}
+    assert read(path, **asked).record.columns["text"] == "text"
+    with pytest.raises(DataError, match="the column 'label' is the label; --"):
+        read(path, **{option: "label"})

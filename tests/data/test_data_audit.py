@@ -135,6 +135,17 @@ def test_rare_classes_and_imbalance(csv_file: File) -> None:
     assert data.record.splits[0].class_counts["seldom"] >= 1
 
 
+def test_classes_that_a_held_out_split_lacks_are_named(tmp_path: Path, csv_file: File) -> None:
+    """A test folder `cats` beside the training folder `cat` left one class to test on, and no word of that."""
+    csv_file(texts(60, ("cat", "dog")), "train.csv")
+    csv_file(
+        [(f"held {text}", {"cat": "cats"}.get(label, label)) for text, label in texts(20, ("cat", "dog"))], "test.csv"
+    )
+    found = finding(read(tmp_path), "absent_class")
+    assert found.message == "classes without any example in test: what is measured there says nothing of them"
+    assert found.examples == ("cat",)
+
+
 def test_spellings_of_one_class(csv_file: File) -> None:
     assert "'No' and 'no'" in finding(read(csv_file(texts(60, ("No", "no", "yes")))), "label_spelling").message
 

@@ -49,6 +49,19 @@ def test_an_empty_split_is_refused(tmp_path: Path, csv_file: File) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["test", "validation"])
+@pytest.mark.parametrize("how", ["no label", "no text"])
+def test_a_marked_split_without_any_usable_row_is_not_replaced_in_silence(csv_file: File, lost: str, how: str) -> None:
+    """As for a file of its own: a table whose test rows are unlabelled got a test split made of training rows."""
+    header = ("text", "label", "split")
+    rest = [(text, label, "train") for text, label in texts(40)]
+    bare = [("" if how == "no text" else text, "" if how == "no label" else label, lost) for text, label in texts(20)]
+    with pytest.raises(DataError, match=rf"no row of the {lost} split is usable. 20 rows without (a )?(label|text)"):
+        read(csv_file([*rest, *bare], header=header))
+    data = read(csv_file([*rest, *bare, ("some good text", "yes", lost)], header=header))
+    assert len(getattr(data, lost)) == 1
+
+
 def test_a_split_without_the_column_is_named(tmp_path: Path, csv_file: File) -> None:
     csv_file(texts(20), "train.csv")
     csv_file(texts(20), "test.csv", ("text", "class"))
@@ -191,6 +204,13 @@ def test_too_few_rows_to_split(csv_file: File) -> None:
 def test_columns_twice_in_the_header(csv_file: File) -> None:
     with pytest.raises(DataError, match="names text twice"):
         read(csv_file(texts(10), header=("text", "text")))
+
+
+def test_a_key_twice_in_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(f'{{"text": "a{at}", "label": {at % 2}, "text": "b"}}\n' for at in range(20)))
+    with pytest.raises(DataError, match="names text twice in one object"):
+        read(path)
 
 
 def test_a_parquet_file_cut_short(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,28 @@ def test_mixed_types_are_named_with_their_rows(json_file: File) -> None:
     rows = [{"text": text, "label": 1 if at % 2 else "1"} for at, (text, _) in enumerate(texts(20))]
     with pytest.raises(DataError, match=r"text in 10 \(data.jsonl:1, .*number in 10 \(data.jsonl:2"):
         read(json_file(rows))
+
+
+@pytest.mark.parametrize(("one", "zero"), [(1, 0), (1.0, 0.0), (True, False)])
+def test_cells_have_no_type_that_could_clash(
+    tmp_path: Path, csv_file: File, json_file: File, one: Any, zero: Any
+) -> None:
+    """A CSV to train on and a JSONL to test on: what is a number in the one can only be text in the other."""
+    names = ("True", "False") if one is True else ("1", "0")
+    csv_file(texts(60, names), "train.csv")
+    json_file(
+        [{"text": f"held {text}", "label": one if label == names[0] else zero} for text, label in texts(20, names)],
+        "test.jsonl",
+    )
+    data = read(tmp_path)
+    assert sorted(data.task.labels) == sorted(names)
+    assert len(data.test) == 20
+    for text, target in zip(data.test.inputs(), data.test.targets):
+        label = dict(texts(20, names))[str(text).removeprefix("held ")]
+        assert data.task.labels[target] == label
+    json_file([{"text": text, "label": ["a", "b"]} for text, _ in texts(20)], "test.jsonl")
+    with pytest.raises(DataError, match=r"list in 20 .*; text in 60 \(train.csv:2, "):
+        read(tmp_path)
 
 
 def test_missing_labels_are_left_out_and_listed(csv_file: File, json_file: File) -> None:

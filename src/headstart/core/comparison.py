@@ -53,7 +53,7 @@ class Finding(Record):
     """One thing the audit found."""
 
     kind: str
-    "`duplicate`, `near_duplicate`, `leak`, `conflict`, `empty`, `long`, `unreadable`, `rare_class`, `imbalance`, …"
+    "`duplicate`, `near_duplicate`, `leak`, `conflict`, `empty`, `long`, `unreadable`, `rare_class`, `absent_class`, …"
     severity: str
     "`error` (the rows were left out), `warning` or `note`"
     message: str

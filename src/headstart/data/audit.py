@@ -153,6 +153,11 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
     if rare:
         message = f"classes with fewer than {FEW} training examples: what is measured on them means little"
         findings.add("rare_class", "warning", message, rare)
+    for code, name in enumerate(NAMES[1:], start=1):
+        held = class_counts(targets[split == code], len(labels))
+        if absent := [label for label, count in zip(labels, held.tolist()) if count == 0]:
+            message = f"classes without any example in {name}: what is measured there says nothing of them"
+            findings.add("absent_class", "warning", message, absent)
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] >= IMBALANCE * counts[smallest] and counts[smallest] > 0:
         message = (

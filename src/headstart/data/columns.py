@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
-from headstart.data.column_names import IDS, KNOWN, PAIRS, PLAIN_TEXT, TEXTS
+from headstart.data.column_names import IDS, KNOWN, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
 from headstart.data.label_columns import find_label, first, listed
 from headstart.data.split_columns import Marks, find_marks
 from headstart.data.table import Column
@@ -82,7 +82,9 @@ def choose(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
             )
     marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
-    taken = {*wanted, *labels, group, cluster, *(marks.columns if marks else ())} - {None}
+    # A column called text or label stays it when it groups as well; else another would take its role in silence.
+    beside = {name for name in (group, cluster) if name and name.lower() not in (*PLAIN_TEXT, *PLAIN_LABEL)}
+    taken = {*wanted, *labels, *beside, *(marks.columns if marks else ())}
     left = [column for column in columns if column.name not in taken]
     free = [column for column in left if column.kind == "image" or not _is_id(column.name)]
     guessed: list[str] = []
@@ -96,6 +98,9 @@ def choose(
         guessed += [name for name in wanted if name.lower() not in KNOWN and known[name].kind != "image"]
     if both := set(labels) & set(wanted):
         raise DataError(f"the column {min(both)!r} can't be both the input and the label; give --text and --label.")
+    if group in labels or cluster in labels:
+        option = "--group" if group in labels else "--cluster-by"
+        raise DataError(f"the column {group if group in labels else cluster!r} is the label; {option} takes another.")
     images = [name for name in wanted if known[name].kind == "image"]
     if images and len(wanted) > 1:
         raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")

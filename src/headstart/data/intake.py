@@ -15,7 +15,7 @@ import pyarrow as pa
 from headstart.core.errors import DataError
 from headstart.data.columns import Roles
 from headstart.data.findings import Findings
-from headstart.data.labels import BOOLEAN, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
+from headstart.data.labels import BOOLEAN, CELL, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
 from headstart.data.model_input import LONG, model_input
 from headstart.data.sources import Splits
 from headstart.data.split_columns import flag
@@ -41,22 +41,24 @@ def take_in(
     folder: str | os.PathLike[str] | None,
     progress: Progress | None,
     units: Sequence[str] = (),
-) -> pa.Table:
-    """Streams all tables into a store and maps it. Raises `DataError` where no row is usable.
+) -> tuple[pa.Table, set[int]]:
+    """Streams all tables into a store and maps it; and the splits that rows were given for, usable or not.
 
     units: columns of which hashes are kept, to see what rows may belong together.
+    Raises `DataError` where no row is usable.
     """
     pair = roles.modality == "text_pair"
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
     names += [f"unit {at}" for at in range(len(units))]
     wanted = list(dict.fromkeys([*roles.names(), *units]))
-    kept = 0
+    kept, given = 0, set[int]()
     with Store(schema(roles.modality, paths, len(units)), folder) as store:
         for split, tables in splits.items():
             before = kept
             for table in tables:
                 for chunk in readable(table, wanted, findings):
-                    rows = list(_rows(chunk, roles, units, class_names, SPLIT_CODES[split], findings))
+                    typed = getattr(table, "typed", True)
+                    rows = list(_rows(chunk, roles, units, class_names, SPLIT_CODES[split], given, typed, findings))
                     if rows:
                         store.write(dict(zip(names, (list(column) for column in zip(*rows)))))
                         kept += len(rows)
@@ -65,18 +67,23 @@ def take_in(
             if kept == before:
                 name = ", ".join(table.name for table in tables)
                 raise DataError(f"{name}: no row of the {split} split is usable. {findings.errors()}".rstrip())
-        return store.open()
+        return store.open(), given
 
 
 def _rows(
-    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, findings: Findings
-) -> Iterator[Row]:
+    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, given: set[int],
+    typed: bool, findings: Findings,
+) -> Iterator[Row]:  # fmt: skip
     inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
     clusters = chunk.columns[roles.cluster] if roles.cluster else None
     labels = [chunk.columns[name] for name in roles.labels]
     marks = [chunk.columns[name] for name in roles.marks.columns] if roles.marks else []
     for at, place in enumerate(chunk.places):
+        marked = [column[at] for column in marks]
+        unmarked = roles.marks is not None and not roles.marks.means and marked[0] in (None, "")
+        where = SPLIT_CODES[roles.marks.split(marked, place)] if roles.marks and not unmarked else split
+        given.add(where)  # also by rows that are left out: a test split without labels is not replaced in silence
         found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
             found.note(place, findings)
@@ -87,11 +94,13 @@ def _rows(
             findings.add("long", "warning", message, [place])
         cells = [column[at] for column in labels]
         label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles.labels, place)
+        tag = CELL if tag == STRING and not typed else tag
         if tag == MISSING:
             findings.leave_out("missing_label", "{rows} without a label, left out", place)
             continue
         group = None if groups is None else _group(groups[at])
-        where = SPLIT_CODES[roles.marks.split([column[at] for column in marks], place)] if roles.marks else split
+        if roles.marks and unmarked:
+            roles.marks.split(marked, place)  # raises
         cluster = None if clusters is None else _group(clusters[at])
         yield (*parts, place, label, tag, group, where, cluster, *(_unit(chunk.columns[name][at]) for name in units))
 

@@ -17,8 +17,17 @@ from headstart.data.numbers import MISSING as WORDS_FOR_MISSING
 from headstart.data.numbers import natural, numbers
 from headstart.data.task import Kind
 
-MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER = range(7)
-_WORDS = {STRING: "text", INTEGER: "number", FLOAT: "number", BOOLEAN: "true/false", LIST: "list", OTHER: "object"}
+MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
+"tags of a label's type; a cell of delimited text has none, so that `1` there is the 1 of JSON and Parquet"
+_WORDS = {
+    STRING: "text",
+    CELL: "text",
+    INTEGER: "number",
+    FLOAT: "number",
+    BOOLEAN: "true/false",
+    LIST: "list",
+    OTHER: "object",
+}
 
 REGRESSION_OVER = 20
 "distinct numbers, not all whole, above which a numeric label is a quantity and not a class"
@@ -122,7 +131,8 @@ def _note_numbers(how: str, column: str, findings: Findings) -> None:
 
 def _refuse_conflicts(table: pa.Table, tags: np.ndarray, column: str) -> None:
     words: dict[str, list[int]] = {}
-    for tag in np.unique(tags):
+    scalar = not {LIST, OTHER, STRING} & {*tags.tolist()}
+    for tag in np.unique(tags[tags != CELL] if scalar else tags):
         words.setdefault(_WORDS[int(tag)], []).append(int(tag))
     if {*words} == {"object"}:
         raise DataError(

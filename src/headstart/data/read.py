@@ -84,10 +84,10 @@ def read(
     roles, class_names = _roles(splits, name, text, label, group, findings, cluster_by)
     paths = _paths(splits, roles)
     units = _units(splits, roles)
-    table = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
+    table, codes = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
     split = table.column("split").to_numpy().copy()
     rows_read = table.num_rows + findings.left_out
-    given = {NAMES[code] for code in np.unique(split)}
+    given = {NAMES[code] for code in codes}
     if "train" not in given:
         marked = ",".join(roles.marks.columns) if roles.marks else ""
         raise DataError(f"{name}: the column {marked!r} marks no row as train.")

@@ -262,7 +262,13 @@ def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data
             "them over again as data=…, or name a file of them with --data."
         )
     source = given if given is not None else told.get("data")
-    found = source if isinstance(source, Data) else read(source, **{k: told[k] for k in READ if k in told})
+    try:
+        found = source if isinstance(source, Data) else read(source, **{k: told[k] for k in READ if k in told})
+    except DataError as error:
+        if given is None and isinstance(source, str) and not Path(source).exists():
+            message = f"{runs[0]} was trained on {source}, which is not found from here: name it with --data. {error}"
+            raise DataError(message) from error
+        raise
     for run in runs:
         record = run / "comparison.json"
         trained = Comparison.read(record).data.fingerprint if record.is_file() else found.record.fingerprint
