@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from headstart.api.loading import read_by
 from headstart.backbones.backbone import fingerprint
 from headstart.backbones.drawing import draw
 from headstart.backbones.load import load
 from headstart.core.errors import ConfigurationError, ModelError
+from headstart.data.embedded import digits
 
 from . import tiny
 
@@ -259,6 +261,21 @@ def test_a_broken_image_processor_is_no_default(tmp_path: Path, content: str, me
     (folder / "preprocessor_config.json").write_text(content)
     with pytest.raises(ModelError, match=message):
         load(folder)
+
+
+def test_what_a_missing_image_processor_leaves_open_is_said_and_recorded(tmp_path: Path) -> None:
+    folder = tiny.save("vit", tmp_path)
+    assert not load(folder).preparation.assumed  # type: ignore[union-attr]
+    for settings in ({"size": 32}, None):
+        file = folder / "preprocessor_config.json"
+        file.unlink() if settings is None else file.write_text(json.dumps(settings))
+        backbone = load(folder)
+        (told,) = [one for one in read_by(backbone, digits()).record.findings if one.kind == "preparation"]
+        assert told.severity == "warning"
+        assert "mean 0.5, 0.5, 0.5, deviation 0.5, 0.5, 0.5 and a size of 32, 32 were assumed" in told.message
+    normal = {"do_normalize": False, "size": 32}
+    file.write_text(json.dumps(normal))
+    assert not load(folder).preparation.assumed  # type: ignore[union-attr]
 
 
 def test_weights_that_can_not_be_reached_are_not_announced(

@@ -40,6 +40,16 @@ def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
     assert "Nothing was trained" in call("rank", "reviews.csv", "--models", "bert").out
 
 
+def test_what_a_model_does_not_read_of_the_texts_is_said(here: Path) -> None:
+    told = call("rank", "reviews.csv", "--models", "bert", "--rungs", "--max-length", "5", "-o", "r.json").expect(0).out
+    assert " ".join(told.split()).count("bert: 60 rows longer than the 5 tokens that the model reads") == 1
+    record = json.loads((here / "r.json").read_text())
+    assert all("longer than the 5 tokens" in one["findings"][0] for one in record["candidates"])
+    assert "longer than" not in call("rank", "reviews.csv", "--models", "bert").expect(0).out
+    done = call("find-rate", "reviews.csv", "--model", "bert", "--steps", "20", "--max-length", "5").expect(0)
+    assert "60 rows longer than the 5 tokens that the model reads" in done.err
+
+
 def test_json_is_all_of_standard_output(here: Path) -> None:
     done = call("rank", "reviews.csv", "--models", "bert", "--rungs", "--json").expect(0)
     record = json.loads(done.out)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.loading import backbone_for, load, read
+from headstart.api.loading import backbone_for, load, read, seen_by
 from headstart.api.options import LOAD, OTHER, READ, in_range, known, names_of, only
 from headstart.core.errors import ConfigurationError
 from headstart.core.fields import configured
 from headstart.core.progress import Progress
 
 if TYPE_CHECKING:
+    from headstart.backbones.backbone import Backbone
     from headstart.core.ranking import Ranking
     from headstart.engine.finder import Found
 
@@ -27,6 +28,7 @@ def rank(
     confirm: so many of the first are then fine-tuned on all training examples, in a race on validation.
     options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
     """
+    from dataclasses import replace
     from functools import partial
     from pathlib import Path
 
@@ -53,8 +55,15 @@ def rank(
     where = surroundings(computing)
     found = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure, _ = chosen_metric(found, options.get("metric"))
-    loaded = partial(load, **only(options, LOAD))
-    candidates = run(found, models, loaded, measure, computing, examples=examples, rungs=rungs, progress=progress)
+    loaded, seen = partial(load, **only(options, LOAD)), dict[str, tuple[str, ...]]()
+
+    def looked_at(name: str) -> Backbone:
+        backbone = load(name, **only(options, LOAD))
+        seen[name] = seen_by(backbone, found)
+        return backbone
+
+    candidates = run(found, models, looked_at, measure, computing, examples=examples, rungs=rungs, progress=progress)
+    candidates = tuple(replace(one, findings=seen.get(one.model, ())) for one in candidates)
     if confirm:
         candidates = tuned(found, candidates, confirm, loaded, measure, computing, progress=progress)
     return Ranking(
@@ -97,6 +106,9 @@ def find_rate(
     computing = compute(options.get("device"), options.get("precision"))
     examples = data if isinstance(data, Read) else read(data, **only(options, READ))
     backbone = backbone_for(model, examples, only(options, LOAD))
+    if progress:
+        for sentence in seen_by(backbone, examples):
+            progress.say(sentence)
     check(examples, backbone, {method: chosen}, None, 1, 1, trained)
     trained = dataclasses.replace(trained, cache=False)
     if progress:

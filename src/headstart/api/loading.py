@@ -51,12 +51,23 @@ def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone
 
 
 def read_by(backbone: Backbone, data: Data) -> Data:
-    """The data with findings on what this model reads of its texts: those that it cuts, and words it does not know."""
+    """The data with findings on what this model sees of them.
+
+    Texts that it cuts and words that it does not know; of images, what its files do not say and was assumed.
+    """
+    from headstart.backbones.image_preparation import ImagePreparation
     from headstart.backbones.preparation import TextPreparation
-    from headstart.data.text_coverage import covered
+    from headstart.data.text_coverage import covered, noted
 
     preparation = backbone.preparation
+    if isinstance(preparation, ImagePreparation) and preparation.assumed and data.task.modality == "image":
+        return noted(data, "preparation", "warning", preparation.assumed)
     if data.task.modality == "image" or not isinstance(preparation, TextPreparation):
         return data
     unknown = getattr(preparation.tokenizer, "unk_token_id", None)
     return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown)
+
+
+def seen_by(backbone: Backbone, data: Data) -> tuple[str, ...]:
+    """What `read_by` finds beside what reading the data has found, in sentences."""
+    return tuple(one.message for one in read_by(backbone, data).record.findings if one not in data.record.findings)

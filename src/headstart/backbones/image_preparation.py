@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class ImagePreparation:
     interpolation: of the resizing (`bilinear`, `bicubic`, …).
     crop_share: share of the resized image's shorter side that the centre crop keeps (`mode` `crop`).
     mode: `crop` resizes the shorter side and crops the centre; `squash` resizes to `size` whatever the shape.
+    assumed: a sentence on what the model's files do not say and was taken for granted; empty where they say all.
     """
 
     size: tuple[int, int]
@@ -44,6 +45,7 @@ class ImagePreparation:
     interpolation: str = "bicubic"
     crop_share: float = 1.0
     mode: str = "crop"
+    assumed: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.interpolation not in INTERPOLATIONS:

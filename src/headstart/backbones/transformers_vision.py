@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,22 @@ def _configured(settings: dict[str, Any], config: Any, image_size: int | None) -
     if image_size is not None:
         target = (image_size, image_size)
     normal = settings.get("do_normalize", True)
+    silent = normal and not (settings.get("image_mean") and settings.get("image_std"))
     mean = tuple(map(float, settings.get("image_mean") or (0.5,) * channels)) if normal else (0.0,) * channels
     std = tuple(map(float, settings.get("image_std") or (0.5,) * channels)) if normal else (1.0,) * channels
     names = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
     how = names.get(settings.get("resample", 3) if isinstance(settings.get("resample", 3), int) else 3, "bicubic")
-    return ImagePreparation(target, mean[:channels], std[:channels], how, share, mode)
+    found = ImagePreparation(target, mean[:channels], std[:channels], how, share, mode)
+    return replace(found, assumed=_assumed(found)) if silent else found
+
+
+def _assumed(found: ImagePreparation) -> str:
+    mean, std, size = (", ".join(f"{one:g}" for one in values) for values in (found.mean, found.std, found.size))
+    return (
+        "the model's files do not say how its images were normalised (preprocessor_config.json): mean "
+        f"{mean}, deviation {std} and a size of {size} were assumed; if it was trained with others, copy that file "
+        "from where the model came from"
+    )
 
 
 def _side(value: Any) -> int:

@@ -48,6 +48,8 @@ class Candidate(Record):
     behind_high: float | None = None
     seconds: float | None = None
     "for loading, reading the features and scoring; rungs of a model share the first two"
+    findings: tuple[str, ...] = ()
+    "what the model does not see of the data, in sentences: texts that it cuts, words that it does not know"
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.core.comparison import Finding
 from headstart.data.examples import Data, Input
-from headstart.data.findings import SHOWN, Findings
+from headstart.data.findings import SHOWN, Findings, Severity
 
 LOOKED_AT = 4_000
 "texts, spread over all splits; of more, shares are estimated"
@@ -48,6 +48,17 @@ def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int |
     _note_cut(lengths, limit, places, count, about, findings)
     _note_foreign(np.maximum(lengths - special, 0), words, places, about, findings)
     _note_unknown(unknowns, np.maximum(lengths - special, 1), places, about, findings)
+    return _with(data, findings)
+
+
+def noted(data: Data, kind: str, severity: Severity, message: str) -> Data:
+    """The data with one more finding, which is about none of its rows."""
+    findings = Findings()
+    findings.add(kind, severity, message)
+    return _with(data, findings)
+
+
+def _with(data: Data, findings: Findings) -> Data:
     record = dataclasses.replace(data.record, findings=_sorted((*data.record.findings, *findings.records())))
     return dataclasses.replace(data, record=record)
 

@@ -31,6 +31,7 @@ def table(found: Ranking) -> str:
         f"Frozen features of {found.examples} training examples; the metric is that of a linear head on them, on",
         f"{found.validation} of validation. The test split was not looked at.",
         *_read_from(scored),
+        *_not_seen(scored),
         *(_raced(scored, found.metric, found.validation) if raced else (
             "First is the highest LogME; overlapping intervals do not tell models apart. Nothing was trained.",
         )),
@@ -52,6 +53,12 @@ def _read_from(scored: list[Candidate]) -> list[str]:
         f"{' x '.join(map(str, size))} ({', '.join(dict.fromkeys(models))})" for size, models in sizes.items()
     )
     return [*told, *textwrap.wrap(f"Images were read at {each} pixels; the order may change with --image-size.", 110)]
+
+
+def _not_seen(scored: list[Candidate]) -> list[str]:
+    """What each model does not see of the data, a paragraph a finding, once for all rungs of a model."""
+    told = dict.fromkeys(f"{one.model}: {finding}." for one in scored for finding in one.findings)
+    return [line for each in told for line in textwrap.wrap(each, 110)]
 
 
 def _raced(scored: list[Candidate], metric: str, validation: int) -> tuple[str, ...]:
