@@ -67,9 +67,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
     sys.stdout.write(f"Predict  {predicting} INPUT …\n")
     for name in result.verdict.named[1:]:
         sys.stdout.write(f"         {predicting} --method {shlex.quote(name)} INPUT …\n")
-    reason = not_exportable(Artifact.open(folder))
-    exporting = shlex.join(["headstart", "export", folder, "-o", "checkpoint"])
-    sys.stdout.write(f"Export   {f'not possible: {reason}' if reason else exporting}\n")
+    if reason := not_exportable(Artifact.open(folder)):
+        sys.stdout.write(f"Export   not possible: {reason}\n")
 
 
 def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:

@@ -142,7 +142,10 @@ class PrefixedAttention(nn.Module):
             return getattr(super().__getattr__("base"), name)
 
     def merged(self) -> nn.Module:
-        raise ModelError("keys and values that no input made can't be merged into a model; serve it with headstart.")
+        raise ModelError(
+            "keys and values that no input made can't be merged into a model; export the adapter of a text model with "
+            "--format peft, or serve it with headstart."
+        )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         keys, values = (self.keys, self.values) if self.rows is None else self.rows()
