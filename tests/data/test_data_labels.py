@@ -88,8 +88,13 @@ def test_regression_of_words_is_refused_and_single_slips_are_left_out(csv_file: 
     rows: list[list[object]] = [[text, at / 7] for at, (text, _) in enumerate(texts(60))]
     rows[4][1] = "n/a"
     data = read(csv_file(rows), kind="regression")
-    assert finding(data, "missing_label").examples == ("data.csv:6",)
+    found = finding(data, "missing_label")
+    assert found.examples == ("data.csv:6",)
+    assert "no number as the others are ('n/a')" in found.message
     assert data.record.rows_used == 59
+    percents = [[text, f"{at / 2} %" if at % 3 == 0 else at / 200] for at, (text, _) in enumerate(texts(60))]
+    found = finding(read(csv_file(percents), kind="regression"), "missing_label")
+    assert (found.count, "('0.0 %', '1.5 %'" in found.message) == (20, True), "12 % beside 0.12: which is meant?"
 
 
 def test_multi_label_from_lists_and_from_strings(json_file: File, csv_file: File) -> None:

@@ -150,6 +150,7 @@ def test_quotes_inside_of_quotes_that_are_not_doubled(tmp_path: Path) -> None:
         ("text|label\na, b|x\nc; d|y\n", "|", ["text", "label"], "a, b"),
         ("sep=;\ntext,label;n\na,b;1\nc,d;2\n", ";", ["text,label", "n"], "a,b"),
         ('text, label\ngood, "x"\nbad, "y"\n', ",", ["text", "label"], "good"),
+        ('text, label, n\nr, "a, b", 1\ns, "c, d, e", 2\n', ",", ["text", "label", "n"], "r"),
         ("# written by x, 2024\n# more\ntext,label\na b,x\nc d,y\n", ",", ["text", "label"], "a b"),
         ("#text,label\na b,x\nc d,y\n", ",", ["text", "label"], "a b"),
         ("text\nwell, that was it\nno, really, no\n", "", ["text"], "well, that was it"),

@@ -75,7 +75,7 @@ def build(
         and any(value is not None and not value.is_integer() for value in values)
     ):
         _note_numbers(how, column, findings)
-        return _regression(table, [found.get(name) for name in names], codes, column, findings)
+        return _regression(table, names, [found.get(name) for name in names], codes, column, findings)
     lost = (
         np.isin(codes, [at for at, name in enumerate(names) if name in gone]) if numeric else np.zeros(len(codes), bool)
     )
@@ -186,7 +186,12 @@ def _single_label(
 
 
 def _regression(
-    table: pa.Table, numbers: list[float | None], codes: np.ndarray, column: str, findings: Findings
+    table: pa.Table,
+    names: Sequence[str],
+    numbers: list[float | None],
+    codes: np.ndarray,
+    column: str,
+    findings: Findings,
 ) -> Targets:
     with np.errstate(over="ignore"):
         lookup = np.array([np.nan if value is None else value for value in numbers]).astype(np.float32)
@@ -200,7 +205,9 @@ def _regression(
                 f"kind regression needs numbers in {column!r}, but {len(bad):,} of {len(values):,} rows hold something "
                 f"else ({', '.join(places)}). Name another column with --label, or leave the kind out."
             )
-        findings.add("missing_label", "error", "{rows} with a label that is no number, left out", places, len(bad))
+        shown = ", ".join(repr(names[code]) for code in dict.fromkeys(codes[bad[:5]].tolist()))
+        message = f"{{rows}} with a label that is no number as the others are ({shown}), left out"
+        findings.add("missing_label", "error", message, places, len(bad))
     if usable.any() and np.ptp(values[usable]) == 0:
         raise DataError(f"every number in {column!r} is {values[usable][0]:g}. There is nothing to predict.")
     return Targets("regression", (), values, usable)

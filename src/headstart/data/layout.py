@@ -102,7 +102,8 @@ def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[s
         return None
     rows, right = _body(lines, dialect, len(header))
     blank = sum(all(cell.startswith(" ") for cell in row.cells[1:]) for row in right)
-    if right and blank > 0.95 * len(right):  # quotes count after the blank, so that rows of other widths may fit now
+    headed = all(cell.startswith(" ") for cell in header[1:])  # decides where each row has a delimiter in quotes
+    if blank > 0.95 * len(right) or (headed and not right):  # quotes count after the blank: other rows may fit now
         dialect = replace(dialect, spaced=True)
         header = [cell.lstrip(" ") for cell in header]
         rows, right = _body(lines, dialect, len(header))
