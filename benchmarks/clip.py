@@ -25,15 +25,15 @@ TEMPLATES = ("{}", "icon, {}")
 
 
 def main() -> None:
-    from headstart.artifacts.pretraining import Request, pretrain
-    from headstart.backbones.two_towers import two_towers
+    from headstart.backbones.loaders.two_towers import two_towers
     from headstart.cli.progress import Lines
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
-    from headstart.evaluate.retrieval import retrieved
-    from headstart.evaluate.zeroshot import accuracy
-    from headstart.objectives.clip import Clip
+    from headstart.engine.machine.precision import compute
+    from headstart.judging.retrieval import retrieved
+    from headstart.judging.zeroshot import accuracy
+    from headstart.pretraining.objectives.clip import Clip
+    from headstart.pretraining.pretraining import Request, pretrain
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--theme", default="papirus", help="the one that is held out")

@@ -28,10 +28,10 @@ SIZES = (10, 30, 100)
 
 def pretrained(out: Path, objective: str, epochs: int, rate: float) -> dict[str, Any]:
     """What the command writes of its run."""
-    from headstart.artifacts.pretraining import Request, pretrain
     from headstart.cli.progress import Lines
-    from headstart.engine.precision import compute
-    from headstart.objectives.objective import OBJECTIVES
+    from headstart.engine.machine.precision import compute
+    from headstart.pretraining.objectives.objective import OBJECTIVES
+    from headstart.pretraining.pretraining import Request, pretrain
 
     if not (out / "pretrained.json").is_file():
         chosen = OBJECTIVES[objective](epochs=epochs, learning_rate=rate)
@@ -43,9 +43,9 @@ def pretrained(out: Path, objective: str, epochs: int, rate: float) -> dict[str,
 
 def paired(folders: list[Path], size: int, draws: int, method: str) -> dict[str, float]:
     """The second less the first."""
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     base, further = (
         [Predictions.read(folder / "readings" / f"{size}-{draw}" / f"{method}.safetensors") for draw in range(draws)]
@@ -62,10 +62,10 @@ def main() -> None:
     import headstart
     from headstart.api import curve
     from headstart.cli.progress import Lines
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
-    from headstart.evaluate.paired import holm
+    from headstart.engine.machine.precision import compute
+    from headstart.stats.paired import holm
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objective", default="mlm", choices=["mlm", "declutr"])

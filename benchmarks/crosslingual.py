@@ -28,9 +28,9 @@ MODELS = ("multi", "control")
 
 def differences(folders: dict[str, Path], method: str, parts: dict[str, Any]) -> dict[str, dict[str, float]]:
     """The multilingual model less the control on each part of the test set."""
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare, holm
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare, holm
+    from headstart.stats.predictions import Predictions
 
     runs = {
         name: [
@@ -52,10 +52,10 @@ def differences(folders: dict[str, Path], method: str, parts: dict[str, Any]) ->
 def main() -> None:
     import headstart
     from headstart.cli.progress import Lines
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
-    from headstart.evaluate.parts import by_file
+    from headstart.data.parts import by_file
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="folder of multi and control")

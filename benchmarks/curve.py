@@ -43,8 +43,8 @@ def main() -> None:
     import headstart
     from headstart.api import curve
     from headstart.cli.progress import Lines
-    from headstart.core.files import write_json
-    from headstart.report.learning import table
+    from headstart.core.disk.files import write_json
+    from headstart.report.terminal.learning import table
 
     sys.path.insert(0, str(Path(__file__).parent))
     import peers

@@ -56,10 +56,10 @@ def ours(work: str, data: Any, epochs: int) -> dict[str, Any]:
     import headstart
     from headstart.core.fields import configured
     from headstart.engine.adapt import Setting, adapted
-    from headstart.engine.cache import Cache
-    from headstart.engine.feed import Feed
+    from headstart.engine.cache.cache import Cache
+    from headstart.engine.feed.feed import Feed
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
 
     settings = {"probe": {"reads": "top"}, "freeze": {"rungs": FROZEN}}.get(work, {})
@@ -95,7 +95,7 @@ def floor(data: Any) -> dict[str, Any]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     computing = compute(None)
     tokenizer = AutoTokenizer.from_pretrained(peers.minilm())
@@ -123,7 +123,7 @@ def trainer(work: str, data: Any, epochs: int, side: str) -> dict[str, Any]:
         set_seed,
     )
 
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     set_seed(0)
     tuned = side != "defaults"
@@ -168,8 +168,8 @@ def trainer(work: str, data: Any, epochs: int, side: str) -> dict[str, Any]:
 
 
 def one(work: str, side: str, examples: int, epochs: int) -> dict[str, Any]:
-    from headstart.engine.meter import meter
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.meter import meter
+    from headstart.engine.machine.precision import compute
 
     data = some(examples)
     with meter(compute(None).device) as reading:
@@ -188,9 +188,9 @@ def ratios(runs: list[dict[str, Any]], side: str) -> list[float]:
 
 def quality(data: Any, runs: list[dict[str, Any]], side: str) -> dict[str, float]:
     """Accuracy of ours less the side's, paired by test example."""
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     ours, theirs = (
         [
@@ -210,9 +210,9 @@ def quality(data: Any, runs: list[dict[str, Any]], side: str) -> dict[str, float
 def main() -> None:
     import torch
 
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=lambda text: text.split(","), default=list(WORKS))

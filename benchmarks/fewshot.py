@@ -38,10 +38,10 @@ def ours(
     The cache is there for the test examples' features, which all draws share; the training's own are counted.
     """
     from headstart.engine.adapt import Setting, adapted
-    from headstart.engine.feed import Feed
+    from headstart.engine.feed.feed import Feed
     from headstart.engine.job import Options
-    from headstart.evaluate.predictions import Predictions
     from headstart.methods.method import METHODS
+    from headstart.stats.predictions import Predictions
 
     backbone, cut = cache.backbone, data.train.take(places)
     held = Feed("test", data.test, backbone)
@@ -77,13 +77,13 @@ def timed(data: Any, cache: Any, each: int, pairs: int, longest: int | None) -> 
 
 def main() -> None:
     import headstart
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.cache import Cache
-    from headstart.engine.precision import compute
-    from headstart.evaluate.intervals import interval
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
+    from headstart.engine.cache.cache import Cache
+    from headstart.engine.machine.precision import compute
+    from headstart.stats.intervals import interval
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="trec")

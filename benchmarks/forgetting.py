@@ -23,8 +23,8 @@ METHODS = ["full", "freeze", "unfreeze", "discriminative", "ulmfit", "lora", "lp
 def main() -> None:
     import headstart
     from headstart.cli.progress import Lines
-    from headstart.core.files import write_json
-    from headstart.report.evaluation import tables
+    from headstart.core.disk.files import write_json
+    from headstart.report.terminal.evaluation import tables
 
     sys.path.insert(0, str(Path(__file__).parent))
     import images

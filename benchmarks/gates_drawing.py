@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.evaluate.gate import gate_of, status_of
+from headstart.judging.gate import gate_of, status_of
 
 TOLERANCE = 1.0
 CASES = ((0.6, 2.4), (-0.6, 1.4), (-0.8, -0.2), (-2.2, 1.6), (-2.0, -0.3), (-3.0, -1.4))

@@ -20,13 +20,13 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from headstart.evaluate.before_after import change_of, joined
-from headstart.evaluate.gate import Gate, checked
-from headstart.evaluate.intervals import interval
-from headstart.evaluate.metrics import metric
-from headstart.evaluate.non_inferiority import claims
-from headstart.evaluate.paired import Paired, compare
-from headstart.evaluate.predictions import Predictions
+from headstart.judging.gate import Gate, checked
+from headstart.stats.before_after import change_of, joined
+from headstart.stats.intervals import interval
+from headstart.stats.metrics import metric
+from headstart.stats.non_inferiority import claims
+from headstart.stats.paired import Paired, compare
+from headstart.stats.predictions import Predictions
 
 SIZES = (100, 300, 1000, 3000)
 SPREAD = 0.1
@@ -230,8 +230,8 @@ def rows(repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=2000)

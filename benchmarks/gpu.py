@@ -109,13 +109,13 @@ def flops(case: str, network: Any, work: str, lengths: np.ndarray) -> float:
 def ours(case: str, work: str, given: Any, tokenizer: Any) -> dict[str, Any]:
     import headstart
     from headstart.core.fields import configured
-    from headstart.data.task import Task
     from headstart.engine.adapt import Setting, adapted
-    from headstart.engine.cache import Cache
-    from headstart.engine.feed import Feed
+    from headstart.engine.cache.cache import Cache
+    from headstart.engine.feed.feed import Feed
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
+    from headstart.tasks.task import Task
 
     inputs, targets, classes = given
     options = {} if case == "vit" else {"tokenizer": tokenizer, "max_length": LONGEST}
@@ -247,9 +247,9 @@ def matmul_rate() -> float:
 
 
 def main() -> None:
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", type=lambda text: text.split(","), default=list(SIZES))

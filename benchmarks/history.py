@@ -64,9 +64,9 @@ def chosen(readings: list[dict[str, Any]]) -> str:
 
 def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, float]:
     """The method less the same network from scratch, over the draws of a size in which neither diverged."""
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     files = [
         [folder / "readings" / f"{size}-{draw}" / f"{name}.safetensors" for name in (method, "scratch")]
@@ -82,7 +82,7 @@ def over_scratch(folder: Path, size: int, draws: int, method: str) -> dict[str, 
 
 def sizes_of(data: Any) -> list[int]:
     """Labels a class, the last of them all there are."""
-    from headstart.evaluate.curve import largest
+    from headstart.comparison.curve import largest
 
     return [*(size for size in LABELS if size < largest(data)), largest(data)]
 
@@ -117,7 +117,7 @@ def one(name: str, source: str, data: Any, out: Path, draws: int, sizes: list[in
 
 def adjusted(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows by size, with their p-values after Holm's correction over all of them."""
-    from headstart.evaluate.paired import holm
+    from headstart.stats.paired import holm
 
     rows = sorted(rows, key=lambda row: row["size"])
     for row, p in zip(rows, holm([row["p_value"] for row in rows])):
@@ -129,7 +129,7 @@ def adjusted(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def place_of(name: str, models: Path, task: str) -> tuple[str, Path]:
     """What to load the backbone by, and its folder; the one that went on on the task's text, where it is there."""
-    from headstart.backbones.builtin import place
+    from headstart.backbones.loaders.builtin import place
 
     if source := BUILTIN.get(name):
         return source, place() / Path(source).name
@@ -168,9 +168,9 @@ def is_same_row(row: dict[str, Any], was: dict[str, Any]) -> bool:
 
 def main() -> None:
     import headstart
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="folder of the backbones, made by lineage.sh")

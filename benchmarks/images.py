@@ -41,7 +41,7 @@ def few(data: Any, each: int) -> Any:
 def main() -> None:
     import headstart
     from headstart.cli.progress import Lines
-    from headstart.core.files import write_json
+    from headstart.core.disk.files import write_json
 
     sys.path.insert(0, str(Path(__file__).parent))
     import peers

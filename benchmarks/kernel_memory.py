@@ -30,8 +30,8 @@ def latency() -> dict[str, float]:
     import torch
 
     import headstart
-    from headstart.engine.feed import Feed
-    from headstart.engine.precision import compute
+    from headstart.engine.feed.feed import Feed
+    from headstart.engine.machine.precision import compute
 
     backbone, computing = headstart.load(str(peers.minilm())), compute("cpu")
     feed = Feed("test", headstart.read(peers.shared() / "text" / "trec").test, backbone)
@@ -59,9 +59,9 @@ def _told(command: list[str], kept: int) -> dict[str, float]:
 def main() -> None:
     import torch
 
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kept", type=int, nargs="+", default=[1024, 512, 256, 64])

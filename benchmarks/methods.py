@@ -79,10 +79,10 @@ def clip(out: Path) -> str:
     """Two new towers after one pass over a small theme: costs do not depend on the weights."""
     import peers
 
-    from headstart.artifacts.pretraining import Request, pretrain
     from headstart.core.progress import Silent
-    from headstart.engine.precision import compute
-    from headstart.objectives.clip import Clip
+    from headstart.engine.machine.precision import compute
+    from headstart.pretraining.objectives.clip import Clip
+    from headstart.pretraining.pretraining import Request, pretrain
 
     theme = peers.shared() / "image" / "icons" / "tango.parquet"
     pretrain(Clip(epochs=1), Request([str(theme)], out, compute("cpu"), Silent(), text="caption,context"))
@@ -94,14 +94,14 @@ def cost(name: str) -> dict[str, Any]:
     import numpy as np
 
     from headstart.artifacts.artifact import fields_of, save
-    from headstart.artifacts.merge import merge
+    from headstart.artifacts.exchange.merge import merge
+    from headstart.comparison.latency import latencies
     from headstart.core.errors import ModelError
     from headstart.engine.adapt import Setting, adapted
-    from headstart.engine.cache import Cache
-    from headstart.engine.feed import Feed
+    from headstart.engine.cache.cache import Cache
+    from headstart.engine.feed.feed import Feed
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
-    from headstart.evaluate.latency import latencies
+    from headstart.engine.machine.precision import compute
 
     data, backbone = measured_on(name)
     computing, method = compute("cpu"), configured_method(name)
@@ -151,7 +151,7 @@ def kinds(names: str) -> dict[str, dict[str, str]]:
     from contract.settings import method_of, setting_of
     from headstart.core.errors import HeadstartError
     from headstart.engine.adapt import adapted
-    from headstart.engine.averaging import Ingredient
+    from headstart.engine.state.averaging import Ingredient
 
     found: dict[str, dict[str, str]] = {}
     for kind, family in KINDS.items():
@@ -203,10 +203,10 @@ def main() -> None:
         return
 
     from headstart.core.environment import environment
-    from headstart.core.measured import Facts, MeasuredMethods, Quality
-    from headstart.engine.precision import compute
+    from headstart.core.records.measured import Facts, MeasuredMethods, Quality
+    from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
-    from headstart.report.methods import FILE
+    from headstart.report.terminal.methods import FILE
 
     before = MeasuredMethods.from_json(json.loads(FILE.read_text())) if FILE.exists() else None
     names = arguments.methods or [*METHODS.names(), *VARIANTS]
@@ -284,9 +284,9 @@ def tasks_told() -> list[str]:
 
 def page(record: Any) -> None:
     """docs/methods.md."""
-    from headstart.core.files import write_text
+    from headstart.core.disk.files import write_text
     from headstart.methods.method import METHODS
-    from headstart.report.methods import elsewhere, expectations, markdown, refusals
+    from headstart.report.terminal.methods import elsewhere, expectations, markdown, refusals
 
     summaries = {name: METHODS[name].summary for name in sorted(METHODS)}
     told, alone = record.environment, record.base_latency_seconds

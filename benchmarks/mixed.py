@@ -37,7 +37,7 @@ def bank_of(backbone: Any, targets: tuple[str, ...], folder: Path) -> Any:
     from transformers import AutoModel
 
     import headstart
-    from headstart.artifacts.peft_read import from_peft
+    from headstart.artifacts.exchange.peft_read import from_peft
 
     base = AutoModel.from_pretrained(peers.minilm(), add_pooling_layer=False)
     layers = rf".*encoder\.layer\.\d+\..*\.({'|'.join(targets)})"
@@ -61,9 +61,9 @@ def bank_of(backbone: Any, targets: tuple[str, ...], folder: Path) -> Any:
 
 def main() -> None:
     import headstart
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.feed import Feed
+    from headstart.engine.feed.feed import Feed
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)

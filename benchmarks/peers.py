@@ -90,8 +90,8 @@ def kept(folder: Path, model: str, data: Any, seed: int) -> tuple[dict[str, Any]
     """Facts and test predictions of the Trainer with this seed, run unless an earlier call left them in the folder."""
     import json
 
-    from headstart.core.files import write_json
-    from headstart.evaluate.predictions import Predictions
+    from headstart.core.disk.files import write_json
+    from headstart.stats.predictions import Predictions
 
     facts, scores = folder / f"seed{seed}.json", folder / f"seed{seed}.safetensors"
     if not facts.exists():

@@ -131,8 +131,8 @@ def train(model: str, data: Any, name: str, rate: float, seed: int, epochs: int)
 
 def kept(folder: Path, model: str, data: Any, name: str, rate: float, seed: int, epochs: int) -> tuple[dict, Any]:
     """Facts and test predictions of one training, run unless an earlier call left them."""
-    from headstart.core.files import write_json
-    from headstart.evaluate.predictions import Predictions
+    from headstart.core.disk.files import write_json
+    from headstart.stats.predictions import Predictions
 
     stem = f"{name}-{rate:g}-seed{seed}"
     facts, scores = folder / f"{stem}.json", folder / f"{stem}.safetensors"

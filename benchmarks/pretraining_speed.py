@@ -37,13 +37,13 @@ class Work:
     """One objective's network and packed text."""
 
     def __init__(self, objective: str, size: str, paragraphs: int, folder: Path) -> None:
-        from headstart.backbones.builtin import place
-        from headstart.backbones.tokenizer import frame, word_begins
-        from headstart.backbones.transformers_text import tokenizer_of
-        from headstart.data.corpus import Corpus
-        from headstart.data.packed import Packed, pack
-        from headstart.engine.language import Framing
-        from headstart.objectives.objective import OBJECTIVES
+        from headstart.backbones.loaders.builtin import place
+        from headstart.backbones.loaders.transformers_text import tokenizer_of
+        from headstart.backbones.tokenizers.tokenizer import frame, word_begins
+        from headstart.data.corpus.corpus import Corpus
+        from headstart.data.corpus.packed import Packed, pack
+        from headstart.pretraining.jobs.language import Framing
+        from headstart.pretraining.objectives.objective import OBJECTIVES
 
         self.objective = OBJECTIVES[objective](
             size=size, length=LENGTH, batch_tokens=BATCH_TOKENS, epochs=1, tokenizer="wordpiece"
@@ -62,14 +62,14 @@ class Work:
         self.tokens = int(sum(piece.lengths.sum() for piece in self.pieces))
 
     def network(self) -> Any:
-        from headstart.backbones.language import new
+        from headstart.backbones.networks.language import new
 
         return new(self.objective.kind, self.objective.size, self.tokenizer, LENGTH, 0.0, False, 0).module
 
     def ours(self) -> float:
         from headstart.engine.fit import Budget, fit
-        from headstart.engine.language import LanguageModelling
-        from headstart.engine.precision import compute
+        from headstart.engine.machine.precision import compute
+        from headstart.pretraining.jobs.language import LanguageModelling
 
         job = LanguageModelling(self.network(), self.packed, self.framing, self.objective, compute("cpu"), 0, "")
         start = time.perf_counter()
@@ -121,9 +121,9 @@ class Work:
 def main() -> None:
     import torch
 
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objective", nargs="+", default=["mlm", "clm"], choices=["mlm", "clm"])

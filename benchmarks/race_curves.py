@@ -67,12 +67,12 @@ def coded(classes: np.ndarray) -> str:
 
 def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[str, Any]]:
     """A line for each method and share."""
+    from headstart.comparison.selection import methods_named
+    from headstart.comparison.trainings import Trainings
     from headstart.engine.adapt import adapted
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.selection import methods_named
-    from headstart.evaluate.trainings import Trainings
+    from headstart.engine.machine.precision import compute
+    from headstart.stats.metrics import metric
 
     trainings = Trainings(data, backbone, Options(), compute("cpu"), Path("runs"), metric("single_label"))
     lines = []
@@ -101,9 +101,9 @@ def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[s
 
 def main() -> None:
     import headstart
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))

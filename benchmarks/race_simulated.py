@@ -4,10 +4,10 @@
 
 For each draw of `benchmarks/race_curves.py` 100 races, each of some of the methods and with validation examples drawn
 anew. The budget is what a plain fine-tune of 10 epochs takes: `PEER` times the seconds of as many of ours. Each race
-goes the way that `evaluate.budget` and `evaluate.race` plan; a training of a length that was not measured is one of its
-neighbours, by chance. Looks at the test split count for as many examples as are trained on. Beside it: all methods
+goes the way that `comparison.race` plans; a training of a length that was not measured is one of its neighbours, by
+chance. Looks at the test split count for as many examples as are trained on. Beside it: all methods
 trained to their end, and the best on validation taken. Writes benchmarks/results/race-simulated.json;
-`tests/evaluate/test_race_simulated.py` holds it to its targets.
+`tests/comparison/test_race_simulated.py` holds it to its targets.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import peers
 
+from headstart.comparison.race.budget import RESERVE, Contender, finals, planned, shortest
+from headstart.comparison.race.race import ONCE, Standing, in_order
+from headstart.comparison.selection import DEFAULT_METHODS
+from headstart.core.disk.files import write_json
 from headstart.core.environment import environment
-from headstart.core.files import write_json
 from headstart.engine.forecast import Cost
 from headstart.engine.job import Options
-from headstart.evaluate.budget import RESERVE, Contender, finals, planned, shortest
-from headstart.evaluate.metrics import metric
-from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.race import ONCE, Standing, in_order
-from headstart.evaluate.selection import DEFAULT_METHODS
+from headstart.stats.metrics import metric
+from headstart.stats.predictions import Predictions
 
 RESULT = peers.RESULTS / "race-simulated.json"
 CURVES = Path(__file__).parent / "results" / "race-curves.json"

@@ -48,8 +48,8 @@ def measured(path: str) -> dict[str, Any]:
     import torch
 
     import headstart
-    from headstart.engine.feed import Feed
-    from headstart.engine.meter import meter
+    from headstart.engine.feed.feed import Feed
+    from headstart.engine.machine.meter import meter
 
     backbone = headstart.load(peers.minilm())
     with meter(torch.device("cpu")) as reading:
@@ -65,8 +65,8 @@ def measured(path: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="10000,100000,1000000")

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headstart.core.comparison import Comparison
-from headstart.core.evaluation import Evaluation
-from headstart.report.evaluation_page import page as evaluation_page
-from headstart.report.page import page as comparison_page
+from headstart.core.records.comparison import Comparison
+from headstart.core.records.evaluation import Evaluation
+from headstart.report.pages.comparison import page as comparison_page
+from headstart.report.pages.evaluation import page as evaluation_page
 
 HERE = Path(__file__).parent
 BOTH = (("demo-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))

@@ -49,8 +49,8 @@ EACH, LONGEST, DRAWS = 100, 60, 2000
 
 def sentences(word: str) -> list[tuple[str, int]]:
     """Text and sense, at most so many of each."""
-    from headstart.backbones.words import words_of
-    from headstart.data.corpus import Corpus
+    from headstart.backbones.tokenizers.words import words_of
+    from headstart.data.corpus.corpus import Corpus
 
     place = peers.shared() / "text"
     corpus = Corpus((str(place / "debian-descriptions" / "en.txt.gz"), str(place / "english-general")))
@@ -69,7 +69,7 @@ def sentences(word: str) -> list[tuple[str, int]]:
 
 def vectors(backbone: Any, word: str, texts: list[str]) -> dict[str, torch.Tensor]:
     """Layer to [n, D] of the word in each text."""
-    from headstart.backbones.words import words_of
+    from headstart.backbones.tokenizers.words import words_of
 
     body = backbone.module.eval()
     layers: dict[str, list[torch.Tensor]] = {f"layer {number + 1}": [] for number in range(len(body.layers))}
@@ -106,10 +106,10 @@ def judged(found: torch.Tensor, sense: np.ndarray, seed: int = 0) -> dict[str, f
 
 
 def main() -> None:
-    from headstart.backbones.load import load
+    from headstart.backbones.loaders.load import load
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)

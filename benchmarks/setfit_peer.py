@@ -67,8 +67,8 @@ def kept(
 
     import torch
 
-    from headstart.core.files import write_json
-    from headstart.evaluate.predictions import Predictions
+    from headstart.core.disk.files import write_json
+    from headstart.stats.predictions import Predictions
 
     facts, scores = folder / f"draw{number}.json", folder / f"draw{number}.safetensors"
     if not facts.exists():

@@ -62,9 +62,9 @@ def arithmetic(work: str, tokens: float) -> float:
 def main() -> None:
     from torch.profiler import ProfilerActivity, profile
 
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=lambda text: text.split(","), default=["full", "lora", "freeze"])

@@ -158,8 +158,8 @@ def curves() -> list[str]:
 
 def draw(found: dict[str, Any], path: Path) -> None:
     """The plot that `headstart curve` leaves beside the record."""
-    from headstart.core.curve import LearningCurve
-    from headstart.report.plots import learning_curve
+    from headstart.core.records.curve import LearningCurve
+    from headstart.report.charts.plots import learning_curve
 
     record = LearningCurve.from_json(
         {name: found[name] for name in LearningCurve.__dataclass_fields__ if name in found}

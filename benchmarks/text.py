@@ -28,8 +28,8 @@ def settings_of(name: str, settings: list[str]) -> dict[str, str]:
 
 def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -> Any:
     """One comparison of runs that were made apart, each in a folder of its own, by the functions of `compare`."""
-    from headstart.evaluate.table import rows_with_differences
-    from headstart.evaluate.verdict import verdict
+    from headstart.comparison.table import rows_with_differences
+    from headstart.comparison.verdict.verdict import verdict
 
     first = records[0]
     rows = rows_with_differences([record.rows[0] for record in records], predictions, metric, labels=first.task.labels)
@@ -41,9 +41,9 @@ def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -
 
 def peft(ours: dict[str, list[Any]], data: str, metric: Any) -> dict[str, Any]:
     """What `benchmarks/peft_peers.py` left of PEFT's methods, each paired with ours of the same name."""
-    from headstart.evaluate.intervals import interval
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.intervals import interval
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     found: dict[str, Any] = {}
     for name in ("lora", "prefix", "prompt"):
@@ -66,12 +66,12 @@ def peft(ours: dict[str, list[Any]], data: str, metric: Any) -> dict[str, Any]:
 def main() -> None:
     import headstart
     from headstart.cli.progress import Lines
-    from headstart.core.files import write_json
-    from headstart.evaluate.intervals import interval
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
-    from headstart.evaluate.selection import DEFAULT_METHODS
+    from headstart.comparison.selection import DEFAULT_METHODS
+    from headstart.core.disk.files import write_json
+    from headstart.stats.intervals import interval
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     sys.path.insert(0, str(Path(__file__).parent))
     import images

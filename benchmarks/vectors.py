@@ -29,12 +29,12 @@ import peers
 def trained(name: str, folder: Path, threads: int) -> dict[str, Any]:
     import torch
 
-    from headstart.artifacts.pretraining import Request, pretrain
-    from headstart.backbones.vector_backbone import read_vectors
-    from headstart.backbones.word_vectors import total
+    from headstart.backbones.loaders.vector_backbone import read_vectors
+    from headstart.backbones.networks.word_vectors import total
     from headstart.core.fields import configured
-    from headstart.engine.precision import Compute
-    from headstart.objectives.objective import OBJECTIVES
+    from headstart.engine.machine.precision import Compute
+    from headstart.pretraining.objectives.objective import OBJECTIVES
+    from headstart.pretraining.pretraining import Request, pretrain
 
     text = peers.shared() / "text"
     sources = [str(text / "english-general"), str(text / "wikitext2")]
@@ -58,8 +58,8 @@ def trained(name: str, folder: Path, threads: int) -> dict[str, Any]:
 
 
 def main() -> None:
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objectives", default="glove,skipgram,cbow")

@@ -52,10 +52,10 @@ def ours(work: str, model: str, data: Any) -> float:
     import headstart
     from headstart.core.fields import configured
     from headstart.engine.adapt import Setting, adapted, new_head
-    from headstart.engine.cache import Cache, all_features
-    from headstart.engine.feed import Feed
+    from headstart.engine.cache.cache import Cache, all_features
+    from headstart.engine.feed.feed import Feed
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
 
     torch.manual_seed(0)
@@ -83,7 +83,7 @@ def plain(work: str, model: str, data: Any, tuned: bool) -> float:
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     computing = compute(None)
     network = timm.create_model(model, num_classes=len(data.task.labels)).to(computing.device)
@@ -151,9 +151,9 @@ def timed(work: str, model: str, side: str, data: Any) -> float:
 def main() -> None:
     import torch
 
+    from headstart.core.disk.files import write_json
     from headstart.core.environment import environment
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
+    from headstart.engine.machine.precision import compute
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=lambda text: text.split(","), default=["resnet18", "vit_tiny_patch16_224"])

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 import headstart
-from headstart.backbones.eight_bits import restored, shrunk
-from headstart.core.files import replacing_folder, write_json
-from headstart.engine.tensors import write_tensors
+from headstart.backbones.loaders.eight_bits import restored, shrunk
+from headstart.core.disk.files import replacing_folder, write_json
+from headstart.engine.state.tensors import write_tensors
 
 TEXTS = ["an image viewer", "The shell reads a line.", "A small, sweet fruit with a stone.", "library for sound files"]
 

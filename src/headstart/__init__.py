@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from headstart.api import pretrain as pretrain
     from headstart.api import rank as rank
     from headstart.api import read as read
-    from headstart.artifacts.adapters import Adapters as Adapters
-    from headstart.artifacts.tracking import log as log
+    from headstart.artifacts.bank.adapters import Adapters as Adapters
+    from headstart.artifacts.exchange.tracking import log as log
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,11 +34,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "Adapters":
-        from headstart.artifacts.adapters import Adapters
+        from headstart.artifacts.bank.adapters import Adapters
 
         return Adapters
     if name == "log":
-        from headstart.artifacts.tracking import log
+        from headstart.artifacts.exchange.tracking import log
 
         return log
     if name in __all__:

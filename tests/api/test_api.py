@@ -20,7 +20,7 @@ import headstart
 from backbones.tiny import PlainNet, save
 from cli.calling import call, images, reviews, sentences, tree
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, HeadstartError
-from headstart.report.command import command
+from headstart.report.pages.command import command
 
 FAST: dict[str, Any] = {"methods": ["probe", "lora"], "seeds": 1, "trials": 1, "epochs": 1}
 
@@ -322,7 +322,7 @@ def test_a_data_set_in_memory(bert: Path, here: Path) -> None:
 def test_a_method_whose_training_breaks_is_told_in_its_row(
     bert: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.evaluate import trainings
+    from headstart.comparison import trainings
 
     plain = trainings.adapted
 
@@ -381,7 +381,7 @@ def test_what_predict_can_not_read_is_refused(result: Any, tmp_path: Path) -> No
 
 def test_the_model_stays_warm_until_something_changes(result: Any, tmp_path: Path, monkeypatch: Any) -> None:
     from headstart.artifacts import predictor
-    from headstart.core.history import entry
+    from headstart.core.disk.history import entry
 
     _, folder = result
     run = tmp_path / "run"

@@ -12,7 +12,7 @@ from backbones.tiny import batch_of, tiny
 from contract.settings import method_of, save_adapted, setting_of, state_of
 from headstart import Adapters
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.observation import tensors
+from headstart.backbones.ladder.observation import tensors
 from headstart.core.errors import ArtifactError, ConfigurationError
 from headstart.engine.adapt import adapted
 
@@ -313,7 +313,7 @@ def test_what_an_adapter_puts_into_the_model_is_built_once(tmp_path: Path) -> No
     import gc
     from itertools import combinations
 
-    from headstart.methods.lora_layer import LoraLayer
+    from headstart.methods.adapters.lora_layer import LoraLayer
 
     backbone = tiny("bert")
     names = {key: ("lora", {"rank": 2}) for key in "abcd"}

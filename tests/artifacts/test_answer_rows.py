@@ -11,8 +11,8 @@ from headstart.artifacts.answer_rows import AnswerRows
 from headstart.artifacts.answers import Answer
 from headstart.artifacts.predictor import prediction
 from headstart.core.errors import ConfigurationError
-from headstart.data.task import Task
-from headstart.data.unlabelled import Unlabelled
+from headstart.data.ingest.unlabelled import Unlabelled
+from headstart.tasks.task import Task
 
 NUMBERS = Task("regression", "text", ())
 CLASSES = Task("single_label", "text", ("no", "yes"))

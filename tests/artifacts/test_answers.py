@@ -13,8 +13,8 @@ from headstart.artifacts.answer_rows import AnswerRows
 from headstart.artifacts.answers import Answer, answers
 from headstart.artifacts.predictor import prediction
 from headstart.core.errors import DataError
-from headstart.data.task import Task
-from headstart.data.unlabelled import Unlabelled
+from headstart.data.ingest.unlabelled import Unlabelled
+from headstart.tasks.task import Task
 
 TASK = Task("single_label", "text", ("a", "b"))
 

@@ -20,8 +20,8 @@ from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.cutting import probes
-from headstart.backbones.load import load
+from headstart.backbones.ladder.cutting import probes
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import ArtifactError, DataError, ModelError, ResourceError
 from headstart.engine.adapt import adapted
 from headstart.engine.fit import Trace
@@ -188,7 +188,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*args: Any, **more: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("headstart.engine.tensors.save_file", full)
+    monkeypatch.setattr("headstart.engine.state.tensors.save_file", full)
     with pytest.raises(ResourceError, match="No space left"):
         trained(tmp_path / "model", tiny("mlp"), "probe")
     assert list(tmp_path.iterdir()) == []
@@ -277,7 +277,7 @@ def test_other_preparation_is_refused(tmp_path: Path) -> None:
     ("family", "name"), [("bert", "lora"), ("bert", "ia3"), ("gpt2", "lora"), ("timm_resnet", "full")]
 )
 def test_an_exported_run_is_read_by_its_own_library(family: str, name: str, tmp_path: Path) -> None:
-    from headstart.artifacts.exporting import export_run
+    from headstart.artifacts.exchange.exporting import export_run
 
     base = make.save(family, tmp_path / "base")
     backbone = load(base)
@@ -331,7 +331,7 @@ def test_a_base_named_by_a_relative_path_is_found_from_elsewhere(
 
 @pytest.mark.parametrize("name", ["lora", "ia3"])
 def test_an_export_leaves_the_backbone_as_it_was(name: str, tmp_path: Path) -> None:
-    from headstart.artifacts.exporting import export_run
+    from headstart.artifacts.exchange.exporting import export_run
 
     backbone = load(make.save("bert", tmp_path / "base"))
     before = [name for name, _ in backbone.module.named_modules()]

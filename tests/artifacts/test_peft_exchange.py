@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from backbones.tiny import batch_of, save
 from contract.settings import method_of, save_adapted, setting_of
-from headstart.artifacts.exporting import export_run
-from headstart.artifacts.peft_read import from_peft
+from headstart.artifacts.exchange.exporting import export_run
+from headstart.artifacts.exchange.peft_read import from_peft
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import ArtifactError, HeadstartError
 from headstart.engine.adapt import adapted
 

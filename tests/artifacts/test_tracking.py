@@ -10,8 +10,8 @@ import pytest
 import headstart
 from backbones.tiny import save
 from cli.calling import FAST, call, reviews
-from headstart.core.comparison import Comparison
 from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.records.comparison import Comparison
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import torch
 from torch.nn import functional as F
 
 from backbones.tiny import tiny
-from headstart.backbones.attention import output_projection, projections
-from headstart.backbones.load import load
-from headstart.backbones.timm import wrap
-from headstart.engine.frozen import forward_alone
-from headstart.engine.precision import compute
+from headstart.backbones.ladder.attention import output_projection, projections
+from headstart.backbones.loaders.load import load
+from headstart.backbones.loaders.timm import wrap
+from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.machine.precision import compute
 
 SEPARATE = {
     "bert": ("query", "key", "value", "attention.output.dense", "output.dense"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.backbones.cutting import Cut, check
+from headstart.backbones.ladder.cutting import Cut, check
 
 from . import tiny
 
@@ -78,7 +78,7 @@ def test_check_finds_a_side_path() -> None:
     """A model in which the input reaches the top beside the blocks can't be cut, and says so."""
     from torch import nn
 
-    from headstart.backbones.load import load
+    from headstart.backbones.loaders.load import load
 
     class Skip(nn.Module):
         def __init__(self) -> None:

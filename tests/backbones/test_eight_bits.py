@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from backbones.tiny import tiny
-from headstart.backbones.eight_bits import restored, shrunk
+from headstart.backbones.loaders.eight_bits import restored, shrunk
 
 
 def test_a_weight_moves_by_half_a_step_at_most() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.backbones.structure import find_ladder
+from headstart.backbones.ladder.structure import find_ladder
 from headstart.core.errors import ModelError
 
 from . import tiny

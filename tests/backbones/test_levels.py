@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.backbones.pictures import channels_last
+from headstart.backbones.inputs.pictures import channels_last
 
 from . import tiny
 

@@ -7,8 +7,8 @@ import hashlib
 import pytest
 import torch
 
-from headstart.backbones import lexicon
-from headstart.backbones.lexicon import FIRST, Lexicon
+from headstart.backbones.tokenizers import lexicon
+from headstart.backbones.tokenizers.lexicon import FIRST, Lexicon
 
 
 def test_unknown_words_never_share_an_id_and_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from headstart.api.loading import read_by
 from headstart.backbones.backbone import fingerprint
-from headstart.backbones.drawing import draw
-from headstart.backbones.load import load
+from headstart.backbones.ladder.drawing import draw
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import ConfigurationError, ModelError
 from headstart.data.embedded import digits
 
@@ -222,7 +222,7 @@ def test_how_a_model_of_the_hub_is_pooled_and_how_far_it_reads(tmp_path: Path, m
     """In the cache as a download leaves it: what sentence-transformers wrote holds for the name as for a folder."""
     from huggingface_hub import constants
 
-    from headstart.backbones.transformers_text import copy_reading
+    from headstart.backbones.loaders.transformers_text import copy_reading
 
     cached = tmp_path / "models--some-body--its-model"
     folder = cached / "snapshots" / COMMIT
@@ -286,7 +286,7 @@ def test_weights_that_can_not_be_reached_are_not_announced(
     def unreachable(*_: object, **__: object) -> None:
         raise URLError("no network")
 
-    monkeypatch.setattr("headstart.backbones.torchvision.urlopen", unreachable)
+    monkeypatch.setattr("headstart.backbones.loaders.torchvision.urlopen", unreachable)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     with pytest.raises(ModelError, match=r"can't get the weights of torchvision/resnet18.*no network"):
         load("torchvision/resnet18")
@@ -296,7 +296,7 @@ def test_weights_that_can_not_be_reached_are_not_announced(
 @pytest.mark.parametrize("network", ["bert", "gpt2", "vit", "timm_resnet", "clip"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(network: str, value: float, tmp_path: Path) -> None:
-    from headstart.backbones.two_towers import two_towers
+    from headstart.backbones.loaders.two_towers import two_towers
 
     folder = tiny.save(network, tmp_path)
     file = folder / "model.safetensors"

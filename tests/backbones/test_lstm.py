@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.backbones.awd_lstm import Layer
-from headstart.backbones.vector_backbone import BiLSTM
+from headstart.backbones.loaders.vector_backbone import BiLSTM
+from headstart.backbones.networks.awd_lstm import Layer
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 

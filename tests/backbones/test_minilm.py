@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.backbones.cutting import check
-from headstart.backbones.export import export, logits_in_memory
-from headstart.backbones.load import load
+from headstart.backbones.export.checkpoint import export, logits_in_memory
+from headstart.backbones.ladder.cutting import check
+from headstart.backbones.loaders.load import load
 
 
 def _folder() -> Path | None:

@@ -18,8 +18,8 @@ import torch
 from backbones import tiny
 from headstart import read
 from headstart.artifacts.predictor import Predictor
-from headstart.backbones.load import load
-from headstart.backbones.two_towers import two_towers
+from headstart.backbones.loaders.load import load
+from headstart.backbones.loaders.two_towers import two_towers
 from headstart.core.errors import HeadstartError, ModelError
 
 
@@ -69,7 +69,7 @@ def test_torchvisions_cache(plant: Callable[..., Path], mark: Path, tmp_path: Pa
     file = plant(mark, _in_torchs_cache(tmp_path / "torch", "resnet18"))
     with pytest.raises(ModelError, match="is not what torchvision published: its SHA-256 begins with"):
         load("torchvision/resnet18")
-    monkeypatch.setattr("headstart.backbones.torchvision._check_hash", lambda file: None)  # 32 bits can be forged
+    monkeypatch.setattr("headstart.backbones.loaders.torchvision._check_hash", lambda file: None)
     with pytest.raises(ModelError, match="holds more than tensors"):
         load("torchvision/resnet18")
     assert not mark.exists()
@@ -86,7 +86,7 @@ def test_torchvisions_own_weights_load(tmp_path: Path, monkeypatch: Any) -> None
     torch.save(module.state_dict(), file)
     with pytest.raises(ModelError, match="SHA-256"):
         load("torchvision/squeezenet1_1")
-    monkeypatch.setattr("headstart.backbones.torchvision._check_hash", lambda file: None)
+    monkeypatch.setattr("headstart.backbones.loaders.torchvision._check_hash", lambda file: None)
     backbone = load("torchvision/squeezenet1_1")
     assert torch.equal(next(backbone.module.parameters()), next(module.parameters()))
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.backbones.observation import observe
+from headstart.backbones.ladder.observation import observe
 
 
 class Idle(nn.Module):

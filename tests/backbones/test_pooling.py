@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.backbones.pooling import pool
+from headstart.backbones.inputs.pooling import pool
 from headstart.core.errors import ConfigurationError
 
 

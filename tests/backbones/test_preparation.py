@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from headstart.backbones.preparation import ImagePreparation, TextPreparation
+from headstart.backbones.inputs.preparation import ImagePreparation, TextPreparation
 from headstart.core.errors import ArtifactError, ConfigurationError
 
 from . import tiny
@@ -92,7 +92,7 @@ def test_a_thin_strip_is_cut_before_it_is_resized(size: tuple[int, int], monkeyp
     monkeypatch.setattr(Image.Image, "resize", lambda self, to, *rest: targets.append(to) or plain(self, to, *rest))
     assert np.array_equal(ours.resize_and_crop(strip), short)
     assert max(targets[0]) <= 64 * 9 + 64
-    monkeypatch.setattr("headstart.backbones.image_preparation.LONGEST", 10**9)
+    monkeypatch.setattr("headstart.backbones.inputs.image_preparation.LONGEST", 10**9)
     apart = np.asarray(ours.resize_and_crop(strip), dtype=int) - np.asarray(short, dtype=int)
     assert np.abs(apart).max() <= 3, "the crop shows the same as without the cut"
     assert ImagePreparation((8, 8), (0.0,) * 3, (1.0,) * 3, mode="squash").prepare(strip).shape == (3, 8, 8)

@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from backbones.tiny import wordpiece
-from headstart.backbones import recurrent
-from headstart.backbones.awd_lstm import AwdLstm, Layer, Shape, Words, locked
-from headstart.backbones.elmo import Elmo, reversed_in_time
-from headstart.backbones.elmo import Layer as BothWays
-from headstart.backbones.lexicon import CHARACTERS, Lexicon
-from headstart.backbones.load import load
-from headstart.backbones.pooling import pool
+from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.loaders import recurrent
+from headstart.backbones.loaders.load import load
+from headstart.backbones.networks.awd_lstm import AwdLstm, Layer, Shape, Words, locked
+from headstart.backbones.networks.elmo import Elmo, reversed_in_time
+from headstart.backbones.networks.elmo import Layer as BothWays
+from headstart.backbones.tokenizers.lexicon import CHARACTERS, Lexicon
 from headstart.core.errors import ConfigurationError, ModelError
-from headstart.engine.language import IGNORED
-from headstart.objectives.awd import AwdLanguageModel
-from headstart.objectives.elmo import BidirectionalLanguageModel
+from headstart.pretraining.jobs.language import IGNORED
+from headstart.pretraining.objectives.awd import AwdLanguageModel
+from headstart.pretraining.objectives.elmo import BidirectionalLanguageModel
 
 WORDS = ["the", "cat", "dog", "bird", "house"]
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from headstart.backbones.load import load
-from headstart.backbones.subwords import cut, piece_vectors, pieces_of
-from headstart.backbones.vector_backbone import BiLSTM, read_vectors, write_folder
-from headstart.backbones.vector_files import write_file
-from headstart.backbones.word_vectors import WordVectors
-from headstart.backbones.words import WordTokenizer, counted, words_of
+from headstart.backbones.loaders.load import load
+from headstart.backbones.loaders.vector_backbone import BiLSTM, read_vectors, write_folder
+from headstart.backbones.loaders.vector_files import write_file
+from headstart.backbones.networks.word_vectors import WordVectors
+from headstart.backbones.tokenizers.subwords import cut, piece_vectors, pieces_of
+from headstart.backbones.tokenizers.words import WordTokenizer, counted, words_of
 from headstart.core.errors import ModelError
 
 WORDS = ["the", "cat", "sat", "walking", "talking", "making", "taking", "baking", "Berlin", "don't", "well"]
@@ -43,7 +43,7 @@ def test_words_are_counted_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) ->
     counts, total = counted(lines, lowercase=True)
     assert counts == {"the": 100, "cat": 50} | {f"w{i}": 2 for i in range(50)} | {f"x{i}": 1 for i in range(50)}
     assert total == 300
-    monkeypatch.setattr("headstart.backbones.words.MOST", 20)
+    monkeypatch.setattr("headstart.backbones.tokenizers.words.MOST", 20)
     counts, total = counted(lines, lowercase=True)
     assert (counts["the"], counts["cat"], total) == (100, 50, 300)
     assert len(counts) <= 20
@@ -141,7 +141,7 @@ def test_the_ladder(tmp_path: Path) -> None:
 
 
 def test_a_step_touches_the_rows_of_its_words(tmp_path: Path) -> None:
-    from headstart.engine.rows import row_gradients
+    from headstart.engine.optim.rows import row_gradients
 
     words = [f"w{number}" for number in range(5000)]
     (tmp_path / "v").mkdir()

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.backbones.vector_files import FORMATS, is_vector_file, read_file, write_file
-from headstart.backbones.word_vectors import WordVectors
+from headstart.backbones.loaders.vector_files import FORMATS, is_vector_file, read_file, write_file
+from headstart.backbones.networks.word_vectors import WordVectors
 from headstart.core.errors import ConfigurationError, ModelError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.backbones.word_vectors import Section, WordVectors, total
+from headstart.backbones.networks.word_vectors import Section, WordVectors, total
 from headstart.core.errors import ConfigurationError, DataError
 
 

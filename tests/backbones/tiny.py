@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 
 _WORDS = """
 the a an and or not is was it this that good bad great awful film book play red green blue cat dog
@@ -223,16 +223,16 @@ def _save_text(name: str, folder: Path) -> None:
 
 def _save_vectors(folder: Path, seed: int) -> None:
     """Word vectors under a BiLSTM."""
-    from headstart.backbones.vector_backbone import write_folder
-    from headstart.backbones.word_vectors import WordVectors
+    from headstart.backbones.loaders.vector_backbone import write_folder
+    from headstart.backbones.networks.word_vectors import WordVectors
 
     words = [word for word in WORDS if word not in ("good", "awful")]
     write_folder(folder, WordVectors(words, torch.randn(len(words), 16).numpy()), bilstm=HIDDEN // 2, seed=seed)
 
 
 def _save_recurrent(name: str, folder: Path, seed: int) -> None:
-    from headstart.backbones import recurrent
-    from headstart.backbones.lexicon import Lexicon
+    from headstart.backbones.loaders import recurrent
+    from headstart.backbones.tokenizers.lexicon import Lexicon
 
     words = [word for word in WORDS if word not in ("good", "awful")]
     tokenizer = Lexicon(words, open=False) if name == "elmo" else wordpiece()

@@ -113,7 +113,7 @@ def test_json_is_the_record_and_nothing_else(here: Path) -> None:
 
 
 def test_what_libraries_print_stays_out_of_the_record(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import headstart.backbones.load as loading
+    import headstart.backbones.loaders.load as loading
 
     original = loading.load
 

@@ -47,7 +47,7 @@ def test_two_sizes_are_too_few_for_a_law(here: Path) -> None:
 
 
 def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate import curve as module
+    from headstart.comparison import curve as module
 
     whole = curve("--sizes", "4,8,12", "--out", "whole").expect(0).out
     real, calls = module._one, []

@@ -73,8 +73,8 @@ def test_every_kept_model_is_judged_against_one_base(kept: Path) -> None:
 
 
 def test_the_tuned_answers_are_those_of_the_run(kept: Path) -> None:
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.predictions import Predictions
 
     call("evaluate", "run", "--methods", "full", "--quiet")
     (one,) = evaluation(kept)["models"]

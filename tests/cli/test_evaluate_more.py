@@ -20,8 +20,8 @@ FIT = ("--method", "probe", "--trials", "1", "--epochs", "1", "--quiet")
 @pytest.fixture
 def run(lora_run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("headstart.evaluate.cost.EXAMPLES", 8)
-    monkeypatch.setattr("headstart.evaluate.cost.BATCHES", {1: 3, 8: 3})
+    monkeypatch.setattr("headstart.judging.cost.EXAMPLES", 8)
+    monkeypatch.setattr("headstart.judging.cost.BATCHES", {1: 3, 8: 3})
     shutil.copytree(lora_run.folder, "run")
     shutil.copy(lora_run.folder.parent / "reviews.csv", "reviews.csv")
     return tmp_path
@@ -178,7 +178,7 @@ def test_evaluations_are_kept_one_after_another(run: Path) -> None:
 
 def test_a_record_of_an_earlier_version_is_kept_and_refused_with_a_sentence(run: Path) -> None:
     from headstart.core.errors import ArtifactError
-    from headstart.core.evaluation import Evaluation
+    from headstart.core.records.evaluation import Evaluation
 
     old = run / "run" / "evaluation.json"
     old.write_text(json.dumps({"schema": "headstart.evaluation/1", "models": [], "passed": True}))

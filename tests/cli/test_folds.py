@@ -10,8 +10,8 @@ import pytest
 
 import headstart
 from cli.calling import call, record, sentences, write_csv
-from headstart.data.folds import folded
-from headstart.evaluate.predictions import Predictions
+from headstart.data.ingest.folds import folded
+from headstart.stats.predictions import Predictions
 
 SHORT = ("--model", "bert", "--methods", "majority,probe,lora", "--trials", "1", "--epochs", "1")
 
@@ -67,7 +67,7 @@ def test_what_judges_a_cross_validated_run_tests_on_the_fold_that_was_left_out(
 
 
 def test_an_interrupted_cross_validation_goes_on(crossed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate import cross_validation
+    from headstart.comparison import cross_validation
 
     monkeypatch.chdir(crossed)
     options = ("compare", "reviews.csv", *SHORT, "--group", "writer", "--folds", "3", "--out", "stopped")

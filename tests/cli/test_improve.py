@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from cli.calling import FAST, call, tree
-from headstart.core.evaluation import Evaluation
-from headstart.core.improvement import Proposal
-from headstart.core.locks import Lock
-from headstart.evaluate.metrics import metric
-from headstart.evaluate.paired import Paired, compare
-from headstart.evaluate.predictions import Predictions
+from headstart.core.disk.locks import Lock
+from headstart.core.records.evaluation import Evaluation
+from headstart.core.records.improvement import Proposal
+from headstart.stats.metrics import metric
+from headstart.stats.paired import Paired, compare
+from headstart.stats.predictions import Predictions
 
 WAYS = [
     Proposal("rate", "it", "", settings={"learning_rate": 1e-4}),
@@ -28,7 +28,7 @@ WAYS = [
 @pytest.fixture
 def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run on reviews, of which two things are proposed to be tried."""
-    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS)
+    monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS)
     call("compare", "reviews.csv", "--model", "bert", *FAST, "--epochs", "2", "--out", "run").expect(0)
     return here / "run"
 
@@ -71,8 +71,8 @@ def _ids(run: Path, split: str) -> list[int]:
 
 
 def test_turned_labels_are_found_and_leaving_them_out_is_tried(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.evaluate.suspects.SURE", 0.6)  # a random network's features say little
-    monkeypatch.setattr("headstart.evaluate.suspects.DOUBTED", 0.4)
+    monkeypatch.setattr("headstart.judging.advice.suspects.SURE", 0.6)  # a random network's features say little
+    monkeypatch.setattr("headstart.judging.advice.suspects.DOUBTED", 0.4)
     with (here / "reviews.csv").open(newline="") as file:
         header, *rows = list(csv.reader(file))
     place = header.index("label")
@@ -109,7 +109,7 @@ def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: pytest.fail("something was trained"))
+        patch.setattr("headstart.judging.advice.improve._Trials.of", lambda *_: pytest.fail("something was trained"))
         out = call("improve", "run", "--method", "lora", "--budget", "0.01s").expect(0).out
     assert out.count("not tried, no time was left") == len(WAYS)
     needed = json.loads((run / "improvement.json").read_text())["needed"]
@@ -119,19 +119,19 @@ def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not
     enough = re.search(r"--budget (\d+s) or more", out)
     assert enough
     assert int(enough[1][:-1]) >= needed
-    monkeypatch.setattr("headstart.evaluate.improve._Trials.of", lambda *_: iter(()))
+    monkeypatch.setattr("headstart.judging.advice.improve._Trials.of", lambda *_: iter(()))
     assert "--budget" not in call("improve", "run", "--method", "lora", "--budget", enough[1]).expect(0).out
 
 
 def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate.trainings import Trainings
+    from headstart.comparison.trainings import Trainings
 
     file, p_values = run / "improvement.json", iter((0.01, 0.02, 0.04))
 
     def paired(*runs: object, **options: object) -> Paired:
         return dataclasses.replace(compare(*runs, **options), p_value=next(p_values))  # type: ignore[arg-type]
 
-    monkeypatch.setattr("headstart.evaluate.improve.compare", paired)
+    monkeypatch.setattr("headstart.judging.advice.improve.compare", paired)
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     first = json.loads(file.read_text())["tried"]
     assert first[0]["configuration"]["learning_rate"] == 1e-4
@@ -142,7 +142,7 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
         call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == first
     three = Proposal("wider", "it", "", settings={"rank": 2})
-    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: [*WAYS, three])
+    monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: [*WAYS, three])
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     again = json.loads(file.read_text())["tried"]
     assert [one["difference"] for one in again[:2]] == [one["difference"] for one in first]
@@ -151,7 +151,7 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     call("improve", "run", "--method", "lora", "--seeds", "2", "--propose").expect(0)
     assert json.loads((run / "improvement.1.json").read_text())["tried"] == again
     assert {one["status"] for one in json.loads(file.read_text())["tried"]} == {"yours"}
-    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS[:1])
+    monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS[:1])
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == again, "for two of them nothing speaks any more"
 
@@ -181,7 +181,7 @@ def test_a_method_that_can_not_be_judged_is_told(run: Path, monkeypatch: pytest.
     def diverged(*_: object) -> None:
         raise ValueError("scores that are no numbers")
 
-    monkeypatch.setattr("headstart.evaluate.improve.interval", diverged)
+    monkeypatch.setattr("headstart.judging.advice.improve.interval", diverged)
     call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     tried = json.loads((run / "improvement.json").read_text())["tried"]
     assert "failed: scores that are no numbers" in {one["status"] for one in tried}
@@ -194,7 +194,7 @@ def test_a_run_that_another_process_has_is_left_alone(run: Path, monkeypatch: py
     assert tree(run) == before
     held: list[bool] = []
     monkeypatch.setattr(
-        "headstart.evaluate.improve.proposals", lambda evidence: held.append((run / ".lock").exists()) or WAYS
+        "headstart.judging.advice.improve.proposals", lambda evidence: held.append((run / ".lock").exists()) or WAYS
     )
     call("improve", "run", "--method", "lora", "--propose").expect(0)
     assert held == [True]
@@ -210,12 +210,12 @@ def test_bad_input(run: Path, here: Path) -> None:
 
 
 def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.evaluate.trainings import Trainings
+    from headstart.comparison.trainings import Trainings
 
     fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2")
     call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
     run = here / "run"
-    monkeypatch.setattr("headstart.evaluate.improve.proposals", lambda evidence: WAYS)
+    monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS)
     heat, calls = Trainings.judged, 0
     stop: type[BaseException] = RuntimeError
 

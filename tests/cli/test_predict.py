@@ -183,7 +183,7 @@ def test_the_temperature_that_fits_validation_is_in_the_weights(text_run: Call) 
 
     import headstart
     from headstart.artifacts.predictor import Predictor
-    from headstart.engine.temperature import temperature
+    from headstart.engine.losses.temperature import temperature
 
     predictor = Predictor(text_run.folder)
     held = headstart.read(text_run.folder.parent / "reviews.csv").validation

@@ -146,7 +146,7 @@ def test_broken_images_are_rows_with_an_error(image_run: Call, tmp_path: Path) -
 
 
 def test_a_run_s_number(text_run: Call) -> None:
-    from headstart.core.history import entry
+    from headstart.core.disk.history import entry
 
     number = entry(str(text_run.folder)).number
     by_number = call("predict", number, "a good film").expect(0)

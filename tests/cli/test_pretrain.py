@@ -14,8 +14,8 @@ import torch
 
 from backbones.tiny import WORDS
 from cli.calling import PROBE, call, images, record, tree
-from headstart.backbones.load import load
-from headstart.engine.checkpoint import Checkpoint
+from headstart.backbones.loaders.load import load
+from headstart.engine.state.checkpoint import Checkpoint
 
 FURTHER = ("--set", "epochs=2", "--set", "batch_tokens=1024")
 "for a network that is there"
@@ -50,7 +50,7 @@ def test_what_goes_on_from_a_backbone_is_of_its_architecture(here: Path) -> None
 
 def test_what_timm_and_the_package_hold_can_be_gone_on_from(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """timm's own weights are out of reach here: the network is the same without them."""
-    from headstart.artifacts import pretrained_labelled
+    from headstart.pretraining.artifacts import labelled as pretrained_labelled
 
     images(here / "photos", 60)
     few = ("--set", "epochs=1", "--quiet")
@@ -161,8 +161,8 @@ def test_half_the_bytes_are_what_was_judged(here: Path) -> None:
 
 
 def test_a_folder_that_reads_otherwise_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.artifacts import pretrained_labelled
-    from headstart.engine.tensors import write_tensors
+    from headstart.engine.state.tensors import write_tensors
+    from headstart.pretraining.artifacts import labelled as pretrained_labelled
 
     def broken(path: Path, state: dict[str, torch.Tensor], told: dict[str, str]) -> None:
         write_tensors(path, {**state, "norm.weight": state["norm.weight"] * 2}, told)
@@ -282,7 +282,8 @@ def test_a_language_model_that_reads_otherwise_is_an_error(
     """As where a head comes back random, without a word of the library's."""
     from safetensors.torch import load_file, save_file
 
-    from headstart.backbones import language, recurrent
+    from headstart.backbones.loaders import recurrent
+    from headstart.backbones.networks import language
 
     def broken(save: Any) -> Any:
         def saved(self: Any, folder: Path, tokenizer: Any, half: bool) -> None:
@@ -329,7 +330,7 @@ def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monke
     from safetensors.torch import load_file
 
     from backbones.tiny import save
-    from headstart.engine.language import LanguageModelling
+    from headstart.pretraining.jobs.language import LanguageModelling
 
     corpus(here / "texts.txt")
     save("bert", here / "base")
@@ -356,7 +357,7 @@ def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monke
 
 
 def test_a_tokenizer_of_the_beginning_alone_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.artifacts import pretrained_language
+    from headstart.pretraining.artifacts import language as pretrained_language
 
     size = corpus(here / "texts.txt").stat().st_size
     told = {}
@@ -464,8 +465,8 @@ def test_what_is_refused_leaves_nothing_behind(here: Path) -> None:
 
 def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hours of training have a checkpoint: that stays, and is gone on from."""
-    from headstart.artifacts import pretrained_language as language
     from headstart.core.errors import ModelError
+    from headstart.pretraining.artifacts import language as language
 
     corpus(here / "texts.txt")
     ask = ("pretrain", "mlm", "texts.txt", "--out", "lm", *LANGUAGE)
@@ -523,7 +524,7 @@ def test_what_a_base_can_not_read_is_told_before_the_training(here: Path) -> Non
 
 
 def test_how_a_base_is_pooled_is_kept(here: Path) -> None:
-    from headstart.backbones.load import load
+    from headstart.backbones.loaders.load import load
 
     corpus(here / "texts.txt")
     shutil.copytree("bert", "pooled")
@@ -600,7 +601,7 @@ def test_an_interrupted_pretraining_comes_to_the_same_weights(
 ) -> None:
     from safetensors.torch import load_file
 
-    from headstart.engine import checkpoint as checkpoints
+    from headstart.engine.state import checkpoint as checkpoints
 
     corpus(here / "texts.txt")
     # the tokenizer whose trainer has no ties
@@ -639,7 +640,7 @@ def test_an_interruption_between_steps_changes_no_weight(
     """In the middle of the first epoch, and of the second: masks, dropouts and order are those of the whole run."""
     from safetensors.torch import load_file
 
-    from headstart.engine import checkpoint as checkpoints
+    from headstart.engine.state import checkpoint as checkpoints
 
     objective, *settings = asked.split()
     corpus(here / "texts.txt", 400)
@@ -668,8 +669,8 @@ def test_an_interruption_between_steps_changes_no_weight(
 
 def test_a_tokenizer_that_was_replaced_is_not_gone_on_with(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lies in a folder of its own, under the same name."""
-    from headstart.backbones.tokenizer import train_tokenizer
-    from headstart.engine.language import LanguageModelling
+    from headstart.backbones.tokenizers.tokenizer import train_tokenizer
+    from headstart.pretraining.jobs.language import LanguageModelling
 
     texts = corpus(here / "texts.txt").read_text().splitlines()
     train_tokenizer(texts, "wordpiece", 300, True, True, 128).save_pretrained(here / "mine")

@@ -90,9 +90,9 @@ def test_none_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_runs_as_one_page(history: Path) -> None:
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.paired import compare
-    from headstart.evaluate.predictions import Predictions
+    from headstart.stats.metrics import metric
+    from headstart.stats.paired import compare
+    from headstart.stats.predictions import Predictions
 
     call("runs", "diff", "one", "two", "--html", "both.html").expect(0)
     text = (history / "both.html").read_text()
@@ -128,7 +128,7 @@ def test_a_tracker_that_is_away_is_one_message(history: Path, monkeypatch: pytes
     def away(*_: object) -> str:
         raise ConnectionError("nobody answers\nand much more")
 
-    monkeypatch.setattr("headstart.artifacts.tracking._mlflow", away)
+    monkeypatch.setattr("headstart.artifacts.exchange.tracking._mlflow", away)
     told = call("runs", "log", "one", "--to", "mlflow").refused("did not take the run: nobody answers")
     assert "much more" not in told
 

@@ -112,7 +112,7 @@ def test_an_interrupted_glove_comes_to_the_same_vectors(texts: Path, monkeypatch
 
 
 def test_what_diverges_keeps_the_last_good_pass(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.engine import glove_kernel
+    from headstart.pretraining.jobs import glove_kernel
 
     descend, calls = glove_kernel.descend, 0
     arguments = ("pretrain", "glove", "texts.txt", *FEW, "--out")
@@ -136,8 +136,8 @@ def test_what_diverges_keeps_the_last_good_pass(texts: Path, monkeypatch: pytest
 def test_what_was_counted_outlives_a_rate_that_is_too_high(
     texts: Path, monkeypatch: pytest.MonkeyPatch, objective: str, rate: str
 ) -> None:
-    from headstart.artifacts import pretrained_vectors
-    from headstart.engine import word2vec
+    from headstart.pretraining.artifacts import vectors as pretrained_vectors
+    from headstart.pretraining.jobs import word2vec
 
     arguments = ("pretrain", objective, "texts.txt", *FEW, "--out", "vectors")
     with monkeypatch.context() as patch:
@@ -150,7 +150,7 @@ def test_what_was_counted_outlives_a_rate_that_is_too_high(
 
 
 def test_an_interrupted_word2vec_starts_again_and_says_so(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.engine import word2vec
+    from headstart.pretraining.jobs import word2vec
 
     arguments = ("pretrain", "skipgram", "texts.txt", *FEW[:-1], "--out", "vectors")
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from backbones.tiny import save
 from cli.calling import PROBE, call, record, tree
-from headstart.evaluate.predictions import Predictions
+from headstart.stats.predictions import Predictions
 
 FEW = (
     "--set", "width=16", "--set", "batch_size=32", "--set", "epochs=30", "--set", "augment=none",
@@ -146,7 +146,7 @@ def test_a_tower_that_timm_holds_keeps_its_weights_and_its_size(here: Path, monk
     """timm's own weights are out of reach here: drawn ones stand for them."""
     from safetensors.torch import load_file
 
-    from headstart.artifacts import pretrained_pairs
+    from headstart.pretraining.artifacts import pairs as pretrained_pairs
 
     plain, was = pretrained_pairs.load, {}
 
@@ -170,8 +170,8 @@ def test_a_tower_that_timm_holds_keeps_its_weights_and_its_size(here: Path, monk
 def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.torch import load_file
 
-    from headstart.engine import checkpoint as checkpoints
-    from headstart.engine.pairs import PairTraining
+    from headstart.engine.state import checkpoint as checkpoints
+    from headstart.pretraining.jobs.pairs import PairTraining
 
     monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
     asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=3", "--set", "augment=light", "--out")
@@ -197,8 +197,8 @@ def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatc
 def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.engine import checkpoint as checkpoints
-    from headstart.engine.pairs import PairTraining
+    from headstart.engine.state import checkpoint as checkpoints
+    from headstart.pretraining.jobs.pairs import PairTraining
 
     asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=1", "--out")
 
@@ -223,7 +223,7 @@ def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
 
 
 def test_a_text_tower_keeps_its_pooling_and_reads_as_much_as_it_learnt(here: Path) -> None:
-    from headstart.backbones.two_towers import two_towers
+    from headstart.backbones.loaders.two_towers import two_towers
 
     save("bert", here / "pooled")
     (here / "pooled" / "1_Pooling").mkdir()
@@ -237,7 +237,7 @@ def test_a_text_tower_keeps_its_pooling_and_reads_as_much_as_it_learnt(here: Pat
 
 
 def test_towers_that_read_otherwise_are_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.artifacts import pretrained_pairs
+    from headstart.pretraining.artifacts import pairs as pretrained_pairs
 
     write = pretrained_pairs.write_tensors
 

@@ -17,16 +17,16 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.fields import configured
 from headstart.core.seeds import derive
 from headstart.data.examples import Examples
-from headstart.data.task import Kind, Task
 from headstart.engine.adapt import Adapted, Setting
 from headstart.engine.adaptation import Score
-from headstart.engine.augment import Augment
-from headstart.engine.cache import Cache
-from headstart.engine.feed import Feed
+from headstart.engine.cache.cache import Cache
+from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
-from headstart.engine.precision import Compute
+from headstart.engine.machine.precision import Compute
 from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Plan
+from headstart.tasks.task import Kind, Task
 
 FP32 = Compute(torch.device("cpu"), bf16=False)
 LABELS = ("no", "perhaps", "yes")

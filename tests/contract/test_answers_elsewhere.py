@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from backbones.tiny import tiny
-from headstart.artifacts.exporting import export_run
+from headstart.artifacts.exchange.exporting import export_run
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
-from headstart.data.images import picture
+from headstart.data.images.image import picture
 from headstart.engine.adapt import adapted
 
 from .settings import LABELS, method_of, save_adapted, setting_of

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from headstart.artifacts.merge import merge
+from headstart.artifacts.exchange.merge import merge
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import MethodError, ModelError
 from headstart.engine.adapt import adapted
 

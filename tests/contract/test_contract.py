@@ -16,15 +16,15 @@ from torch import Tensor
 
 from backbones.tiny import tiny
 from headstart.artifacts.artifact import reloaded
-from headstart.artifacts.merge import merge
+from headstart.artifacts.exchange.merge import merge
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.modes import train_above
+from headstart.backbones.ladder.modes import train_above
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.cache import Cache
-from headstart.engine.precision import compute
+from headstart.engine.cache.cache import Cache
+from headstart.engine.machine.precision import compute
 from headstart.methods.method import METHODS
 from headstart.methods.plan import Model
 

@@ -11,8 +11,8 @@ import pytest
 from backbones.tiny import tiny
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import Setting, attached
-from headstart.engine.augment import Augment
-from headstart.engine.feed import Feed
+from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.feed import Feed
 from headstart.methods.method import METHODS, Method
 
 from .settings import made, setting_of, targets_of

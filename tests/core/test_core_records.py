@@ -19,7 +19,12 @@ import numpy as np
 import pytest
 
 from headstart.core import registry as place
-from headstart.core.comparison import (
+from headstart.core.disk.files import replacing, replacing_folder, sweep, write_json, write_text
+from headstart.core.disk.history import entries, entry_of, remember
+from headstart.core.disk.runs import CONFIGURATION, open_run, read_configuration, run_folder
+from headstart.core.errors import ArtifactError, ConfigurationError, ResourceError, suggestion, unknown
+from headstart.core.fields import configured, descriptions
+from headstart.core.records.comparison import (
     Comparison,
     DataRecord,
     EnvironmentRecord,
@@ -33,12 +38,7 @@ from headstart.core.comparison import (
     Trial,
     Verdict,
 )
-from headstart.core.errors import ArtifactError, ConfigurationError, ResourceError, suggestion, unknown
-from headstart.core.fields import configured, descriptions
-from headstart.core.files import replacing, replacing_folder, sweep, write_json, write_text
-from headstart.core.history import entries, entry_of, remember
 from headstart.core.registry import Registry
-from headstart.core.runs import CONFIGURATION, open_run, read_configuration, run_folder
 
 
 # ------------------------------------------------------------------------------------------------------------- records
@@ -189,7 +189,7 @@ def test_a_stop_while_folders_change_places_leaves_one_of_them(
     at: int, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the system can't exchange two names in one step."""
-    monkeypatch.setattr("headstart.core.files._exchanged", lambda one, other: False)
+    monkeypatch.setattr("headstart.core.disk.files._exchanged", lambda one, other: False)
     path, replace, calls = tmp_path / "model", os.replace, iter(range(1, 10))
     with replacing_folder(path) as folder:
         (folder / "old").write_text("")
@@ -213,7 +213,7 @@ def test_a_stop_while_folders_change_places_leaves_one_of_them(
 
 def test_a_folder_that_a_killed_process_moved_aside_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As kill -9 between the two renames would leave it: nothing of ours runs any more."""
-    monkeypatch.setattr("headstart.core.files._exchanged", lambda one, other: False)
+    monkeypatch.setattr("headstart.core.disk.files._exchanged", lambda one, other: False)
     path = tmp_path / "run" / "model"
     with replacing_folder(path) as folder:
         (folder / "weights").write_text("old")
@@ -302,7 +302,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 from headstart.core.errors import ResourceError
-from headstart.core.files import write_text
+from headstart.core.disk.files import write_text
 try:
     write_text({str(path)!r}, "x" * 5000)
 except ResourceError as error:

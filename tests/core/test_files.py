@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.core.files import slug
+from headstart.core.disk.files import slug
 
 
 @pytest.mark.parametrize(

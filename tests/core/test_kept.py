@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart.core.comparison import Row, SeedRun, Verdict
+from headstart.core.disk.kept import kept_models, model_of
 from headstart.core.errors import ArtifactError
-from headstart.core.kept import kept_models, model_of
+from headstart.core.records.comparison import Row, SeedRun, Verdict
 
 from .test_core_records import comparison
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from headstart.core.disk.locks import NAME, Lock, refuse_if_held
+from headstart.core.disk.runs import open_run, run_folder
 from headstart.core.errors import ConfigurationError, ResourceError
-from headstart.core.locks import NAME, Lock, refuse_if_held
-from headstart.core.runs import open_run, run_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from headstart.core.locks import Lock
+from headstart.core.disk.locks import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

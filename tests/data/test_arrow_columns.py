@@ -13,8 +13,8 @@ import pytest
 from made_data import image, texts
 
 from headstart.core.errors import DataError
-from headstart.data import read
-from headstart.data.parquet import unnested
+from headstart.data.read import read
+from headstart.data.tables.parquet import unnested
 
 TEXTS, LABELS = (list(column) for column in zip(*texts(60)))
 

@@ -10,8 +10,8 @@ import pytest
 from made_data import kinds, texts
 
 from headstart.core.errors import DataError
-from headstart.data import read
-from headstart.data.split_columns import Marks
+from headstart.data.read import read
+from headstart.data.tables.split_columns import Marks
 
 File = Callable[..., Path]
 ROWS = texts(60)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from headstart.core.progress import Silent
-from headstart.data import cooccurrence
-from headstart.data.cooccurrence import Cooccurrence, count
+from headstart.data.corpus import cooccurrence
+from headstart.data.corpus.cooccurrence import Cooccurrence, count
 
 
 def counted(

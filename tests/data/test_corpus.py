@@ -14,8 +14,8 @@ import pytest
 
 from headstart.core.errors import DataError
 from headstart.core.progress import Silent
-from headstart.data.corpus import AT_ONCE, CHARACTERS, Corpus, together
-from headstart.data.findings import Findings
+from headstart.data.audit.findings import Findings
+from headstart.data.corpus.corpus import AT_ONCE, CHARACTERS, Corpus, together
 
 
 def texts(*sources: Path, text: str | None = None) -> list[str]:
@@ -110,7 +110,7 @@ def test_bytes_that_are_not_utf8_are_told(tmp_path: Path) -> None:
 def test_an_endless_line_comes_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, text: str, encoding: str
 ) -> None:
-    monkeypatch.setattr("headstart.data.corpus.LONGEST", longest)
+    monkeypatch.setattr("headstart.data.corpus.corpus.LONGEST", longest)
     (tmp_path / "a.txt").write_text(text, encoding=encoding)
     findings = Findings()
     found = list(Corpus((str(tmp_path / "a.txt"),)).paragraphs(findings))

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from made_data import finding, image, kinds, texts
 from PIL import Image
 
-from headstart.data import near_duplicates, read
+from headstart.data.audit import near_duplicates
+from headstart.data.read import read
 
 File = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pytest
 from made_data import finding, image, kinds, texts
 
 from headstart.core.errors import DataError, ResourceError
-from headstart.data import read
+from headstart.data.read import read
 
 File = Callable[..., Path]
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.data import epoch_batches, sorted_batches, split_by_tokens
-from headstart.data.batching import balanced_batches
+from headstart.data.batching import balanced_batches, epoch_batches, sorted_batches, split_by_tokens
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200).map(lambda found: np.array(found, dtype=np.int64))
 

@@ -10,8 +10,7 @@ from made_data import image
 from PIL import Image
 
 from headstart.core.errors import DataError
-from headstart.data import decode
-from headstart.data.images import TooLarge
+from headstart.data.images.image import TooLarge, decode
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:

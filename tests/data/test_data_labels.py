@@ -11,7 +11,7 @@ import pytest
 from made_data import finding, texts
 
 from headstart.core.errors import ConfigurationError, DataError
-from headstart.data import read
+from headstart.data.read import read
 
 File = Callable[..., Path]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from made_data import finding, kinds
 
-from headstart.data import decode, read
+from headstart.data.images.image import decode
+from headstart.data.read import read
 
 
 def test_trec(shared: Path) -> None:
@@ -57,7 +58,7 @@ def test_medical(shared: Path) -> None:
 
 MEASURE = """
 import resource, sys, time
-from headstart.data import read
+from headstart.data.read import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.process_time()
 data = read(sys.argv[1])

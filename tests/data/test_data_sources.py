@@ -17,7 +17,8 @@ import pytest
 from made_data import finding, image, kinds, texts
 
 from headstart.core.errors import DataError
-from headstart.data import decode, read
+from headstart.data.images.image import decode
+from headstart.data.read import read
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 
@@ -192,7 +193,7 @@ def test_saved_and_loaded_datasets(tmp_path: Path) -> None:
 def test_a_hub_name_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     code = (
-        "from headstart.data import read\n"
+        "from headstart.data.read import read\n"
         "from headstart.core.errors import DataError\n"
         "try: read('someone/nothing')\n"
         "except DataError as e: print(e)"

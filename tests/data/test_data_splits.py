@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError
-from headstart.data.splits import by_class, by_group
+from headstart.data.ingest.splits import by_class, by_group
 
 SHARES = {"test": 0.2, "validation": 0.15}
 

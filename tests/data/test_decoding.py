@@ -15,9 +15,10 @@ import pytest
 from made_data import finding, image, kinds
 from PIL import Image
 
-from headstart.data import Task, decode, read
-from headstart.data.decoding import ALONE, Decoding, settled, span
-from headstart.data.images import picture
+from headstart.data.images.decoding import ALONE, Decoding, settled, span
+from headstart.data.images.image import decode, picture
+from headstart.data.read import read
+from headstart.tasks.task import Task
 
 rng = np.random.default_rng(0)
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError
-from headstart.data.findings import Findings
-from headstart.data.tabular import Delimited
+from headstart.data.audit.findings import Findings
+from headstart.data.tables.tabular import Delimited
 
 LABELS = ("food", "drink")
 

@@ -10,7 +10,7 @@ import pytest
 from cli.calling import write_csv
 from headstart import read
 from headstart.core.errors import ConfigurationError, DataError
-from headstart.data.folds import folded
+from headstart.data.ingest.folds import folded
 
 
 def rows(count: int = 60) -> list[tuple[str, str, str, str]]:

@@ -9,9 +9,9 @@ import pytest
 from made_data import finding, image, kinds
 
 from headstart.core.errors import DataError
-from headstart.data import read
-from headstart.data.image_files import Passed, image_files
-from headstart.data.unlabelled import unlabelled
+from headstart.data.images.files import Passed, image_files
+from headstart.data.ingest.unlabelled import unlabelled
+from headstart.data.read import read
 
 
 def fill(root: Path, *folders: str, each: int = 8) -> None:

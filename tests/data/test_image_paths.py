@@ -13,8 +13,8 @@ import pytest
 from made_data import image
 
 from headstart.core.errors import DataError
-from headstart.data import read
-from headstart.data.unlabelled import unlabelled
+from headstart.data.ingest.unlabelled import unlabelled
+from headstart.data.read import read
 
 
 def rows(count: int = 20, prefix: str = "") -> list[list[object]]:

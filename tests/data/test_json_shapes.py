@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from headstart.core.errors import DataError
-from headstart.data.findings import Findings
-from headstart.data.json_lines import JsonLines
+from headstart.data.audit.findings import Findings
+from headstart.data.tables.json_lines import JsonLines
 
 ROWS = [{"text": "soup", "label": "food"}, {"text": "tea", "label": "drink"}, {"text": "a\nb", "label": "food"}]
 FRAME = pd.DataFrame(ROWS)

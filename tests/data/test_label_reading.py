@@ -13,10 +13,10 @@ import pytest
 from made_data import finding, kinds, texts
 
 from headstart.core.errors import DataError
-from headstart.data import read
-from headstart.data.label_lists import as_list, separated
-from headstart.data.look_alike import appearance, canonical, merged
-from headstart.data.numbers import numbers
+from headstart.data.ingest.label_lists import as_list, separated
+from headstart.data.ingest.look_alike import appearance, canonical, merged
+from headstart.data.read import read
+from headstart.data.tables.numbers import numbers
 
 File = Callable[..., Path]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.data import held_out
-from headstart.data import packed as packed_module
-from headstart.data.packed import Packed, Pieces, pack
+from headstart.data.corpus import held_out
+from headstart.data.corpus import packed as packed_module
+from headstart.data.corpus.packed import Packed, Pieces, pack
 
 SEPARATOR = 9
 

@@ -16,7 +16,7 @@ from made_data import image
 from PIL import Image
 
 from headstart.core.errors import DataError
-from headstart.data.images import decode, picture
+from headstart.data.images.image import decode, picture
 
 
 def png16(values: np.ndarray) -> bytes:

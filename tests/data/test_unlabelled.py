@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from headstart.core.errors import DataError
-from headstart.data.findings import Findings
-from headstart.data.model_input import EMPTY, NO_PAIR, NO_SINGLE, NO_TEXT, model_input
-from headstart.data.task import Modality
-from headstart.data.unlabelled import columns_of, stream, unlabelled
+from headstart.data.audit.findings import Findings
+from headstart.data.ingest.model_input import EMPTY, NO_PAIR, NO_SINGLE, NO_TEXT, model_input
+from headstart.data.ingest.unlabelled import columns_of, stream, unlabelled
+from headstart.tasks.task import Modality
 
 TEXT = {"text": "text", "label": "label"}
 

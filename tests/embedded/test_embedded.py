@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import headstart
-from headstart.backbones.builtin import builtin_names, place
-from headstart.core.comparison import Comparison
+from headstart.backbones.loaders.builtin import builtin_names, place
+from headstart.core.records.comparison import Comparison
 
 
 def test_the_digits_are_ten_labels_a_class_and_always_the_same() -> None:

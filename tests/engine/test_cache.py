@@ -12,10 +12,10 @@ import torch
 from backbones.tiny import tiny
 from contract.settings import FP32, examples_of, made, method_of, rising, setting_of, state_of
 from headstart.engine.adapt import adapted
-from headstart.engine.augment import Augment
-from headstart.engine.cache import Cache, all_features
-from headstart.engine.feed import Feed
-from headstart.engine.precision import Compute
+from headstart.engine.cache.cache import Cache, all_features
+from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.feed import Feed
+from headstart.engine.machine.precision import Compute
 
 
 def runs_of(backbone: Any, path: str) -> list[int]:
@@ -120,7 +120,7 @@ def test_a_full_disk_is_told(call: str, monkeypatch: pytest.MonkeyPatch) -> None
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"headstart.engine.states.{call}", full)
+    monkeypatch.setattr(f"headstart.engine.cache.states.{call}", full)
     setting = setting_of(tiny("mlp"))
     with adapted(setting, method_of("probe"), 0) as done:
         assert done.trace.best_value is not None

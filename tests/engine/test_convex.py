@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from headstart.data.task import Task
-from headstart.engine.convex import prior, solve
-from headstart.engine.losses import probabilities
+from headstart.engine.losses.convex import prior, solve
+from headstart.engine.losses.losses import probabilities
+from headstart.tasks.task import Task
 
 N, D = 90, 12
 

@@ -10,9 +10,11 @@ from torch import nn
 
 from backbones.tiny import tiny
 from contract.settings import FP32, method_of, setting_of, task_of
-from headstart.engine import adapt, convex, meter
+from headstart.engine import adapt
 from headstart.engine.adapt import adapted
-from headstart.engine.precision import exact, surroundings
+from headstart.engine.losses import convex
+from headstart.engine.machine import meter
+from headstart.engine.machine.precision import exact, surroundings
 
 
 def test_heads_are_solved_where_there_is_float64(monkeypatch: pytest.MonkeyPatch) -> None:

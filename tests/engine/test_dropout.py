@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from headstart.engine.dropout import FastDropout
+from headstart.engine.machine.dropout import FastDropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])

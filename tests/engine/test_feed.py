@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-import headstart.engine.feed as place
+import headstart.engine.feed.feed as place
 from backbones.tiny import tiny
 from contract.settings import made
 from headstart.core.errors import ConfigurationError
-from headstart.data.augmentation import PARTS, parts_of
-from headstart.engine.augment import Augment
-from headstart.engine.feed import Feed
+from headstart.data.images.augmentation import PARTS, parts_of
+from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.feed import Feed
 
 STEPS = [[np.arange(0, 5)], [np.arange(5, 12)]]
 

@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 from backbones.tiny import tiny
 from contract.settings import method_of, rising, setting_of, state_of
-from headstart.backbones import cutting
+from headstart.backbones.ladder import cutting
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
-from headstart.engine import convex
 from headstart.engine.adapt import Setting, adapted, attached, new_head
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.augment import Augment
-from headstart.engine.checkpoint import Checkpoint
-from headstart.engine.feed import Feed, Micro
+from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.fit import Budget, fit, smoothed
-from headstart.engine.precision import Compute
-from headstart.engine.snapshots import weights
+from headstart.engine.losses import convex
+from headstart.engine.machine.precision import Compute
+from headstart.engine.state.checkpoint import Checkpoint
+from headstart.engine.state.snapshots import weights
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
 

@@ -11,12 +11,12 @@ from torch import nn
 
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
-from headstart.backbones.cutting import Cut, probes
+from headstart.backbones.ladder.cutting import Cut, probes
 from headstart.engine import adapt
-from headstart.engine.cache import Cache
-from headstart.engine.frozen import frozen_rounded
-from headstart.engine.precision import Compute
-from headstart.methods.lora_layer import LoraLayer
+from headstart.engine.cache.cache import Cache
+from headstart.engine.cache.frozen import frozen_rounded
+from headstart.engine.machine.precision import Compute
+from headstart.methods.adapters.lora_layer import LoraLayer
 
 BF16 = Compute(torch.device("cpu"), bf16=True)
 

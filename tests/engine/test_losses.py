@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from headstart.data.task import Task
-from headstart.engine.losses import probabilities, task_loss
+from headstart.engine.losses.losses import probabilities, task_loss
+from headstart.tasks.task import Task
 
 ABC = tuple("abc")
 

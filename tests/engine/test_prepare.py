@@ -17,8 +17,8 @@ from headstart.data.embedded import digits
 from headstart.engine import adapt, forecast
 from headstart.engine.adapt import adapted
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.cache import Cache, all_features
-from headstart.engine.feed import Feed
+from headstart.engine.cache.cache import Cache, all_features
+from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
 from headstart.core.errors import ArtifactError, ResourceError
-from headstart.engine import convex
 from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
-from headstart.engine.augment import Augment
-from headstart.engine.checkpoint import Checkpoint
+from headstart.engine.feed.augment import Augment
 from headstart.engine.fit import Budget, Trace
+from headstart.engine.losses import convex
+from headstart.engine.state.checkpoint import Checkpoint
 from headstart.methods.method import Method
 
 STEPS_AN_EPOCH, EPOCHS = 3, 3
@@ -174,7 +174,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.engine.tensors.save_file", killed)
+        patch.setattr("headstart.engine.state.tensors.save_file", killed)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
     states, facts = checkpoint.read("s")

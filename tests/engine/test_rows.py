@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
 from headstart.engine.adapt import adapted
-from headstart.engine.checkpoint import Checkpoint
 from headstart.engine.fit import fit
-from headstart.engine.rows import RowAdamW, clip, row_gradients
+from headstart.engine.optim.rows import RowAdamW, clip, row_gradients
+from headstart.engine.state.checkpoint import Checkpoint
 
 
 def table(sparse: bool) -> nn.Embedding:
@@ -66,7 +66,7 @@ def test_the_norm_is_that_of_dense_gradients(longest: float) -> None:
 
 
 def test_which_tables_get_gradients_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.engine.rows.LARGE", 5)
+    monkeypatch.setattr("headstart.engine.optim.rows.LARGE", 5)
     model = nn.ModuleDict({
         "large": nn.Embedding(5, 2), "small": nn.Embedding(4, 2), "frozen": nn.Embedding(5, 2),
         "tied": nn.Embedding(5, 2), "out": nn.Linear(2, 5, bias=False),
@@ -81,7 +81,7 @@ def test_which_tables_get_gradients_of_rows(monkeypatch: pytest.MonkeyPatch) -> 
 def test_words_that_never_occur_keep_their_bits_and_an_interruption_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("headstart.engine.rows.LARGE", 20)
+    monkeypatch.setattr("headstart.engine.optim.rows.LARGE", 20)
     backbone = tiny("bert")
     setting = setting_of(backbone, count=40, epochs=4)
     name = next(n for n, p in backbone.module.named_parameters() if "word_embeddings" in n)

@@ -11,7 +11,7 @@ from torch import nn
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.engine.adapt import adapted
-from headstart.engine.schedules import factor
+from headstart.engine.optim.schedules import factor
 from headstart.methods.plan import Schedule
 
 TOTAL, RISE = 40, 10

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.engine.temperature import cool, temperature
-from headstart.methods.knn import NeighboursHead
-from headstart.methods.mix import MixHead
+from headstart.engine.losses.temperature import cool, temperature
+from headstart.methods.heads.knn import NeighboursHead
+from headstart.methods.heads.mix import MixHead
 
 
 def drawn(n: int, factor: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from backbones.tiny import tiny
 from contract.settings import examples_of, texts
-from headstart.engine import feed as feeds
-from headstart.engine.feed import Feed
-from headstart.engine.tokens import Tokens
+from headstart.engine.feed import feed as feeds
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.tokens import Tokens
 
 
 def test_every_example_comes_back_with_its_types_where_it_has_them() -> None:

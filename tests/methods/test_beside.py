@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.tiny import batch_of, tiny
-from headstart.artifacts.merge import merge
-from headstart.backbones.cutting import Cut
+from headstart.artifacts.exchange.merge import merge
+from headstart.backbones.ladder.cutting import Cut
 from headstart.core.errors import ModelError
 from headstart.methods.plan import Beside, Edit, Group, Model, Plan
 

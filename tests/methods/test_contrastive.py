@@ -14,7 +14,7 @@ from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted, attached
-from headstart.engine.contrastive import contrastive_loss
+from headstart.engine.losses.contrastive import contrastive_loss
 
 
 def test_the_loss_pair_by_pair() -> None:

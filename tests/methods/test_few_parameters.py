@@ -10,9 +10,9 @@ from torch import nn
 
 from backbones.tiny import batch_of, bytelevel, tiny
 from contract.settings import method_of
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import MethodError
-from headstart.methods.ia3 import Scales
+from headstart.methods.adapters.ia3 import Scales
 from headstart.methods.plan import Model
 
 

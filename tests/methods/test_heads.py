@@ -11,9 +11,9 @@ from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import reloaded
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted
-from headstart.methods.centroid import CentroidHead
-from headstart.methods.knn import NeighboursHead
-from headstart.methods.mahalanobis import MahalanobisHead, shrunk_covariance
+from headstart.methods.heads.centroid import CentroidHead
+from headstart.methods.heads.knn import NeighboursHead
+from headstart.methods.heads.mahalanobis import MahalanobisHead, shrunk_covariance
 
 RNG = np.random.default_rng(0)
 Y = np.arange(40) % 4

@@ -11,12 +11,12 @@ from torch import nn
 
 from backbones.tiny import batch_of, tiny
 from contract.settings import setting_of
-from headstart.artifacts.merge import merge
+from headstart.artifacts.exchange.merge import merge
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted
-from headstart.methods.lora import Lora
-from headstart.methods.lora_layer import LoraLayer
+from headstart.methods.adapters.lora import Lora
+from headstart.methods.adapters.lora_layer import LoraLayer
 from headstart.methods.plan import Model
 
 CASES = [
@@ -270,7 +270,7 @@ class Bypassing(nn.Module):
 
 
 def test_an_adapter_that_is_not_applied_is_an_error() -> None:
-    from headstart.backbones.load import load
+    from headstart.backbones.loaders.load import load
 
     backbone = load(Bypassing(), image_size=8, mean=(0.5,) * 3, std=(0.5,) * 3)
     assert "second" in {site.path for site in Lora().sites(backbone)}

@@ -12,11 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from headstart.backbones.module import load_module
-from headstart.backbones.weights import is_plain, scales_with_weight
+from headstart.backbones.ladder.weights import is_plain, scales_with_weight
+from headstart.backbones.loaders.module import load_module
 from headstart.core.errors import MethodError, ModelError
-from headstart.methods.lora import Lora
-from headstart.methods.lora_layer import LoraLayer
+from headstart.methods.adapters.lora import Lora
+from headstart.methods.adapters.lora_layer import LoraLayer
 
 
 class Halved(nn.Linear):

@@ -8,7 +8,7 @@ import torch
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.engine.adapt import adapted
-from headstart.methods.mix import Mix, MixHead
+from headstart.methods.heads.mix import Mix, MixHead
 
 
 def test_the_formula_by_hand() -> None:

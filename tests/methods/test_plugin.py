@@ -60,7 +60,7 @@ sys.path.insert(0, sys.argv[2])
 from backbones.tiny import tiny
 from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import reloaded
-from headstart.artifacts.merge import merge
+from headstart.artifacts.exchange.merge import merge
 from headstart.backbones.backbone import fingerprint
 from headstart.engine.adapt import adapted
 backbone = tiny("bert")

@@ -11,7 +11,7 @@ from torch import nn
 from backbones.tiny import batch_of, save, tiny
 from contract.settings import method_of, setting_of
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import MethodError, ModelError
 from headstart.engine.adapt import adapted
 from headstart.methods.plan import Model
@@ -139,7 +139,7 @@ def test_a_text_too_long_for_the_positions_is_told() -> None:
 
 
 def test_it_does_not_merge() -> None:
-    from headstart.artifacts.merge import merge
+    from headstart.artifacts.exchange.merge import merge
 
     backbone = tiny("bert")
     plan, model = method_of("prefix", tokens=2).attach(backbone, nn.Linear(32, 2)), model_of(backbone)

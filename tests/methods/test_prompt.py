@@ -11,10 +11,10 @@ from torch import nn
 from backbones.tiny import batch_of, save, tiny
 from contract.settings import method_of
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.load import load
+from headstart.backbones.loaders.load import load
 from headstart.core.errors import MethodError
 from headstart.methods.plan import Model
-from headstart.methods.prompt import VirtualTokens, frequent_words
+from headstart.methods.prompts.prompt import VirtualTokens, frequent_words
 
 
 def model_of(backbone: Backbone) -> Model:

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 import headstart
 from headstart.core.errors import DataError
-from headstart.engine.averaging import Ingredient, greedy_soup
 from headstart.engine.job import Evaluation
+from headstart.engine.state.averaging import Ingredient, greedy_soup
 
 TARGET = torch.tensor([1.0, -1.0])
 

@@ -9,8 +9,8 @@ from backbones.tiny import tiny
 from contract.settings import method_of, rising, setting_of, state_of
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted
-from headstart.engine.averaging import between, interpolate
 from headstart.engine.job import Evaluation
+from headstart.engine.state.averaging import between, interpolate
 
 
 def trained(backbone, shares: tuple[float, ...]) -> tuple[dict[str, torch.Tensor], tuple]:

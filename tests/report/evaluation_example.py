@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headstart.core.comparison import EnvironmentRecord
-from headstart.core.evaluation import CheckRecord, Cost, Evaluation, External, Flip, Judged, Latency, Score
+from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.evaluation import CheckRecord, Cost, Evaluation, External, Flip, Judged, Latency, Score
 
 PIXEL = (
     "data:image/png;base64,"

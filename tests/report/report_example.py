@@ -6,7 +6,7 @@ import dataclasses
 import math
 import random
 
-from headstart.core.comparison import (
+from headstart.core.records.comparison import (
     ClassRow,
     Comparison,
     DataRecord,

@@ -10,10 +10,10 @@ import pytest
 import report_example
 from evaluation_example import evaluation
 
-from headstart.core.versus import Pair, Versus
-from headstart.report.evaluation_page import page as evaluation_page
-from headstart.report.page import page as render
-from headstart.report.versus_page import page as versus_page
+from headstart.core.records.versus import Pair, Versus
+from headstart.report.pages.comparison import page as render
+from headstart.report.pages.evaluation import page as evaluation_page
+from headstart.report.pages.versus import page as versus_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -159,7 +159,7 @@ def test_cost_switch(open_page):
 
 
 def test_saved_record_is_the_record(open_page, tmp_path):
-    from headstart.core.comparison import Comparison
+    from headstart.core.records.comparison import Comparison
 
     tab = open_page("comparison")
     with tab.expect_download() as download:

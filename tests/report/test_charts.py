@@ -7,13 +7,13 @@ import math
 import pytest
 import report_example
 
-from headstart.core.comparison import Row, SeedRun, Share
-from headstart.report.axis import linear, linear_steps, log_steps, logarithmic, time_steps
-from headstart.report.curves import interpolation_curves, loss_curves, validation_curves
-from headstart.report.page import page
-from headstart.report.placement import Box, place
-from headstart.report.plots import learning_curve, learning_rate_curve, quality_against_cost
-from headstart.report.scatter import COSTS, scatter
+from headstart.core.records.comparison import Row, SeedRun, Share
+from headstart.report.charts.axis import linear, linear_steps, log_steps, logarithmic, time_steps
+from headstart.report.charts.curves import interpolation_curves, loss_curves, validation_curves
+from headstart.report.charts.placement import Box, place
+from headstart.report.charts.plots import learning_curve, learning_rate_curve, quality_against_cost
+from headstart.report.charts.scatter import COSTS, scatter
+from headstart.report.pages.comparison import page
 
 
 def test_ticks_are_round_and_within():
@@ -120,7 +120,7 @@ def test_plots_are_deterministic_svg():
 
 def test_a_learning_curve_shows_its_law_and_its_goal():
     """Counts are written out, the law goes on to ten times the examples, and the goal has its line."""
-    from headstart.core.curve import Law, LearningCurve, Reach, Reading
+    from headstart.core.records.curve import Law, LearningCurve, Reach, Reading
 
     readings = tuple(
         Reading("full", size, 2 * size, "ok", 1 - 0.1 - 2 * (2 * size) ** -0.5, 0.5, 0.95, 3)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from evaluation_example import evaluation
 
-from headstart.report.evaluation import tables
-from headstart.report.evaluation_page import page
-from headstart.report.tradeoff import tradeoff
+from headstart.report.charts.tradeoff import tradeoff
+from headstart.report.pages.evaluation import page
+from headstart.report.terminal.evaluation import tables
 
 
 def test_the_table_says_what_failed_and_what_would_decide() -> None:
@@ -102,7 +102,7 @@ def test_no_flips_no_costs() -> None:
 def test_a_trend_has_every_evaluation_and_a_chart_a_metric() -> None:
     from dataclasses import replace
 
-    from headstart.report.trend import charts, moments
+    from headstart.report.charts.trend import charts, moments
 
     first = evaluation()
     kept = [replace(one, checks=(replace(one.checks[0], kind="target"),)) for one in first.models]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.core.measured import Facts, MeasuredMethods, Quality
-from headstart.report.methods import elsewhere, expectations, markdown, measured, refusals, table
+from headstart.core.records.measured import Facts, MeasuredMethods, Quality
+from headstart.report.terminal.methods import elsewhere, expectations, markdown, measured, refusals, table
 
 RECORD = MeasuredMethods(
     model="MiniLM",

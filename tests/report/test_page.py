@@ -9,12 +9,12 @@ import pytest
 import report_example
 
 from headstart.api.options import LOAD, OTHER, READ, names_of
-from headstart.cli.compare import command as compare_command
-from headstart.core.comparison import Comparison, Finding, Mistake, Verdict
+from headstart.cli.verbs.compare import command as compare_command
+from headstart.core.records.comparison import Comparison, Finding, Mistake, Verdict
 from headstart.engine.job import Options
-from headstart.report.command import FLAGLESS, command, next_steps
-from headstart.report.confusion import confusion
-from headstart.report.page import audit_fragment, fragment, page
+from headstart.report.charts.confusion import confusion
+from headstart.report.pages.command import FLAGLESS, command, next_steps
+from headstart.report.pages.comparison import audit_fragment, fragment, page
 
 HOSTILE = "</script><script>alert('x')</script>\"'&<b>"
 

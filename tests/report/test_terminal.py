@@ -6,8 +6,8 @@ import pytest
 import report_example
 from rich.cells import cell_len
 
-from headstart.core.comparison import Row, Stop, Verdict
-from headstart.report.terminal import audit, table
+from headstart.core.records.comparison import Row, Stop, Verdict
+from headstart.report.terminal.comparison import audit, table
 
 
 def test_rows_are_sorted_and_hold_the_numbers():

@@ -13,7 +13,7 @@ from headstart.core.progress import Progress
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
-    from headstart.core.ranking import Ranking
+    from headstart.core.records.ranking import Ranking
     from headstart.engine.finder import Found
 
 
@@ -32,12 +32,12 @@ def rank(
     from functools import partial
     from pathlib import Path
 
-    from headstart.core.ranking import Ranking
+    from headstart.comparison.confirm import confirm as tuned
+    from headstart.comparison.rank import rank as run
+    from headstart.core.records.ranking import Ranking
     from headstart.data.examples import Data as Read
-    from headstart.engine.precision import compute, surroundings
-    from headstart.evaluate.confirm import confirm as tuned
-    from headstart.evaluate.metrics import chosen_metric
-    from headstart.evaluate.rank import rank as run
+    from headstart.engine.machine.precision import compute, surroundings
+    from headstart.stats.metrics import chosen_metric
 
     options = {name: value for name, value in options.items() if value is not None}
     known(options, (*READ, *LOAD, "metric", "device", "precision"))
@@ -87,15 +87,15 @@ def find_rate(
     from contextlib import closing
     from pathlib import Path
 
+    from headstart.comparison.compare import check
+    from headstart.comparison.trainings import Trainings
     from headstart.data.examples import Data as Read
     from headstart.engine.adapt import attached, prepare
     from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
-    from headstart.evaluate.compare import check
-    from headstart.evaluate.metrics import metric
-    from headstart.evaluate.trainings import Trainings
+    from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
+    from headstart.stats.metrics import metric
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
     chosen = configured(METHODS[method], settings or {}, method)

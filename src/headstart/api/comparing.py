@@ -23,19 +23,19 @@ from headstart.api.options import (
     title_of,
     workers_of,
 )
-from headstart.core.comparison import Comparison
+from headstart.core.disk.files import write_text
+from headstart.core.disk.history import entry_of, remembered
+from headstart.core.disk.runs import PROGRESS, close_run, is_complete, open_run, run_folder, same_as_before
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.fields import configured, converted
-from headstart.core.files import write_text
-from headstart.core.history import entry_of, remembered
 from headstart.core.progress import Progress
-from headstart.core.runs import PROGRESS, close_run, is_complete, open_run, run_folder, same_as_before
+from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
-    from headstart.core.evaluation import Judged
+    from headstart.core.records.evaluation import Judged
     from headstart.data.examples import Data
-    from headstart.evaluate.parts import Parts
+    from headstart.data.parts import Parts
 
 
 def compare(
@@ -58,14 +58,14 @@ def compare(
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
     begun = time.perf_counter()
+    from headstart.comparison.compare import check
+    from headstart.comparison.compare import compare as run
+    from headstart.comparison.cross_validation import check_folded, cross_validated
+    from headstart.comparison.selection import DEFAULT_METHODS, methods_named
     from headstart.data.examples import Data as Read
     from headstart.engine.job import Options
-    from headstart.engine.precision import compute
-    from headstart.evaluate.compare import check
-    from headstart.evaluate.compare import compare as run
-    from headstart.evaluate.cross_validation import check_folded, cross_validated
-    from headstart.evaluate.selection import DEFAULT_METHODS, methods_named
-    from headstart.report.page import page
+    from headstart.engine.machine.precision import compute
+    from headstart.report.pages.comparison import page
 
     options = {name: value for name, value in options.items() if value is not None}
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
@@ -148,9 +148,9 @@ def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -
 
 def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
     """The parts of the test set that are told apart: by the column asked for, else by file where several were given."""
-    from headstart.data.by_place import column_by_place
     from headstart.data.examples import Data as Read
-    from headstart.evaluate.parts import by_column, by_file
+    from headstart.data.parts import by_column, by_file
+    from headstart.data.tables.by_place import column_by_place
 
     if (name := options.get("by")) is None:
         return by_file(examples.test) if isinstance(options.get("test"), list) else {}
@@ -162,7 +162,7 @@ def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
 
 def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
     """A model card beside each model of the run; after an evaluation beside those that it judged, with what it said."""
-    from headstart.core.kept import kept_models
+    from headstart.core.disk.kept import kept_models
     from headstart.report.card import card
 
     said = {one.name.rpartition(": ")[2]: one for one in judged}
@@ -178,7 +178,7 @@ def _finished(folder: Path, inputs: Mapping[str, str]) -> Comparison:
 
     inputs: of what is asked for now. Raises `ConfigurationError` where the run was made of others.
     """
-    from headstart.report.page import page
+    from headstart.report.pages.comparison import page
 
     result = Comparison.read(folder / "comparison.json")
     same_as_before(folder, {"data": result.data.fingerprint, "model": result.model.fingerprint}, inputs)

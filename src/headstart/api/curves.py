@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from headstart.api.comparing import compare
 from headstart.api.loading import backbone_for, read
 from headstart.api.options import LOAD, READ, configuration_of, only, title_of
-from headstart.core.comparison import Comparison
+from headstart.core.disk.files import write_text
+from headstart.core.disk.history import entry_of_curve, remembered
+from headstart.core.disk.runs import PROGRESS, close_run, open_run, run_folder, same_as_before
 from headstart.core.errors import ConfigurationError, HeadstartError
-from headstart.core.files import write_text
-from headstart.core.history import entry_of_curve, remembered
 from headstart.core.progress import Progress, Silent
-from headstart.core.runs import PROGRESS, close_run, open_run, run_folder, same_as_before
+from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
-    from headstart.core.curve import LearningCurve
+    from headstart.core.records.curve import LearningCurve
     from headstart.data.examples import Data
 
 
@@ -35,12 +35,12 @@ def curve(
     """
     import time
 
-    from headstart.core.curve import LearningCurve
+    from headstart.comparison.curve import METHODS, laws, readings, sizes_for
+    from headstart.core.records.curve import LearningCurve
     from headstart.data.examples import Data as Read
-    from headstart.engine.precision import compute, surroundings
-    from headstart.evaluate.curve import METHODS, laws, readings, sizes_for
-    from headstart.evaluate.metrics import chosen_metric
-    from headstart.report.plots import learning_curve
+    from headstart.engine.machine.precision import compute, surroundings
+    from headstart.report.charts.plots import learning_curve
+    from headstart.stats.metrics import chosen_metric
 
     begun = time.perf_counter()
     options = {"methods": METHODS, "trials": 1, **{k: v for k, v in options.items() if v is not None}}
@@ -98,7 +98,7 @@ def curve(
 
 def _finished(folder: Path, inputs: Mapping[str, str]) -> LearningCurve:
     """The curve that has come to its end here, of the same data and model."""
-    from headstart.core.curve import LearningCurve
+    from headstart.core.records.curve import LearningCurve
 
     found = LearningCurve.read(folder / "curve.json")
     made_of = {"data": found.fingerprint, "model": found.model_fingerprint or inputs["model"]}  # older ones don't say

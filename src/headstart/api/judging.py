@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.api.comparing import write_cards
 from headstart.api.loading import read
-from headstart.core.comparison import Comparison
+from headstart.core.disk.files import write_text
+from headstart.core.disk.locks import Lock
+from headstart.core.disk.runs import finished
 from headstart.core.duration import seconds_of
 from headstart.core.errors import ConfigurationError
-from headstart.core.files import write_text
-from headstart.core.locks import Lock
 from headstart.core.progress import Progress
-from headstart.core.runs import finished
+from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
-    from headstart.core.evaluation import Evaluation
-    from headstart.core.improvement import Improvement
+    from headstart.core.records.evaluation import Evaluation
+    from headstart.core.records.improvement import Improvement
 
 
 def judge(
@@ -38,9 +38,9 @@ def judge(
     number in `evaluations/` and as `evaluation.json`.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
-    from headstart.core.evaluations import history, keep
-    from headstart.evaluate.runs import evaluate as run
-    from headstart.report.evaluation_page import page
+    from headstart.core.disk.evaluations import history, keep
+    from headstart.judging.runs import evaluate as run
+    from headstart.report.pages.evaluation import page
 
     given = [Path(one) for one in ([runs] if isinstance(runs, (str, Path)) else runs)]
     tests = [str(one) for one in ([test] if isinstance(test, (str, Path)) else test)]
@@ -82,7 +82,7 @@ def improve(
     the run's folder is written after each trial; no other process may write the run meanwhile. Raises subclasses of
     `HeadstartError` for what the user can mend.
     """
-    from headstart.evaluate.runs import improved
+    from headstart.judging.runs import improved
 
     given, folder = seconds_of(budget) if isinstance(budget, str) else budget, Path(run)
     finished(folder)  # else the lock would make a folder that is not there

@@ -18,10 +18,10 @@ def load(source: Any = None, **options: Any) -> Backbone:
     """A backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or a torch module of your own.
 
     Without a source, the built-in one for images. Options: pooling, max_length, image_size, blocks, trust_remote_code;
-    see `headstart.backbones.load`.
+    see `headstart.backbones.loaders.load`.
     """
-    from headstart.backbones.builtin import DEFAULTS
-    from headstart.backbones.load import load as load_backbone
+    from headstart.backbones.loaders.builtin import DEFAULTS
+    from headstart.backbones.loaders.load import load as load_backbone
 
     return load_backbone(DEFAULTS["image"] if source is None else source, **options)
 
@@ -44,7 +44,7 @@ def read(source: Any = None, **options: Any) -> Data:
 def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
     """What was given, loaded; where nothing was, the built-in one for such data."""
     if model is None:
-        from headstart.backbones.builtin import DEFAULTS
+        from headstart.backbones.loaders.builtin import DEFAULTS
 
         model = DEFAULTS[data.task.modality]
     return model if hasattr(model, "ladder") else load(model, **options)
@@ -55,9 +55,9 @@ def read_by(backbone: Backbone, data: Data) -> Data:
 
     Texts that it cuts and words that it does not know; of images, what its files do not say and was assumed.
     """
-    from headstart.backbones.image_preparation import ImagePreparation
-    from headstart.backbones.preparation import TextPreparation
-    from headstart.data.text_coverage import covered, noted
+    from headstart.backbones.inputs.image_preparation import ImagePreparation
+    from headstart.backbones.inputs.preparation import TextPreparation
+    from headstart.data.audit.text_coverage import covered, noted
 
     preparation = backbone.preparation
     if isinstance(preparation, ImagePreparation) and preparation.assumed and data.task.modality == "image":

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.api.loading import load
 from headstart.api.options import known
-from headstart.core.comparison import Comparison
+from headstart.core.disk.history import folder_of
+from headstart.core.disk.kept import model_of
 from headstart.core.errors import ConfigurationError, DataError
-from headstart.core.history import folder_of
-from headstart.core.kept import model_of
+from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
     from headstart.artifacts.artifact import Artifact
@@ -98,7 +98,7 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
     if isinstance(inputs, (set, frozenset)):
         raise DataError("predict reads a list: a set has no order in which its answers could come.")
     if isinstance(inputs, (str, Path)):
-        from headstart.data.unlabelled import unlabelled
+        from headstart.data.ingest.unlabelled import unlabelled
 
         if modality == "text" and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
             return list(_checked([inputs], modality))
@@ -124,9 +124,9 @@ def _is_one_image(value: Any) -> bool:
 
 def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
     """The inputs as training would read them; images are looked at when they are decoded."""
-    from headstart.data.model_input import model_input
-    from headstart.data.sources import FORMATS, format_of
-    from headstart.data.table import Problem
+    from headstart.data.ingest.model_input import model_input
+    from headstart.data.tables.sources import FORMATS, format_of
+    from headstart.data.tables.table import Problem
 
     for at, value in enumerate(inputs):
         if modality == "image":

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.loading import read
+from headstart.core.disk.history import entry_of_pretraining, remembered
 from headstart.core.errors import ConfigurationError, DataError
-from headstart.core.history import entry_of_pretraining, remembered
 from headstart.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def pretrain(
     half: store the weights in bf16. What diverges is written with the last good weights, and says so in `diverged`.
     Raises subclasses of `HeadstartError` for what the user can mend.
     """
-    from headstart.artifacts.pretraining import REPORT, Request
-    from headstart.artifacts.pretraining import pretrain as run
+    from headstart.core.disk.files import write_json
     from headstart.core.fields import configured
-    from headstart.core.files import write_json
-    from headstart.engine.precision import compute
-    from headstart.evaluate.worth import worth as measured
-    from headstart.objectives.objective import OBJECTIVES
+    from headstart.engine.machine.precision import compute
+    from headstart.judging.worth import worth as measured
+    from headstart.pretraining.objectives.objective import OBJECTIVES
+    from headstart.pretraining.pretraining import REPORT, Request
+    from headstart.pretraining.pretraining import pretrain as run
 
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     named, folder, watched = tuple(map(str, given)), Path(out), progress or Silent()

@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.artifacts.answers import Answer
 from headstart.core.errors import ConfigurationError
-from headstart.data.task import Task
+from headstart.tasks.task import Task
 
 INPUT = "input"
 "the column for what comes from no table: a text, or the place of an image"

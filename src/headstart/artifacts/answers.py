@@ -13,8 +13,8 @@ import numpy as np
 from headstart.artifacts.predictor import Prediction, prediction
 from headstart.core.errors import DataError
 from headstart.data.examples import Input
-from headstart.data.task import Task
-from headstart.data.unlabelled import Unlabelled
+from headstart.data.ingest.unlabelled import Unlabelled
+from headstart.tasks.task import Task
 
 Scores = Callable[[Sequence[Input]], np.ndarray]
 "probabilities or values [n, outputs] of n inputs"

@@ -18,15 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, fingerprint
+from headstart.core.disk.files import replacing_folder, write_json
+from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
-from headstart.core.files import replacing_folder, write_json
-from headstart.core.record import Record
-from headstart.core.runs import PROGRESS
-from headstart.data.task import Task
-from headstart.engine.tensors import write_tensors
+from headstart.core.records.record import Record
+from headstart.engine.state.tensors import write_tensors
 from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model, Plan
+from headstart.tasks.task import Task
 
 SCHEMA = "headstart.artifact/1"
 

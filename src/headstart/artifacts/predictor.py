@@ -15,12 +15,12 @@ import torch
 
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.image_preparation import BATCH_TOKENS, ImagePreparation
+from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.core.errors import ArtifactError, DataError
-from headstart.data.decoding import ALONE, Decoding
-from headstart.data.task import Task
-from headstart.engine.frozen import forward_alone
-from headstart.engine.precision import compute
+from headstart.data.images.decoding import ALONE, Decoding
+from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.machine.precision import compute
+from headstart.tasks.task import Task
 
 if TYPE_CHECKING:
     from headstart.data.examples import Input
@@ -83,7 +83,7 @@ class Predictor:
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """Probabilities or values, [n, outputs]."""
-        from headstart.engine.losses import probabilities
+        from headstart.engine.losses.losses import probabilities
 
         return probabilities(self.artifact.task, self.logits(inputs)).numpy()
 
@@ -93,7 +93,7 @@ class Predictor:
 
 def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:
     """The artifact's base, loaded from where it was in training, or from `source`."""
-    from headstart.backbones.load import load
+    from headstart.backbones.loaders.load import load
 
     base = artifact.base
     if strange := sorted(set(base.options) - set(LOADING)):
@@ -143,8 +143,8 @@ def prediction(task: Task, row: np.ndarray) -> Prediction:
 
 def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:
     """Texts, pairs, or whatever `picture` takes for an image as one batch."""
-    from headstart.backbones.preparation import TextPreparation
-    from headstart.data.images import picture
+    from headstart.backbones.inputs.preparation import TextPreparation
+    from headstart.data.images.image import picture
 
     preparation = backbone.preparation
     if isinstance(preparation, TextPreparation):

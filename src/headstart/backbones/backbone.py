@@ -12,13 +12,13 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
-from headstart.backbones.ladder import Ladder
-from headstart.backbones.modes import evaluating
-from headstart.core.comparison import ModelRecord
+from headstart.backbones.ladder.ladder import Ladder
+from headstart.backbones.ladder.modes import evaluating
+from headstart.core.records.comparison import ModelRecord
 
 if TYPE_CHECKING:
     from headstart.backbones.class_words import ClassWords
-    from headstart.backbones.preparation import Preparation
+    from headstart.backbones.inputs.preparation import Preparation
 
 Reads = Literal["top", "all"]
 "what a head reads: the pooled features at the top of the ladder, or those of all rungs"
@@ -63,7 +63,7 @@ class Backbone:
         """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")]."""
         if reads == "top":
             return self.run(self.module, batch)
-        from headstart.backbones.levels import levels
+        from headstart.backbones.ladder.levels import levels
 
         return levels(self, batch)
 
@@ -74,8 +74,8 @@ class Backbone:
     @cached_property
     def level_widths(self) -> tuple[int, ...]:
         """Sizes of the pooled features of each level, in the order of `features(batch, "all")`."""
-        from headstart.backbones.cutting import probes
-        from headstart.backbones.levels import pooled_levels
+        from headstart.backbones.ladder.cutting import probes
+        from headstart.backbones.ladder.levels import pooled_levels
 
         with torch.no_grad(), evaluating(self.module):  # in training mode a look would move statistics of batch norms
             return tuple(level.shape[1] for level in pooled_levels(self, probes(self)[0]))
@@ -121,7 +121,7 @@ class Backbone:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def __str__(self) -> str:
-        from headstart.backbones.drawing import draw
+        from headstart.backbones.ladder.drawing import draw
 
         return draw(self)
 

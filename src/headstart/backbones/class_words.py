@@ -40,7 +40,7 @@ def class_words(source: str, labels: Sequence[str], templates: Sequence[str]) ->
 
     Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
     """
-    from headstart.backbones.two_towers import two_towers
+    from headstart.backbones.loaders.two_towers import two_towers
 
     towers = two_towers(source)
     projection = getattr(towers.module, "visual_projection", None)

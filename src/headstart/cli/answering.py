@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from headstart.artifacts.answer_rows import AnswerRows
     from headstart.artifacts.answers import Answer
-    from headstart.data.findings import Findings
-    from headstart.data.table_writing import Write
+    from headstart.data.audit.findings import Findings
+    from headstart.data.tables.table_writing import Write
 
 SOME_FAILED = 4
 "exit code where some rows could not be answered"
@@ -35,7 +35,7 @@ def written(
 @contextlib.contextmanager
 def output(out: str | None, printed: IO[str], columns: Sequence[str], as_json: bool, safe: bool) -> Iterator[Write]:
     """What writes rows into the file, or prints them."""
-    from headstart.data.table_writing import writer, writing
+    from headstart.data.tables.table_writing import writer, writing
 
     if out is not None:
         with writing(out, columns, safe=safe, lines=as_json) as write:

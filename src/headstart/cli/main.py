@@ -67,7 +67,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        module = importlib.import_module(f"headstart.cli.{name.replace('-', '_')}")
+        module = importlib.import_module(f"headstart.cli.verbs.{name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from headstart.cli.options import pairs
 from headstart.cli.progress import watching
+from headstart.core.disk.runs import read_configuration
 from headstart.core.errors import ConfigurationError, HeadstartError, ResourceError
 from headstart.core.progress import Progress
-from headstart.core.runs import read_configuration
 
 
 def run(data: str | None, options: dict[str, Any]) -> None:
     """Runs the comparison; prints the table and where things lie, or only the record with `--json`."""
     from headstart import api
-    from headstart.artifacts import tracking
     from headstart.artifacts.artifact import Artifact
-    from headstart.artifacts.exporting import not_exportable
+    from headstart.artifacts.exchange import tracking
+    from headstart.artifacts.exchange.exporting import not_exportable
 
     out, resume, log_to = options.pop("out"), options.pop("resume"), options.pop("log_to")
     if log_to:
@@ -79,7 +79,7 @@ def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:
 
 def _logged(folder: str, target: str) -> None:
     """A tracker that can't be reached is told, and takes nothing from a run that is finished."""
-    from headstart.artifacts import tracking
+    from headstart.artifacts.exchange import tracking
 
     try:
         told = tracking.log(folder, target)

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 
 from headstart import __version__
-from headstart.core.comparison import EnvironmentRecord
+from headstart.core.records.comparison import EnvironmentRecord
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "datasets", "scikit-learn", "numpy", "safetensors")
 

@@ -40,8 +40,8 @@ class Registry(Generic[T]):
         if self._filled:
             return
         package: Any = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+            importlib.import_module(module.name)
         for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
             try:
                 entry.load()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
-from headstart.core.comparison import DataRecord
 from headstart.core.errors import DataError
-from headstart.data.decoding import ALONE, Decoding
-from headstart.data.images import plain
-from headstart.data.store import HOLDS, gather
-from headstart.data.task import Task
+from headstart.core.records.comparison import DataRecord
+from headstart.data.images.decoding import ALONE, Decoding
+from headstart.data.images.image import plain
+from headstart.data.ingest.store import HOLDS, gather
+from headstart.tasks.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,11 +151,11 @@ class Data:
         return replace(self, task=replace(self.task, images=decoding), **splits)
 
     def __str__(self) -> str:
-        from headstart.report.terminal import audit
+        from headstart.report.terminal.comparison import audit
 
         return audit(self.record)
 
     def _repr_html_(self) -> str:
-        from headstart.report.page import audit_fragment
+        from headstart.report.pages.comparison import audit_fragment
 
         return audit_fragment(self.record)

@@ -11,23 +11,23 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from headstart.core.comparison import DataRecord, SplitRecord
 from headstart.core.errors import ConfigurationError, DataError, unknown
-from headstart.data.audit import NAMES, audit, class_counts
-from headstart.data.columns import Roles, choose
+from headstart.core.records.comparison import DataRecord, SplitRecord
+from headstart.data.audit.audit import NAMES, audit, class_counts
+from headstart.data.audit.findings import SHOWN, Findings
+from headstart.data.audit.prints import Prints, take_prints
 from headstart.data.examples import Data, Examples
-from headstart.data.findings import SHOWN, Findings
-from headstart.data.image_folder import ImageFolder
-from headstart.data.image_paths import ImageTable, refuse_file_names, refuse_missing
-from headstart.data.images import MAX_PIXELS
-from headstart.data.intake import Progress, take_in
-from headstart.data.labels import Targets, build
-from headstart.data.prints import Prints, take_prints
-from headstart.data.repeated_columns import candidates, note_crossing
-from headstart.data.sources import Splits, resolve
-from headstart.data.splits import by_class, by_group, strata_of
-from headstart.data.table import Column, ImagePath
-from headstart.data.task import Kind, Task
+from headstart.data.images.folder import ImageFolder
+from headstart.data.images.image import MAX_PIXELS
+from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.ingest.intake import Progress, take_in
+from headstart.data.ingest.labels import Targets, build
+from headstart.data.ingest.splits import by_class, by_group, strata_of
+from headstart.data.tables.columns import Roles, choose
+from headstart.data.tables.repeated_columns import candidates, note_crossing
+from headstart.data.tables.sources import Splits, resolve
+from headstart.data.tables.table import Column, ImagePath
+from headstart.tasks.task import Kind, Task
 
 VALIDATION = 500
 "most examples that a validation split gets when it is made and no share is given"

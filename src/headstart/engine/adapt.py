@@ -14,23 +14,23 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
-from headstart.data.task import Task
-from headstart.engine import convex
 from headstart.engine.adaptation import Adaptation, Score, linear_of
-from headstart.engine.averaging import Ingredient, greedy_soup, interpolate
-from headstart.engine.cache import Cache, all_features
-from headstart.engine.checkpoint import Checkpoint, State
-from headstart.engine.feed import Feed
+from headstart.engine.cache.cache import Cache, all_features
+from headstart.engine.cache.frozen import frozen_rounded
+from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import Budget, Trace, fit
-from headstart.engine.frozen import frozen_rounded
 from headstart.engine.job import Options
-from headstart.engine.meter import meter
-from headstart.engine.precision import Compute, exact
-from headstart.engine.rows import row_gradients
-from headstart.engine.snapshots import put_weights, weights
-from headstart.engine.surroundings import own_generators
+from headstart.engine.losses import convex
+from headstart.engine.machine.meter import meter
+from headstart.engine.machine.precision import Compute, exact
+from headstart.engine.optim.rows import row_gradients
+from headstart.engine.state.averaging import Ingredient, greedy_soup, interpolate
+from headstart.engine.state.checkpoint import Checkpoint, State
+from headstart.engine.state.snapshots import put_weights, weights
+from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
+from headstart.tasks.task import Task
 
 
 @dataclass(frozen=True)

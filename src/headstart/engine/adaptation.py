@@ -16,21 +16,21 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.modes import train_above
+from headstart.backbones.ladder.modes import train_above
 from headstart.data.batching import balanced_batches, epoch_batches, split_by_tokens
-from headstart.data.task import Task
-from headstart.engine import convex
-from headstart.engine.cache import Cache
-from headstart.engine.contrastive import contrastive_loss
-from headstart.engine.dropout import fast_dropout
-from headstart.engine.feed import Feed, Micro
+from headstart.engine.cache.cache import Cache
+from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
-from headstart.engine.losses import probabilities, task_loss
-from headstart.engine.memory import passes
-from headstart.engine.penalties import feature_penalty, weight_penalty
-from headstart.engine.precision import Compute
-from headstart.engine.recompute import recomputing, run_again
+from headstart.engine.losses import convex
+from headstart.engine.losses.contrastive import contrastive_loss
+from headstart.engine.losses.losses import probabilities, task_loss
+from headstart.engine.losses.penalties import feature_penalty, weight_penalty
+from headstart.engine.machine.dropout import fast_dropout
+from headstart.engine.machine.memory import passes
+from headstart.engine.machine.precision import Compute
+from headstart.engine.machine.recompute import recomputing, run_again
 from headstart.methods.plan import Model, Penalty, Plan
+from headstart.tasks.task import Task
 
 PIECES = 4
 "in which a batch of mixed lengths, longest first, goes through the model, so that little of it is padding"

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from headstart.core.comparison import Point, Share
 from headstart.core.errors import MethodError
 from headstart.core.interrupts import Interrupt, patient
 from headstart.core.progress import Progress, Silent
-from headstart.engine.checkpoint import Checkpoint, optimizer_state, restore_optimizer
+from headstart.core.records.comparison import Point, Share
 from headstart.engine.job import Job
-from headstart.engine.memory import Room, backward
-from headstart.engine.optimizers import optimizer_of
-from headstart.engine.rows import clip
-from headstart.engine.running_average import average_of
-from headstart.engine.schedules import factor
-from headstart.engine.snapshots import aside, changing, copy_into, put_weights, weights
+from headstart.engine.machine.memory import Room, backward
+from headstart.engine.optim.optimizers import optimizer_of
+from headstart.engine.optim.rows import clip
+from headstart.engine.optim.running_average import average_of
+from headstart.engine.optim.schedules import factor
+from headstart.engine.state.checkpoint import Checkpoint, optimizer_state, restore_optimizer
+from headstart.engine.state.snapshots import aside, changing, copy_into, put_weights, weights
 from headstart.methods.plan import Group
 
 

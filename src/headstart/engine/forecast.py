@@ -13,11 +13,11 @@ import torch
 from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical, prepare
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.feed import Micro
-from headstart.engine.memory import Room, backward
-from headstart.engine.meter import meter
-from headstart.engine.optimizers import optimizer_of
-from headstart.engine.snapshots import changing
+from headstart.engine.feed.feed import Micro
+from headstart.engine.machine.memory import Room, backward
+from headstart.engine.machine.meter import meter
+from headstart.engine.optim.optimizers import optimizer_of
+from headstart.engine.state.snapshots import changing
 from headstart.methods.method import Method
 
 DISK = 4e8

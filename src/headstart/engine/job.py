@@ -9,9 +9,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from headstart.data.augmentation import parts_of
-from headstart.engine.feed import Micro
-from headstart.engine.precision import Compute
+from headstart.data.images.augmentation import parts_of
+from headstart.engine.feed.feed import Micro
+from headstart.engine.machine.precision import Compute
 from headstart.methods.plan import Plan
 
 

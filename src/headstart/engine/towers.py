@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.backbones.image_preparation import BATCH_TOKENS
-from headstart.backbones.preparation import ImagePreparation
-from headstart.backbones.two_towers import TwoTowers
+from headstart.backbones.inputs.image_preparation import BATCH_TOKENS
+from headstart.backbones.inputs.preparation import ImagePreparation
+from headstart.backbones.loaders.two_towers import TwoTowers
 from headstart.data.examples import Examples, Input
-from headstart.data.images import picture
-from headstart.engine.precision import Compute
+from headstart.data.images.image import picture
+from headstart.engine.machine.precision import Compute
 
 RANKS = (1, 5, 10)
 ROWS = 1024

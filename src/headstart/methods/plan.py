@@ -103,7 +103,7 @@ ScheduleName = Literal["constant", "linear", "cosine", "one_cycle", "slanted_tri
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate over the steps, as a factor of its peak; the formulas stand in `engine/schedules.py`.
+    """The learning rate over the steps, as a factor of its peak; the formulas stand in `engine/optim/schedules.py`.
 
     warmup: share of the steps in which the rate rises (the `cut` of the slanted triangle).
     ratio: peak over lowest rate (slanted triangular, one-cycle), or last over first (exponential).

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.core.comparison import Comparison, Row
-from headstart.core.evaluation import CheckRecord, Judged
 from headstart.core.markdown import escaped
+from headstart.core.records.comparison import Comparison, Row
+from headstart.core.records.evaluation import CheckRecord, Judged
 from headstart.report import format as fmt
 
 PIPELINES = {"text": "text-classification", "text_pair": "text-classification", "image": "image-classification"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.core.comparison import Comparison, Row
+from headstart.core.records.comparison import Comparison, Row
 from headstart.report.format import finite
 
 

@@ -1,0 +1,141 @@
+"""Preparation: turns texts or images into batches, as the backbone was trained to see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.backbones.inputs.image_preparation import ImagePreparation
+from headstart.core.errors import ArtifactError, ConfigurationError
+
+__all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparation", "tokenizer_fingerprint"]
+
+Batch = dict[str, Tensor]
+Encoded = dict[str, np.ndarray]
+"one text without padding: `input_ids` [T] int32 and, where they are not all zero, `token_type_ids` [T] int8"
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """What both preparations have: a batch from prepared examples, and plain data that tells them apart."""
+
+    def collate(self, examples: Any) -> Batch: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class TextPreparation:
+    """Texts or pairs of texts to ragged token ids, and these to right-padded batches.
+
+    tokenizer: a tokenizer of transformers (or one that can be called like it).
+    max_length: most tokens of one example, special tokens counted; longer ones are truncated.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        if max_length < 1:
+            raise ConfigurationError(f"max_length is {max_length}; it must be at least 1 token.")
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        # A tokenizer without a pad token (GPT-2, Llama) pads with its end token. Nothing here looks at ids to tell
+        # padding from text, so a real end token stays visible.
+        pad = getattr(tokenizer, "pad_token_id", None)
+        end = getattr(tokenizer, "eos_token_id", None)
+        self.pad_id = int(pad if pad is not None else end if end is not None else 0)
+        # masks come from lengths: thousands of lists that nobody reads make Python look for garbage
+        self._asked = {"return_attention_mask": False} if hasattr(tokenizer, "model_input_names") else {}
+        begin = getattr(tokenizer, "bos_token_id", None)
+        self._lone = int(end if end is not None else begin if begin is not None else self.pad_id)
+
+    def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
+        """Token ids without padding, one dict an input; an input without any token becomes one end token."""
+        tokens = self._tokens(inputs, truncation=True, max_length=self.max_length)
+        types = tokens.get("token_type_ids") or [None] * len(inputs)
+        return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
+
+    def whole(self, inputs: Sequence[str | tuple[str, str]]) -> list[list[int]]:
+        """Token ids of whole texts, special tokens among them: what `encode` would give if it cut nothing."""
+        quiet = {"verbose": False} if self._asked else {}  # transformers warns of long texts, which are meant here
+        return list(self._tokens(inputs, truncation=False, **quiet)["input_ids"])
+
+    @property
+    def special(self) -> int:
+        """Special tokens that are put around one input."""
+        count = getattr(self.tokenizer, "num_special_tokens_to_add", None)
+        return 0 if count is None else int(count(pair=False))
+
+    def _tokens(self, inputs: Sequence[str | tuple[str, str]], **cutting: Any) -> Any:
+        if not len(inputs):
+            return {"input_ids": []}
+        firsts = [x if isinstance(x, str) else x[0] for x in inputs]
+        seconds = [x[1] for x in inputs if not isinstance(x, str)]
+        if seconds and len(seconds) != len(inputs):
+            raise ConfigurationError("texts and pairs of texts can't be mixed in one call; give all as pairs.")
+        if seconds and not self._separates_pairs():
+            firsts, seconds = [f"{a}\n{b}" for a, b in zip(firsts, seconds)], []
+        arguments = (firsts, seconds) if seconds else (firsts,)
+        return self.tokenizer(*arguments, padding=False, **cutting, **self._asked)
+
+    def _example(self, ids: list[int], types: list[int] | None) -> Encoded:
+        example: Encoded = {"input_ids": np.asarray(ids or [self._lone], dtype=np.int32)}
+        if types is not None and any(types):
+            example["token_type_ids"] = np.asarray(types, dtype=np.int8)
+        return example
+
+    def _separates_pairs(self) -> bool:
+        count = getattr(self.tokenizer, "num_special_tokens_to_add", None)
+        return count is None or count(pair=True) > count(pair=False)
+
+    def collate(self, examples: Sequence[Encoded]) -> Batch:
+        """Pads on the right to the longest: `input_ids`, `attention_mask` [B, T], `token_type_ids` where any has them.
+
+        The mask is made from lengths, never from ids.
+        """
+        lengths = [len(e["input_ids"]) for e in examples]
+        shape = (len(examples), max(lengths))
+        ids = np.full(shape, self.pad_id, dtype=np.int64)  # [B, T]
+        mask = np.zeros(shape, dtype=np.int64)
+        types = np.zeros(shape, dtype=np.int64)
+        for row, (example, length) in enumerate(zip(examples, lengths)):
+            ids[row, :length] = example["input_ids"]
+            mask[row, :length] = 1
+            if "token_type_ids" in example:
+                types[row, :length] = example["token_type_ids"]
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        if any("token_type_ids" in e for e in examples):
+            batch["token_type_ids"] = torch.from_numpy(types)
+        return batch
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "text",
+            "max_length": self.max_length,
+            "pad_id": self.pad_id,
+            "tokenizer": tokenizer_fingerprint(self.tokenizer),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], tokenizer: Any) -> TextPreparation:
+        """The preparation that `to_json` told of; the tokenizer must be the same, else `ArtifactError`."""
+        made = cls(tokenizer, int(value["max_length"]))
+        if made.to_json() != value:
+            raise ArtifactError(
+                "the tokenizer is not the one this artifact was made with (its fingerprint differs); "
+                "give the base model's own tokenizer."
+            )
+        return made
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Hash of the vocabulary and of how a few telling strings are tokenized; truncation settings leave it as it is."""
+    digest = hashlib.blake2b(digest_size=8)
+    vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else {}
+    for word, index in sorted(vocabulary.items()):
+        digest.update(f"{word}\x1f{index}\x1e".encode(errors="surrogatepass"))
+    for text in ("The quick, brown FOX!", "naïve Straße 42\n\tx = y_1", "日本語 🙂"):
+        digest.update(repr(list(tokenizer(text)["input_ids"])).encode())
+    return digest.hexdigest()

@@ -1,0 +1,249 @@
+"""Cutting: runs a backbone from a rung up, on activations kept from an earlier run, with the model's own forward.
+
+Rungs below the cut are replaced by stand-ins that return zeros of the right shape, and the first module of the rung
+at the cut gets the kept state in place of its first tensor. From there on everything runs for real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Batch, Reads
+from headstart.backbones.ladder.modes import evaluating
+from headstart.backbones.ladder.shapes import Sizes, Spec, shown, spec_of
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+"tolerance of `check`, in float32"
+
+
+class _Reached(Exception):
+    """Stops a forward pass at the cut, once the state is there."""
+
+
+class Cut:
+    """A backbone cut below rung `rung`; `rung == len(ladder)` means above all of them: the state is the features.
+
+    A cut learns the shapes that stand-ins return from the batches it records; `check` records two of different
+    shape and is to be asked before a cut is used.
+    """
+
+    def __init__(self, backbone: Backbone, rung: int) -> None:
+        if not 0 <= rung <= len(backbone.ladder):
+            raise ValueError(f"rung {rung} of a ladder with {len(backbone.ladder)}")
+        self.backbone, self.rung = backbone, rung
+        rungs = backbone.ladder.rungs
+        self._entry = next((r.modules[0] for r in rungs[rung:] if r.modules), None)
+        self._lower = tuple(path for r in rungs[:rung] for path in r.modules)
+        self._specs: dict[str, list[Spec]] = {}
+
+    @property
+    def _module(self) -> nn.Module:
+        return self.backbone.module
+
+    @property
+    def is_top(self) -> bool:
+        return self.rung == len(self.backbone.ladder) or self._entry is None
+
+    # ------------------------------------------------------------------------------------------------- recording
+    @torch.no_grad()
+    def record(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Runs the whole forward; gives the features [B, D] and the state that enters the rung at the cut."""
+        if self.is_top:
+            features = self.backbone.features(batch)
+            return features, features
+        with self.capturing() as kept, self._watching(batch):
+            features = self.backbone.features(batch)
+        if not kept:
+            raise RuntimeError(f"{self._entry} never ran")
+        return features, kept[0]
+
+    @torch.no_grad()
+    def state(self, batch: Batch, reads: Reads = "top") -> Tensor:
+        """The state alone; the forward stops where it is known. reads: which features, above all rungs."""
+        if self.is_top:
+            return self.backbone.features(batch, reads)
+        with self.capturing(stop=True) as kept, contextlib.suppress(_Reached):
+            self.backbone.features(batch)
+        return kept[0]
+
+    @contextlib.contextmanager
+    def capturing(self, stop: bool = False) -> Iterator[list[Tensor]]:
+        kept: list[Tensor] = []
+
+        def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not kept:
+                state = first_tensor(args, kwargs)
+                if state is None:
+                    raise RuntimeError("the module at the cut is called without a tensor")
+                kept.append(state.detach().clone())
+                if stop:
+                    raise _Reached
+
+        entry = self._module.get_submodule(self._entry or "")
+        hook = entry.register_forward_pre_hook(keep, with_kwargs=True, prepend=True)
+        try:
+            yield kept
+        finally:
+            hook.remove()
+
+    @contextlib.contextmanager
+    def _watching(self, batch: Batch) -> Iterator[None]:
+        """Learns what the lower modules return, call by call."""
+        sizes, calls, hooks = Sizes.of(batch), dict.fromkeys(self._lower, 0), []
+
+        def watch(path: str, output: Any) -> None:
+            specs, call = self._specs.setdefault(path, []), calls[path]
+            calls[path] += 1
+            spec = spec_of(output, sizes)
+            if call < len(specs):
+                specs[call] = specs[call].merged(spec)
+            else:
+                specs.append(spec)
+
+        for path in self._lower:
+            module = self._module.get_submodule(path)
+            hooks.append(module.register_forward_hook(lambda m, args, out, path=path: watch(path, out)))  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    # -------------------------------------------------------------------------------------------------- resuming
+    def resume(self, batch: Batch, state: Tensor) -> Tensor:
+        """Features [B, D] from the state of the same examples, padded as `batch` is; gradients flow above the cut."""
+        if self.is_top:
+            return state
+        if any(path not in self._specs for path in self._lower):
+            self.record(batch)
+        # the widest: frozen layers may be rounded for the time of a training
+        dtype = max((p.dtype for p in self._module.parameters()), key=lambda kind: kind.itemsize)
+        state = state.to(dtype) if state.is_floating_point() else state
+        with self._standing_in(batch, state):
+            return self.backbone.features(batch)
+
+    @contextlib.contextmanager
+    def _standing_in(self, batch: Batch, state: Tensor) -> Iterator[None]:
+        sizes = Sizes.of(batch)
+        own: dict[nn.Module, Any] = {}  # module -> its own instance-level forward, where it had one
+        used = False
+
+        def stand_in(path: str) -> Any:
+            call = -1
+
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                nonlocal call
+                call = min(call + 1, len(self._specs[path]) - 1)
+                return self._specs[path][call].zeros(sizes, state)
+
+            return forward
+
+        def restore() -> None:
+            while own:
+                module, forward = own.popitem()
+                if forward is None:
+                    del module.forward
+                else:
+                    module.forward = forward
+
+        def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            nonlocal used
+            if used:  # a block that runs several times (ALBERT) is entered once
+                return None
+            used = True
+            restore()  # from here on a layer shared with the lower rungs runs for real
+            return _with_first(args, kwargs, state)
+
+        # before whatever a method put beside the entry: what is kept is the base's own state
+        entry = self._module.get_submodule(self._entry or "")
+        hook = entry.register_forward_pre_hook(enter, with_kwargs=True, prepend=True)
+        try:
+            for path in self._lower:
+                module = self._module.get_submodule(path)
+                if self._specs.get(path):
+                    own[module] = module.__dict__.get("forward")
+                    module.forward = stand_in(path)
+            yield
+        finally:
+            hook.remove()
+            restore()
+
+    # -------------------------------------------------------------------------------------------------- checking
+    def check(self, batches: Sequence[Batch] | None = None) -> str | None:
+        """None where resuming gives what the whole forward gives, on two batches of different shape; else the reason.
+
+        Runs in eval mode; the state's padded positions are zeroed first, as a cache without padding would have them.
+        """
+        batches = probes(self.backbone) if batches is None else batches
+        try:
+            with torch.no_grad(), evaluating(self._module):
+                recorded = [(batch, *self.record(batch)) for batch in batches]
+                for batch, whole, state in recorded:
+                    resumed = self.resume(batch, _without_padding(batch, state))
+                    if resumed.shape != whole.shape:
+                        return f"from rung {self.rung} the features have shape {shown(resumed)}, not {shown(whole)}"
+                    if not torch.allclose(resumed, whole, rtol=RELATIVE, atol=ABSOLUTE):
+                        worst = float((resumed - whole).abs().max())
+                        return (
+                            f"features from rung {self.rung} differ from the whole forward's by up to {worst:.1e}: "
+                            "something below the cut reaches above it besides the state"
+                        )
+        except Exception as error:
+            return f"running from rung {self.rung} fails with {type(error).__name__}: {str(error)[:200]}"
+        return None
+
+
+@torch.no_grad()
+def states(cuts: Sequence[Cut], batch: Batch, reads: Reads = "top") -> list[Tensor]:
+    """The state of each cut, from one forward that stops at the highest."""
+    highest = max(cuts, key=lambda c: c.rung)
+    with contextlib.ExitStack() as stack:
+        kept = {c: stack.enter_context(c.capturing()) for c in cuts if not c.is_top and c is not highest}
+        top = highest.state(batch, reads)
+    return [kept[c][0] if c in kept else top for c in cuts]
+
+
+def check(backbone: Backbone, rung: int, batches: Sequence[Batch] | None = None) -> str | None:
+    """None where the cut is exact, else the reason; see `Cut.check`."""
+    return Cut(backbone, rung).check(batches)
+
+
+def probes(backbone: Backbone) -> list[Batch]:
+    """Two batches of different shape: texts of several lengths, or random images."""
+    preparation: Any = backbone.preparation
+    device = next(backbone.module.parameters()).device
+    if backbone.modality == "text":
+        words = ["a", "probe", "of", "several", "words", "in", "two", "batches", "of", "another", "length"]
+        texts = [" ".join(words[:n]) for n in (2, 5, 3, 9, 1)]
+        batches = [preparation.collate(preparation.encode(some)) for some in (texts[:3], texts[3:])]
+    else:
+        generator = torch.Generator().manual_seed(0)
+        shape = (preparation.channels, *preparation.size)
+        batches = [{"pixel_values": torch.randn((n, *shape), generator=generator)} for n in (3, 2)]
+    return [{name: value.to(device) for name, value in batch.items()} for batch in batches]
+
+
+def _without_padding(batch: Batch, state: Tensor) -> Tensor:
+    mask = batch.get("attention_mask")
+    if mask is None or state.dim() < 2 or state.shape[:2] != mask.shape:
+        return state
+    return state * mask.reshape(*mask.shape, *(1,) * (state.dim() - 2)).to(state.dtype)
+
+
+def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """What a module is called with first: the state that enters it."""
+    if args and isinstance(args[0], Tensor):
+        return args[0]
+    return next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
+
+
+def _with_first(args: tuple[Any, ...], kwargs: dict[str, Any], state: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if args and isinstance(args[0], Tensor):
+        return (state, *args[1:]), kwargs
+    name = next(k for k, v in kwargs.items() if isinstance(v, Tensor))
+    return args, {**kwargs, name: state}

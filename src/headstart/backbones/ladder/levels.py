@@ -1,0 +1,61 @@
+"""Levels: what a frozen backbone knows at each rung, pooled side by side.
+
+Lower rungs are more general, and a task may be easier to read off there than at the top: a linear head on all levels
+takes from each what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.inputs.pictures import channels_last
+from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.ladder.cutting import first_tensor
+
+
+def levels(backbone: Backbone, batch: Batch) -> Tensor:
+    """[B, sum of D_k]: the levels side by side."""
+    return torch.cat(pooled_levels(backbone, batch), dim=1)
+
+
+def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
+    """[B, D_k] each: the state entering each rung above the first, pooled, and the backbone's own pooled features.
+
+    States [B, T, D] are averaged over real tokens, pictures [B, C, H, W] (or [B, H, W, C]) over their area, [B, D]
+    are taken as they are. Rungs that are not called with a tensor are left out.
+    """
+    kept: dict[str, Tensor] = {}
+
+    def keeper(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            state = first_tensor(args, kwargs)
+            if name not in kept and state is not None and state.is_floating_point():
+                kept[name] = _pooled(state.float(), batch)
+
+        return keep
+
+    entries = [(rung.name, rung.modules[0]) for rung in backbone.ladder.rungs[1:] if rung.modules]
+    hooks = [
+        backbone.module.get_submodule(path).register_forward_pre_hook(keeper(name), with_kwargs=True)
+        for name, path in entries
+    ]
+    try:
+        top = backbone.run(backbone.module, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [*(kept[name] for name, _ in entries if name in kept), top.float()]
+
+
+def _pooled(state: Tensor, batch: Batch) -> Tensor:
+    mask = batch.get("attention_mask")
+    if state.dim() == 3:
+        return pool(state, mask if mask is not None and mask.shape == state.shape[:2] else None, "mean")
+    if state.dim() == 4:
+        return state.mean(dim=(1, 2) if channels_last(state.shape, batch) else (2, 3))
+    return state.flatten(1)

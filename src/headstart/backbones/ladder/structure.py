@@ -1,0 +1,310 @@
+"""Finds a ladder by structure: the chain of like blocks, what comes before it, and what comes after."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.ladder.ladder import Ladder, Rung
+from headstart.backbones.ladder.observation import Observation, observe
+from headstart.backbones.ladder.sites import find_sites, is_norm
+from headstart.core.errors import ModelError
+
+Runner = Callable[[], Tensor]
+"runs the whole module on a small batch and returns the pooled features"
+
+_CONTAINERS: tuple[type[nn.Module], ...] = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+COMPARABLE = 0.1
+"a second chain with this share of the first one's parameters makes a model ambiguous"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A module that a ladder does not look into."""
+
+    path: str
+    module: nn.Module
+    container: str
+    "path of the innermost container that it came from; empty for none"
+    chain: str
+    "path of the module that owns the outermost container on the way; two owners are two chains"
+
+    @property
+    def is_block(self) -> bool:
+        """Came from a container and has at least two weight matrices in at least two leaves."""
+        return bool(self.container) and _has_children(self.module) and _matrices(self.module) >= 2
+
+
+def find_ladder(module: nn.Module, run: Runner | None = None, blocks: str | None = None) -> Ladder:
+    """The ladder of a module.
+
+    The module tree is opened from the root into units. Containers open into their elements; any other module opens
+    where a container inside it holds most of its parameters and it is not itself one of many like it (a stage of
+    stages still does: the elements of its container are alike and each a block). Units from containers with two weight
+    matrices or more are blocks, a rung each. Before the first: the rung `embeddings` or `stem`; between two blocks:
+    joins the block that follows; after the last: `final`. A model without blocks (a tutorial's net) has a rung a layer.
+
+    run: executes the module once on a small batch. With it, units stand in the order in which they run instead of
+        that of registration, and what never runs is placed by its gradient (`_unrun`).
+    blocks: path of the container of the blocks, where the model has more than one chain.
+
+    Raises `ModelError` where two chains of comparable size exist, or where `blocks` matches none.
+    """
+    if not any(True for _ in module.parameters()):
+        raise ModelError(f"{type(module).__name__} has no parameters, so there is nothing to adapt.")
+    units = _open(module)
+    seen = observe(module, [u.path for u in units], run) if run is not None else None
+    chain = _choose(units, blocks)
+    if not chain:
+        units = _leaves(module)
+        seen = observe(module, [u.path for u in units], run) if run is not None else None
+        groups = _plain(_ordered(units, seen))
+    else:
+        groups = _group(_ordered(units, seen), chain)
+    return _ladder(module, groups, seen, chain)
+
+
+def _has_children(module: nn.Module) -> bool:
+    return any(True for _ in module.children())
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _matrices(module: nn.Module) -> int:
+    """Leaves with a weight of two dimensions or more."""
+    return sum(
+        any(p.dim() >= 2 for p in m.parameters(recurse=False))
+        for m in module.modules()
+        if not isinstance(m, nn.MultiheadAttention)
+    ) + sum(isinstance(m, nn.MultiheadAttention) for m in module.modules())
+
+
+def _is_container(module: nn.Module) -> bool:
+    return type(module) in _CONTAINERS
+
+
+# ---------------------------------------------------------------------------------------------- opening the tree
+def _open(root: nn.Module) -> list[Unit]:
+    counts: dict[type, int] = defaultdict(int)
+    for m in root.modules():
+        counts[type(m)] += 1
+    units: list[Unit] = []
+
+    def visit(path: str, module: nn.Module, owner: str, container: str, chain: str | None) -> None:
+        if _is_container(module):
+            opens = type(module) is not nn.Sequential or any(_has_children(c) for c in module.children())
+            opens = opens or module is root
+        else:
+            # One element of a container is as good as many: a model cut down to one block has the same ladder.
+            opens = module is root or _should_open(module, counts[type(module)] > 1 or bool(container))
+        if not opens:
+            units.append(Unit(path, module, container, chain or ""))
+            return
+        inside = path if _is_container(module) else ""
+        owner = owner if _is_container(module) else path
+        for name, child in module.named_children():
+            child_chain = chain if chain is not None else (owner if _is_container(module) else None)
+            visit(f"{path}.{name}" if path else name, child, owner, inside or container, child_chain)
+
+    visit("", root, "", "", None)
+    return units
+
+
+def _should_open(module: nn.Module, repeated: bool) -> bool:
+    """A container inside holds most of the parameters, and the module is one of a kind or a stage of blocks."""
+    total = _size(module)
+    if total == 0:
+        return False
+    if not repeated:
+        inside = sum(_size(m) for m in _outermost_containers(module))
+        return 2 * inside >= total
+    stacks = [c for c in module.children() if _is_container(c) and 2 * _size(c) >= total]
+    for stack in stacks:
+        elements = [e for e in stack.children() if _size(e)]
+        alike = len({type(e) for e in elements}) == 1
+        if alike and all(_has_children(e) and _matrices(e) >= 2 for e in elements):
+            return True
+    return False
+
+
+def _outermost_containers(module: nn.Module) -> list[nn.Module]:
+    found: list[nn.Module] = []
+    for child in module.children():
+        found.extend([child] if _is_container(child) else _outermost_containers(child))
+    return found
+
+
+# ------------------------------------------------------------------------------------------- choosing the chain
+def _choose(units: list[Unit], blocks: str | None) -> set[str]:
+    """Paths of the units that are blocks."""
+    candidates: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.is_block:
+            candidates[unit.chain].append(unit)
+    if blocks is not None:
+        wanted = blocks.strip(".")
+        chosen = {u.path for u in units if u.container == wanted or u.container.startswith(f"{wanted}.")}
+        if not chosen or not wanted:
+            raise ModelError(f"blocks={blocks!r} matches no chain of blocks in this model.{_list(candidates)}")
+        return chosen
+    ranked = sorted(candidates.values(), key=lambda c: -sum(_size(u.module) for u in c))
+    if not ranked:
+        return set()
+    largest = sum(_size(u.module) for u in ranked[0])
+    if len(ranked) > 1 and sum(_size(u.module) for u in ranked[1]) > COMPARABLE * largest:
+        example = _containers(ranked[0])
+        raise ModelError(
+            "this model has more than one chain of blocks, so its ladder is ambiguous."
+            f"{_list(candidates)}\nChoose one: blocks={example!r} (on the command line: --blocks {example})."
+        )
+    return {u.path for u in ranked[0]}
+
+
+def _containers(chain: list[Unit]) -> str:
+    """The longest path that all containers of a chain share."""
+    parts = [u.container.split(".") for u in chain]
+    shared = parts[0]
+    for other in parts[1:]:
+        shared = [a for a, b in zip(shared, other) if a == b]
+    return ".".join(shared) or chain[0].container
+
+
+def _list(candidates: dict[str, list[Unit]]) -> str:
+    lines = [
+        f"\n  {_containers(chain)}: {len(chain)} blocks, {sum(_size(u.module) for u in chain):,} parameters"
+        for chain in candidates.values()
+    ]
+    return f" Candidates:{''.join(lines)}" if lines else " It has no chain of blocks at all."
+
+
+# ------------------------------------------------------------------------------------------------- making rungs
+def _ordered(units: list[Unit], seen: Observation | None) -> list[Unit]:
+    if seen is None:
+        return units
+    return sorted(units, key=lambda u: seen.first.get(u.path, len(seen.first)))
+
+
+def _leaves(root: nn.Module) -> list[Unit]:
+    """Leaf modules, and what is one layer whatever it is made of: attention, recurrence, a norm with its activation."""
+    units: list[Unit] = []
+
+    def visit(path: str, module: nn.Module) -> None:
+        own = sum(p.numel() for p in module.parameters(recurse=False))
+        whole = isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) or (own and own == _size(module))
+        if not _has_children(module) or whole:
+            units.append(Unit(path, module, "", ""))
+            return
+        for name, child in module.named_children():
+            visit(f"{path}.{name}" if path else name, child)
+
+    visit("", root)
+    return units
+
+
+def _plain(units: list[Unit]) -> list[tuple[str, list[Unit]]]:
+    """A rung a layer; norms and layers without parameters go with the layer before them."""
+    groups: list[tuple[str, list[Unit]]] = []
+    lead: list[Unit] = []
+    for unit in units:
+        if _size(unit.module) and not (groups and is_norm(unit.module)):
+            groups.append((unit.path or "all", [*lead, unit]))
+            lead = []
+        elif groups:
+            groups[-1][1].append(unit)
+        else:
+            lead.append(unit)
+    return groups
+
+
+def _group(units: list[Unit], chain: set[str]) -> list[tuple[str, list[Unit]]]:
+    first = next(i for i, u in enumerate(units) if u.path in chain)
+    last = max(i for i, u in enumerate(units) if u.path in chain)
+    lead = units[:first]
+    embeds = any(isinstance(m, nn.Embedding) and m.num_embeddings > 2 for u in lead for m in u.module.modules())
+    images = any(isinstance(m, (nn.Conv2d, nn.Conv3d)) for u in lead for m in u.module.modules())
+    groups = [("embeddings" if embeds and not images else "stem", lead)]
+    waiting: list[Unit] = []
+    for unit in units[first : last + 1]:
+        waiting.append(unit)
+        if unit.path in chain:
+            groups.append((unit.path, waiting))
+            waiting = []
+    groups.append(("final", units[last + 1 :]))
+    return groups
+
+
+def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observation | None, chain: set[str]) -> Ladder:
+    """Rungs with every parameter on exactly one, and the sites on them."""
+    place: dict[str, int] = {}  # path of a unit -> rung
+    for index, (_, units) in enumerate(groups):
+        for unit in units:
+            place[unit.path] = _unrun(unit, seen, index, len(groups))
+    owners: dict[torch.Tensor, int] = {}
+    names: dict[torch.Tensor, str] = {}
+    for name, parameter in root.named_parameters(remove_duplicate=False):
+        rung = _rung_of(place, name)
+        names.setdefault(parameter, name)
+        # What lies directly on the root or on an opened module (class token, positions) belongs to the lowest rung.
+        owners[parameter] = min(owners.get(parameter, len(groups)), 0 if rung is None else rung)
+    rungs: list[Rung] = []
+    tail: tuple[str, ...] = ()
+    renumbered: dict[int, int] = {}
+    for index, (name, units) in enumerate(groups):
+        parameters = tuple(names[p] for p, rung in owners.items() if rung == index)
+        on_stream = tuple(u.path for u in units if place[u.path] == index and _on_stream(u, seen))
+        if parameters or (on_stream and name not in ("stem", "embeddings", "final")):
+            renumbered[index] = len(rungs)
+            rungs.append(Rung(name, on_stream, parameters))
+        elif name == "final":
+            tail = on_stream
+    assert sorted(n for r in rungs for n in r.parameters) == sorted(n for n, _ in root.named_parameters())
+    blocks = {renumbered[i] for i, (name, _) in enumerate(groups) if name in chain and i in renumbered}
+    # A pooler whose output nobody reads is no place for a method: what it put there would change nothing.
+    idle = tuple(f"{u.path}." for _, units in groups for u in units if u.path and _is_idle(u, seen))
+
+    def site_rung(path: str) -> int | None:
+        if f"{path}.".startswith(idle):
+            return None
+        rung = _rung_of(place, f"{path}.")
+        return None if rung is None else renumbered.get(rung)
+
+    return Ladder(tuple(rungs), tuple(find_sites(root, site_rung, blocks)), tail)
+
+
+def _rung_of(place: dict[str, int], name: str) -> int | None:
+    path = name
+    while path:
+        path = path.rpartition(".")[0]
+        if path in place:
+            return place[path]
+    return place.get("")
+
+
+def _unrun(unit: Unit, seen: Observation | None, index: int, count: int) -> int:
+    """The rung of a unit, with those that never ran placed by their gradient.
+
+    One that never ran but has a gradient is read by other modules (DeBERTa's relative embeddings), perhaps by all:
+    it goes to the lowest rung. One without (an unused pooler) goes to the highest, where it harms no cut.
+    """
+    if seen is None or unit.path in seen.first or not _size(unit.module):
+        return index
+    return 0 if seen.influences(unit.module) else count - 1
+
+
+def _is_idle(unit: Unit, seen: Observation | None) -> bool:
+    """Whether the unit has no part in the features, though it may run."""
+    return seen is not None and bool(_size(unit.module)) and not seen.influences(unit.module)
+
+
+def _on_stream(unit: Unit, seen: Observation | None) -> bool:
+    """Whether the activations flow through the unit, so that a cut above it stands in for it."""
+    if seen is None:
+        # A module of buffers alone (rotary positions) runs beside the stream.
+        return bool(_size(unit.module)) or not any(True for _ in unit.module.buffers())
+    return unit.path in seen.stream

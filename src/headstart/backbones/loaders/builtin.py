@@ -1,0 +1,94 @@
+"""Built-in backbones: folders inside the package that need no network, for images in timm's format."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.loaders.files import read_config, read_weights
+from headstart.core.errors import HeadstartError, ModelError, suggestion
+
+DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
+"what is taken for data of a modality where the user names nothing"
+
+
+def place() -> Path:
+    """The folder that holds them, one folder a name."""
+    return Path(str(resources.files("headstart.backbones"))) / "builtin_weights"
+
+
+def builtin_names() -> list[str]:
+    """Names of the backbones that come with Headstart: the folders present."""
+    if not place().is_dir():
+        return []
+    return sorted(p.name for p in place().iterdir() if (p / "config.json").is_file())
+
+
+def load_builtin(
+    name: str, *, max_length: int | None = None, image_size: int | None = None, weights: bool = True, **options: Any
+) -> Backbone:
+    """The built-in backbone of this name; `options` are those of its format's loader."""
+    names = builtin_names()
+    if name not in names:
+        listed = f"Built in: {', '.join(f'builtin/{n}' for n in names)}." if names else "None is built into this copy."
+        raise ModelError(f"there is no built-in backbone {name!r}.{suggestion(name, names)} {listed}")
+    folder, source = place() / name, f"builtin/{name}"
+    if "architecture" in read_config(folder):
+        from headstart.backbones.loaders.timm import load_timm
+
+        return load_timm(source, loader="builtin", folder=folder, image_size=image_size, weights=weights, **options)
+    return _text(folder, source, max_length=max_length, weights=weights, **options)
+
+
+def is_builtin(source: str) -> bool:
+    """Whether the name means one of the package's; a folder of the user's goes before it, as in `load`."""
+    return source.startswith("builtin/") and not Path(source).is_dir()
+
+
+def place_of(source: str) -> Path:
+    """The folder of `builtin/…`, or the source as a path."""
+    return place() / source.removeprefix("builtin/") if is_builtin(source) else Path(source).expanduser()
+
+
+@contextlib.contextmanager
+def unpacked(source: str) -> Iterator[str]:
+    """While it lasts, a built-in text encoder as a folder that transformers reads; any other source as it is.
+
+    Raises `ModelError` for a built-in backbone of images.
+    """
+    if not is_builtin(source):
+        yield source
+        return
+    from headstart.backbones.loaders.transformers import quiet
+
+    backbone: Any = load_builtin(source.removeprefix("builtin/"))
+    if backbone.modality != "text":
+        raise ModelError(
+            f"{source} reads {backbone.modality}s, and texts are read here; builtin/gist is a text encoder."
+        )
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        with quiet():
+            backbone.module.save_pretrained(folder)
+            backbone.preparation.tokenizer.save_pretrained(folder)
+        try:
+            yield folder
+        except HeadstartError as error:  # the user knows it by its name
+            raise type(error)(str(error).replace(folder, source)) from error
+
+
+def _text(folder: Path, source: str, *, weights: bool, **options: Any) -> Backbone:
+    """A folder in transformers' format whose weights are stored in a byte each."""
+    from headstart.backbones.loaders.eight_bits import restored
+    from headstart.backbones.loaders.transformers import load_transformers
+
+    backbone = load_transformers(str(folder), weights=False, **options)
+    if weights:
+        backbone.module.load_state_dict(restored(read_weights(folder / "model.safetensors")))
+        del backbone.options["weights"]
+    backbone.source = backbone.reload = source
+    return backbone

@@ -1,0 +1,116 @@
+"""`load`: from what a user names to a backbone, by what the name or the folder is."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.loaders.files import check_finite, read_config
+from headstart.core.errors import ConfigurationError, ModelError
+
+
+def load(
+    source: str | Path | nn.Module,
+    *,
+    pooling: str | None = None,
+    max_length: int | None = None,
+    image_size: int | None = None,
+    blocks: str | None = None,
+    trust_remote_code: bool = False,
+    weights: bool = True,
+    **live: Any,
+) -> Backbone:
+    """A backbone from a live module, a folder, `timm/…`, `torchvision/…`, `builtin/…` or a hub name for transformers.
+
+    pooling: `mean`, `cls` or `last`; each loader has its own default.
+    max_length: most tokens of a text.
+    image_size: side of the square images, in pixels.
+    blocks: path of the chain of blocks, where a model has several.
+    weights: False for the architecture with random weights.
+    live: what only a live module takes: `features`, `tokenizer`, `mean`, `std`.
+
+    Raises `ModelError` with what to do where the source can't be loaded.
+    """
+    loaded = _loaded(
+        source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks,
+        trust_remote_code=trust_remote_code, weights=weights, **live,
+    )  # fmt: skip
+    if weights:
+        check_finite(loaded.module, loaded.source)
+    return loaded
+
+
+def _loaded(
+    source: str | Path | nn.Module, *, pooling: str | None, max_length: int | None, image_size: int | None,
+    blocks: str | None, trust_remote_code: bool, weights: bool, **live: Any,
+) -> Backbone:  # fmt: skip
+    if isinstance(source, nn.Module):
+        # a copy: the classifier comes off, and the user's own network stays as it is
+        from headstart.backbones.loaders.module import load_module
+
+        return load_module(
+            copy.deepcopy(source), pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live
+        )
+    if live:
+        raise ConfigurationError(f"{', '.join(live)}: only for a live nn.Module, not for {source!s}.")
+    name = str(source)
+    common: dict[str, Any] = {"pooling": pooling, "blocks": blocks, "weights": weights}
+    text: dict[str, Any] = {"max_length": max_length, "trust_remote_code": trust_remote_code}
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        config = read_config(folder)
+        if config.get("library") == "torchvision":
+            from headstart.backbones.loaders.torchvision import load_torchvision
+
+            return load_torchvision(str(folder), image_size=image_size, **common)
+        if config.get("kind") == "word_vectors":
+            from headstart.backbones.loaders.vector_backbone import load_word_vectors
+
+            return load_word_vectors(str(folder), max_length=max_length, **common)
+        if config.get("kind") == "clip":
+            from headstart.backbones.loaders.two_towers import load_clip
+
+            return load_clip(
+                str(folder), blocks=blocks, weights=weights, pooling=pooling, image_size=image_size
+            )  # fmt: skip
+        if config.get("kind") in ("awd_lstm", "elmo"):
+            from headstart.backbones.loaders.recurrent import load_recurrent
+
+            return load_recurrent(str(folder), max_length=max_length, **common)
+        if "architecture" in config:
+            from headstart.backbones.loaders.timm import load_timm
+
+            return load_timm(str(folder), image_size=image_size, **common)
+        from headstart.backbones.loaders.transformers import load_transformers
+
+        return load_transformers(str(folder), image_size=image_size, **text, **common)
+    if folder.is_file():
+        from headstart.backbones.loaders.vector_files import is_vector_file
+
+        if is_vector_file(folder):
+            from headstart.backbones.loaders.vector_backbone import load_word_vectors
+
+            return load_word_vectors(str(folder), max_length=max_length, **common)
+        raise ModelError(f"{name} is a file; give the folder that holds config.json and model.safetensors.")
+    prefix, _, rest = name.partition("/")
+    if prefix == "builtin":
+        from headstart.backbones.loaders.builtin import load_builtin
+
+        return load_builtin(rest, image_size=image_size, max_length=max_length, **common)
+    if prefix == "timm":
+        from headstart.backbones.loaders.timm import load_timm
+
+        return load_timm(name, image_size=image_size, **common)
+    if prefix == "torchvision":
+        from headstart.backbones.loaders.torchvision import load_torchvision
+
+        return load_torchvision(name, image_size=image_size, **common)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(f"there is no folder {name}; give a folder, a hub name, timm/…, torchvision/… or builtin/….")
+    from headstart.backbones.loaders.transformers import load_transformers
+
+    return load_transformers(name, image_size=image_size, **text, **common)

@@ -1,0 +1,212 @@
+"""Backbones from transformers: encoders, decoders, the encoder of encoder-decoders, and vision models."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.class_words import class_words
+from headstart.backbones.inputs.pooling import POOLINGS
+from headstart.backbones.loaders.files import require_safetensors, weights_only
+from headstart.backbones.loaders.transformers_text import text_backbone
+from headstart.backbones.loaders.transformers_vision import vision_backbone
+from headstart.core.errors import HeadstartError, ModelError, unknown
+
+
+def load_transformers(
+    source: str,
+    *,
+    pooling: str | None = None,
+    max_length: int | None = None,
+    image_size: int | None = None,
+    blocks: str | None = None,
+    trust_remote_code: bool = False,
+    weights: bool = True,
+) -> Backbone:
+    """A hub name or a folder that transformers' Auto classes read.
+
+    pooling: `mean`, `cls` or `last`. Without it, sentence-transformers' own settings are used where the folder has
+        them, else the mean for encoders, the last real token for decoders, and the architecture's own for images.
+    weights: False builds the architecture with random weights.
+
+    Raises `ModelError` for what can't be found or read, or where a weight of the backbone is missing.
+    """
+    if pooling is not None and pooling not in POOLINGS:
+        raise unknown("pooling", pooling, POOLINGS)
+    if weights and Path(source).is_dir():
+        require_safetensors(Path(source))
+        _refuse_adapter(Path(source))
+    config = reading(source, lambda: _config(source, trust_remote_code))
+    kind = kind_of(config)
+    module = reading(source, lambda: _module(source, config, kind, trust_remote_code, weights))
+    module.eval()
+    options = {"pooling": pooling, "max_length": max_length, "image_size": image_size, "blocks": blocks}
+    options = {k: v for k, v in options.items() if v is not None}
+    if not weights:
+        options["weights"] = False
+    if kind == "vision":
+        backbone = vision_backbone(module, source, pooling, image_size, blocks)
+        if weights and pooling is None and hasattr(config, "text_config"):
+            backbone.words = partial(class_words, source)
+    else:
+        backbone = text_backbone(module, source, kind, pooling, max_length, blocks, trust_remote_code)
+    backbone.options.update(options)
+    return backbone
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """transformers applies an adapter that lies beside a model where PEFT is installed, and leaves it out elsewhere."""
+    if (folder / "adapter_config.json").exists() and (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds an adapter (adapter_config.json) beside the model, so that what is loaded would depend on "
+            "whether PEFT is installed. Move it into a folder of its own: `headstart adopt` makes a run of it there."
+        )
+
+
+def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
+    """A live transformers model without its head, with a `tokenizer` or an image `preparation` given by the user."""
+    kind = kind_of(module.config)  # type: ignore[arg-type]
+    given = {k: options.get(k) for k in ("pooling", "blocks")}
+    if kind == "vision":
+        backbone = vision_backbone(module, source, given["pooling"], options.get("image_size"), given["blocks"])
+    else:
+        tokenizer = options.get("tokenizer")
+        if tokenizer is None:
+            raise ModelError("a live text model needs its tokenizer: load(model, tokenizer=…).")
+        backbone = text_backbone(
+            module, source, kind, given["pooling"], options.get("max_length"), given["blocks"], False, tokenizer
+        )
+    backbone.reload = None
+    return backbone
+
+
+# ------------------------------------------------------------------------------------------------------ reading
+def reading(source: str, read: Callable[[], Any]) -> Any:
+    """Runs `read`; whatever transformers raises becomes one sentence that says what to do."""
+    try:
+        with weights_only():
+            return read()
+    except HeadstartError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{source} brings its own Python code, which is not run unasked. If you trust it, give "
+                "--trust-remote-code (trust_remote_code=True)."
+            ) from error
+        if Path(source).is_dir():
+            raise ModelError(f"can't load {source} with transformers: {type(error).__name__}: {first}") from error
+        raise ModelError(
+            f"can't get {source!r}: it is no folder here, and the hub can't be reached or does not have it ({first}). "
+            "Where there is a network, run\n"
+            f"  hf download {source} --local-dir {source.rpartition('/')[2] or 'model'}\n"
+            "copy the folder here and give its path instead of the name."
+        ) from error
+
+
+def _config(source: str, trust_remote_code: bool) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+
+
+def kind_of(config: Any) -> str:
+    """`encoder`, `decoder`, `encoder_decoder` or `vision`, from transformers' own tables of what a config can be."""
+    from transformers.models.auto import modeling_auto as auto
+
+    if (
+        getattr(config, "vision_config", None) is not None
+        or type(config) in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    ):
+        return "vision"
+    if hasattr(config, "patch_size") and hasattr(config, "image_size"):
+        return "vision"
+    if getattr(config, "is_encoder_decoder", False):
+        return "encoder_decoder"
+    masked = type(config) in auto.MODEL_FOR_MASKED_LM_MAPPING
+    causal = type(config) in auto.MODEL_FOR_CAUSAL_LM_MAPPING
+    if causal and (not masked or getattr(config, "is_decoder", False)):
+        return "decoder"
+    if hasattr(config, "vocab_size"):
+        return "encoder"
+    raise ModelError(
+        f"{config.model_type!r} models are neither text encoders, decoders nor image models, so Headstart can't "
+        "use them."
+    )
+
+
+def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weights: bool) -> nn.Module:
+    """The bare model in float32; a weight that the checkpoint lacks is an error, since it would be random."""
+    import transformers
+    from transformers import AutoModel
+
+    if kind == "vision" and getattr(config, "vision_config", None) is not None:
+        config = config.vision_config
+    architecture = (getattr(config, "architectures", None) or [""])[0] or ""
+    factory: Any = AutoModel
+    if kind == "encoder_decoder" and architecture.endswith("EncoderModel"):
+        factory = getattr(transformers, architecture, AutoModel)
+    extra: dict[str, Any] = {}
+    model_class = transformers.MODEL_MAPPING.get(type(config), None)
+    if factory is AutoModel and _has_dense_pooler(model_class, config):
+        extra["add_pooling_layer"] = False
+    if kind in ("encoder", "encoder_decoder") and not torch.cuda.is_available():
+        # Measured: on a CPU the backward pass of plain attention is faster than that of the fused kernel.
+        extra["attn_implementation"] = "eager"
+    if factory is AutoModel:
+        extra["trust_remote_code"] = trust_remote_code
+    if not weights:
+        if factory is not AutoModel:
+            return factory._from_config(config, **{k: v for k, v in extra.items() if k != "trust_remote_code"})
+        module = AutoModel.from_config(config, dtype=torch.float32, **extra)
+    else:
+        with quiet():
+            module, info = factory.from_pretrained(
+                source, config=config, dtype=torch.float32, output_loading_info=True, use_safetensors=True, **extra
+            )
+        missing = sorted(info["missing_keys"])
+        if missing:
+            more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
+            raise ModelError(
+                f"{source} lacks weights that {type(module).__name__} needs; they would be random. "
+                f"{len(missing)} keys missing: {', '.join(missing[:6])}{more}. Is it a checkpoint of another model?"
+            )
+    return module.get_encoder() if kind == "encoder_decoder" and factory is AutoModel else module
+
+
+def _has_dense_pooler(model_class: Any, config: Any) -> bool:
+    """Whether the class puts a dense layer behind its first token that can be left out."""
+    classes = model_class if isinstance(model_class, (tuple, list)) else (model_class,)
+    for one in classes:
+        if one is None or "add_pooling_layer" not in inspect.signature(one.__init__).parameters:
+            return False
+        with torch.device("meta"):
+            pooler = getattr(one(config), "pooler", None)
+        return isinstance(pooler, nn.Module) and any(p.dim() > 1 for p in pooler.parameters())
+    return False
+
+
+class quiet:
+    """Hides transformers' report of unused head weights, which are meant to be unused."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self.level, self.bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *details: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self.level)
+        if self.bar:
+            logging.enable_progress_bar()

@@ -1,0 +1,216 @@
+"""TwoTowers: pictures and texts in one space. Our own folders, and CLIP and SigLIP of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.class_words import class_words, said
+from headstart.backbones.inputs.preparation import ImagePreparation, TextPreparation
+from headstart.backbones.ladder.structure import find_ladder
+from headstart.backbones.loaders.files import check_finite, fill, read_config, read_weights, require_safetensors
+from headstart.core.errors import ModelError
+
+KIND = "clip"
+"what config.json calls a folder of ours"
+AT_ONCE = 128
+"texts that are read together"
+
+
+@dataclass(eq=False)
+class TwoTowers:
+    """module: both networks with what projects them. image_features, text_features: a batch to [B, D] in one space.
+
+    Scores are `scale x . y` for features of length one.
+    """
+
+    module: nn.Module
+    image_features: Callable[[Batch], Tensor]
+    text_features: Callable[[Batch], Tensor]
+    image_preparation: ImagePreparation
+    text_preparation: TextPreparation
+    source: str
+
+    @property
+    def scale(self) -> float:
+        found: Any = getattr(self.module, "logit_scale")  # noqa: B009 - a parameter
+        return float(found.detach().exp())
+
+    def encode_images(self, batch: Batch) -> Tensor:
+        """[B, D] of length one."""
+        return F.normalize(self.image_features(batch).float(), dim=-1)
+
+    def encode_texts(self, batch: Batch) -> Tensor:
+        """[B, D] of length one."""
+        return F.normalize(self.text_features(batch).float(), dim=-1)
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """[n, D] of length one, on the module's device."""
+        device = next(self.module.parameters()).device
+        rows, found = self.text_preparation.encode(list(texts)), []
+        with torch.no_grad():
+            for at in range(0, len(rows), AT_ONCE):
+                batch = self.text_preparation.collate(rows[at : at + AT_ONCE])
+                found.append(self.encode_texts({name: value.to(device) for name, value in batch.items()}))
+        return torch.cat(found)
+
+    def encode_classes(self, labels: Sequence[str], templates: Sequence[str]) -> Tensor:
+        """[C, D] of length one: for each label the mean over the templates of its features of length one.
+
+        Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
+        Source: Radford et al. 2021, "CLIP", section 3.1.4.
+        """
+        every = self.read(said(labels, templates))
+        return F.normalize(every.reshape(len(labels), len(templates), -1).mean(1), dim=-1)
+
+
+class Joined(nn.Module):
+    """Two towers of ours with their projections and the scale's logarithm."""
+
+    def __init__(self, image: Backbone, text: Backbone, width: int, temperature: float) -> None:
+        super().__init__()
+        self.image, self.text = image.module, text.module
+        self.image_projection = nn.Linear(image.dimension, width, bias=False)
+        self.text_projection = nn.Linear(text.dimension, width, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(1 / temperature).log())
+
+
+def joined(image: Backbone, text: Backbone, width: int, temperature: float, source: str) -> TwoTowers:
+    """Two backbones as towers; the projections are random."""
+    module = Joined(image, text, width, temperature)
+    assert isinstance(image.preparation, ImagePreparation)
+    assert isinstance(text.preparation, TextPreparation)
+    return TwoTowers(
+        module,
+        lambda batch: module.image_projection(image.run(module.image, batch)),
+        lambda batch: module.text_projection(text.run(module.text, batch)),
+        image.preparation,
+        text.preparation,
+        source,
+    )
+
+
+def two_towers(source: str | Path) -> TwoTowers:
+    """A folder that `headstart pretrain clip` wrote, or CLIP or SigLIP of transformers by folder or hub name.
+
+    Raises `ModelError` for what is neither.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and read_config(folder).get("kind") == KIND:
+        return _own(folder)[0]
+    return _of_transformers(str(source))
+
+
+def _own(folder: Path) -> tuple[TwoTowers, Backbone]:
+    from headstart.backbones.loaders.load import load
+
+    config = read_config(folder)
+    try:
+        length, width = int(config["length"]), int(config["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'} has no whole numbers `length` and `width` ({error}).") from error
+    image, text = load(folder / "image"), load(folder / "text", max_length=length, pooling=config.get("text_pooling"))
+    found = joined(image, text, width, 0.07, str(folder))
+    require_safetensors(folder)
+    parts = {name: p for name, p in found.module.named_parameters() if not name.startswith(("image.", "text."))}
+    weights = read_weights(folder / "model.safetensors")
+    holder = nn.ParameterDict({name.replace(".", "/"): p for name, p in parts.items()})
+    fill(holder, {name.replace(".", "/"): value.float() for name, value in weights.items()}, folder)
+    found.module.eval()
+    return found, image
+
+
+def load_clip(source: str, *, blocks: str | None = None, weights: bool = True, **others: Any) -> Backbone:
+    """The tower for pictures with its projection, as a backbone for images."""
+    if unknown := [name for name, value in others.items() if value is not None]:
+        raise ModelError(f"{source}: {', '.join(unknown)} can't be chosen for a tower; leave it out.")
+    found, image = _own(Path(source).expanduser())
+    module = _Projected(found.module.image, found.module.image_projection)  # type: ignore[arg-type]
+
+    def run(model: nn.Module, batch: Batch) -> Tensor:
+        projected: Tensor = model.projection(image.run(model.tower, batch))  # type: ignore[operator, arg-type]
+        return projected
+
+    side = found.image_preparation.size[0]
+    sample = {"pixel_values": torch.linspace(-1, 1, 2 * 3 * side * side).reshape(2, 3, side, side)}
+    ladder = find_ladder(module, lambda: run(module, sample), blocks)
+    backbone = Backbone(
+        module=module, ladder=ladder, run=run, preparation=image.preparation, reinitialise=_reinitialise(image),
+        source=source, loader="clip", kind=image.kind, modality="image",
+        dimension=found.module.image_projection.out_features, pooling=image.pooling, reload=source,  # type: ignore[union-attr, arg-type]
+        words=partial(class_words, source) if weights else None,
+    )  # fmt: skip
+    if not weights:
+        backbone.reinitialise(module, 0)
+        backbone.options["weights"] = False
+    return backbone
+
+
+class _Projected(nn.Module):
+    def __init__(self, tower: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.tower, self.projection = tower, projection
+
+
+def _reinitialise(image: Backbone) -> Callable[[nn.Module, int], None]:
+    def fresh(module: nn.Module, seed: int) -> None:
+        image.reinitialise(module.tower, seed)  # type: ignore[arg-type]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module.projection.reset_parameters()  # type: ignore[operator, union-attr]
+
+    return fresh
+
+
+def _of_transformers(source: str) -> TwoTowers:
+    """Its own projections, scale and preparation; SigLIP's texts are padded to their full length, as it learnt them."""
+    from transformers import AutoConfig, AutoModel
+
+    from headstart.backbones.loaders.transformers import quiet, reading
+    from headstart.backbones.loaders.transformers_text import tokenizer_of
+    from headstart.backbones.loaders.transformers_vision import _image_preparation
+
+    if Path(source).is_dir():
+        require_safetensors(Path(source))
+    config = reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))
+    if not (hasattr(config, "vision_config") and hasattr(config, "text_config")):
+        raise ModelError(
+            f"{source} has no tower for pictures and one for texts. Give CLIP or SigLIP of transformers, or a folder "
+            "that `headstart pretrain clip` wrote."
+        )
+    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "trust_remote_code": False}
+    with quiet():
+        module, info = reading(source, lambda: AutoModel.from_pretrained(source, **options))
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(f"{source} lacks weights, which would be random: {', '.join(missing[:5])}.")
+    check_finite(module, source)
+    module.eval()
+    if not hasattr(module, "get_text_features"):
+        raise ModelError(f"{source} ({config.model_type}) does not put pictures and texts into one space.")
+    tokenizer = tokenizer_of(source, False)
+    length = config.text_config.max_position_embeddings
+    padded = config.model_type.startswith("siglip")
+
+    def texts(batch: Batch) -> Tensor:
+        ids, mask = batch["input_ids"], batch.get("attention_mask")
+        if padded:
+            ids, mask = F.pad(ids, (0, length - ids.shape[1]), value=tokenizer.pad_token_id), None
+        return _features(module.get_text_features(input_ids=ids, attention_mask=mask))
+
+    return TwoTowers(
+        module, lambda batch: _features(module.get_image_features(pixel_values=batch["pixel_values"])), texts,
+        _image_preparation(source, config.vision_config, None), TextPreparation(tokenizer, length), source,
+    )  # fmt: skip
+
+
+def _features(found: Any) -> Tensor:
+    """transformers 5 gives an output whose `pooler_output` is projected, 4 the tensor itself."""
+    return found if isinstance(found, Tensor) else found.pooler_output

@@ -1,0 +1,107 @@
+"""Lexicon: words as ids and as characters, so that a network can read words that no vocabulary holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.backbones.tokenizers.words import words_of
+
+CHARACTERS = 50
+"bytes of a word that are read, marks of its ends counted"
+BEGIN, END, STOP, UNKNOWN = 257, 258, 259, 260
+"characters above the bytes (1 to 256; 0 is padding): ends of a word, the end of a text, a word that is not shown"
+ALPHABET = 261
+SPECIAL = ("[END]", "[UNK]")
+FIRST = 1 << 30
+"least id of a word that no vocabulary holds"
+REMEMBERED = 1 << 21
+"""words without an id in the vocabulary whose spelling is kept, about a quarter of a gigabyte: all of a training's, and
+the latest of a server's"""
+
+
+class Lexicon:
+    """A tokenizer of words whose ids stand for characters.
+
+    Words of the vocabulary have the ids from 2 on. Others, where it is `open`, have ids above 2^30 by a hash, the next
+    free one where two have the same; the spelling of the latest `REMEMBERED` is kept. Where it is not open, all are
+    `[UNK]`, as in pretraining, which predicts known words.
+    """
+
+    def __init__(self, words: Sequence[str], open: bool = True) -> None:
+        self.words, self.open = list(words), open
+        self._ids = {word: row for row, word in enumerate(words, len(SPECIAL))}
+        special = [_row([STOP]), _row([UNKNOWN])]
+        self._table = torch.from_numpy(np.stack([*special, *(_spelled(word) for word in words)])).long()
+        self._others: OrderedDict[str, int] = OrderedDict()  # the word that came last, last
+        self._spellings: dict[int, str] = {}
+        self.lowercase = not any(word != word.lower() for word in words)
+        self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
+        self.mask_token_id, self.all_special_ids = None, [0, 1]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __deepcopy__(self, memo: Any) -> Lexicon:
+        return self  # what one reads, all copies of its network know
+
+    def get_vocab(self) -> dict[str, int]:
+        return {**self._ids, **{word: row for row, word in enumerate(SPECIAL)}}
+
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
+        every = [*SPECIAL, *self.words]
+        return [every[i] for i in ids]
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        return 0
+
+    def id_of(self, word: str) -> int:
+        """As it stands, else in lower case, else the id of what it is spelled like."""
+        for form in (word, word.lower()):
+            if form in self._ids:
+                return self._ids[form]
+        if not self.open:
+            return 1
+        word = word.lower() if self.lowercase else word  # capitals were never trained
+        if word in self._others:
+            self._others.move_to_end(word)
+            return self._others[word]
+        if len(self._others) >= REMEMBERED:
+            del self._spellings[self._others.popitem(last=False)[1]]
+        number = FIRST + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big") % FIRST
+        while number in self._spellings:
+            number = FIRST + (number - FIRST + 1) % FIRST
+        self._others[word], self._spellings[number] = number, word
+        return number
+
+    def __call__(
+        self, texts: str | Sequence[str], truncation: bool = False, max_length: int | None = None, **_: Any
+    ) -> dict[str, Any]:
+        most = max_length if truncation else None
+        if isinstance(texts, str):
+            return {"input_ids": [self.id_of(word) for word in words_of(texts)][:most]}
+        return {"input_ids": [[self.id_of(word) for word in words_of(text)][:most] for text in texts]}
+
+    def characters(self, ids: Tensor) -> Tensor:
+        """[n] ids to [n, CHARACTERS]."""
+        known = ids < len(self._table)
+        rows = self._table[torch.where(known, ids, 1).cpu()]
+        for at in (~known).nonzero()[:, 0].tolist():
+            if (word := self._spellings.get(int(ids[at]))) is not None:
+                rows[at] = torch.from_numpy(_spelled(word))
+        return rows.to(ids.device)
+
+
+def _spelled(word: str) -> np.ndarray:
+    letters = [byte + 1 for byte in word.encode()[: CHARACTERS - 2]]
+    return _row([BEGIN, *letters, END])
+
+
+def _row(characters: list[int]) -> np.ndarray:
+    return np.array(characters + [0] * (CHARACTERS - len(characters)), dtype=np.int16)

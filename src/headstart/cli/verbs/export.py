@@ -1,0 +1,34 @@
+"""`headstart export`: an ordinary checkpoint."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("export")
+@click.argument("run")
+@click.option("-o", "--out", required=True, metavar="DIR", help="A new folder")
+@click.option(
+    "--format", "form", type=click.Choice(["checkpoint", "peft", "vllm"]), default="checkpoint",
+    help="A merged checkpoint, the adapter as PEFT reads it, or LoRA by vLLM's rules [default: checkpoint]",
+)  # fmt: skip
+@click.option("--method", metavar="NAME", help="A method whose model the run kept [default: the one to use]")
+@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+def command(run: str, out: str, form: str, method: str | None, model: str | None, trust_remote_code: bool) -> None:
+    """Write the model of RUN (a folder, or a number of `headstart runs`) for other libraries.
+
+    A checkpoint that transformers, timm or torchvision load by themselves, or its adapter, with a model card. The
+    folder is read again and its logits compared before it takes its place. Where the model was tested in bf16, the
+    last line says how its answers differ in fp32.
+    """
+    from headstart import api
+    from headstart.artifacts.exchange.exporting import export_run
+    from headstart.core.disk.history import folder_of
+    from headstart.core.disk.kept import model_of
+    from headstart.judging.shipped import precision_note
+
+    folder = folder_of(run)
+    click.echo(export_run(model_of(folder, method), out, source=model, trust_remote_code=trust_remote_code, form=form))
+    if note := method is None and precision_note(folder, api.read, model, trust_remote_code):
+        click.echo(note)

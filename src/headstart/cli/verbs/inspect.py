@@ -1,0 +1,29 @@
+"""`headstart inspect`: the ladder as a drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from headstart.cli.options import LOAD, pairs
+
+
+@click.command("inspect")
+@click.argument("model")
+@click.option("--method", help="Show what this method would train")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the method: rank=16")
+@click.option("--random", is_flag=True, help="The architecture with random weights: needs no download")
+@LOAD
+def command(model: str, method: str | None, settings: tuple[str, ...], random: bool, **options: Any) -> None:
+    """Draw the ladder of MODEL: rungs, sizes, and with --method what trains and where it is cut."""
+
+    from headstart import api
+    from headstart.backbones.ladder.drawing import draw
+    from headstart.core.fields import configured
+    from headstart.methods.method import METHODS
+
+    chosen = configured(METHODS[method], pairs(settings), method) if method else None
+    backbone = api.load(model, weights=not random, **{k: v for k, v in options.items() if v is not None})
+    plan = chosen.attach(backbone, chosen.head(backbone, 2, bias=True)) if chosen else None
+    click.echo(draw(backbone, plan))

@@ -1,0 +1,144 @@
+"""Cross-validation of a comparison: the same comparison on each fold, and one table of all of them."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headstart.comparison.compare import compare
+from headstart.comparison.mistakes import mistakes
+from headstart.comparison.table import rows_with_differences
+from headstart.comparison.verdict.verdict import verdict
+from headstart.core.disk.files import link_tree, replacing_folder, slug
+from headstart.core.disk.runs import PROGRESS
+from headstart.core.errors import ConfigurationError
+from headstart.core.progress import Progress, Silent
+from headstart.core.records.comparison import Comparison, Row
+from headstart.data.examples import Data, Examples
+from headstart.data.ingest.folds import check_folds, folded
+from headstart.stats.folds import Folds
+from headstart.stats.guess import margin_in
+from headstart.stats.metrics import chosen_metric
+from headstart.stats.predictions import Predictions
+
+REFUSED = ("race", "budget", "by")
+"options of `compare` that are for one training set and one test set"
+
+
+def check_folded(data: Data, folds: int, asked: Mapping[str, Any]) -> None:
+    """Raises `ConfigurationError` for options that don't go with folds, and for data that can't be cut into them."""
+    if given := [name for name in REFUSED if asked.get(name)]:
+        raise ConfigurationError(f"folds and {given[0]} can't be asked for together; leave one of them out.")
+    check_folds(data, folds)
+
+
+def cross_validated(
+    data: Data, *compared: Any, folder: Path, folds: int, seeds: Sequence[int] = (0,), metric_name: str | None = None,
+    configuration: Mapping[str, Any] | None = None, progress: Progress | None = None, keep: bool = False,
+    prefer: str = "quality", margin: float | None = None,
+    begun: float | None = None, **rest: Any,
+) -> Comparison:  # fmt: skip
+    """`evaluate.compare.compare` on each fold, with its own tuning; the record is of all folds together.
+
+    seeds: one cross-validation for each, cut anew. compared, rest: what `compare` takes; no race and no parts.
+    begun: not used, since what counts is the time of the folds, whenever they ran. The
+    models that are kept are of the first fold: its `model/` was trained on (folds - 1) / folds of the examples. Each
+    fold that is finished stays until the run is complete.
+    """
+    watched = progress or Silent()
+    metric, reason = chosen_metric(data, metric_name)
+    found: list[Comparison] = []
+    tested: list[Examples] = []
+    for seed in seeds:
+        for at, part in enumerate(folded(data, folds, seed)):
+            place = folder / PROGRESS / f"fold{len(found)}"
+            watched.say(f"fold {at + 1} of {folds}: {len(part.train)} to train, {len(part.test)} to test")
+            one = Comparison.read(place / "comparison.json") if (place / "comparison.json").is_file() else None
+            if one is None or one.status != "complete":
+                one = compare(
+                    part, *compared, folder=place, seeds=(len(found),), metric_name=metric.name, progress=progress,
+                    keep=not found, **rest,
+                )  # fmt: skip
+            found.append(one)
+            tested.append(part.test)
+    how = Folds(folds)
+    names = [row.method for row in found[0].rows]
+    rows = [_together([one.row(name) for one in found]) for name in names]
+    runs = {row.method: _predictions(folder, row, len(found)) for row in rows if row.status == "ok"}
+    table = rows_with_differences(rows, runs, metric, labels=data.task.labels, folds=how)
+    finding = verdict(
+        table, metric, test_size=sum(map(len, tested[:folds])), margin=margin_in(metric, margin), prefer=prefer
+    )
+    every = tested[0]
+    for test in tested[1:folds]:
+        every = every.with_(test)
+    used = how.pooled(runs.get(finding.method or "", []))
+    result = replace(
+        found[0], task=replace(found[0].task, metric_reason=reason), data=_data(data, found[0]),
+        seeds=tuple(range(len(found))), rows=table, verdict=finding, configuration=dict(configuration or {}),
+        seconds=sum(one.seconds or 0.0 for one in found), mistakes=mistakes(used, every, data.task) if used else (),
+        folds=folds,
+    )  # fmt: skip
+    _keep(folder, result, everything=keep)
+    for at in range(len(found)):
+        _linked(folder / PROGRESS / f"fold{at}" / "predictions", folder / "predictions", at == 0)
+    result.write(folder / "comparison.json")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return result
+
+
+def _data(data: Data, first: Comparison) -> Any:
+    """The record of the examples as they were read, with the splits of the first fold."""
+    return replace(data.record, splits=first.data.splits)
+
+
+def _together(rows: Sequence[Row]) -> Row:
+    """One row of the same method on all folds; configuration, size and trials are those of the first."""
+    for at, row in enumerate(rows):
+        if row.status != "ok":
+            return replace(row, status=f"{row.status} (fold {at + 1})", value=None, low=None, high=None, seeds=())
+    values = [row.validation_value for row in rows if row.validation_value is not None]
+    return replace(
+        rows[0],
+        validation_value=statistics.fmean(values) if len(values) == len(rows) else None,
+        peak_memory_bytes=max((row.peak_memory_bytes or 0 for row in rows), default=0) or None,
+        train_seconds=_median([row.train_seconds for row in rows]),
+        tuning_seconds=sum(row.tuning_seconds or 0.0 for row in rows),
+        latency_seconds=_median([row.latency_seconds for row in rows]),
+        seeds=tuple(run for row in rows for run in row.seeds),
+        gains=(),
+    )
+
+
+def _median(found: Sequence[float | None]) -> float | None:
+    there = [each for each in found if each is not None]
+    return statistics.median(there) if there else None
+
+
+def _predictions(folder: Path, row: Row, folds: int) -> list[Predictions]:
+    """Of a method whose result does not depend on the seed, the file has the fold's number all the same."""
+    places = [folder / PROGRESS / f"fold{at}" / "predictions" for at in range(folds)]
+    return [Predictions.read(place / f"{slug(row.method)}-seed{at}.safetensors") for at, place in enumerate(places)]
+
+
+def _keep(folder: Path, result: Comparison, everything: bool) -> None:
+    """The first fold's models: the method to use as `model/`, the others that the verdict names in `models/`."""
+    models = folder / PROGRESS / "fold0" / "models"
+    ok = [row.method for row in result.rows if row.seeds]
+    use, *others = result.verdict.named or tuple(ok[:1])
+    _linked(models / slug(use) / "seed0", folder / "model")
+    for name in ok if everything else others:
+        _linked(models / slug(name) / "seed0", folder / "models" / slug(name) / "seed0")
+
+
+def _linked(source: Path, target: Path, new: bool = True) -> None:
+    """The files of a folder under another name; `new`: nothing else lies there."""
+    if new:
+        with replacing_folder(target) as temporary:
+            link_tree(source, temporary)
+    else:
+        link_tree(source, target)

@@ -1,0 +1,112 @@
+"""The race: every method completes a short training, and those that stay in a longer one.
+
+A **heat** is a complete training: its schedule decays to its end, so that a result is a result, and every row can be
+tested at the last training that it completed. After a heat a method stops for one of two reasons. It is **behind**
+where the upper end of the 95 % interval of its difference from the leader, paired by validation example, is below
+`-SLACK * gain`; `gain` is how far the leader is above guessing, and the slack is how much of it a longer training may
+make good. This is asked only after a heat that is long enough to tell (`TELLING`). Or it is out of **time**: under a
+budget the longer trainings are for as many as fit; a heat of some steps chooses among them where it can (`in_order`).
+
+`tests/comparison/test_race_simulated.py` races trainings measured by `benchmarks/race_curves.py`; `docs/benchmarks.md`
+says how often they lost the method that would have won, and how many points.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from headstart.core.records.comparison import Stop
+from headstart.stats.guess import guess
+from headstart.stats.metrics import Metric
+from headstart.stats.paired import compare
+from headstart.stats.predictions import Predictions
+
+TELLING = 1 / 3
+"share of a usual training from which on a method can be behind the others"
+ONCE = 1.5
+"epochs up to which a final sees each example about once"
+SLACK = 0.10
+"share of the leader's gain over guessing that a method may be behind after a heat and stay"
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a training came to on validation."""
+
+    predictions: Predictions
+    score: float = math.nan
+    "a larger one is better; not a number, like the loss, where the training diverged"
+    loss: float = math.nan
+    seconds: float = 0.0
+    control: bool = False
+
+    @property
+    def order(self) -> tuple[float, float]:
+        sound = self.predictions.finite and not math.isnan(self.score)
+        return (self.score, -self.loss) if sound else (-math.inf, -math.inf)
+
+
+def leader(field: Mapping[K, Standing]) -> K:
+    """The best of those that are not controls (of the controls where only these run); of equals the first.
+
+    One that diverged leads only where all did.
+    """
+    sound = [key for key in field if field[key].predictions.finite] or list(field)
+    return max([key for key in sound if not field[key].control] or sound, key=lambda key: field[key].order)
+
+
+def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float = SLACK) -> dict[K, Stop]:
+    """Those that diverged, and those that are clearly behind the leader, and how far."""
+    first = leader(field)
+    best = field[first].predictions
+    if not best.finite:
+        return {key: Stop(share, "diverged") for key in field}
+    sign = 1 if metric.higher_is_better else -1
+    allowed = slack * max(0.0, sign * (metric.of(best) - metric.of(guess(best))))
+    stopped = {}
+    for key in field:
+        if key == first:
+            continue
+        found = compared(field, key, metric, share, "behind")
+        end = found.high if metric.higher_is_better else found.low
+        if found.reason == "diverged" or (end is not None and sign * end < -allowed):
+            stopped[key] = found
+    return stopped
+
+
+def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:
+    """A stop with the difference from the leader; of one that diverged there is none."""
+    if not field[key].predictions.finite:
+        return Stop(share, "diverged")
+    first = leader(field)
+    found = compare([field[key].predictions], [field[first].predictions], metric, permutations=1)
+    return Stop(share, reason, str(first), found.difference, found.low, found.high)
+
+
+def in_order(
+    field: Mapping[K, Standing], metric: Metric, listed: Sequence[K], solved: Callable[[K], bool], in_turn: bool
+) -> list[K]:  # fmt: skip
+    """Who goes on first after a heat that is too short to tell what all come to; none that diverged.
+
+    Those whose head began solved are ahead of those that begin from nothing, whatever these come to: each kind is
+    compared with its own leader. Who is not clearly behind it goes in the listed order, which has first what is best
+    most often; then the others by their value; controls last. in_turn: the kinds take turns, which is for finals that
+    see each example about once, where a solved head is still an advantage; else those whose head began solved follow.
+    """
+    sound = {key: one for key, one in field.items() if one.predictions.finite}
+    turns: list[tuple[K | None, ...]] = []
+    for control in (False, True):
+        kinds = []
+        for kind in (False, True):
+            mine = {k: sound[k] for k in listed if k in sound and sound[k].control == control and solved(k) == kind}
+            late = behind(mine, metric, 0.0) if mine else {}
+            near = [key for key in mine if key not in late]
+            kinds.append(near + sorted(late, key=lambda key: mine[key].order, reverse=True))
+        turns += itertools.zip_longest(*kinds) if in_turn else [(key,) for kind in kinds for key in kind]
+    return [key for turn in turns for key in turn if key is not None]

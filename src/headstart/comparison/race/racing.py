@@ -1,0 +1,282 @@
+"""A race on the bench: the heat, who goes on, the final with its seeds, and a row for every method."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
+
+from headstart.comparison.bench import ATTEMPT, Bench
+from headstart.comparison.containment import bare
+from headstart.comparison.race.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
+from headstart.comparison.race.race import ONCE, TELLING, Standing, behind, compared, in_order, leader
+from headstart.comparison.trainings import Run
+from headstart.comparison.tune import candidates
+from headstart.core.disk.files import slug, write_json
+from headstart.core.disk.runs import PROGRESS
+from headstart.core.duration import length
+from headstart.core.progress import Progress
+from headstart.core.records.comparison import Forecast, Row, Stop
+from headstart.methods.method import Method
+from headstart.stats.predictions import Predictions
+
+MEASURING = 0.1
+"share of the time in which steps of the methods are measured"
+SEARCH = 0.03
+"share of the time in which the penalties of solved heads are searched"
+
+
+class Runner(NamedTuple):
+    name: str
+    method: Method
+    "one configuration of it"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OutOfTime(BaseException):
+    """A training would end after its deadline: no failure of the method, and not to be contained as one."""
+
+
+@dataclass
+class Watch:
+    """A progress that raises `OutOfTime` at the first step after `limit` (`time.perf_counter()`)."""
+
+    on: Progress
+    limit: float
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.on.stage(name, total)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if time.perf_counter() > self.limit:
+            raise OutOfTime
+        self.on.advance(steps, note)
+
+    def whole(self, place: str, left: float | None = None) -> None:
+        self.on.whole(place, left)
+
+    def say(self, message: str) -> None:
+        self.on.say(message)
+
+
+@dataclass(eq=False)
+class Race:
+    """All methods of a comparison that train by steps.
+
+    deadline: `time.perf_counter()` by which the whole comparison is over.
+    """
+
+    bench: Bench
+    methods: Mapping[str, Method]
+    deadline: float | None = None
+    forecast: Forecast | None = None
+    _runs: dict[str, list[Run]] = field(default_factory=dict, init=False)
+    "the longest trainings of each method's configuration, a seed each"
+    _tried: dict[str, list[tuple[Method, Run]]] = field(default_factory=dict, init=False)
+    _lost: dict[Runner, Exception] = field(default_factory=dict, init=False)
+    _pace: dict[str, float] = field(default_factory=dict, init=False)
+    "seconds that a method's last training took, by those that were forecast"
+
+    def __post_init__(self) -> None:
+        self.trainings = self.bench.trainings
+        self._decisions = self.trainings.folder / PROGRESS / "race"
+
+    def start(self) -> None:
+        """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
+        for feed in (self.trainings.train, self.trainings.validation):
+            self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
+        self.costs, self.failed = self.bench.costs(self.methods, MEASURING * self.left)
+        if not self.costs:
+            return
+        course = self._course()
+        self.bench.trials = course.trials
+        self.bench.search_ends = time.perf_counter() + SEARCH * self.left
+        epochs = self.trainings.epochs(course.final) if course.final < 1 else None
+        self.forecast = expected(self._contenders(), course, epochs, self.left)
+        self.trainings.progress.say(said(self.forecast, len(self.methods)))
+
+    @property
+    def left(self) -> float:
+        return math.inf if self.deadline is None else self.deadline - time.perf_counter()
+
+    def rows(self) -> Iterator[tuple[Row, list[Predictions]]]:
+        """The row of every method that trains by steps, and what it predicts for the test split."""
+        yield from ((row, []) for row in self.failed.values())
+        if not self.costs:
+            return
+        course = self._course("course")
+        field = self._heat(course)
+        order, stops = self._after(field, course)
+        if order:
+            finalists = self._final(order, field, course)
+            stops |= {r: compared(field, r, self.trainings.metric, course.heat, "time")
+                      for r in order if r not in finalists}  # fmt: skip
+        chosen = {runner.name: runner for runner in field}
+        for name in self.costs:
+            if runner := chosen.get(name):
+                failures = {r.method: error for r, error in self._lost.items() if r.name == name}
+                yield self.bench.tested(
+                    name, self.methods[name], runner.method, self._runs[name], self._tried[name], failures,
+                    self._stop(stops[runner]) if runner in stops else None,
+                )  # fmt: skip
+            elif errors := [error for runner, error in self._lost.items() if runner.name == name]:
+                yield self.bench.failed(name, self.methods[name], errors[0]), []
+            else:
+                yield self.late(name, self.costs[name].seconds(course.heat)), []
+
+    def late(self, name: str, need: float | None = None) -> Row:
+        """The row of a method that there is no time for. need: seconds of its first training."""
+        status = "not run: no time was left for it" + (f", about {need:.0f} s" if need else "")
+        return Row(name, status, self.trainings.metric.name, control=self.methods[name].control)
+
+    def _heat(self, course: Course) -> dict[Runner, Standing]:
+        """Of each method the configuration that was best on validation. The cheapest trainings come first."""
+        for name in self.costs:
+            self.trainings.outlook.expect(name, self.costs[name].seconds(course.heat), course.trials)
+        names = self._decided("order", sorted(self.costs, key=lambda name: self.costs[name].seconds(course.heat)))
+        best: dict[str, tuple[Runner, Standing]] = {}
+        kept: dict[str, Run] = {}
+        for number in range(course.trials):
+            for name in names:
+                settled = self.trainings.settled(self.methods[name])
+                tried = candidates(settled, self.bench.axes(self.methods[name]), course.trials)
+                if number >= len(tried):
+                    continue
+                runner = Runner(name, tried[number])
+                run = self._train(runner, self.bench.seeds[0], course.heat, first=not best)
+                if run is None:
+                    continue
+                self._tried.setdefault(name, []).append((runner.method, run))
+                found = self.trainings.standing(*runner, run)
+                if name not in best or found.order > best[name][1].order:
+                    best[name] = runner, found
+                    kept[name] = run
+        self._runs = {name: [run] for name, run in kept.items()}
+        return dict(best.values())
+
+    def _after(self, field: Mapping[Runner, Standing], course: Course) -> tuple[list[Runner], dict[Runner, Stop]]:
+        """Who may go on, first the one that does before the others; and who is behind."""
+        stops: dict[Runner, Stop] = {}
+        if course.heat < 1 and field and (self.deadline is None or course.heat >= TELLING):
+            stops = behind(field, self.trainings.metric, course.heat)
+        left = {runner: one for runner, one in field.items() if runner not in stops}
+        if course.heat >= TELLING:
+            order = sorted(left, key=lambda runner: (not left[runner].control, left[runner].order), reverse=True)
+        else:
+            listed = sorted(left, key=lambda runner: list(self.methods).index(runner.name))
+            once = self.trainings.epochs(course.final) <= ONCE
+            order = in_order(
+                left, self.trainings.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
+            )  # fmt: skip
+        return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
+
+    def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> list[Runner]:
+        """Trains those that there is time for, with as many seeds as there is time for, and gives who they are."""
+        seeds = self.bench.seeds
+        contenders = [self._contender(runner.name) for runner in order]
+        course = Course(**self._decided("final", asdict(finals(contenders, heat.heat, self._free(), len(seeds)))))
+        self._announce(order, field, course)
+        named, others = order[: course.finalists], order[course.finalists :]
+        again = course.final > course.heat  # else the heat's trainings are those of the first seed
+        for runner in named:
+            one = self._contender(runner.name)
+            self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.seeds - (not again))
+        finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
+        for number, seed in enumerate(seeds[1:], 1):
+            ready = [r for r in named if r in finalists and len(self._runs[r.name]) == number]
+            ready.sort(
+                key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True
+            )
+            # all together, or the best alone
+            together = self._decided(f"seed{seed}", sum(self._need(r, course.final, 2) for r in ready) <= self._free())
+            for runner in ready if together else ready[:1]:
+                self._train(runner, seed, course.final)
+        least = min((len(self._runs[r.name]) for r in named if r in finalists), default=1)
+        for runner in others:  # as many seeds as those have, or none
+            need = self._need(runner, course.final, least) - (0.0 if again else self._need(runner, course.final))
+            if self._decided(f"further-{slug(runner.name)}", need <= self._free()):
+                for seed in seeds[0 if again else 1 : least]:
+                    if self._train(runner, seed, course.final) and runner not in finalists:
+                        finalists.append(runner)
+        return finalists
+
+    def _announce(self, order: Sequence[Runner], field: Mapping[Runner, Standing], course: Course) -> None:
+        metric, first = self.trainings.metric, leader(field)
+        value = metric.of(field[first].predictions)
+        self.trainings.progress.say(
+            f"after {length(*self.trainings.seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
+            f"validation; {', '.join(map(str, order[: course.finalists]))} train for "
+            f"{length(*self.trainings.seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
+        )
+
+    def _need(self, runner: Runner, share: float, seeds: int = 1) -> float:
+        """Seconds of so many trainings at the pace of the last one; all but the first are tested in it."""
+        one, pace = self._contender(runner.name), self._pace.get(runner.name, 1.0)
+        return seeds * pace * one.cost.seconds(share) + (seeds - 1) * one.test_seconds
+
+    def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Run | None:
+        """One training where there is time for it; it is given up where it would end too late.
+
+        The runs of a method are those of its longest training, a seed each. first: whatever the time.
+        """
+        need = self._need(runner, share, 1 if seed == self.bench.seeds[0] else 2)
+        need -= 0.0 if seed == self.bench.seeds[0] else self._need(runner, share)
+        key = f"{slug(runner.name)}-{self.trainings.key(runner.method, seed, share)}"
+        if not self._decided(key, first or need <= self._free()):
+            return None
+        limit = math.inf if first or self.deadline is None else self.deadline - self._reserved()
+        start, done = time.perf_counter(), (self.trainings.place(*runner, seed, share) / "run.json").is_file()
+        try:
+            run = self.bench.train(*runner, seed, share, Watch(self.trainings.progress, limit))
+        except OutOfTime:
+            self.trainings.checkpoint(*runner, seed, share).remove()
+            self._decide(key, False)
+            return None
+        except ATTEMPT as problem:
+            self._lost[runner] = bare(problem)
+            return None
+        if not done:
+            self._pace[runner.name] = (time.perf_counter() - start) / self.costs[runner.name].seconds(share)
+        before = [one for one in self._runs.get(runner.name, ()) if one.share == share and one.seed != seed]
+        self._runs[runner.name] = [*before, run]
+        return run
+
+    def _course(self, name: str = "trials") -> Course:
+        contenders = self._contenders()
+        found = planned(contenders, self.left, len(self.bench.seeds), self.bench.trials)
+        return Course(**self._decided(name, asdict(found or shortest(contenders))))
+
+    def _contenders(self) -> list[Contender]:
+        return [self._contender(name) for name in self.costs]
+
+    def _contender(self, name: str) -> Contender:
+        found, test = self.costs[name], self.bench.test_seconds
+        if test is None:
+            each = found.look_seconds / max(1, len(self.trainings.validation))
+            test = each * len(self.trainings.data.test) + found.fixed_seconds
+        return Contender(found, test, self.methods[name].control)
+
+    def _reserved(self) -> float:
+        """Seconds to keep for looks at the test split that are still to come."""
+        return sum(self._contender(name).test_seconds * max(1, len(self._runs.get(name, ()))) for name in self.costs)
+
+    def _free(self) -> float:
+        return (self.left - self._reserved()) * (1 - RESERVE)
+
+    def _stop(self, stop: Stop) -> Stop:
+        epochs, examples = self.trainings.seen(stop.share)
+        return replace(stop, epochs=epochs, examples=examples)
+
+    def _decided(self, name: str, found: Any) -> Any:
+        """What the clock decided: a run that is taken up goes on with what it began with."""
+        file = self._decisions / f"{name}.json"
+        return json.loads(file.read_text()) if file.is_file() else self._decide(name, found)
+
+    def _decide(self, name: str, found: Any) -> Any:
+        write_json(self._decisions / f"{name}.json", found)
+        return found

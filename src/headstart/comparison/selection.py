@@ -1,0 +1,84 @@
+"""Which methods run on which backbone, and with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from headstart.backbones.backbone import Backbone
+from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
+from headstart.core.fields import configured
+from headstart.data.examples import Data
+from headstart.engine.state.surroundings import own_generators
+from headstart.methods.method import METHODS, Method, method_class
+
+DEFAULT_METHODS = (
+    "probe", "freeze", "full", "unfreeze", "lora", "ulmfit", "discriminative", "lpft", "scratch", "random",
+    "majority",
+)  # fmt: skip
+"in the order in which a race that can't tell yet goes on with them: first what comes out well most often, for its time"
+
+
+def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
+    """Method objects with settings such as `{"lora.rank": 16}`, or `{"rank": 16}` for all methods that have it.
+
+    A name may carry a label of the user's, so that one method takes part several times: `lora`, `lora@wide` with
+    `{"lora@wide.rank": 64}`. The one name `all` stands for every method there is.
+    """
+    if not names:
+        raise ConfigurationError(f"no method was named. Allowed: {', '.join(METHODS.names())}.")
+    if list(names) == ["all"]:
+        names = METHODS.names()
+    if repeated := sorted({n for n in names if list(names).count(n) > 1}):
+        raise ConfigurationError(f"method {repeated[0]!r} is named twice.")
+    own: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for key, value in settings.items():
+        method, _, setting = key.rpartition(".")
+        if method:
+            if method not in own:
+                method_class(method)  # an unknown name is told as such
+                raise ConfigurationError(
+                    f"setting {key!r} is for a method that does not run; it runs {', '.join(names)}."
+                )
+            own[method][setting] = value
+            continue
+        having = [n for n in names if setting in {f.name for f in fields(method_class(n))}]
+        if not having:
+            raise unknown(
+                f"setting of {', '.join(names)}:", setting, {f.name for n in names for f in fields(method_class(n))}
+            )
+        for name in having:
+            own[name].setdefault(setting, value)
+    return {name: configured(method_class(name), own[name], name) for name in names}
+
+
+def same_modality(data: Data, backbone: Backbone) -> None:
+    if data.task.modality.partition("_")[0] != backbone.modality:
+        raise ConfigurationError(
+            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
+            f"{backbone.modality}s; choose another --model."
+        )
+
+
+@own_generators()
+def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
+    """Raises `MethodError` where a method that the user has set can't be attached, or where none can.
+
+    A method with its defaults that does not fit this backbone is left to the comparison, whose record says so; so is
+    one whose own code fails.
+    """
+    reasons = {}
+    for name, method in methods.items():
+        try:
+            method.attach(backbone, method.head(backbone, 2, bias=True))
+        except MethodError as error:
+            if method != method_class(name)():
+                raise
+            reasons[name] = str(error)
+        except HeadstartError:
+            raise
+        except Exception as error:
+            reasons[name] = f"{name}: {type(error).__name__}: {error}"
+    if len(reasons) == len(methods):
+        raise MethodError("; ".join(reasons.values()))

@@ -1,0 +1,149 @@
+"""Run folders: where a run's results lie, and how a second run into the same folder is refused or taken up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.core.disk.files import is_left, slug, sweep, unwritable, write_json
+from headstart.core.disk.locks import NAME as LOCK
+from headstart.core.disk.locks import Lock, refuse_if_held
+from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.records.comparison import Comparison
+
+CONFIGURATION = "configuration.json"
+PROGRESS = "progress"
+"folder of what an interrupted run has finished; it goes when the run is complete"
+INPUTS = "inputs.json"
+
+
+def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, Any], resume: bool) -> Path:
+    """The folder for this run, which can be made or taken up; nothing is written yet.
+
+    out: the folder that the user named; None for the next free `runs/NAME`. Raises `ConfigurationError` where it
+    holds another run already, and `resume` is False or the configurations differ; nothing is overwritten.
+    """
+    folder = Path(out) if out is not None else _free(Path("runs"), name, configuration if resume else None)
+    try:
+        return _checked(folder, configuration, resume)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Path:
+    settled = json.loads(json.dumps(configuration))
+    marker = folder / CONFIGURATION
+    refuse_if_held(folder)
+    if marker.is_file():
+        before = read_configuration(marker)
+        if not resume:
+            raise ConfigurationError(
+                f"{folder} already holds a run. Give --resume to go on with it, or another --out; nothing was changed."
+            )
+        if before != settled:
+            changed = sorted(k for k in {*before, *settled} if before.get(k) != settled.get(k))
+            raise ConfigurationError(
+                f"{folder} holds a run with another configuration ({', '.join(changed)} differ); "
+                "resume with the same options, or give another --out."
+            )
+    elif folder.is_file() or (
+        folder.is_dir() and any(place.name != LOCK and not is_left(place) for place in folder.iterdir())
+    ):
+        raise ConfigurationError(f"{folder} exists and is no run folder; give another --out. Nothing was changed.")
+    return folder
+
+
+def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str, str], resume: bool) -> Lock:
+    """Makes the folder and marks it with its configuration; or, to resume, checks that the inputs are the same.
+
+    Returns the folder's lock, for the caller to release when the run is over. inputs: fingerprints of the data and the
+    model. Raises `ResourceError` where the folder can't be written, and `ConfigurationError` where another process has
+    it, another run has taken it since `run_folder`, or the inputs have changed since the run began.
+    """
+    marker, progress, new = folder / CONFIGURATION, folder / PROGRESS / INPUTS, not folder.exists()
+    lock = Lock(folder)
+    try:
+        sweep(folder)
+        if resume and progress.is_file():
+            same_as_before(folder, read_configuration(progress), inputs)
+        if marker.is_file() and not resume:
+            raise ConfigurationError(
+                f"another run has just begun in {folder}; start this one again. Nothing was changed there."
+            )
+        if not marker.is_file():  # first: a folder without it is no run's, and would be refused
+            write_json(marker, json.loads(json.dumps(configuration)))
+        if not (progress.is_file() or is_complete(folder)):
+            write_json(progress, dict(inputs))
+    except BaseException:
+        if new:
+            close_run(folder)  # a mark without a run would stand in the way of the next one
+        lock.release()
+        raise
+    return lock
+
+
+def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+    """Raises `ConfigurationError` where the inputs are not those that the run in this folder began with."""
+    if changed := [name for name, value in inputs.items() if before.get(name) != value]:
+        raise ConfigurationError(
+            f"{folder} can't be resumed: the {' and the '.join(changed)} changed since it began. Start anew with "
+            "another --out; nothing was changed."
+        )
+
+
+def close_run(folder: Path) -> None:
+    """Removes the folder again where nothing was finished in it, so that the same command can be given once more."""
+    kept = (CONFIGURATION, INPUTS, LOCK)
+    finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in kept and not is_left(path)]
+    if not finished:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run has come to its end here: its record says so and its model is in its place."""
+    try:
+        value = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return value.get("status") == "complete" and (folder / "model" / "artifact.json").is_file()
+
+
+def finished(folder: str | Path) -> Comparison:
+    """The record that a finished run left in its folder. Raises `ArtifactError` where there is none."""
+    file = Path(folder) / "comparison.json"
+    if not file.is_file():
+        raise ArtifactError(
+            f"{folder} holds no finished run of compare or fit (comparison.json); give the folder of one."
+        )
+    return Comparison.read(file)
+
+
+def read_configuration(path: str | Path) -> dict[str, Any]:
+    """The options of an earlier run. Raises `ArtifactError` where the file is none."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"can't read the configuration {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} holds no configuration: it is no JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path} holds no configuration (a JSON object).")
+    return value
+
+
+def _free(parent: Path, name: str, resumed: Mapping[str, Any] | None) -> Path:
+    """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last with this configuration."""
+    stem = slug(name) or "run"
+    settled = json.loads(json.dumps(resumed))
+    taken, matching, number = None, None, 1
+    while True:
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        if not os.path.lexists(folder):
+            return (matching or taken or folder) if resumed is not None else folder
+        if resumed is not None and (folder / CONFIGURATION).is_file():
+            matching = folder if read_configuration(folder / CONFIGURATION) == settled else matching
+        taken, number = folder, number + 1

@@ -1,0 +1,174 @@
+"""The audit: what is wrong with the data that no metric would show. It notes and never changes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.data.audit import image_checks, near_duplicates
+from headstart.data.audit.findings import SHOWN, Findings
+from headstart.data.audit.prints import Prints
+from headstart.data.ingest.store import gather
+
+FEW = 5
+"training examples below which a class is rare"
+IMBALANCE = 10
+"largest class over smallest from which class weights are suggested"
+NAMES = ("train", "validation", "test")
+
+
+def audit(
+    table: pa.Table,
+    prints: Prints,
+    split: np.ndarray,
+    targets: np.ndarray,
+    labels: Sequence[str],
+    groups: np.ndarray | None,
+    findings: Findings,
+) -> None:
+    """Notes duplicates, leaks, conflicts, near duplicates, split groups, rare classes and imbalance.
+
+    split: [n] int8, 0 train, 1 validation, 2 test, -1 for rows left out. targets: as in `Examples`, of all rows.
+    groups: [n] codes or None.
+    """
+    _duplicates(table, prints.digest, split, findings)
+    _leaks(table, prints, split, findings)
+    if labels:
+        _conflicts(table, prints.digest, np.flatnonzero(split >= 0), targets, findings)
+        if prints.small is not None:
+            _look_alikes(table, prints, np.flatnonzero(split >= 0), targets, findings)
+    _near(table, prints, split, findings)
+    if groups is not None:
+        _crossing_groups(table, groups, split, findings)
+    if labels:
+        _classes(split, targets, labels, findings)
+
+
+def _places(table: pa.Table, rows: np.ndarray) -> list[str]:
+    return gather(table, "place", rows[:SHOWN])
+
+
+def _pairs(table: pa.Table, rows: np.ndarray, others: np.ndarray) -> list[str]:
+    return [f"{a} = {b}" for a, b in zip(_places(table, rows), _places(table, others))]
+
+
+def _duplicates(table: pa.Table, digest: np.ndarray, split: np.ndarray, findings: Findings) -> None:
+    for code, name in enumerate(NAMES):
+        rows = np.flatnonzero(split == code)
+        first, inverse = np.unique(digest[rows], return_index=True, return_inverse=True)[1:]
+        again = np.flatnonzero(first[inverse] != np.arange(len(rows)))
+        if len(again):
+            message = f"{{rows}} of {name} with the same input as an earlier row of {name}"
+            findings.add(
+                "duplicate", "warning", message, _pairs(table, rows[again], rows[first[inverse[again]]]), len(again)
+            )
+
+
+def _leaks(table: pa.Table, prints: Prints, split: np.ndarray, findings: Findings) -> None:
+    for held, other in ((2, 0), (2, 1), (1, 0)):
+        rows, others = np.flatnonzero(split == held), np.flatnonzero(split == other)
+        marks, at = np.unique(prints.digest[others], return_index=True)
+        where = np.searchsorted(marks, prints.digest[rows])
+        where[where == len(marks)] = 0
+        same = marks[where] == prints.digest[rows]
+        if same.any():
+            message = f"{{rows}} of {NAMES[held]} also in {NAMES[other]}: results on them are too good"
+            found = _pairs(table, rows[same], others[at[where[same]]])
+            findings.add("leak", "warning", message, found, int(same.sum()))
+
+
+def _conflicts(table: pa.Table, digest: np.ndarray, rows: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
+    at, inverse = np.unique(digest[rows], return_index=True, return_inverse=True)[1:]
+    first = rows[at[inverse]]
+    differ = (targets[rows] != targets[first]).reshape(len(rows), -1).any(axis=1)
+    if differ.any():
+        message = "{rows} with the same input as an earlier row and another label"
+        findings.add("conflict", "warning", message, _pairs(table, rows[differ], first[differ]), int(differ.sum()))
+
+
+def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
+    """Images that differ in their files, but not at few pixels, and have other labels. Blank ones are noted apart."""
+    assert prints.small is not None
+    rows = rows[prints.small[rows] != 0]
+    if not len(rows):
+        return
+    at, inverse = np.unique(prints.small[rows], return_index=True, return_inverse=True)[1:]
+    first = rows[at[inverse]]
+    apart = (targets[rows] != targets[first]).reshape(len(rows), -1).any(axis=1)
+    apart &= prints.digest[rows] != prints.digest[first]
+    if apart.any():
+        side = image_checks.SMALL
+        message = f"{{rows}} that look at {side} x {side} pixels like an earlier row with another label"
+        findings.add("conflict", "warning", message, _pairs(table, rows[apart], first[apart]), int(apart.sum()))
+
+
+def _near(table: pa.Table, prints: Prints, split: np.ndarray, findings: Findings) -> None:
+    for held, other in ((2, 0), (2, 1), (1, 0)):
+        rows, others = np.flatnonzero(split == held), np.flatnonzero(split == other)
+        rows = rows[~np.isin(prints.digest[rows], prints.digest[others])]  # exact ones are leaks
+        pairs = near_duplicates.crossing(prints.bands, rows, others, _same(table, prints))
+        if pairs:
+            found = np.array(pairs)
+            message = f"{{rows}} of {NAMES[held]} nearly the same as one of {NAMES[other]}"
+            findings.add("near_duplicate", "warning", message, _pairs(table, found[:, 0], found[:, 1]), len(pairs))
+
+
+def _same(table: pa.Table, prints: Prints) -> near_duplicates.Same:
+    bits, thumbnails = prints.bits, prints.thumbnails
+    if bits is not None and thumbnails is not None:
+        return lambda first, second: image_checks.near(bits, thumbnails, first, second)
+
+    def alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        close = np.zeros(len(first), dtype=bool)
+        for at in range(0, len(first), 1_024):  # so that few texts are in memory
+            part = slice(at, at + 1_024)
+            pairs = zip(_texts(table, first[part]), _texts(table, second[part]))
+            close[part] = [near_duplicates.resemblance(a, b) >= near_duplicates.NEAR for a, b in pairs]
+        return close
+
+    return alike
+
+
+def _texts(table: pa.Table, rows: np.ndarray) -> list[str]:
+    names = [name for name in ("input", "input_b") if name in table.column_names]
+    return [" \x1f ".join(parts) for parts in zip(*(gather(table, name, rows) for name in names))]
+
+
+def _crossing_groups(table: pa.Table, groups: np.ndarray, split: np.ndarray, findings: Findings) -> None:
+    used = split >= 0
+    pairs = np.unique(np.stack([groups[used], split[used].astype(groups.dtype)], axis=1), axis=0)
+    names, counts = np.unique(pairs[:, 0], return_counts=True)
+    crossing = names[counts > 1]
+    if len(crossing):
+        held = np.flatnonzero((split > 0) & np.isin(groups, crossing))
+        message = f"{len(crossing):,} groups in more than one of the given splits: {{rows}} outside of training"
+        findings.add("group_leak", "warning", message, _places(table, held), len(held))
+
+
+def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], findings: Findings) -> None:
+    counts = class_counts(targets[split == 0], len(labels))
+    rare = [f"{label}: {count}" for label, count in zip(labels, counts.tolist()) if count < FEW]
+    if rare:
+        message = f"classes with fewer than {FEW} training examples: what is measured on them means little"
+        findings.add("rare_class", "warning", message, rare)
+    for code, name in enumerate(NAMES[1:], start=1):
+        held = class_counts(targets[split == code], len(labels))
+        if absent := [label for label, count in zip(labels, held.tolist()) if count == 0]:
+            message = f"classes without any example in {name}: what is measured there says nothing of them"
+            findings.add("absent_class", "warning", message, absent)
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    if counts[largest] >= IMBALANCE * counts[smallest] and counts[smallest] > 0:
+        message = (
+            f"the class {labels[largest]!r} is {counts[largest] / counts[smallest]:.0f} times as large as "
+            f"{labels[smallest]!r}; consider class weights (--class-weights) and a metric that counts classes alike"
+        )
+        findings.add("imbalance", "warning", message, count=1)
+
+
+def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:
+    """[classes] examples of each class; for multi-label targets an example counts for each of its labels."""
+    if targets.ndim == 2:
+        return targets.sum(axis=0).astype(np.int64)
+    return np.bincount(targets, minlength=classes)

@@ -1,0 +1,126 @@
+"""Text coverage, looked at before training: how much of the texts a model reads, and whether it knows their words.
+
+Tokens a word tell a foreign language: MiniLM's English vocabulary has 1.4 on English tweets, 2.1 on French, 4.6 on
+Arabic ones. A word is what stands between blanks; of scripts without blanks, each sign counts as one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart.core.records.comparison import Finding
+from headstart.data.audit.findings import SHOWN, Findings, Severity
+from headstart.data.examples import Data, Input
+
+LOOKED_AT = 4_000
+"texts, spread over all splits; of more, shares are estimated"
+TOKENS_A_WORD = 1.9
+"above which a text is in words that the vocabulary does not hold"
+FEWEST_WORDS = 4
+"of texts whose tokens a word are looked at"
+FOREIGN, UNKNOWN, CUT = 0.25, 0.02, 0.01
+"shares of such texts, of unknown tokens, of cut texts from which it is a warning"
+
+_SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"Thai, Lao, Burmese, Khmer, kana and Chinese characters"
+
+Encode = Callable[[list[Any]], Sequence[Sequence[int]]]
+
+
+def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int | None) -> Data:
+    """The data with findings on texts that the model cuts, and on those that its vocabulary does not hold.
+
+    encode: the token ids of texts, special ones among them, nothing cut. limit: tokens that the model reads. special:
+    tokens of an example that are no text. unknown: the id of unknown tokens, or None.
+    """
+    texts, places, count = _some(data)
+    ids = encode(texts)
+    lengths = np.array([len(each) for each in ids])
+    unknowns = np.array([sum(one == unknown for one in each) for each in ids])
+    words = np.array([_words(text) for text in texts])
+    about = "" if len(texts) == count else "about "
+    findings = Findings()
+    _note_cut(lengths, limit, places, count, about, findings)
+    _note_foreign(np.maximum(lengths - special, 0), words, places, about, findings)
+    _note_unknown(unknowns, np.maximum(lengths - special, 1), places, about, findings)
+    return _with(data, findings)
+
+
+def noted(data: Data, kind: str, severity: Severity, message: str) -> Data:
+    """The data with one more finding, which is about none of its rows."""
+    findings = Findings()
+    findings.add(kind, severity, message)
+    return _with(data, findings)
+
+
+def _with(data: Data, findings: Findings) -> Data:
+    record = dataclasses.replace(data.record, findings=_sorted((*data.record.findings, *findings.records())))
+    return dataclasses.replace(data, record=record)
+
+
+def _some(data: Data) -> tuple[list[Input], list[str], int]:
+    """Texts spread over the splits, their places, and how many there are in all."""
+    parts = [part for part in (data.train, data.validation, data.test) if len(part)]
+    count = sum(map(len, parts))
+    texts: list[Input] = []
+    places: list[str] = []
+    for part in parts:
+        share = min(len(part), max(1, LOOKED_AT * len(part) // count))
+        chosen = np.unique(np.linspace(0, len(part) - 1, share).astype(np.int64))
+        texts += part.inputs(chosen)
+        places += part.places(chosen)
+    return texts, places, count
+
+
+def _words(text: Input) -> int:
+    parts = text if isinstance(text, tuple) else (text,)
+    return sum(len(_SIGN.sub(" w ", part).split()) for part in parts if isinstance(part, str))
+
+
+def _note_cut(lengths: np.ndarray, limit: int, places: list[str], count: int, about: str, findings: Findings) -> None:
+    cut = np.flatnonzero(lengths > limit)
+    if not len(cut):
+        return
+    lost = (lengths[cut] - limit).sum() / lengths.sum()
+    rows = round(len(cut) * count / len(lengths))
+    message = (
+        f"{about}{{rows}} longer than the {limit:,} tokens that the model reads; the rest is cut, {about}{lost:.0%} "
+        f"of all tokens (the longest has {lengths.max():,}); --max-length raises it where the model allows"
+    )
+    longest = cut[np.argsort(-lengths[cut], kind="stable")][:SHOWN]
+    severe = len(cut) >= CUT * len(lengths)
+    findings.add("cut", "warning" if severe else "note", message, [places[at] for at in longest], rows)
+
+
+def _note_foreign(tokens: np.ndarray, words: np.ndarray, places: list[str], about: str, findings: Findings) -> None:
+    looked = np.flatnonzero(words >= FEWEST_WORDS)
+    if not len(looked):
+        return
+    ratio = tokens[looked] / words[looked]
+    foreign = looked[ratio > TOKENS_A_WORD]
+    if len(foreign) >= FOREIGN * len(looked):
+        mean = tokens[foreign].sum() / words[foreign].sum()
+        message = (
+            f"{about}{len(foreign) / len(looked):.0%} of the texts take {mean:.1f} tokens a word: the model's "
+            "vocabulary hardly knows their words, as where it was trained on another language. Try a multilingual model"
+        )
+        worst = foreign[np.argsort(-ratio[ratio > TOKENS_A_WORD], kind="stable")][:SHOWN]
+        findings.add("vocabulary", "warning", message, [places[at] for at in worst], len(foreign))
+
+
+def _note_unknown(unknowns: np.ndarray, tokens: np.ndarray, places: list[str], about: str, findings: Findings) -> None:
+    share = unknowns.sum() / tokens.sum()
+    if share >= UNKNOWN:
+        message = f"{about}{share:.0%} of the tokens are unknown to the model: it sees one sign for all of them"
+        worst = np.argsort(-unknowns / tokens, kind="stable")[:SHOWN]
+        findings.add("vocabulary", "warning", message, [places[at] for at in worst], int((unknowns > 0).sum()))
+
+
+def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    order = {"error": 0, "warning": 1}
+    return tuple(sorted(findings, key=lambda finding: order.get(finding.severity, 2)))

@@ -1,0 +1,147 @@
+"""Decoding rule: grey levels and transparency to 8-bit RGB, one rule for a whole data set, kept with its models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from headstart.core.records.record import Record
+
+INTEGER_TOPS = (255, 1_023, 4_095, 16_383, 65_535)
+"largest values of 8-, 10-, 12-, 14- and 16-bit grey levels, whatever the file's container holds"
+FLOAT_TOPS = (1.0, *INTEGER_TOPS)
+FULL = 0.5
+"share of 0 … top from which a data set is read at that scale; a narrower one is stretched over its own range"
+BACKGROUNDS = (255, 0, 128)
+"grey levels that may lie under transparent pixels, the preferred one first"
+BLANK = 8
+"of 255: pictures whose channels each vary by less are one colour to a model"
+ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+@dataclass(frozen=True)
+class Decoding(Record):
+    """How pictures of a data set become 8-bit RGB. An empty field is settled for each picture by itself.
+
+    Grey levels v of more than 8 bits become 255 (v - low) / (high - low), clipped to 0 … 255.
+    """
+
+    integers: tuple[float, ...] = ()
+    "(low, high) of the grey levels in 16- and 32-bit integer images"
+    floats: tuple[float, ...] = ()
+    "(low, high) of the grey levels in floating-point images"
+    background: int | None = None
+    "grey level under transparent pixels, 0 to 255"
+
+    def rgb(self, image: Image.Image) -> Image.Image:
+        """A decoded image of any of Pillow's modes as RGB."""
+        if is_deep(image):
+            return Image.fromarray(self.levels(np.asarray(image)), mode="L").convert("RGB")
+        if image.mode in ALPHA or "transparency" in image.info:
+            clear = image.convert("RGBA")
+            level = visible_on(clear)[0] if self.background is None else self.background
+            return over(clear, level)
+        return image if image.mode == "RGB" else image.convert("RGB")
+
+    def levels(self, values: np.ndarray) -> np.ndarray:
+        """Grey levels of any number type and shape as uint8. Missing values (NaN) are the lowest."""
+        given = self.floats if values.dtype.kind == "f" else self.integers
+        low, high = given or _alone(values)
+        wide = values.dtype.itemsize >= 4 and values.dtype.kind != "f"  # float32 has 24 bits for integers
+        scaled: Any = values.astype(np.float64 if wide else np.float32)
+        np.nan_to_num(scaled, copy=False, nan=low, posinf=high, neginf=low)
+        scaled -= low
+        scaled *= 255.0 / (high - low) if high > low else 0.0
+        found: np.ndarray = np.rint(np.clip(scaled, 0.0, 255.0, out=scaled), out=scaled).astype(np.uint8)
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user of the bare model must do to pictures, in sentences."""
+        found = [
+            f"scale {kind} grey levels v of more than 8 bits to 255 (v - {low:g}) / ({high - low:g})"
+            for kind, given in (("integer", self.integers), ("floating-point", self.floats))
+            if given
+            for low, high in [given]
+        ]
+        if self.background not in (None, 255):
+            found.append(f"put transparent pixels over the grey level {self.background}")
+        return found
+
+
+ALONE = Decoding()
+"each picture is settled by itself"
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether the image holds single grey levels of more than 8 bits."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def over(clear: Image.Image, level: int) -> Image.Image:
+    """An RGBA image over a plain background, as RGB."""
+    return Image.alpha_composite(Image.new("RGBA", clear.size, (level, level, level, 255)), clear).convert("RGB")
+
+
+def spread(image: Image.Image) -> int:
+    """Largest difference within one of the channels, 0 to 255."""
+    extrema = image.getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return max(int(high - low) for low, high in pairs)  # type: ignore[misc]
+
+
+def visible_on(clear: Image.Image) -> tuple[int, ...]:
+    """The backgrounds on which an RGBA image is not one colour; all of them where it is so on each."""
+    return tuple(level for level in BACKGROUNDS if spread(over(clear, level)) >= BLANK) or BACKGROUNDS
+
+
+def span(low: float, high: float, tops: Sequence[float]) -> tuple[float, float]:
+    """The range that a data set's grey levels are scaled by: 0 … top where they fill it, else low … high.
+
+    low, high: of the data set, without outliers. tops: the largest values that pictures are made with.
+    """
+    top = next((float(top) for top in tops if high <= top), math.inf)
+    return (0.0, top) if low >= 0 and high - low >= FULL * top else (low, high)
+
+
+def settled(
+    integers: Sequence[tuple[float, ...]], floats: Sequence[tuple[float, ...]], backgrounds: Sequence[tuple[int, ...]]
+) -> Decoding:
+    """The rule of a data set.
+
+    integers, floats: (lowest, highest, 0.1th, 99.9th percentile) of each picture with such grey levels.
+    backgrounds: of each picture with transparent pixels, the ones that keep it visible; what keeps most is chosen.
+    """
+    level = max(BACKGROUNDS, key=lambda one: sum(one in seen for seen in backgrounds)) if backgrounds else None
+    return Decoding(_range(integers, INTEGER_TOPS), _range(floats, FLOAT_TOPS), level)
+
+
+def _range(ends: Sequence[tuple[float, ...]], tops: Sequence[float]) -> tuple[float, ...]:
+    """Over all pictures but the 1 % with the lowest and the highest values.
+
+    Where single pixels (markers, dead sensors) leave the others less than a sixteenth of that, these alone count.
+    """
+    if not ends:
+        return ()
+    lowest, highest, first, last = np.array(ends, dtype=np.float64).T
+    low, high = float(np.quantile(lowest, 0.01)), float(np.quantile(highest, 0.99))
+    inner_low, inner_high = float(np.quantile(first, 0.01)), float(np.quantile(last, 0.99))
+    if 0 < inner_high - inner_low < (high - low) / 16:
+        low, high = inner_low, inner_high
+    return span(low, high, tops) if high > low else ()
+
+
+def _alone(values: np.ndarray) -> tuple[float, float]:
+    """The range of a picture of which no data set is known: 0 … the next top, or its own where it has negative ones."""
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    tops = FLOAT_TOPS if values.dtype.kind == "f" else INTEGER_TOPS
+    top = next((top for top in tops if high <= top), None)
+    return (low, high) if low < 0 or top is None else (0.0, float(top))

@@ -1,0 +1,87 @@
+"""Image files below a folder, in one order and by one rule for training and prediction."""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.data.audit.findings import Findings
+from headstart.data.images.formats import SUFFIXES
+from headstart.data.tables.numbers import natural
+
+JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"}
+"names that operating systems leave in folders, in lower case"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the name is hidden or an operating system's own (`._0.png`, `Thumbs.db`), and no one's data."""
+    return name.startswith(".") or name.lower() in JUNK
+
+
+class Passed:
+    """Counts what a walk passes over, to be named in one finding a reason."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[str]] = {}
+        self._suffixes: collections.Counter[str] = collections.Counter()
+
+    def other(self, place: str) -> None:
+        """A file that is no image by its suffix."""
+        self._suffixes[os.path.splitext(place)[1].lower() or "without a suffix"] += 1
+        self._places.setdefault("", []).append(place)
+
+    def add(self, reason: str, place: str) -> None:
+        self._places.setdefault(reason, []).append(place)
+
+    def note(self, findings: Findings) -> None:
+        if self._suffixes:
+            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self._suffixes.most_common())
+            message = f"files that are no images by their suffix, passed over: {kinds}"
+            findings.add("skipped", "warning", message, self._places.pop(""))
+        for reason, places in self._places.items():
+            findings.add("skipped", "warning", reason, places)
+        self.__init__()  # type: ignore[misc]
+
+
+def image_files(folder: str | os.PathLike[str], passed: Passed | None = None) -> Iterator[str]:
+    """Paths of the images below `folder`, naturally sorted, those of a folder before those of its subfolders.
+
+    Hidden files and folders are left out. Linked folders are entered, but each real folder once, and none that lies
+    above `folder`, so that a circle of links ends. passed: counts what is left out besides.
+    """
+    passed = Passed() if passed is None else passed
+    top = os.path.realpath(folder)
+    entered = {top}
+    for inside, inner, files in os.walk(folder, followlinks=True, onerror=lambda e: _unreadable(e, passed)):
+        for file in natural([name for name in files if not is_hidden(name)]):
+            path = os.path.join(inside, file)
+            if os.path.splitext(file)[1].lower() not in SUFFIXES:
+                passed.other(path)
+            elif not os.path.isfile(path):
+                passed.add("links to images that lead nowhere, passed over", path)
+            else:
+                yield path
+        inner[:] = [name for name in natural(inner) if not is_hidden(name)]
+        for name in list(inner):
+            path = os.path.join(inside, name)
+            if os.path.islink(path):
+                real = os.path.realpath(path)
+                if real in entered or os.path.commonpath([real, top]) == real:
+                    passed.add("linked folders that were read already, passed over", path)
+                    inner.remove(name)
+                entered.add(real)
+
+
+def any_image(folder: Path) -> bool:
+    return next(image_files(folder), None) is not None
+
+
+def subfolders(root: Path) -> list[str]:
+    """Names of the visible subfolders, links among them, naturally sorted."""
+    return natural([entry.name for entry in os.scandir(root) if entry.is_dir() and not is_hidden(entry.name)])
+
+
+def _unreadable(error: OSError, passed: Passed) -> None:
+    passed.add("folders that may not be read, passed over", str(error.filename))

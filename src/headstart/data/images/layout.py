@@ -1,0 +1,90 @@
+"""Layout of an image folder: which of its subfolders are splits and which are classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstart.core.errors import DataError
+from headstart.data.images.files import any_image, subfolders
+from headstart.data.images.folder import ImageFolder
+from headstart.data.ingest.split_names import split_of_words, splits_of
+from headstart.data.tables.table import Table
+
+
+def image_splits(root: Path) -> dict[str, list[Table]] | None:
+    """Image folders by split; None where `root` has no folders of images.
+
+    Read are root/class, root/split/class and root/class/split. A folder counts as a split if its name says so
+    (`training_set`, `Val`, `seg_test`) and its subfolders are classes, so that a class may be called `train`.
+    A single folder around all others is entered.
+    Raises `DataError` where the folders of splits hold images, but no classes.
+    """
+    root = _entered(root)
+    folders = {name: root / name for name in subfolders(root) if any_image(root / name)}
+    if not folders:
+        return None
+    inner = {name: _classes(folder) for name, folder in folders.items()}
+    named = splits_of(folders, split_of_words)
+    others = sorted(set(folders) - set(named))
+    if "train" in named.values() and all(inner[name] for name in named) and not (others and _apart(named, inner)):
+        told = ", ".join(f"{name} as {split}" for name, split in named.items())
+        told = f"folders read as splits: {told}" + (f"; passed over: {', '.join(others)}" if others else "")
+        plain = not others and all(name.lower() == split for name, split in named.items())
+        found: dict[str, list[Table]] = {}
+        for name, split in named.items():
+            folder = ImageFolder(_entered(folders[name]), name, understood="" if plain else told)
+            found.setdefault(split, []).append(folder)
+        return found
+    if "train" in named.values() and named.keys() == folders.keys():
+        flat = ", ".join(name for name in named if not inner[name])
+        raise DataError(
+            f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images a class. "
+            f"Without classes: {flat}."
+        )
+    below = [splits_of(classes, split_of_words) for classes in inner.values()]
+    if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):
+        return _classes_first(root, inner)
+    return {"train": [ImageFolder(root, understood=_doubt(inner))]}
+
+
+def _apart(named: Mapping[str, str], inner: Mapping[str, Mapping[str, Path]]) -> bool:
+    """Whether some folder shares no class with those for training: then they are no splits of one data set."""
+    known = {label.casefold() for name, split in named.items() if split == "train" for label in inner[name]}
+    return any(known.isdisjoint(label.casefold() for label in inner[name]) for name in named)
+
+
+def _classes(folder: Path) -> dict[str, Path]:
+    """The subfolders with images, below a single folder around them too."""
+    folder = _entered(folder)
+    return {name: folder / name for name in subfolders(folder) if any_image(folder / name)}
+
+
+def _entered(root: Path) -> Path:
+    """The folder itself, or the one in it that holds all there is, as unpacked archives have it."""
+    inside = root
+    while len(names := [name for name in subfolders(inside) if any_image(inside / name)]) == 1:
+        inside /= names[0]
+    return inside if names else root
+
+
+def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[str, list[Table]]:
+    """root/class/split: the splits lie within each class."""
+    found: dict[str, dict[str, Path]] = {}
+    for label, folders in inner.items():
+        for name, split in splits_of(folders, split_of_words).items():
+            found.setdefault(split, {})[label] = folders[name]
+    told = f"the splits {', '.join(found)} were found within each class folder"
+    return {split: [ImageFolder(root, classes=classes, understood=told)] for split, classes in found.items()}
+
+
+def _doubt(inner: Mapping[str, Mapping[str, Path]]) -> str:
+    """A note where every folder holds subfolders of the same names: the classes may be one level further in."""
+    names = {tuple(classes) for classes in inner.values()}
+    if len(inner) < 2 or len(names) > 1 or len(next(iter(names))) < 2:
+        return ""
+    same = ", ".join(next(iter(names))[:5])
+    return (
+        f"the folders {', '.join(list(inner)[:5])} were read as classes; each holds subfolders of the same names "
+        f"({same}): if these are the classes, name the outer folders train and test"
+    )

@@ -1,0 +1,297 @@
+"""Images named in a table: columns of paths, such as `file_name` in Hugging Face's metadata.csv, or of base64."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import urllib.parse
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.images.files import subfolders
+from headstart.data.images.folder import ImageFolder
+from headstart.data.images.formats import SUFFIXES
+from headstart.data.images.image import from_base64
+from headstart.data.ingest.split_names import lies_beside, split_of_words
+from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
+from headstart.data.tables.table import Chunk, Column, ImagePath, Table
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+"names of the tables that describe the images beside them, as in Hugging Face's ImageFolder"
+MOST = 0.5
+"share of a column's values from which it counts as one of image paths"
+SPLIT = "split"
+TRIED = 50
+"values that are looked up in each folder"
+
+LONGEST_NAME = 64
+"characters of an image's name without its suffix"
+_USUAL = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".dcm", ".webp", ".bmp", ".JPG", ".PNG", ".JPEG")
+"suffixes that are tried where a table leaves them out"
+_QUERY = re.compile(r"[?#].*")
+_ADDRESS = re.compile(r"https?://\S+")
+_CALLED = re.compile(r"image|img|photo|picture|thumbnail", re.IGNORECASE)
+_NAMES = re.compile(rf"(^|_)(id|name|file|code|nr)s?(_|$)|{_CALLED.pattern}", re.IGNORECASE)
+_BLANK = re.compile(r"\s")
+_UNREAD = {
+    ".txt", ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".pdf", ".doc", ".docx",
+    ".npy", ".html", ".xml", ".json", ".svg",
+}  # fmt: skip
+"suffixes of files that a table may name and that are no images"
+_GAP = re.compile(r"[\s/\\]")
+
+Cell = Callable[[Any], Any]
+
+
+class ImageTable:
+    """A table whose columns of image paths give `ImagePath`, and those of base64 the images' bytes.
+
+    Paths are relative to the table's folder, to one of its subfolders, or to the working directory. A column of which
+    no file exists stays text.
+
+    splits: paths that begin with the folders of splits (`train/1.png`, `test/1.png`) give a column `split`, unless the
+    table has one. loads: paths give the files' bytes, where other tables of the data hold bytes.
+    """
+
+    def __init__(self, inner: Table, splits: bool = True) -> None:
+        self._inner, self._splits, self.loads = inner, splits, False
+        self._cells: dict[str, Cell] | None = None
+        self._split_from: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # while it is copied
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._inner.name = value
+
+    def sample(self) -> list[Column]:
+        columns = self._inner.sample()
+        if self._cells is None:
+            self._look_at(columns)
+        cells = self._cells or {}
+        found = [
+            dataclasses.replace(column, values=tuple(map(cell, column.values)))
+            if (cell := cells.get(column.name))
+            else column
+            for column in columns
+        ]
+        if self._split_from is not None:
+            paths = next(column.values for column in columns if column.name == self._split_from)
+            found.append(Column(SPLIT, tuple(map(_split, paths))))
+        return found
+
+    def _look_at(self, columns: Sequence[Column]) -> None:
+        path = getattr(self._inner, "path", None)
+        table = None if path is None else Path(path)
+        self._cells = {column.name: cell for column in columns if (cell := _cell(column.values, table))}
+        has_input = any(column.kind == "image" or column.name.lower() in (*PLAIN_TEXT, *TEXTS) for column in columns)
+        if not self._cells and not has_input:
+            self._cells = {column.name: cell for column in columns if (cell := _by_name(column, table))}
+        if self._splits and not any(column.name.lower() == SPLIT for column in columns):
+            for column in columns:
+                splits = {_split(value) for value in column.values if _path(value)}
+                if column.name in self._cells and {"train"} < splits and None not in splits:
+                    self._split_from = column.name
+
+    def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+        if self._cells is None:
+            self._look_at(self._inner.sample())
+        source = self._split_from if SPLIT in columns else None
+        wanted = [name for name in columns if source is None or name != SPLIT]
+        cells = {name: cell for name, cell in (self._cells or {}).items() if name in columns}
+        asked = wanted if source is None or source in wanted else [*wanted, source]
+        for chunk in self._inner.chunks(asked, findings):
+            found = dict(chunk.columns)
+            if source is not None:
+                found[SPLIT] = [_split(value) for value in chunk.columns[source]]
+            for name, cell in cells.items():
+                values = [cell(value) for value in chunk.columns[name]]
+                found[name] = [_loaded(value) for value in values] if self.loads else values
+            yield dataclasses.replace(chunk, columns={name: found[name] for name in columns})
+
+
+def with_images(table: Table, splits: bool = True) -> Table:
+    """The table with its columns of image paths and of base64 read as images."""
+    return table if isinstance(table, ImageFolder) else ImageTable(table, splits)
+
+
+def refuse_missing(column: Column, source: str) -> None:
+    """Raises `DataError` for an input column of image paths none of which exists: a model would learn from names."""
+    if column.kind != "text" or not (_are_paths(column.values) or _are_addresses(column)):
+        return
+    example = next(value for value in column.values if isinstance(value, str) and value)
+    if "://" in example:
+        raise DataError(
+            f"{source}: the column {column.name!r} holds addresses of images ({example}). Download them, and write "
+            "their paths into the column."
+        )
+    raise DataError(
+        f"{source}: the column {column.name!r} holds paths of images, and none of them exists ({example}). Paths are "
+        "relative to the table's folder, or absolute."
+    )
+
+
+def refuse_file_names(column: Column, source: str) -> None:
+    """Raises `DataError` for an input that was guessed and holds names of sounds, films or documents."""
+    names = [value for value in column.values if isinstance(value, str) and value]
+    such = [name for name in names if "://" not in name and not _BLANK.search(name) and _ends(name, _UNREAD)]
+    if len(such) > MOST * len(names):
+        raise DataError(
+            f"{source}: the column {column.name!r} holds names of files ({such[0]}), which are not opened. Write the "
+            f"files' texts into the table; to learn from the names themselves: --text {column.name}."
+        )
+
+
+def _are_paths(values: Sequence[Any]) -> bool:
+    texts = [path for value in values if (path := _path(value)) is not None]
+    return bool(texts) and sum(_ends(text, SUFFIXES) for text in texts) > MOST * len(texts)
+
+
+def _ends(text: str, suffixes: Collection[str]) -> bool:
+    """Whether a path ends so, or an address before its `?` or `#`."""
+    return any(os.path.splitext(one)[1].lower() in suffixes for one in (text, _QUERY.sub("", text)))
+
+
+def _are_addresses(column: Column) -> bool:
+    """Whether the column is called after images and holds addresses, whatever these end in."""
+    texts = [value for value in column.values if isinstance(value, str) and value]
+    addresses = sum(bool(_ADDRESS.fullmatch(text.strip())) for text in texts)
+    return bool(_CALLED.search(column.name)) and addresses > MOST * len(texts)
+
+
+def _by_name(column: Column, table: Path | None) -> Cell | None:
+    """How cells that name images without their suffix (`id_code` 4a3f for train_images/4a3f.png) become paths.
+
+    None where the column is none of distinct names, or most images are not there. Numbers count where the column is
+    called as names of images or rows are.
+    """
+    ids = [str(value).strip() for value in column.values if value is not None and value != ""]
+    distinct = len(set(ids)) > 0.9 * len(ids) and not any(len(one) > LONGEST_NAME or _GAP.search(one) for one in ids)
+    if table is None or not ids or not distinct or (column.kind == "number" and not _NAMES.search(column.name)):
+        return None
+    tried = ids[:5]
+    found = {
+        (folder, suffix)
+        for folder in ("", *subfolders(table.parent))
+        if not lies_beside(folder)
+        for suffix in _USUAL
+        if sum((table.parent / folder / f"{one}{suffix}").is_file() for one in tried) > MOST * len(tried)
+    }
+    if not found:
+        return None
+    base = table.parent / _the_one({folder for folder, _ in found}, tried, table)
+    suffixes = sorted(suffix for _, suffix in found)
+
+    def cell(value: Any) -> ImagePath | None:
+        if value is None or value == "":
+            return None
+        name = str(value).strip()
+        there = (f"{name}{suffix}" for suffix in suffixes if (base / f"{name}{suffix}").is_file())
+        return _placed(next(there, f"{name}{suffixes[0]}"), base)
+
+    return cell
+
+
+def _path(value: Any) -> str | None:
+    """The text of a cell that may be a path; None for other cells."""
+    if isinstance(value, dict) and not value.get("bytes"):
+        value = value.get("path")
+    if not isinstance(value, str) or not value.strip() or isinstance(value, ImagePath):
+        return None
+    path = value.strip()
+    return urllib.parse.unquote(path.removeprefix("file://")) if path.startswith("file://") else path
+
+
+def _split(value: Any) -> str | None:
+    """The split whose folder a path begins with."""
+    folder, slash, _ = (_path(value) or "").replace("\\", "/").partition("/")
+    split = split_of_words(folder) if slash else None
+    return "test" if split == "other" else split
+
+
+def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
+    """How a column's cells become images; None where it is no column of images."""
+    if _are_paths(values):
+        paths = [path for value in values if (path := _path(value)) is not None]
+        base = _base(paths[:TRIED] + paths[-TRIED:], table)
+        return None if base is None else lambda value: _placed(_path(value), base)
+    texts = [text for text in map(_encoded, values[:TRIED]) if text]
+    if texts and sum(from_base64(text) is not None for text in texts) > MOST * len(texts):
+        return _decoded
+    return None
+
+
+def _decoded(value: Any) -> Any:
+    text = _encoded(value)
+    return value if text is None else from_base64(text) or b""  # no image: noted as unreadable with its place
+
+
+def _encoded(value: Any) -> str | None:
+    """The text of a cell that may be base64: it alone, or the bytes of an image as JSON can write them."""
+    text = value.get("bytes") if isinstance(value, dict) else value
+    return text if isinstance(text, str) and text else None
+
+
+def _base(paths: Sequence[str], table: Path | None) -> Path | None:
+    """The folder that the paths start from: the table's, one of its subfolders, or the working directory.
+
+    Raises `DataError` where several subfolders hold files of these names and none is called like the table.
+    """
+    if table is not None:
+        if any(_exists(table.parent, path) for path in paths):
+            return table.parent
+        inner = [name for name in subfolders(table.parent) if any(_exists(table.parent / name, one) for one in paths)]
+        if inner:
+            return table.parent / _the_one(inner, paths, table)
+    return Path() if any(_exists(Path(), path) for path in paths) else None
+
+
+def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
+    """Of the folders that hold these images the one that is called like the table. Raises where that is not one."""
+    inner, stem = list(folders), table.name.split(".")[0]
+    alike = [name for name in inner if name == stem or (split_of_words(name) or "") == split_of_words(stem)]
+    if len(inner) > 1 and len(alike) != 1:
+        raise DataError(
+            f"{table.name} names images such as {names[0]}, and {', '.join(sorted(inner)[:5])} each hold files of such "
+            "names. Write the folder into the paths."
+        )
+    return (alike or inner)[0]
+
+
+def _exists(base: Path, path: str) -> bool:
+    try:
+        return _at(base, path).is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, or of an unknown user's home
+        return False
+
+
+def _placed(path: str | None, base: Path) -> ImagePath | None:
+    if path is None:
+        return None
+    found = ImagePath(os.path.abspath(_at(base, path)))
+    found.given = path
+    return found
+
+
+def _at(base: Path, path: str) -> Path:
+    """A path from this folder; with `~`, and as Windows writes it where there is no such file."""
+    place = base / Path(path).expanduser()
+    return base / path.replace("\\", "/") if "\\" in path and not place.is_file() else place
+
+
+def _loaded(value: Any) -> Any:
+    try:
+        return Path(value).read_bytes() if isinstance(value, ImagePath) else value
+    except OSError:
+        return b""  # no image: noted as unreadable with its place

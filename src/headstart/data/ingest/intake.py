@@ -1,0 +1,160 @@
+"""Intake: from tables to the store. Rows without an input or a label are left out here, each with its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.ingest.labels import BOOLEAN, CELL, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
+from headstart.data.ingest.model_input import LONG, model_input
+from headstart.data.ingest.store import Store, schema
+from headstart.data.tables.columns import Roles
+from headstart.data.tables.sources import Splits
+from headstart.data.tables.split_columns import flag
+from headstart.data.tables.table import Chunk, Problem, readable
+
+SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
+
+_MISSING_WORDS = {"", "nan", "NaN", "null", "NULL"}
+_WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
+"a whole number as pandas writes it where cells of its column are empty"
+
+Row = tuple[Any, ...]
+Progress = Callable[[str, int], None]
+
+
+def take_in(
+    splits: Splits,
+    roles: Roles,
+    class_names: Sequence[str],
+    paths: bool,
+    findings: Findings,
+    folder: str | os.PathLike[str] | None,
+    progress: Progress | None,
+    units: Sequence[str] = (),
+) -> tuple[pa.Table, set[int]]:
+    """Streams all tables into a store and maps it; and the splits that rows were given for, usable or not.
+
+    units: columns of which hashes are kept, to see what rows may belong together.
+    Raises `DataError` where no row is usable.
+    """
+    pair = roles.modality == "text_pair"
+    names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
+    names += [f"unit {at}" for at in range(len(units))]
+    wanted = list(dict.fromkeys([*roles.names(), *units]))
+    kept, given = 0, set[int]()
+    with Store(schema(roles.modality, paths, len(units)), folder) as store:
+        for split, tables in splits.items():
+            before = kept
+            for table in tables:
+                for chunk in readable(table, wanted, findings):
+                    typed = getattr(table, "typed", True)
+                    rows = list(_rows(chunk, roles, units, class_names, SPLIT_CODES[split], given, typed, findings))
+                    if rows:
+                        store.write(dict(zip(names, (list(column) for column in zip(*rows)))))
+                        kept += len(rows)
+                    if progress is not None:
+                        progress("reading", kept)
+            if kept == before:
+                name = ", ".join(table.name for table in tables)
+                raise DataError(f"{name}: no row of the {split} split is usable. {findings.errors()}".rstrip())
+        return store.open(), given
+
+
+def _rows(
+    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, given: set[int],
+    typed: bool, findings: Findings,
+) -> Iterator[Row]:  # fmt: skip
+    inputs = [chunk.columns[name] for name in roles.text]
+    groups = chunk.columns[roles.group] if roles.group else None
+    clusters = chunk.columns[roles.cluster] if roles.cluster else None
+    labels = [chunk.columns[name] for name in roles.labels]
+    marks = [chunk.columns[name] for name in roles.marks.columns] if roles.marks else []
+    for at, place in enumerate(chunk.places):
+        marked = [column[at] for column in marks]
+        unmarked = roles.marks is not None and not roles.marks.means and marked[0] in (None, "")
+        where = SPLIT_CODES[roles.marks.split(marked, place)] if roles.marks and not unmarked else split
+        given.add(where)  # also by rows that are left out: a test split without labels is not replaced in silence
+        found = model_input([column[at] for column in inputs], roles.modality)
+        if isinstance(found, Problem):
+            found.note(place, findings)
+            continue
+        parts = found if isinstance(found, tuple) else (found,)
+        if roles.modality != "image" and max(map(len, parts)) > LONG:
+            message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
+            findings.add("long", "warning", message, [place])
+        cells = [column[at] for column in labels]
+        label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles.labels, place)
+        tag = CELL if tag == STRING and not typed else tag
+        if tag == MISSING:
+            findings.leave_out("missing_label", "{rows} without a label, left out", place)
+            continue
+        group = None if groups is None else _group(groups[at])
+        if roles.marks and unmarked:
+            roles.marks.split(marked, place)  # raises
+        cluster = None if clusters is None else _group(clusters[at])
+        yield (*parts, place, label, tag, group, where, cluster, *(_unit(chunk.columns[name][at]) for name in units))
+
+
+def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
+    """The label as a string and the tag of its type; declared class names take the place of their numbers."""
+    if isinstance(value, str):
+        value = value.strip()
+        return (None, MISSING) if value in _MISSING_WORDS else (value, STRING)
+    if value is None:
+        return None, MISSING
+    if isinstance(value, bool):
+        return str(value), BOOLEAN
+    if isinstance(value, int):
+        if not class_names:
+            return str(value), INTEGER
+        # -1 is the library's sign for a label that is kept back.
+        return (class_names[value], STRING) if 0 <= value < len(class_names) else (None, MISSING)
+    if isinstance(value, float):
+        return (repr(value), FLOAT) if math.isfinite(value) else (None, MISSING)
+    if isinstance(value, (list, tuple)):
+        found = [_label(item, class_names) for item in value]
+        if {LIST, OTHER} & {tag for _, tag in found}:
+            return "list", OTHER
+        return json.dumps([item for item, _ in found if item is not None], ensure_ascii=False), LIST
+    if isinstance(value, bytes):
+        return _label(value.decode("utf-8", "replace"), class_names)
+    if hasattr(value, "as_integer_ratio"):  # Decimal
+        return _label(float(value), class_names)
+    if hasattr(value, "isoformat"):  # dates and times
+        return value.isoformat(), STRING
+    return type(value).__name__, OTHER
+
+
+def _group(value: Any) -> str | None:
+    """The name of a group as all files write it: without blanks around it, `3.0` as `3`; None for a missing one."""
+    text = "" if value is None else str(value).strip()
+    return None if text in _MISSING_WORDS else text.partition(".")[0] if _WHOLE.fullmatch(text) else text
+
+
+def _unit(value: Any) -> int:
+    """A hash of a group's name, 0 for a missing one."""
+    name = _group(value)
+    if name is None:
+        return 0
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
+
+
+def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:
+    """The names of the columns that hold yes, as a list; missing where all cells are empty."""
+    if all(cell is None or cell == "" for cell in cells):
+        return None, MISSING
+    marks = [flag(cell) for cell in cells]
+    if None in marks:
+        odd = marks.index(None)
+        raise DataError(f"{place}: the label column {names[odd]!r} holds {cells[odd]!r}, and not 0 or 1.")
+    return json.dumps([name for name, on in zip(names, marks) if on], ensure_ascii=False), LIST

@@ -1,0 +1,258 @@
+"""Labels: which kind of target a column is, its class names in order, and the targets as numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.ingest.label_lists import as_list, multi_hot, separated, share_parts
+from headstart.data.ingest.label_names import (
+    hint_at_quantity,
+    merge,
+    merge_items,
+    note_alike,
+    note_unknown,
+    odd_ones,
+    whole,
+)
+from headstart.data.tables.numbers import MISSING as WORDS_FOR_MISSING
+from headstart.data.tables.numbers import natural, numbers
+from headstart.tasks.task import Kind
+
+MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
+"tags of a label's type; a cell of delimited text has none, so that `1` there is the 1 of JSON and Parquet"
+_WORDS = {
+    STRING: "text",
+    CELL: "text",
+    INTEGER: "number",
+    FLOAT: "number",
+    BOOLEAN: "true/false",
+    LIST: "list",
+    OTHER: "object",
+}
+
+REGRESSION_OVER = 20
+"distinct numbers, not all whole, above which a numeric label is a quantity and not a class"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """kind, class names, targets of all rows, and which rows have one that can be used."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    values: np.ndarray
+    usable: np.ndarray
+
+
+def build(
+    table: pa.Table, training: np.ndarray, column: str, kind: Kind | None, order: Sequence[str], findings: Findings
+) -> Targets:
+    """Targets of all rows of the store.
+
+    training: [n] bool, the rows whose labels are the ones to learn: rows with other labels are left out and noted.
+    order: class names as the source declares them; else they are sorted, numbers by value.
+    Raises `DataError` where types conflict, there is one class, or the label can't be of the kind asked for.
+    """
+    tags = table.column("tag").to_numpy()
+    _refuse_conflicts(table, tags, column)
+    encoded = table.column("label").combine_chunks().dictionary_encode()
+    names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    lists = _lists(names, bool((tags == LIST).any()), kind, column, bool(order), findings)
+    if lists is not None and kind not in ("single_label", "regression"):
+        return _multi_label(table, merge_items(lists, codes, findings), codes, training, order, findings)
+    if lists is not None:
+        if kind == "regression" or max(map(len, lists), default=0) != 1 or not all(lists):
+            raise DataError(f"the labels in {column!r} are lists, which can't be {kind}. Use kind multi_label.")
+        names = [items[0] for items in lists]
+    names = merge(names, codes, findings)
+    known, gone = _without_missing(names)
+    values, how = numbers(known) if not order else ([None] * len(known), "")
+    found = dict(zip(known, values))
+    numeric = bool(known) and None not in values
+    if kind == "regression" or (
+        kind is None
+        and numeric
+        and len(found) > REGRESSION_OVER
+        and any(value is not None and not value.is_integer() for value in values)
+    ):
+        _note_numbers(how, column, findings)
+        return _regression(table, names, [found.get(name) for name in names], codes, column, findings)
+    lost = (
+        np.isin(codes, [at for at, name in enumerate(names) if name in gone]) if numeric else np.zeros(len(codes), bool)
+    )
+    if lost.any():
+        places = table.column("place").take(np.flatnonzero(lost)[:5]).to_pylist()
+        words = ", ".join(sorted(gone))
+        message = f"{{rows}} whose label is no number ({words}) where the others are, left out"
+        findings.add("missing_label", "error", message, places, int(lost.sum()))
+    if numeric and not (tags == BOOLEAN).any():
+        hint_at_quantity(known, values, column, findings)
+        names = whole(names, findings)
+    return _single_label(table, names, codes, column, numeric, training & ~lost, lost, order, findings)
+
+
+def _lists(
+    names: list[str], tagged: bool, kind: Kind | None, column: str, declared: bool, findings: Findings
+) -> list[list[str]] | None:
+    """The items of each label where a row has several: of lists, of text that writes lists, or of text to be parted."""
+    if tagged:
+        sets = [json.loads(name) for name in names]
+    elif kind == "multi_label":
+        sets = separated(names)
+    elif kind is None and names and all(as_list(name) is not None for name in names):
+        sets = separated(names)
+        findings.add("label_lists", "note", f"the labels in {column!r} are lists written as text", [], len(names))
+    else:
+        if kind is None and share_parts(names):
+            such = next(name for name in names if set("|;,") & set(name))
+            message = f"labels such as {such!r} look like several labels of one row: --kind multi_label reads them so"
+            findings.add("label_lists", "note", message, count=1)
+        return None
+    places = None if declared else multi_hot(sets, column)
+    if places is None:
+        return sets
+    message = f"the labels in {column!r} are lists of zeros and ones: classes are called by their place, from 0"
+    findings.add("label_lists", "note", message, count=len(names))
+    return places
+
+
+def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The names that are no word for a missing value, and those that are."""
+    gone = {name for name in names if name.lower() in WORDS_FOR_MISSING}
+    known = [name for name in dict.fromkeys(names) if name not in gone]
+    return known, gone
+
+
+def _note_numbers(how: str, column: str, findings: Findings) -> None:
+    if how:
+        findings.add(
+            "label_numbers", "warning", f"the numbers in {column!r} were read with {how}: is that right?", count=1
+        )
+
+
+def _refuse_conflicts(table: pa.Table, tags: np.ndarray, column: str) -> None:
+    words: dict[str, list[int]] = {}
+    scalar = not {LIST, OTHER, STRING} & {*tags.tolist()}
+    for tag in np.unique(tags[tags != CELL] if scalar else tags):
+        words.setdefault(_WORDS[int(tag)], []).append(int(tag))
+    if {*words} == {"object"}:
+        raise DataError(
+            f"the labels in {column!r} are objects or lists that hold more than texts and numbers. Write each as a "
+            "text, a number, or a list of texts."
+        )
+    if len(words) > 1:
+        parts = []
+        for word, members in words.items():
+            rows = np.flatnonzero(np.isin(tags, members))
+            places = table.column("place").take(rows[:5]).to_pylist()
+            parts.append(f"{word} in {len(rows):,} ({', '.join(places)})")
+        raise DataError(
+            f"the labels in {column!r} are not of one type: {'; '.join(parts)}. Write all as text, all as numbers, "
+            "or all as lists of texts."
+        )
+
+
+def _single_label(
+    table: pa.Table,
+    names: list[str],
+    codes: np.ndarray,
+    column: str,
+    numeric: bool,
+    training: np.ndarray,
+    lost: np.ndarray,
+    order: Sequence[str],
+    findings: Findings,
+) -> Targets:
+    """lost: [n] bool, rows whose label is missing after all."""
+    distinct = len(set(names))
+    if distinct > REGRESSION_OVER and distinct > len(codes) / 2:
+        advice = "If it is a quantity, use kind regression; else name" if numeric else odd_ones(names) + "Name"
+        raise DataError(
+            f"the label column {column!r} has {distinct:,} distinct values in {len(codes):,} rows, so most classes "
+            f"have one example. {advice} another column with --label."
+        )
+    labels, place = _known([names[code] for code in np.unique(codes[training])], order)
+    if len(labels) < 2:
+        raise DataError(
+            f"the label column {column!r} has only one class in training ({', '.join(labels)}). There is nothing to "
+            "tell apart: add examples of another class, or name another column with --label. "
+            f"{findings.errors()}".rstrip()
+        )
+    note_alike(labels, findings)
+    lookup = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+    values = lookup[codes]
+    strange = (values < 0) & ~lost
+    note_unknown(table, strange, [names[code] for code in np.unique(codes[strange])], labels, findings)
+    return Targets("single_label", labels, values, (values >= 0) & ~lost)
+
+
+def _regression(
+    table: pa.Table,
+    names: Sequence[str],
+    numbers: list[float | None],
+    codes: np.ndarray,
+    column: str,
+    findings: Findings,
+) -> Targets:
+    with np.errstate(over="ignore"):
+        lookup = np.array([np.nan if value is None else value for value in numbers]).astype(np.float32)
+    values = lookup[codes]
+    usable = np.isfinite(values)
+    if not usable.all():
+        bad = np.flatnonzero(~usable)
+        places = table.column("place").take(bad[:5]).to_pylist()
+        if len(bad) > len(values) / 2:
+            raise DataError(
+                f"kind regression needs numbers in {column!r}, but {len(bad):,} of {len(values):,} rows hold something "
+                f"else ({', '.join(places)}). Name another column with --label, or leave the kind out."
+            )
+        shown = ", ".join(repr(names[code]) for code in dict.fromkeys(codes[bad[:5]].tolist()))
+        message = f"{{rows}} with a label that is no number as the others are ({shown}), left out"
+        findings.add("missing_label", "error", message, places, len(bad))
+    if usable.any() and np.ptp(values[usable]) == 0:
+        raise DataError(f"every number in {column!r} is {values[usable][0]:g}. There is nothing to predict.")
+    return Targets("regression", (), values, usable)
+
+
+def _multi_label(
+    table: pa.Table,
+    sets: list[list[str]],
+    codes: np.ndarray,
+    training: np.ndarray,
+    order: Sequence[str],
+    findings: Findings,
+) -> Targets:
+    seen = {label for code in np.unique(codes[training]) for label in sets[code]}
+    labels, place = _known(seen, order)
+    if not labels:
+        raise DataError("no training row has any label. Write labels as lists, or in CSV as `a|b`.")
+    if max(len(set(items)) for items in sets) < 2:
+        message = "no row has more than one label: if each row has one class, use --kind single_label"
+        findings.add("label_lists", "warning", message, count=1)
+    note_alike(labels, findings)
+    rows = np.zeros((len(sets), len(labels)), dtype=np.float32)
+    known = np.ones(len(sets), dtype=bool)
+    for at, members in enumerate(sets):
+        for label in members:
+            if label in place:
+                rows[at, place[label]] = 1.0
+            else:
+                known[at] = False
+    usable = known[codes]
+    odd = {label for code in np.unique(codes[~usable]) for label in sets[code]} - seen
+    note_unknown(table, ~usable, sorted(odd), labels, findings)
+    return Targets("multi_label", labels, rows[codes], usable)
+
+
+def _known(seen: Sequence[str] | set[str], order: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The class names that training shows, in the declared order or sorted, and their places."""
+    found = set(seen)
+    labels = tuple(name for name in order if name in found) if order else tuple(natural(list(found)))
+    return labels, {name: at for at, name in enumerate(labels)}

@@ -1,0 +1,63 @@
+"""Model input: a row's cells as what a model reads, or why they can't be. Training and prediction share this check."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.data.tables.table import ImagePath, Problem
+from headstart.tasks.task import Modality
+
+LONGEST = 1_000_000
+"characters; longer texts are left out: no model reads them, and they are mostly a quote left open"
+LONG = 100_000
+"characters; longer texts are kept with a warning"
+
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+"Unicode's categories of controls, zero-width signs and blanks"
+
+EMPTY = Problem("empty", "without text")
+NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
+TOO_LONG = Problem("long", f"longer than {LONGEST:,} characters", "a quote may be left open there")
+NO_IMAGE = Problem("unreadable", "without an image")
+NO_PAIR = Problem("malformed", "with other than two texts, where the model reads pairs")
+NO_SINGLE = Problem("malformed", "with more than one text, where the model reads one")
+
+Checked = str | tuple[str, str] | bytes
+
+
+def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
+    """What a model of this modality reads of these cells: one text or image, or two texts.
+
+    Numbers become texts. Halves of surrogate pairs, which JSON can write and UTF-8 can't, become `?`. An image is its
+    encoded bytes or an `ImagePath`; whether it can be decoded is not looked at here.
+    """
+    if modality == "image":
+        value = values[0].get("bytes") if isinstance(values[0], dict) else values[0]
+        return value if isinstance(value, (bytes, ImagePath)) and value else NO_IMAGE
+    if len(values) != (2 if modality == "text_pair" else 1):
+        return NO_PAIR if modality == "text_pair" else NO_SINGLE
+    texts = []
+    for value in values:
+        text = _text(value)
+        if text is None:
+            return NO_TEXT
+        if not any(unicodedata.category(sign) not in _INVISIBLE for sign in text):
+            return EMPTY
+        if len(text) > LONGEST:
+            return TOO_LONG
+        texts.append(text)
+    return texts[0] if len(texts) == 1 else (texts[0], texts[1])
+
+
+def _text(value: Any) -> str | None:
+    """A cell as text: "" for a missing one, None for what can't be one."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (bool, int, float)):
+        return str(value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None

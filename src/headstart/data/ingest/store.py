@@ -1,0 +1,128 @@
+"""The store: rows are written to an Arrow file as they are read and then memory-mapped, so none need stay in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import ResourceError
+from headstart.tasks.task import Modality
+
+HOLDS = b"headstart.input"
+"schema metadata: `path` where the column `input` holds the paths of images"
+
+
+def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
+    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split, cluster, [unit 0, …].
+
+    units: columns with hashes of what rows may belong to (`repeated_columns`).
+    """
+    kind = pa.large_binary() if modality == "image" and not paths else pa.large_string()
+    fields = [pa.field("input", kind)]
+    if modality == "text_pair":
+        fields.append(pa.field("input_b", pa.large_string()))
+    fields += [
+        pa.field("place", pa.large_string()),
+        pa.field("label", pa.large_string()),
+        pa.field("tag", pa.int8()),
+        pa.field("group", pa.large_string()),
+        pa.field("split", pa.int8()),
+        pa.field("cluster", pa.large_string()),
+    ]
+    fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
+    return pa.schema(fields, metadata={HOLDS: b"path"} if paths else None)
+
+
+class Store:
+    """Writes batches to a file in a temporary folder; `open` maps it.
+
+    folder: where to make the temporary folder (default: TMPDIR). Leaving the context by an error removes it.
+    Raises `ResourceError` where the disk is full or may not be written.
+    """
+
+    def __init__(self, kind: pa.Schema, folder: str | os.PathLike[str] | None = None) -> None:
+        self.schema = kind
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="headstart-data-", dir=folder))
+            self._sink = pa.OSFile(str(self.folder / "rows.arrow"), "wb")
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        self._writer = pa.ipc.new_file(self._sink, kind)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):
+                self._sink.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, columns: dict[str, list[Any]]) -> None:
+        """Appends rows; the lists are as long as each other and bear the schema's names."""
+        arrays = [_array(columns[field.name], field.type) for field in self.schema]
+        try:
+            self._writer.write_batch(pa.record_batch(arrays, schema=self.schema))
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def open(self) -> pa.Table:
+        """The rows, mapped. The file lives as long as the table."""
+        try:
+            self._writer.close()
+            self._sink.close()
+            table = pa.ipc.open_file(pa.memory_map(str(self.folder / "rows.arrow"))).read_all()
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        if os.name == "posix":
+            # A mapped file may lose its name at once: then even a killed process leaves nothing behind.
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            weakref.finalize(table, shutil.rmtree, self.folder, ignore_errors=True)
+        return table
+
+
+def gather(table: pa.Table, name: str, rows: np.ndarray) -> list[Any]:
+    """The values of column `name` at `rows`, in their order.
+
+    Batch by batch: `ChunkedArray.take` takes 9 ms for 32 of a million rows, this 0.3 ms.
+    """
+    column = table.column(name)
+    ends = np.cumsum([len(chunk) for chunk in column.iterchunks()])
+    chunk_of = np.searchsorted(ends, rows, side="right")
+    order = np.argsort(chunk_of, kind="stable")
+    found: list[Any] = [None] * len(rows)
+    edges = np.flatnonzero(np.diff(chunk_of[order], prepend=-1))
+    for begin, end in zip(edges, [*edges[1:], len(order)]):
+        members = order[begin:end]
+        at = int(chunk_of[members[0]])
+        start = int(ends[at - 1]) if at else 0
+        for place, value in zip(members.tolist(), column.chunk(at).take(pa.array(rows[members] - start)).to_pylist()):
+            found[place] = value
+    return found
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # JSON can write half of a surrogate pair, which no UTF-8 text may hold
+        return pa.array([v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values], kind)
+
+
+def _unwritable(folder: str | os.PathLike[str] | None, error: OSError) -> ResourceError:
+    where = folder or tempfile.gettempdir()
+    return ResourceError(
+        f"can't keep the examples in {where}: {error.strerror or error}. Free space there, or set TMPDIR to a folder "
+        "on a larger disk."
+    )

@@ -1,0 +1,220 @@
+"""Unlabelled inputs, as `predict` gets them: texts, files of texts, images, folders of images.
+
+`stream` is the front door of prediction. Rows pass the readers and the check (`model_input`) that training uses, in the
+order of the files; a row that can't be used keeps its place and says why.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.examples import Input
+from headstart.data.images.files import Passed, image_files
+from headstart.data.images.formats import SUFFIXES
+from headstart.data.images.paths import refuse_missing, with_images
+from headstart.data.ingest.model_input import EMPTY, model_input
+from headstart.data.tables.columns import find_inputs
+from headstart.data.tables.sources import ADVICE, FORMATS, format_of
+from headstart.data.tables.table import Column, ImagePath, Problem
+from headstart.tasks.task import Modality
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """One row to predict.
+
+    value: what the model reads, an image in a file by its path: all at once would not fit into memory; None where
+        the row can't be used.
+    name: what stands for it in the output (the text itself, or the image's place).
+    place: `reviews.csv:17` for a row of a file, the path for an image, empty for a text given as such.
+    problem: why the row can't be used; empty where it can.
+    columns: the cells of its row by column, as they were read, an image's by its path; empty for what is in no table.
+    """
+
+    value: Input | None
+    name: str
+    place: str = ""
+    problem: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stream(
+    inputs: Sequence[str],
+    modality: Modality,
+    text: str | None,
+    columns: Mapping[str, str],
+    findings: Findings,
+) -> Iterator[Unlabelled]:
+    """Every input as one or many rows, in order; files are read as the rows are asked for.
+
+    A file of rows gives one row each, from the column `text`, or else the one the model was trained on (`columns`,
+    roles to names), or else the one that looks like it; an image or a folder of images gives its pictures; anything
+    else is a text itself, for pairs with a tab between the two.
+    findings: what the readers note (bytes of another encoding, rows that were mended); to be shown to the user.
+    Raises `DataError` for files that can't be read at all and for inputs of the wrong kind.
+    """
+    for entry in inputs:
+        path = Path(entry)
+        if _is(path, Path.is_file) and format_of(path) in FORMATS:
+            yield from _rows(path, modality, text, columns, findings)
+        elif modality == "image":
+            yield from _images(path, findings)
+        else:
+            yield _literal(entry, modality)
+
+
+def columns_of(inputs: Sequence[str]) -> list[str]:
+    """`input` where some come from no table, and the columns of all tables in order but for those of bytes."""
+    found: dict[str, None] = {}
+    for entry in inputs:
+        path, own = Path(entry), list[str]()
+        if _is(path, Path.is_file) and format_of(path) in FORMATS:
+            table = with_images(FORMATS[format_of(path)](path), splits=False)
+            own = [column.name for column in table.sample() if not _holds_bytes(column)]
+        found |= dict.fromkeys(own or ["input"])
+    return list(found)
+
+
+def unlabelled(
+    inputs: Sequence[str], modality: Modality, text: str | None = None, columns: Mapping[str, str] | None = None
+) -> list[Unlabelled]:
+    """All rows of `stream`. Raises `DataError` where one of them can't be used, or where there is none."""
+    found = []
+    for row in stream(inputs, modality, text, columns or {}, Findings()):
+        if row.problem:
+            raise DataError(f"{row.place} can't be used, {row.problem}; mend or remove it.")
+        found.append(row)
+    if not found:
+        raise DataError(f"nothing to predict in {', '.join(inputs)}.")
+    return found
+
+
+def _shown(name: str) -> str:
+    """The name as UTF-8 can write it: a file's or an argument's bytes need not be UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # a long text is no path
+        return False
+
+
+def _literal(entry: str, modality: Modality) -> Unlabelled:
+    if _shown(entry) != entry:
+        raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
+    if model_input([entry], "text") == EMPTY:
+        raise DataError("one of the inputs is an empty text.")
+    if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
+        raise DataError(f"{entry}: standard input and pipes are not read; write the texts into a file, and give that.")
+    if modality == "text":
+        path, suffix = Path(entry), Path(entry).suffix.lower()
+        kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
+        if kind:
+            what = f" ({ADVICE[suffix]})" if kind == "file" and suffix in ADVICE else ""
+            raise DataError(
+                f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
+            )
+        known = {format_of(path), suffix} & {*FORMATS, *SUFFIXES, *ADVICE}
+        if " " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
+            raise DataError(f"there is no file {entry}.")
+        if known and (near := _neighbour(path)):  # `my file.csv`, which could be a text too
+            raise DataError(f"there is no file {entry}. Did you mean {near}?")
+        return Unlabelled(entry, entry)
+    found = model_input(entry.split("\t"), modality)
+    if isinstance(found, Problem):
+        raise DataError(
+            f"this model reads pairs of texts; put one tab between the two, or give a file ({entry[:60]!r})."
+        )
+    return Unlabelled(found, entry)
+
+
+def _neighbour(path: Path) -> str | None:
+    """A file of nearly this name in the same folder."""
+    beside = [each.name for each in path.parent.iterdir()] if _is(path.parent, Path.is_dir) else []
+    return next(iter(difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)), None)
+
+
+def _is_file_or_folder(path: Path) -> bool:
+    return _is(path, Path.is_file) or _is(path, Path.is_dir)
+
+
+def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
+    if path.is_dir():
+        passed = Passed()
+        files = list(map(Path, image_files(path, passed)))
+        passed.note(findings)
+        if not files:
+            raise DataError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))}).")
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError(f"this model reads images, and there is no file or folder {str(path)[:80]}.")
+    for file in files:
+        yield Unlabelled(ImagePath(file), _shown(str(file)), _shown(str(file)))
+
+
+def _rows(
+    path: Path, modality: Modality, text: str | None, trained: Mapping[str, str], findings: Findings
+) -> Iterator[Unlabelled]:
+    table = with_images(FORMATS[format_of(path)](path), splits=False)
+    sample = table.sample()
+    expected = [trained[role] for role in trained if role in INPUTS]
+    if modality == "image" and not any(column.kind == "image" for column in sample):
+        for column in sample:
+            refuse_missing(column, str(path))
+    inputs = find_inputs(sample, str(path), modality, text, expected)
+    if text is None and modality != "image" and expected and inputs != expected:
+        read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
+        findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
+    names = [column.name for column in sample]
+    if unwritten := [column.name for column in sample if _holds_bytes(column)]:
+        message = f"the output has no column {' and '.join(map(repr, unwritten))}, which holds bytes or whole images"
+        findings.add("columns", "note", message, [table.name])
+        names = [name for name in names if name not in unwritten or name in inputs]
+    try:
+        for chunk in table.chunks(names, findings):
+            for at, place in enumerate(chunk.places):
+                cells = {name: chunk.columns[name][at] for name in names}
+                found = chunk.problems.get(at) or model_input([cells[name] for name in inputs], modality)
+                yield _row(found, place, cells, inputs, modality)
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror or error}.") from error
+
+
+INPUTS = ("text", "text_b", "image")
+"roles of columns that the model reads"
+
+
+def _row(
+    found: Input | Problem, place: str, cells: Mapping[str, Any], inputs: Sequence[str], modality: Modality
+) -> Unlabelled:
+    others = {name: shown for name, value in cells.items() if not isinstance(shown := _shown_cell(value), bytes)}
+    if isinstance(found, Problem):
+        shown = place if modality == "image" else "\t".join(_cell(cells[name]) for name in inputs)
+        return Unlabelled(None, shown, place, str(found), others)
+    shown = place if modality == "image" else found if isinstance(found, str) else "\t".join(map(str, found))
+    return Unlabelled(found, shown, place, "", others)
+
+
+def _holds_bytes(column: Column) -> bool:
+    """Whether the cells are bytes, or whole images as base64 or in an object: `_row` leaves them out."""
+    return column.kind == "image" and any(isinstance(_shown_cell(value), bytes) for value in column.values)
+
+
+def _shown_cell(value: Any) -> Any:
+    """A cell for the output: a path of an image as it stood in the table, the bytes of one as such."""
+    if isinstance(value, ImagePath):
+        return getattr(value, "given", str(value))
+    return value["bytes"] or value.get("path") if isinstance(value, dict) and "bytes" in value else value
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else _shown(str(value))

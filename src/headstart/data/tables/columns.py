@@ -1,0 +1,190 @@
+"""Which column is the input and which the label: by the user's word, by common names, else by what they hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headstart.core.errors import DataError, suggestion
+from headstart.data.tables.column_names import IDS, KNOWN, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
+from headstart.data.tables.label_columns import find_label, first, listed
+from headstart.data.tables.split_columns import Marks, find_marks
+from headstart.data.tables.table import Column
+from headstart.tasks.task import Modality
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns by role."""
+
+    modality: Modality
+    text: tuple[str, ...]
+    "one column, or two for pairs; for images the column that holds them"
+    labels: tuple[str, ...]
+    "one column, or several of zeros and ones, a class each"
+    group: str | None = None
+    marks: Marks | None = None
+    "of the split"
+    guessed: tuple[str, ...] = ()
+    "columns that were chosen by what they hold, not by their name"
+    cluster: str | None = None
+    "of rows that count as one in statistics, and may lie in several splits"
+
+    @property
+    def label(self) -> str:
+        return ",".join(self.labels)
+
+    def names(self) -> list[str]:
+        every = (*self.text, *self.labels, self.group, self.cluster, *(self.marks.columns if self.marks else ()))
+        return list(dict.fromkeys(name for name in every if name is not None))
+
+    def describe(self) -> str:
+        """`text: review, label: verified (guessed from its values)`."""
+        return ", ".join(
+            f"{role}: {name}{' (guessed from its values)' if name in self.guessed else ''}"
+            for role, name in self.record().items()
+        )
+
+    def record(self) -> dict[str, str]:
+        first = "image" if self.modality == "image" else "text"
+        found = {first: self.text[0], "label": self.label}
+        if len(self.text) == 2:
+            found["text_b"] = self.text[1]
+        split = ",".join(self.marks.columns) if self.marks else None
+        more = {"group": self.group, "split": split, "cluster": self.cluster}
+        return found | {role: name for role, name in more.items() if name is not None}
+
+
+def choose(
+    columns: Sequence[Column],
+    source: str,
+    text: str | Sequence[str] | None,
+    label: str | None,
+    group: str | None,
+    has_splits: bool,
+    cluster: str | None = None,
+) -> Roles:
+    """The columns' roles. Names given are taken at their word; the others are found.
+
+    has_splits: the splits are files of their own, so a `split` column means nothing.
+    Raises `DataError` where a given column does not exist or the choice is not clear, listing the columns.
+    """
+    known = {column.name: column for column in columns}
+    wanted = _given_text(text, known)
+    labels = _given_labels(label, known)
+    for name, option in [
+        *((name, "--text") for name in wanted), *((name, "--label") for name in labels), (group, "--group"),
+        (cluster, "--cluster-by"),
+    ]:  # fmt: skip
+        if name is not None and name not in known:
+            raise DataError(
+                f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
+            )
+    marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
+    # A column called text or label stays it when it groups as well; else another would take its role in silence.
+    beside = {name for name in (group, cluster) if name and name.lower() not in (*PLAIN_TEXT, *PLAIN_LABEL)}
+    taken = {*wanted, *labels, *beside, *(marks.columns if marks else ())}
+    left = [column for column in columns if column.name not in taken]
+    free = [column for column in left if column.kind == "image" or not _is_id(column.name)]
+    guessed: list[str] = []
+    if not labels:
+        texts = set(wanted) or set(_named_texts(free)) | {c.name for c in free if c.kind == "image"}
+        labels, by_name = find_label([column for column in left if column.name not in texts], source, columns)
+        guessed += [] if by_name else labels
+        free = [column for column in free if column.name not in labels]
+    if not wanted:
+        wanted = _find_text(free, source, columns)
+        guessed += [name for name in wanted if name.lower() not in KNOWN and known[name].kind != "image"]
+    if both := set(labels) & set(wanted):
+        raise DataError(f"the column {min(both)!r} can't be both the input and the label; give --text and --label.")
+    if group in labels or cluster in labels:
+        option = "--group" if group in labels else "--cluster-by"
+        raise DataError(f"the column {group if group in labels else cluster!r} is the label; {option} takes another.")
+    images = [name for name in wanted if known[name].kind == "image"]
+    if images and len(wanted) > 1:
+        raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")
+    modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text"
+    return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed), cluster)
+
+
+def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:
+    """`--label toxic,rude` names several columns where there is none of that whole name."""
+    if label is None or label in known or "," not in label:
+        return [] if label is None else [label]
+    return [name.strip() for name in label.split(",") if name.strip()]
+
+
+def _given_text(text: str | Sequence[str] | None, known: Iterable[str]) -> list[str]:
+    if text is None:
+        return []
+    names = [text] if isinstance(text, str) and text in known else None
+    if names is None:
+        names = [name.strip() for name in (text.split(",") if isinstance(text, str) else text)]
+    if not 1 <= len(names) <= 2 or len(set(names)) < len(names):
+        raise DataError(f"--text takes one column, or two different ones for a pair; it got {', '.join(names)}.")
+    return names
+
+
+def _is_id(name: str) -> bool:
+    low = name.lower()
+    return low in IDS or low.endswith("_id")
+
+
+def _named_texts(columns: Sequence[Column]) -> list[str]:
+    usable = [column for column in columns if column.kind in ("text", "number")]
+    plain = first(PLAIN_TEXT, usable)
+    if plain:
+        return plain[:1]
+    for pair in PAIRS:
+        found = first(pair, usable)
+        if len(found) == 2:
+            return found
+    return first(TEXTS, usable)
+
+
+def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -> list[str]:
+    images = [column.name for column in free if column.kind == "image"]
+    if len(images) == 1:
+        return images
+    named = [] if images else _named_texts(free)
+    if len(named) == 1 or (len(named) == 2 and any({*named} == {*first(pair, free)} for pair in PAIRS)):
+        return named
+    texts = sorted((c for c in free if c.kind == "text"), key=lambda column: -column.mean_length)
+    # The longest is the text only where it is clearly so.
+    clear = len(texts) == 1 or (len(texts) > 1 and texts[0].mean_length >= 3 * texts[1].mean_length)
+    if clear and not images and not named:
+        return [texts[0].name]
+    candidates = images or named or [column.name for column in texts]
+    what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
+    raise DataError(f"{source}: {what} the input. Name it with --text. {listed(columns)}")
+
+
+def _is_usual(name: str) -> bool:
+    return name.lower() in KNOWN or bool(re.fullmatch(r"column \d+", name))
+
+
+def find_inputs(
+    columns: Sequence[Column], source: str, modality: Modality, text: str | None, trained: Sequence[str]
+) -> list[str]:
+    """The input columns of a file without labels: those given, else those trained on, else those that look like it."""
+    known = {column.name: column for column in columns}
+    names = _given_text(text, known) or (list(trained) if set(trained) & set(known) else [])
+    for name in names:
+        if name not in known:
+            raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")
+    wanted = 2 if modality == "text_pair" else 1
+    if not names:
+        if modality == "image":
+            names = [column.name for column in columns if column.kind == "image"][:1]
+        else:
+            names = _find_text([c for c in columns if not _is_id(c.name)], source, columns)
+            if trained and not all(_is_usual(name) for name in names):
+                raise DataError(
+                    f"{source} has no column {' or '.join(map(repr, trained))}, which the model was trained on. If "
+                    f"{' and '.join(map(repr, names))} holds the texts, name it with --text; if the first line is a "
+                    f"text already, put the line {','.join(trained)} above it."
+                )
+    if len(names[:wanted]) < wanted:
+        raise DataError(f"{source} has no column that fits; name it with --text. Columns: {', '.join(known)}.")
+    return names[:wanted]

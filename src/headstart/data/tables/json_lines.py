@@ -1,0 +1,122 @@
+"""JSON: one object a line, or one value that holds a table (`json_shapes`).
+
+Why not pyarrow's JSON reader: it stops at a wrong line or at a key of two types, and gives no line for a good row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.tables import json_shapes
+from headstart.data.tables.encodings import in_words
+from headstart.data.tables.lines import file_encoding, lines
+from headstart.data.tables.spread import Spread
+from headstart.data.tables.table import Chunk, Chunker, Column, Problem, mostly_bad
+
+
+class JsonLines:
+    """A file of JSON objects. Lines that are no object are problems; where most are, `DataError`.
+
+    A file that holds one value, or objects over several lines, is read whole into memory; its places read
+    `file.json[3]`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.name
+        self._whole = self._is_whole()
+        self.encoding = in_words(file_encoding(path))
+
+    @property
+    def format(self) -> str:
+        """`JSON lines, UTF-8`: how the file is read, in words."""
+        return f"{'JSON' if self._whole else 'JSON lines'}, {self.encoding}"
+
+    def _is_whole(self) -> bool:
+        """Whether the file is one value, or values over several lines, and no object a line."""
+        found = (line for line in lines(self.path, Findings()) if line.strip())
+        first, second = next(found, None), next(found, None)
+        if first is None:
+            raise DataError(
+                f'{self.path} is empty. It needs one JSON object a line, such as {{"text": …, "label": …}}.'
+            )
+        start = first.lstrip()
+        try:
+            value = json.loads(first, object_pairs_hook=self._once)
+        except (ValueError, RecursionError):
+            # cut after a bracket, a brace or a comma: the value goes on in the next line
+            return start.startswith("[") or (start.startswith("{") and start.rstrip().endswith(("{", "[", ",")))
+        if isinstance(value, list):
+            return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
+        return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The first object. Where it has a key twice the file has it in every line, and one value would be lost."""
+        names = [name for name, _ in pairs]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{self.path} names {', '.join(double)} twice in one object. Give each its own name.")
+        return dict(pairs)
+
+    def _values(self, findings: Findings) -> Iterator[tuple[str, Any]]:
+        if self._whole:
+            yield from ((f"{self.name}[{at}]", value) for at, value in enumerate(self._table(findings)))
+            return
+        for line, text in enumerate(lines(self.path, findings), start=1):
+            if text.strip():
+                try:
+                    yield f"{self.name}:{line}", json.loads(text)
+                except (ValueError, RecursionError):
+                    yield f"{self.name}:{line}", None
+
+    def _table(self, findings: Findings) -> list[Any]:
+        try:
+            values = list(json_shapes.documents("".join(lines(self.path, findings))))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.path} begins as a JSON array or object but can't be read: {error}.") from error
+        if len(values) > 1:  # objects over several lines, one after another
+            return values
+        found = json_shapes.rows(values[0])
+        if found == []:
+            raise DataError(f"{self.path} holds a table without rows.")
+        if found is None and (named := json_shapes.splits_in(values[0])):
+            raise DataError(
+                f"{self.path} holds several tables ({', '.join(named)}). Write each to a file of its own, such as "
+                "train.jsonl and test.jsonl in one folder."
+            )
+        return values if found is None else found
+
+    def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
+        good, bad, wrong = 0, 0, Findings()
+        for place, value in self._values(findings):
+            if isinstance(value, dict):
+                good += 1
+                nested = any(isinstance(inner, dict) for inner in value.values())
+                yield place, json_shapes.flat(value) if nested else value
+                continue
+            bad += 1
+            wrong.add("malformed", "error", "", [place])
+            yield place, Problem("malformed", "without a JSON object")
+        mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
+
+    def sample(self) -> list[Column]:
+        return self._sample
+
+    @cached_property
+    def _sample(self) -> list[Column]:
+        found = Spread(value for _, value in self._records(Findings()) if not isinstance(value, Problem)).rows
+        if not found:
+            raise DataError(f"{self.path} holds no JSON object.")
+        names = list(dict.fromkeys(name for value in found for name in value))
+        return [Column(name, tuple(value.get(name) for value in found)) for name in names]
+
+    def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+        chunker = Chunker(columns)
+        for place, value in self._records(findings):
+            if chunker.add(place, value if isinstance(value, Problem) else [value.get(name) for name in columns]):
+                yield chunker.take()
+        yield chunker.take()

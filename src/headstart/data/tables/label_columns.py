@@ -1,0 +1,65 @@
+"""Which column is the label, where none is named: by common names, else by values that are few and repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from headstart.core.errors import DataError
+from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL
+from headstart.data.tables.split_columns import flag
+from headstart.data.tables.table import Column
+
+FEW = 50
+"distinct values in the sample up to which an unnamed column may be the label"
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{2,4}( .*)?")
+
+
+def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -> tuple[list[str], bool]:
+    """The label's column, or several of zeros and ones of which each row has one; and whether its name said so.
+
+    free: the columns that are neither text nor anything else. Raises `DataError` where the choice is not clear.
+    """
+    free = [column for column in free if column.kind not in ("image", "none") and column.name.lower() not in IDS]
+    if plain := first(PLAIN_LABEL, free):
+        return plain[:1], True
+    named = first(LABELS, free)
+    if len(named) == 1:
+        return named, True
+    few = [c for c in free if 2 <= c.distinct <= max(2, min(FEW, len(c.values) // 2))]
+    if not named:
+        if len(hot := _one_hot(few)) > 1:
+            return hot, False
+        likely = few if len(few) < 2 else [c for c in few if c.name.lower() not in OTHERS and not _are_dates(c)]
+        if len(likely) == 1:
+            return [likely[0].name], False
+    candidates = named or [column.name for column in few]
+    what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
+    flags = [column.name for column in few if _is_flag(column)]
+    several = f"; if each is a class of its own: --label {','.join(flags)}" if len(flags) > 1 else ""
+    raise DataError(f"{source}: {what} the label. Name it with --label{several}. {listed(columns)}")
+
+
+def first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:
+    """Names of the columns that match any of `names`, without regard to case, in the order of `names`."""
+    return [column.name for name in names for column in columns if column.name.lower() == name.lower()]
+
+
+def listed(columns: Sequence[Column]) -> str:
+    return "Columns: " + ", ".join(f"{column.name} ({column.kind})" for column in columns) + "."
+
+
+def _one_hot(few: Sequence[Column]) -> list[str]:
+    """Columns of zeros and ones, all of them, of which each row has one."""
+    if len(few) < 2 or not all(map(_is_flag, few)):
+        return []
+    marked = zip(*(map(flag, column.values) for column in few))
+    return [column.name for column in few] if all(sum(map(bool, row)) == 1 for row in marked) else []
+
+
+def _is_flag(column: Column) -> bool:
+    return {flag(value) for value in column.values} == {True, False}
+
+
+def _are_dates(column: Column) -> bool:
+    return all(isinstance(value, str) and bool(_DATE.fullmatch(value.strip())) for value in column.values if value)

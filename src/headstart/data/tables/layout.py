@@ -1,0 +1,157 @@
+"""Layout of a delimited text, found from its first lines: delimiter, header, what stands above it, kinds of columns."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from headstart.data.tables.column_names import KNOWN
+from headstart.data.tables.numbers import number
+from headstart.data.tables.quoted import Dialect, Habits, Quoted, Row
+
+LOOKED_AT = 2_000
+"lines that the layout is found from"
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_TRIED = 200
+"rows that a delimiter is tried on"
+_SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """skipped: lines above the header. header: the columns' names. headless: the first line is a row already."""
+
+    dialect: Dialect
+    header: list[str]
+    skipped: int = 0
+    headless: bool = False
+    habits: Habits | None = None
+    row_names: bool = False
+    "each row has one cell more than the header, its name, as R writes it"
+
+    @property
+    def width(self) -> int:
+        return len(self.header)
+
+
+def find(lines: Sequence[str], own: str) -> Layout | None:
+    """The layout by which most rows have as many cells as the header; None without any line.
+
+    own: the delimiter of the file's extension, taken where others fit as well. Excel's line `sep=;` decides.
+    """
+    named = _SEP.fullmatch(lines[0]) if lines else None
+    skipped = 1 if named else _comments(lines, own)
+    rest = lines[skipped:]
+    if not any(line.strip() for line in rest):
+        return None
+    dialect, header = _best(rest, own, named[1] if named else None)
+    rows = _alone(rest, dialect, (len(header), len(header) + 1))
+    longer = [row for row in rows if len(row) == len(header) + 1]
+    row_names = len(header) > 1 and len(longer) > 2 and len(longer) > 0.9 * (len(rows) - 1) and _are_names(longer)
+    if row_names:
+        header, rows = ["", *header], longer
+    rows = [row for row in rows if len(row) == len(header)]
+    headless = not row_names and _is_a_row(header, rows[1:])
+    given = (cell.strip().removeprefix("#") or f"unnamed {at}" for at, cell in enumerate(header, start=1))
+    names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else list(given)
+    return Layout(dialect, names, skipped, headless, _habits(rest, dialect, rows, len(names), not headless), row_names)
+
+
+def _habits(
+    lines: Sequence[str], dialect: Dialect, alone: Sequence[Sequence[str]], width: int, has_header: bool
+) -> Habits:
+    """What the columns hold, by the rows on one line; by lines that could be rows where quotes left few of those."""
+    read = [row for row in itertools.islice(Quoted(lines, dialect, width), has_header, None) if row.span == 1]
+    rows = [row.cells for row in read if len(row.cells) == width and not row.mended]
+    return Habits(rows if len(rows) >= max(5, len(alone) // 10) else alone[has_header:], width)
+
+
+def _comments(lines: Sequence[str], own: str) -> int:
+    """Lines that begin with # above the header. A last one such as `#id,text`, with the rows' cells, is the header."""
+    count = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
+    if not count or not any(line.strip() for line in lines[count:]):
+        return 0
+    dialect, header = _best(lines[count:], own, None)
+    last = lines[count - 1].rstrip("\r\n")
+    return count - (last[1:2].isalnum() and len(Quoted([], dialect).loose(last)) == len(header))
+
+
+def _best(lines: Sequence[str], own: str, named: str | None) -> tuple[Dialect, list[str]]:
+    signs = named or "".join(dict.fromkeys((own, *DELIMITERS)))
+    backslash = (False, True) if any("\\" in line for line in lines[:_TRIED]) else (False,)
+    best: Fit = (-1.0, 0.0, 0.0)
+    chosen = Dialect(""), next(iter(Quoted(lines, Dialect("")))).cells
+    for dialect in (Dialect(sign, False, escaped) for sign in signs for escaped in backslash):
+        found = _tried(lines, dialect)
+        if found is not None and found[0] > best:
+            best, chosen = found[0], found[1:]
+    return chosen
+
+
+Fit = tuple[float, float, float]
+"how well a delimiter fits: the share of rows of the header's width, less those mended, less those with blanks after it"
+
+
+def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[str]] | None:
+    header = next(iter(Quoted(lines, dialect))).cells
+    if len(header) < 2:
+        return None
+    rows, right = _body(lines, dialect, len(header))
+    blank = sum(all(cell.startswith(" ") for cell in row.cells[1:]) for row in right)
+    headed = all(cell.startswith(" ") for cell in header[1:])  # decides where each row has a delimiter in quotes
+    if blank > 0.95 * len(right) or (headed and not right):  # quotes count after the blank: other rows may fit now
+        dialect = replace(dialect, spaced=True)
+        header = [cell.lstrip(" ") for cell in header]
+        rows, right = _body(lines, dialect, len(header))
+    if not rows:
+        return (0.5, 0.0, 0.0), dialect, header
+    mended = sum(row.mended for row in rows)
+    return (len(right) / len(rows), -mended / len(rows), -blank / len(rows)), dialect, header
+
+
+def _body(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[Row], list[Row]]:
+    """The first rows below the header, and those of its width."""
+    rows = list(itertools.islice(Quoted(lines, dialect, width), 1, _TRIED))
+    return rows, [row for row in rows if len(row.cells) == width]
+
+
+def _alone(lines: Sequence[str], dialect: Dialect, widths: Sequence[int]) -> list[list[str]]:
+    """Lines that are rows of one of these widths on their own."""
+    found = []
+    for line in lines:
+        try:
+            cells = next(dialect.strict([line]), []) if '"' in line else dialect.plain(line.rstrip("\r\n"))
+        except csv.Error:
+            continue
+        if len(cells) in widths:
+            found.append(cells)
+    return found
+
+
+def _are_names(rows: Sequence[Sequence[str]]) -> bool:
+    firsts = [row[0] for row in rows]
+    return len(set(firsts)) == len(firsts) and not any(" " in first.strip() for first in firsts)
+
+
+def _is_a_row(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line holds values and no names: a number over numbers, a value that repeats, a sentence.
+
+    One column whose name is a common one, or is far shorter than its texts, says that it is a header after all.
+    """
+    if not rows or any(name.strip().lower() in KNOWN for name in header):
+        return False
+    found = False
+    for at, name in enumerate(cell.strip() for cell in header):
+        values = [row[at].strip() for row in rows[:_TRIED]]
+        length = sum(map(len, values)) / len(values)
+        if number(name) is not None:
+            found |= all(number(value) is not None for value in values)
+        elif Counter(values)[name] >= 2 or len(name.split()) >= 4:
+            found = True
+        elif name and length > max(20, 3 * len(name)):
+            return False
+    return found

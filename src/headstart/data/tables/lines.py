@@ -1,0 +1,117 @@
+"""Lines of a text file as the user meant them: encodings, byte-order marks, compression, and files that are no text."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.tables.encodings import HEAD, encoding_of, opened
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
+    """Lines with their line ends (LF, CRLF or CR), decoded as UTF-8, UTF-16 or UTF-32; what is packed is unpacked.
+
+    A line that is not UTF-8 is read as Windows-1252 where it holds no other sign of UTF-8, else its broken bytes become
+    U+FFFD; null bytes are removed. Each such line is counted in `findings`.
+    longest: bytes; a longer line, and a file may be one endless line, comes in pieces, cut at a blank where it has one,
+    and is counted too.
+    Raises `DataError` for binary files and unreadable ones.
+    """
+    try:
+        with opened(path) as file:
+            head = file.peek(HEAD)[:HEAD]  # type: ignore[attr-defined]
+            encoding = encoding_of(path, head)
+            narrow = encoding.startswith("utf-8")
+            text = None if narrow else io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+            if longest is not None:
+                readline = file.readline if text is None else lambda most: text.readline(most).encode()
+                yield from _decoded(path, _pieces(path, readline, findings, longest), findings)
+            else:
+                yield from _decoded(path, file, findings) if text is None else text
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"can't read {path}: {reason}. Check that the file is whole and that you may read it."
+        ) from error
+
+
+def file_encoding(path: Path) -> str:
+    """Python's name of the encoding that `lines` reads the file in."""
+    try:
+        with opened(path) as file:
+            return encoding_of(path, file.peek(HEAD)[:HEAD])  # type: ignore[attr-defined]
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"can't read {path}: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _pieces(path: Path, readline: Callable[[int], bytes], findings: Findings, longest: int) -> Iterator[bytes]:
+    """Raw lines, or parts of a line that is too long."""
+    number, rest, cut = 1, b"", False
+    while raw := rest + readline(longest):
+        rest = b""
+        if len(raw) >= longest and not raw.endswith(b"\n"):
+            at = raw.rfind(b" ") + 1 or _last_character(raw)
+            raw, rest = raw[:at], raw[at:]
+            if not cut:
+                message = f"{{rows}} longer than {longest:,} bytes: taken in pieces"
+                findings.add("long", "warning", message, [f"{path.name}:{number}"])
+        cut = not raw.endswith(b"\n")
+        number += not cut
+        yield raw
+
+
+def _last_character(raw: bytes) -> int:
+    """Where the last character in UTF-8 begins, which may go on in the next piece."""
+    at = len(raw) - 1
+    while at > 0 and raw[at] & 0xC0 == 0x80:
+        at -= 1
+    return at or len(raw)
+
+
+def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[str]:
+    count = 0
+    for number, raw in enumerate(file):
+        place = f"{path.name}:{count + 1}"
+        if number == 0:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            line = _mended(raw, place, findings)
+        if "\0" in line:
+            line = line.replace("\0", "")
+            findings.add(
+                "encoding", "warning", "{rows} with null bytes, which were removed", [f"{path.name}:{count + 1}"]
+            )
+        if "\r" not in line or (line.find("\r") == len(line) - 2 and line.endswith("\r\n")):
+            count += 1
+            yield line
+        else:
+            parts = _LINE.findall(line)
+            count += len(parts)
+            yield from parts
+
+
+def _mended(raw: bytes, place: str, findings: Findings) -> str:
+    """A line that is not UTF-8: by Windows-1252, unless other signs in it show that it was UTF-8 and is damaged."""
+    replaced = raw.decode("utf-8", "replace")
+    if all(sign.isascii() or sign == "\ufffd" for sign in replaced):
+        message = (
+            "{rows} with bytes that are not UTF-8, read as Windows-1252 (Western European): if letters are wrong, save "
+            "the file as UTF-8"
+        )
+        findings.add("encoding", "warning", message, [place])
+        try:
+            return raw.decode("cp1252")
+        except UnicodeDecodeError:  # five bytes mean nothing there
+            return raw.decode("latin-1")
+    message = "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8"
+    findings.add("encoding", "warning", message, [place])
+    return replaced

@@ -1,0 +1,279 @@
+"""What the user named, turned into tables by split."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.images.files import any_image, subfolders
+from headstart.data.images.folder import ImageFolder
+from headstart.data.images.formats import SUFFIXES
+from headstart.data.images.layout import image_splits
+from headstart.data.images.paths import METADATA, with_images
+from headstart.data.ingest.split_names import SPLITS, split_named, split_of_words, splits_of
+from headstart.data.tables import hub
+from headstart.data.tables.json_lines import JsonLines
+from headstart.data.tables.parquet import Parquet
+from headstart.data.tables.table import Table
+from headstart.data.tables.tabular import Delimited
+
+FORMATS: dict[str, Callable[[Path], Table]] = {
+    ".csv": Delimited,
+    ".tsv": Delimited,
+    ".tab": Delimited,
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".json": JsonLines,
+    ".parquet": Parquet,
+}
+_SHEET = "an Excel or OpenDocument sheet: save it as CSV (UTF-8)"
+_ARCHIVE = "an archive: unpack it, and name the file or folder inside"
+ADVICE = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"), _ARCHIVE),
+    **dict.fromkeys((".txt", ".text", ".dat"), "no table by its name: if it is one, call it .csv, .tsv or .jsonl"),
+    **dict.fromkeys(
+        (".feather", ".arrow", ".h5", ".hdf5", ".dta", ".sav", ".rds", ".sas7bdat"), "save it as Parquet or CSV"
+    ),
+    **dict.fromkeys((".pkl", ".pickle"), "a pickle, which can run code when it is read: save it as Parquet or CSV"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database: export the table as CSV"),
+    **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one a row"),
+}
+"what to do with files that are not read, by their ending"
+READABLE = (
+    "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
+    "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
+    "save_to_disk; or the name of a data set on the hub"
+)
+_SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
+
+Splits = dict[str, list[Table]]
+
+
+def split_of(name: str) -> str | None:
+    """The split that a file's name without its ending means, which may be a shard: `test-00000-of-00002`."""
+    return splits_of([_unsharded(name)]).get(_unsharded(name))
+
+
+def _unsharded(name: str) -> str:
+    shard = _SHARD.fullmatch(name)
+    return shard["split"] if shard else name
+
+
+def resolve(source: Any, validation: Any = None, test: Any = None, findings: Findings | None = None) -> Splits:
+    """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
+
+    A list of sources is one split that is made of all of them. findings: gets a note on tables that are passed over.
+
+    Raises `DataError` where a source does not exist, can't be read or holds nothing usable.
+    """
+    loaded = _loaded(source)
+    if loaded is not None:
+        found: Splits = {}
+        named = splits_of(loaded) if len(loaded) > 1 else dict.fromkeys(loaded, "train")
+        for name, split in named.items():
+            if split not in found:
+                found[split] = [hub.HubTable(loaded[name], name)]
+    else:
+        found = _local(Path(source))
+    for split, other in (("validation", validation), ("test", test)):
+        if other is not None:
+            if isinstance(other, (list, tuple)):
+                found[split] = [_called(table) for one in other for table in _other(split, one, loaded)]
+            else:
+                found[split] = _other(split, other, loaded)
+    found = {split: found[split] for split in SPLITS if split in found}
+    _tell_apart([table for tables in found.values() for table in tables])
+    if "train" not in found:
+        has = ", ".join(found or loaded or ()) or "none"
+        raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
+    if findings is not None and (passed := _passed_over(source, loaded, found)):
+        message = "passed over beside the training examples: name it with --validation or --test to judge by it"
+        findings.add("split", "note", message, passed)
+    return {split: [with_images(table) for table in tables] for split, tables in found.items()}
+
+
+def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> list[str]:
+    """Names of the splits, or of the tables in the folder of the training file, that are not read."""
+    tables: list[Any] = [table for split in found.values() for table in split]
+    if loaded is not None:
+        return sorted(set(loaded) - {table.name for table in tables})
+    used = {table.path.resolve() for table in tables if hasattr(table, "path")}
+    folders = {table.path.parent for table in found["train"] if hasattr(table, "path")} if Path(source).is_dir() else ()
+    files = (file for folder in folders for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted(f.name for f in files if f.is_file() and format_of(f) in FORMATS and f.resolve() not in used)
+
+
+def _tell_apart(tables: Sequence[Table]) -> None:
+    """Files of one name get as much of their paths before it as tells them apart: places name their rows.
+
+    So do folders of images, with hyphens: their places are parted from them at the first slash.
+    """
+    alike: dict[str, list[Any]] = {}
+    for table in tables:
+        if not isinstance(table, hub.HubTable):
+            alike.setdefault(table.name, []).append(table)
+    for same in alike.values():
+        parts = [(table.root if isinstance(table, ImageFolder) else table.path).resolve().parts for table in same]
+        different, taken = len(set(parts)), 1
+        while len({part[-taken:] for part in parts}) < different:
+            taken += 1
+        for table, part in zip(same, parts) if taken > 1 else ():
+            table.name = ("-" if isinstance(table, ImageFolder) else "/").join(part[-taken:])
+
+
+def _called(table: Table) -> Table:
+    """Among others, the places of an image folder begin with its name."""
+    return ImageFolder(table.root, table.name) if isinstance(table, ImageFolder) else table
+
+
+def _loaded(source: Any) -> dict[str, Any] | None:
+    """Splits by name where `source` is a data set of the `datasets` library; None for files and other folders."""
+    if hub.is_dataset(source):
+        return hub.splits(source)
+    if not isinstance(source, (str, os.PathLike)):
+        how = f"Give {READABLE}."
+        if hasattr(source, "to_csv"):  # pandas and those that follow it
+            how = "Save it with .to_csv('examples.csv', index=False) and give that file."
+        raise DataError(f"can't read examples from a {type(source).__name__}. {how}")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return hub.saved(path) if hub.is_saved(path) else None
+        if path.exists():
+            return None
+    except OSError as error:
+        raise DataError(f"can't read {source}: {error.strerror}.") from error
+    if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
+        return hub.named(source)
+    parent = "" if path.parent.is_dir() else f" The folder {path.parent} does not exist either."
+    raise DataError(f"there is no file or folder {source}.{parent}{_near(path)} Give {READABLE}.")
+
+
+def _near(path: Path) -> str:
+    """` Did you mean …?` with the names in the same folder that are nearly that of `path`."""
+    parent = path.parent
+    try:
+        names = [entry.name for entry in parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(str(parent / name) for name in near)}?" if near else ""
+
+
+def _other(split: str, source: Any, loaded: dict[str, Any] | None) -> list[Table]:
+    if loaded is not None and isinstance(source, str) and not Path(source).exists():
+        return [hub.HubTable(hub.chosen(loaded, source), source)]
+    inner = _loaded(source)
+    if inner is not None:
+        name = next((name for name, meant in splits_of(inner).items() if meant == split), None)
+        if name is None and len(inner) > 1:
+            raise DataError(f"{source} has the splits {', '.join(inner)}; none of them is the {split} split.")
+        chosen = name or next(iter(inner))
+        return [hub.HubTable(inner[chosen], chosen)]
+    found = _local(Path(source))
+    if split not in found and len(found) > 1:
+        raise DataError(f"{source} has the splits {', '.join(found)}; give the file that holds the {split} split.")
+    return found.get(split) or next(iter(found.values()))
+
+
+def _local(path: Path) -> Splits:
+    try:
+        return _folder(path) if path.is_dir() else {"train": [_file(path)]}
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror or error}. Check that you may read it.") from error
+
+
+def format_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def _file(path: Path) -> Table:
+    kind = format_of(path)
+    if kind not in FORMATS or not path.is_file():
+        what = ADVICE.get(kind) or f"{kind or 'no extension'} is no format known here"
+        raise DataError(f"can't read {path}: {what}. Give {READABLE}.")
+    return FORMATS[kind](path)
+
+
+def _folder(root: Path) -> Splits:
+    entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file() and format_of(entry) in FORMATS]
+    found = _split_files(root, files)
+    if found:
+        return found
+    described = _described(root)
+    if described:
+        return described
+    if (root / "data").is_dir() and not any_image(root / "data"):
+        return _folder(root / "data")  # the lay-out of data sets cloned from the hub
+    images = image_splits(root)
+    if images is not None:
+        return images
+    if len(files) == 1:
+        return {"train": [_file(files[0])]}
+    if "train" in splits_of(map(_stem, files), split_of_words).values():
+        return _split_files(root, files, split_of_words)
+    inside = [str(entry) for entry in entries if entry.is_dir() and _holds_examples(entry)]
+    hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else ""
+    raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}.{hint} Give {READABLE}.")
+
+
+def _described(root: Path) -> Splits:
+    """Hugging Face's lay-out: a metadata file with a column of file names beside the images, or one in each split."""
+    for name in METADATA:
+        if (root / name).is_file():
+            return {"train": [_file(root / name)]}
+    found: Splits = {}
+    for folder in subfolders(root):
+        split = split_of_words(folder)
+        file = next((root / folder / name for name in METADATA if (root / folder / name).is_file()), None)
+        if split and file:
+            found.setdefault("test" if split == "other" else split, []).append(_file(file))
+    return found if "train" in found else {}
+
+
+def _holds_examples(folder: Path) -> bool:
+    try:
+        return bool(_folder(folder))
+    except (DataError, OSError, RecursionError):
+        return False
+
+
+def _stem(file: Path) -> str:
+    """The file's name without its endings and the number of its shard."""
+    return _unsharded(file.name.removesuffix(".gz").removesuffix(format_of(file)))
+
+
+def _split_files(root: Path, files: Sequence[Path], by: Callable[[str], str | None] = split_named) -> Splits:
+    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
+    found: dict[str, list[Path]] = {}
+    named = splits_of(map(_stem, files), by)
+    for file in files:
+        if split := named.get(_stem(file)):
+            found.setdefault(split, []).append(file)
+    for split, paths in found.items():
+        if len(paths) > 1 and not all(_SHARD.fullmatch(path.stem) for path in paths):
+            names = ", ".join(path.name for path in paths)
+            raise DataError(f"{root} holds several files for the {split} split: {names}. Keep one of them, or name it.")
+    if found and "train" not in found:
+        raise DataError(f"{root} has files for {', '.join(found)}, but none for training, such as train.csv.")
+    return {split: [_file(path) for path in paths] for split, paths in found.items()}
+
+
+def _seen(entries: Sequence[Path]) -> str:
+    if not entries:
+        return "it is empty"
+    if any(entry.suffix.lower() in SUFFIXES for entry in entries):
+        return "its images lie outside of class folders (put each into a folder named after its class)"
+    shown = ", ".join(entry.name for entry in entries[:8])
+    return f"it has {shown}" + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")

@@ -1,0 +1,88 @@
+"""Columns that mark the split of each row: `train`, `dev`, `test` under whatever name, or flags such as `is_test`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.core.errors import DataError
+from headstart.data.ingest.split_names import split_of_words, splits_of
+from headstart.data.tables.table import Column
+
+_FLAG = re.compile(r"(?:is|in|for)_?(\w+?)(?:_?(?:set|split|flag|data))?|(\w+?)_?(?:flag|set|split)", re.IGNORECASE)
+MOST_NAMES, MOST_WORDS = 12, 3
+"distinct values of a column of splits, and words in each, of which one may say the split (`test_unseen`)"
+_TRUE = {"1", "1.0", "true", "t", "yes", "y", "x"}
+_FALSE = {"", "0", "0.0", "false", "f", "no", "n"}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """columns: one that holds names of splits, or flags. means: the split that each flag means; empty for names.
+
+    other: the split that `holdout` and the like name.
+    """
+
+    columns: tuple[str, ...]
+    means: tuple[str, ...] = ()
+    other: str = "test"
+
+    @property
+    def unflagged(self) -> str:
+        """The split of a row without any flag."""
+        return next((split for split in ("train", "test", "validation") if split not in self.means), "train")
+
+    def split(self, values: Sequence[Any], place: str) -> str:
+        """A row's split. Raises `DataError` for a value that means none, or for two flags at once."""
+        if not self.means:
+            short = isinstance(values[0], str) and len(values[0].split()) <= MOST_WORDS
+            found = split_of_words(values[0]) if short else None
+            if found is None:
+                raise DataError(
+                    f"{place}: the column {self.columns[0]!r} holds {values[0]!r}. Allowed: train, validation, test."
+                )
+            return self.other if found == "other" else found
+        on = [meaning for meaning, value in zip(self.means, values) if flag(value)]
+        if len(on) > 1:
+            raise DataError(f"{place}: {' and '.join(self.columns)} mark the row as {' and '.join(on)} at once.")
+        return on[0] if on else self.unflagged
+
+
+def flag(value: Any) -> bool | None:
+    """A cell as yes or no; None where it is neither."""
+    text = "" if value is None else str(value).strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def find_marks(columns: Sequence[Column], taken: set[str | None]) -> Marks | None:
+    """A column `split`; else one that holds names of splits, train among them, and nothing else; else flags.
+
+    Raises `DataError` where a column `split` holds other words too.
+    """
+    free = [column for column in columns if column.name not in taken]
+    for column in free:
+        names = dict.fromkeys(v for v in column.values if v is not None and v != "" and not isinstance(v, (list, dict)))
+        texts = [v for v in names if isinstance(v, str) and len(v.split()) <= MOST_WORDS]
+        is_called_split = column.name.strip().lower() == "split"
+        named = splits_of(texts, split_of_words) if is_called_split or len(names) <= MOST_NAMES else {}
+        splits = {named.get(v) for v in names}
+        marks = Marks((column.name,), other="validation" if "test" in map(split_of_words, texts) else "test")
+        if is_called_split and splits - {None}:
+            if None in splits:
+                odd = next(v for v in names if v not in named)
+                raise DataError(f"the column {column.name!r} holds {odd!r}. Allowed: train, validation, test.")
+            return marks
+        if "train" in splits and len(splits) > 1 and None not in splits:
+            return marks
+    flags = {column.name: meaning for column in free if (meaning := _meaning(column))}
+    return Marks(tuple(flags), tuple(flags.values())) if flags and len({*flags.values()}) == len(flags) else None
+
+
+def _meaning(column: Column) -> str | None:
+    """The split that a flag means by its name, where it holds yes and no."""
+    found = _FLAG.fullmatch(column.name.strip())
+    name = (found[1] or found[2]) if found else ""
+    meaning = splits_of([name]).get(name)
+    return meaning if meaning and {flag(value) for value in column.values} == {True, False} else None

@@ -1,0 +1,112 @@
+"""CSV and TSV files, row by row, with the line on which each row begins."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.audit.findings import rows as count
+from headstart.data.tables.encodings import in_words
+from headstart.data.tables.layout import DELIMITERS, LOOKED_AT, find
+from headstart.data.tables.lines import file_encoding, lines
+from headstart.data.tables.quoted import Quoted
+from headstart.data.tables.spread import Spread
+from headstart.data.tables.table import Chunk, Chunker, Column, Problem, mostly_bad
+
+MENDED = "{rows} with a quote that is left open or not doubled, read as an ordinary sign"
+DOUBTFUL = "{rows} over several lines inside of quotes, whose lines could be rows as well: is a quote left open?"
+HEADLESS = (
+    "the first line holds values, so it was read as a row and the columns are called column 1, column 2, …: is the "
+    "header missing?"
+)
+AGAIN = "{rows} equal to the header, as where files were put together: passed over"
+RULE = "{rows} of dashes alone below the header, as in Markdown and psql: passed over"
+_RULE = re.compile(r"[\s|+:=-]*---[\s|+:=-]*")
+WIDTH = "with more or fewer cells than the header"
+
+
+class Delimited:
+    """A table with a header line. Delimiter, quoting and header are found from the first lines (`layout`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.name
+        tabs = {".tsv", ".tab"} & {suffix.lower() for suffix in path.suffixes}
+        head = list(itertools.islice(lines(path, Findings()), LOOKED_AT))
+        if head and head[0].lstrip().startswith(("{", "[{")):
+            raise DataError(f"{path} holds JSON and no table of cells. Give it the extension .jsonl or .json.")
+        layout = find(head, "\t" if tabs else ",")
+        if layout is None:
+            raise DataError(f"{path} is empty. It needs a header line with the columns' names and rows below it.")
+        self.layout, self.header = layout, layout.header
+        double = sorted({name for name in self.header if self.header.count(name) > 1})
+        if double:
+            raise DataError(f"{path}: the header names {', '.join(double)} twice. Give each column its own name.")
+        self.encoding = in_words(file_encoding(path))
+        self._read = 0, 0
+
+    typed = False
+    "a cell is text, whatever it writes"
+
+    @property
+    def format(self) -> str:
+        """`commas, UTF-8, 120 rows on 131 lines`: how the file was read, in words."""
+        sign, (rows, last) = self.layout.dialect.delimiter, self._read
+        return f"{DELIMITERS.get(sign, sign) or 'one column'}, {self.encoding}, {count(rows)} on {last:,} lines"
+
+    def _records(self, findings: Findings) -> Iterator[tuple[int, list[str] | Problem]]:
+        """(line, cells) of rows that have as many cells as the header, and the problem of each of the others."""
+        layout, good, bad, wrong = self.layout, 0, 0, Findings()
+        found = itertools.islice(lines(self.path, findings), layout.skipped, None)
+        rows = iter(Quoted(found, layout.dialect, layout.width, layout.habits))
+        if layout.headless:
+            findings.add("header", "warning", HEADLESS, [f"{self.name}:{layout.skipped + 1}"])
+        else:
+            next(rows, None)
+        for at, row in enumerate(rows):
+            place, cells = f"{self.name}:{layout.skipped + row.line}", row.cells
+            if at == 0 and layout.width > 1 and _RULE.fullmatch("".join(cells)):
+                findings.add("header", "note", RULE, [place])
+                continue
+            self._read = good + bad + 1, layout.skipped + row.line + row.span - 1
+            if len(cells) > layout.width and not any(cells[layout.width :]):
+                cells = cells[: layout.width]
+            if layout.width > 1 and [cell.strip() for cell in cells] == self.header:
+                findings.add("header", "warning", AGAIN, [place])
+                continue
+            if len(cells) == layout.width:
+                if row.mended:
+                    findings.add("quote", "warning", MENDED, [place])
+                if row.doubtful:
+                    findings.add("quote", "warning", DOUBTFUL, [place])
+                good += 1
+                yield layout.skipped + row.line, cells
+                continue
+            bad += 1
+            wrong.add("malformed", "error", "", [place])
+            detail = f"it runs over {row.span:,} lines: is a quote left open?" if row.span > 20 else ""
+            yield layout.skipped + row.line, Problem("malformed", WIDTH, "quote cells that hold the delimiter", detail)
+        mostly_bad(self.name, good, bad, f"do not have the header's {layout.width} cells", wrong.places("malformed"))
+
+    def sample(self) -> list[Column]:
+        return self._sample
+
+    @cached_property
+    def _sample(self) -> list[Column]:
+        found = Spread(cells for _, cells in self._records(Findings()) if not isinstance(cells, Problem)).rows
+        if not found:
+            raise DataError(f"{self.path} has a header but no rows. Add rows below {', '.join(self.header)}.")
+        return [Column(name, tuple(cells[at] for cells in found)) for at, name in enumerate(self.header)]
+
+    def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+        where = [self.header.index(name) for name in columns]
+        chunker = Chunker(columns)
+        for line, cells in self._records(findings):
+            row = cells if isinstance(cells, Problem) else [cells[at] for at in where]
+            if chunker.add(f"{self.name}:{line}", row):
+                yield chunker.take()
+        yield chunker.take()

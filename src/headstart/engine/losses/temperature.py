@@ -1,0 +1,57 @@
+"""Temperature scaling: a classifier as sure as it is right, with the temperature folded into its head."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+from headstart.tasks.task import Kind
+
+COLDEST, HOTTEST = math.log(1e-2), math.log(1e4)
+"bounds of log T"
+
+
+def temperature(logits: Tensor, targets: Tensor, kind: Kind) -> float:
+    """T that minimises `sum loss(logits / T) + (log T)^2 / 2` over held-out examples; 1 where there are none.
+
+    The loss is cross-entropy, or for multi-label the mean binary cross-entropy over the labels: classes and the order
+    of their scores stay, as does which labels are above one half. The second term, a standard normal prior on log T,
+    keeps a few examples that are all right from making the model certain. Regression has no temperature.
+    logits: [n, outputs]; targets: [n] classes or [n, outputs] of 0 and 1.
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
+    """
+    if kind == "regression" or not len(logits) or not bool(logits.isfinite().all()):
+        return 1.0
+    x, y = logits.double().cpu(), targets.cpu()
+
+    def loss(log_t: float) -> float:
+        scores = x / math.exp(log_t)
+        if kind == "multi_label":
+            each = nn.functional.binary_cross_entropy_with_logits(scores, y.double(), reduction="none").mean(1)
+        else:
+            each = nn.functional.cross_entropy(scores, y.long(), reduction="none")
+        return float(each.sum()) + log_t**2 / 2
+
+    found = minimize_scalar(loss, bounds=(COLDEST, HOTTEST), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def cool(head: nn.Module, t: float) -> bool:
+    """Divides the scores that the head gives by T, in its weights; False for a head that can't be.
+
+    A head that is not linear, and has no last layer called `linear`, takes part with a method `cool(t)`.
+    """
+    if callable(own := getattr(head, "cool", None)):
+        own(t)
+        return True
+    linear = getattr(head, "linear", head)
+    if not isinstance(linear, nn.Linear):
+        return False
+    with torch.no_grad():
+        for parameter in linear.parameters(recurse=False):
+            parameter.div_(t)
+    return True

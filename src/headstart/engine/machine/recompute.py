@@ -1,0 +1,60 @@
+"""Activations that are computed again for the backward pass instead of kept: where memory is short."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from headstart.backbones.ladder.ladder import Ladder
+from headstart.engine.machine.dropout import fast_dropout
+
+
+@contextlib.contextmanager
+def recomputing(module: nn.Module, ladder: Ladder, device: torch.device) -> Iterator[None]:
+    """While it lasts, of each rung only what goes in is kept; the rung runs a second time when its gradient is due.
+
+    The gradient is the same, dropout included, for a third more time. Source: Chen et al. 2016, "Training Deep Nets
+    with Sublinear Memory Cost", section 4.
+    """
+    rungs = [module.get_submodule(path) for rung in ladder.rungs for path in rung.modules]
+    for rung in rungs:
+        rung.forward = _twice(rung, device)
+    try:
+        yield
+    finally:
+        for rung in rungs:
+            del rung.forward  # the class's own again
+
+
+def _twice(rung: nn.Module, device: torch.device) -> Callable[..., Any]:
+    forward = rung.forward
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(
+            forward, *args, use_reentrant=False,
+            context_fn=lambda: (contextlib.nullcontext(), run_again(rung, device)), **kwargs,
+        )  # fmt: skip
+
+    return run
+
+
+@contextlib.contextmanager
+def run_again(rung: nn.Module, device: torch.device) -> Iterator[None]:
+    """What runs a second time draws dropout as it did, and batch norms don't count its batch again."""
+    norms = [m for m in rung.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        with fast_dropout(device):
+            yield
+    finally:
+        for norm, (momentum, seen) in zip(norms, before):
+            norm.momentum, norm.num_batches_tracked = momentum, seen

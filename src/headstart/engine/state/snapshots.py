@@ -1,0 +1,42 @@
+"""Snapshots: copies of what a training changes in a module, and their way back into it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from headstart.engine.state.checkpoint import State
+
+
+def weights(module: nn.Module, names: list[str]) -> State:
+    """Copies of everything that training changes."""
+    return {name: value.clone() for name, value in changing(module, names).items()}
+
+
+def copy_into(state: State, module: nn.Module, names: list[str]) -> None:
+    """Overwrites a snapshot with what its module holds now: no second copy lies beside it meanwhile."""
+    now = changing(module, names)
+    for name, value in state.items():
+        value.copy_(now[name])
+
+
+def aside(module: nn.Module, names: list[str]) -> State:
+    """Copies of everything that training changes, in the host's memory: a GPU's is for what it computes with."""
+    return {name: value.clone() if value.device.type == "cpu" else value.cpu() for name, value in
+            changing(module, names).items()}  # fmt: skip
+
+
+def changing(module: nn.Module, names: list[str]) -> State:
+    """What training changes, as it lies in the module: the trained parameters and all buffers."""
+    wanted = set(names)
+    found: State = {n: p.detach() for n, p in module.named_parameters() if n in wanted}
+    found.update({f"buffer:{n}": b.detach() for n, b in module.named_buffers()})
+    return found
+
+
+def put_weights(module: nn.Module, state: State) -> None:
+    targets: dict[str, Tensor] = dict(module.named_parameters())
+    targets.update({f"buffer:{n}": b for n, b in module.named_buffers()})
+    with torch.no_grad():
+        for name, value in state.items():
+            targets[name].copy_(value)

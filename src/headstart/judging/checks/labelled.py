@@ -1,0 +1,58 @@
+"""Another labelled set of the same task: what the finished model reaches on new examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from headstart.core.errors import ConfigurationError
+from headstart.data.examples import Examples
+from headstart.judging.checks.checks import Check, Material
+from headstart.judging.gate import Gate
+from headstart.judging.system import System
+from headstart.stats.predictions import Predictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled(Check):
+    """Labelled examples that came after training, with the classes of the model; all their rows are asked for."""
+
+    kind: ClassVar[str] = "test"
+    summary: ClassVar[str] = "another labelled set with the model's classes, such as last month's examples"
+    gate: Gate = "none"
+
+    data: str = ""
+    "the labelled set: a file, a folder or a hub name; paths are relative to the suite's file"
+
+    def title(self) -> str:
+        return self.name or Path(self.data).stem or self.kind
+
+    def check(self, material: Material) -> None:
+        if not self.data:
+            raise ConfigurationError("a check of kind test needs data: a labelled set with the model's classes.")
+        if not len(self._examples(material)):
+            raise ConfigurationError(f"{self.title()}: {self.data} holds no example that can be used.")
+
+    def _examples(self, material: Material) -> Examples:
+        return material.labelled(self.data)
+
+    def notes(self, material: Material) -> list[str]:
+        known = same_inputs(self._examples(material), material.data.train)
+        if not known.any():
+            return []
+        return [
+            f"{self.title()}: {int(known.sum())} of {len(known)} examples were trained on; results on them are too good"
+        ]
+
+    def ask(self, system: System, material: Material) -> dict[str, Predictions]:
+        test = self._examples(material)
+        return {self.title(): Predictions(test.ids, test.targets, system.scores(test.inputs()), test.clusters)}
+
+
+def same_inputs(examples: Examples, others: Examples) -> np.ndarray:
+    """[n] whether the input of each example, as the model is given it, is among the others'."""
+    there = {hash(value) for value in others.inputs()}
+    return np.array([hash(value) in there for value in examples.inputs()], dtype=bool)

@@ -1,0 +1,282 @@
+"""Evaluating run folders: which models lie in them, what data and base they had, and the record of judging them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from headstart.artifacts.artifact import Artifact
+from headstart.artifacts.predictor import base_of
+from headstart.comparison.trainings import held_file
+from headstart.core.disk.kept import kept_models
+from headstart.core.disk.runs import CONFIGURATION, finished, read_configuration
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
+from headstart.core.fields import configured
+from headstart.core.progress import Progress
+from headstart.core.records.comparison import Comparison
+from headstart.core.records.evaluation import Evaluation
+from headstart.core.records.improvement import Improvement, Tried
+from headstart.data.examples import Data, Examples
+from headstart.data.ingest.folds import folded
+from headstart.data.tables.by_place import column_by_place
+from headstart.engine.job import Options
+from headstart.engine.machine.precision import compute, surroundings
+from headstart.judging.advice.improve import improve
+from headstart.judging.checks.checks import Material
+from headstart.judging.checks.labelled import Labelled
+from headstart.judging.checks.slices import Slice
+from headstart.judging.gate import together
+from headstart.judging.judge import judge
+from headstart.judging.other_run import references, refuse_trained_on
+from headstart.judging.suite import Suite, default_suite, read_suite
+from headstart.stats.predictions import Predictions
+
+BASE = "probe"
+"the method that is the base itself: nothing but a solved head"
+READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
+
+
+def evaluate(
+    runs: Sequence[Path], suite: str | Path | None, methods: Sequence[str] | None, data: Any, model: Any,
+    device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
+    against: Path | None = None, tests: Sequence[str] = (), progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """See `headstart.api.judge`."""
+    asked_for = read_suite(suite) if suite is not None else None
+    more = _labelled(tests)
+    models: dict[str, list[Path]] = {}
+    for title, run in _titles(runs).items():
+        for name, folders in models_of(run, methods).items():
+            models[name if len(runs) == 1 else f"{title}: {name}"] = folders
+    if methods is not None:
+        held = {name.rpartition(": ")[2] for name in models}
+        if missing := [name for name in methods if name not in held]:
+            raise unknown(f"method of {', '.join(map(str, runs))}", missing[0], held)
+        models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
+    artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
+    bases = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
+    if len(bases) == len(artifacts):
+        raise ConfigurationError(
+            f"{', '.join(bases)}: the frozen base under a probe is what tuned models are judged against; it gains and "
+            "loses nothing. Evaluate a tuned model: train with --keep to have those of a comparison."
+        )
+    artifacts = {name: artifact for name, artifact in artifacts.items() if name not in bases}
+    models = {name: models[name] for name in artifacts}
+    if len({artifact.base.fingerprint for artifact in artifacts.values()}) > 1:
+        raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
+    first = next(iter(artifacts.values()))
+    computing = compute(device, precision or first.precision)
+    where = surroundings(computing)
+    examples = data_of(runs, data, read).decoded_by(first.task.images)
+    if examples.task.labels != first.task.labels:
+        raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
+    backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
+    backbone.module.to(computing.device)
+    file = runs[0] / CONFIGURATION
+    told = read_configuration(file) if file.is_file() else {}
+    if asked_for is not None:
+        checks = replace(asked_for, checks=[*asked_for.checks, *more])
+    elif more:
+        checks = Suite(more)
+    else:
+        checks = default_suite(examples.task, *_told_apart(told), gain=against is None)
+    place = Path(suite).parent if suite is not None else Path()
+
+    def other(source: str, text: str | None, label: str | None) -> Data:
+        return read(source, text=text, label=label)
+
+    source = data if data is not None else told.get("data")
+
+    def column(name: str) -> dict[str, str]:
+        if isinstance(source, Data) or source is None:
+            return Material(examples, other).column(name)  # says that there is none
+        return column_by_place(source, name, told.get("validation"), told.get("test"))
+
+    def labelled(file: str) -> Examples:
+        return _test_rows(file, source, told, read).decoded_by(first.task.images)
+
+    material = Material(examples, other, place, column, labelled)
+    called = {name: artifact.method for name, artifact in artifacts.items()}
+    held_against = None
+    if against is not None:
+        held_against = references(against, called, first.task, backbone, first.base.fingerprint, trust_remote_code)
+        for reference in held_against.values():
+            reference.backbone.module.to(computing.device)
+        refuse_trained_on(against, _tested(checks, material), lambda: data_of([against], None, read))
+    judged, base_cost, notes = judge(
+        models, called, backbone, material, checks, computing, against=held_against, progress=progress
+    )
+    unsure = [run for run in runs if not (run / "comparison.json").is_file()]
+    notes = (
+        *(f"{name} is the base itself, under a probe: not judged" for name in bases),
+        *(f"{run} keeps no record of its data: whether it was trained on these can't be told" for run in unsure),
+        *notes,
+    )
+    priced = checks.prices.machine_hour is not None or checks.externals
+    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None, "test": list(tests)}
+    return Evaluation(
+        examples.record.source, examples.record.fingerprint, first.base.source,
+        str(suite or ("test" if more else "default")),
+        together(one.verdict for one in judged), judged, where, base_cost,
+        notes, asked, checks.prices.currency if priced else "",
+        tuple(one.external(base_cost.tokens) for one in checks.externals),
+        "base" if against is None else str(against),
+    )  # fmt: skip
+
+
+def _labelled(tests: Sequence[str]) -> list[Labelled]:
+    """A check for each file; those of one name are called by their paths."""
+    if twice := sorted({one for one in tests if tests.count(one) > 1}):
+        raise ConfigurationError(f"the test set {twice[0]} is given twice; give each once.")
+    stems = [Path(one).stem for one in tests]
+    return [Labelled(data=one, name="" if stems.count(stem) == 1 else one) for one, stem in zip(tests, stems)]
+
+
+def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[..., Data]) -> Examples:
+    """Another labelled set, read as the test split beside the run's training data, whose columns and classes it has."""
+    if source is None or isinstance(source, Data):
+        raise ConfigurationError(
+            f"{file} is read by the rules of the training data, which no file holds; name a file of them with --data."
+        )
+    found = read(source, **{k: told[k] for k in READ if k in told} | {"test": file})
+    for finding in found.record.findings:
+        if finding.kind == "unknown_label":
+            raise DataError(
+                f"{file}: {finding.message.removesuffix(', left out')}, at {', '.join(finding.examples[:3])}. The "
+                f"model knows {', '.join(found.task.labels)}; give examples of these classes, or train again."
+            )
+    return found.test
+
+
+def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:
+    """Every set of the target's classes that a suite asks for."""
+    sets = [(check.title(), material.labelled(check.data)) for check in checks.checks if isinstance(check, Labelled)]
+    if len(sets) < len(checks.checks):
+        sets.append(("the test split", material.data.test))
+    return sets
+
+
+def _told_apart(told: dict[str, Any]) -> list[Slice]:
+    """The slices that the run itself told apart."""
+    if told.get("by"):
+        return [Slice(by="column", column=told["by"])]
+    return [Slice(by="source")] if isinstance(told.get("test"), list) else []
+
+
+def improved(
+    run: Path, method: str | None, budget: float | None, seeds: tuple[int, ...], propose: bool, data: Any, model: Any,
+    device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
+    progress: Progress | None = None,
+) -> Improvement:  # fmt: skip
+    """See `headstart.api.improve`."""
+    record = finished(run)
+    artifact = Artifact.open(run)
+    examples = data_of([run], data, read)
+    backbone = model if hasattr(model, "ladder") else base_of(artifact, model, trust_remote_code)
+    artifact.check_base(backbone)
+    names = [field.name for field in fields(Options)]
+    asked = {n: v for n, v in record.configuration.items() if n in names}
+    if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
+        asked["epochs"] = record.forecast.epochs
+    options = configured(Options, asked, "training")
+    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
+    if method is None and record.verdict.method is None:
+        raise ArtifactError(
+            f"{run} recommends no method; name one of it with --method: {', '.join(rows) or 'none ran'}."
+        )
+    name = str(method or record.verdict.method)
+    if name not in rows:
+        raise unknown(f"method of {run}", name, rows)
+    computing = compute(device, precision or artifact.precision)
+
+    def same(earlier: Improvement) -> bool:
+        """Whether its trials would come to the same again."""
+        then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
+        return then == (record.environment.started, name, len(seeds), computing.precision)
+
+    earlier, keep = _improvements(run, same)
+    validation = {
+        row.method: [Predictions.read(file) for file in files if file.is_file()]
+        for row in record.rows
+        for files in [[held_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
+    }
+    return improve(
+        record, name, examples, backbone, computing, options, run=str(run), seeds=seeds,
+        validation={name: found for name, found in validation.items() if found}, budget=budget,
+        only_propose=propose, earlier=earlier, progress=progress, keep=keep,
+    )  # fmt: skip
+
+
+def _improvements(
+    run: Path, same: Callable[[Improvement], bool]
+) -> tuple[tuple[Tried, ...], Callable[[Improvement], None]]:
+    """Earlier trials that are taken up, and what writes the new record: another's moves aside, and is found again."""
+    file = run / "improvement.json"
+    asides = sorted(run.glob("improvement.*.json"))
+    found = {place: Improvement.read(place) for place in (file, *asides) if place.is_file()}
+    at = next((place for place, one in found.items() if same(one)), None)
+    free = next(place for number in count(1) if (place := run / f"improvement.{number}.json") not in found)
+    aside = at if at in asides else free
+    moving = file in found and at != file and any(one.status not in ("yours", "no time") for one in found[file].tried)
+
+    def keep(so_far: Improvement) -> None:
+        nonlocal moving
+        if moving:
+            file.replace(aside)
+            moving = False
+        so_far.write(file)
+
+    return found[at].tried if at else (), keep
+
+
+def _titles(runs: Sequence[Path]) -> dict[str, Path]:
+    """What each run is called: its folder's name; where several have it, the path."""
+    places = [run.resolve() for run in runs]
+    names = [place.name for place in places]
+    if twice := [run for run, place in zip(runs, places) if places.count(place) > 1]:
+        raise ConfigurationError(f"{twice[0]} is given twice; give each run once.")
+    return {name if names.count(name) == 1 else str(run): run for name, run in zip(names, runs)}
+
+
+def models_of(run: Path, asked: Sequence[str] | None = None) -> dict[str, list[Path]]:
+    """Method to the folders of its seeds: every method of a run that kept all, else the one to use, and those asked."""
+    kept = kept_models(run)
+    first = next(iter(kept))
+    if kept[first][0].parent.parent.name == "models":  # with --keep the method to use lies there too
+        return dict(sorted(kept.items()))
+    return {name: folders for name, folders in kept.items() if name == first or name in (asked or ())}
+
+
+def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
+    """The examples of the runs, read as they were read for training; all of them had the same."""
+    file = runs[0] / CONFIGURATION
+    if not file.is_file() and given is None:
+        raise ArtifactError(f"{runs[0]} does not say which data it was trained on; give them with --data.")
+    told = read_configuration(file) if file.is_file() else {}
+    if given is None and "data" in told.get("from_python", ()):
+        raise ArtifactError(
+            f"{runs[0]} was trained on examples that Python handed over ({told['data']}), which no file holds; hand "
+            "them over again as data=…, or name a file of them with --data."
+        )
+    source = given if given is not None else told.get("data")
+    try:
+        found = source if isinstance(source, Data) else read(source, **{k: told[k] for k in READ if k in told})
+    except DataError as error:
+        if given is None and isinstance(source, str) and not Path(source).exists():
+            message = f"{runs[0]} was trained on {source}, which is not found from here: name it with --data. {error}"
+            raise DataError(message) from error
+        raise
+    for run in runs:
+        record = run / "comparison.json"
+        trained = Comparison.read(record).data.fingerprint if record.is_file() else found.record.fingerprint
+        if trained != found.record.fingerprint:
+            raise ConfigurationError(
+                f"{run} was trained on other examples than {found.record.source} holds now: what was trained on may be "
+                "among those to test. Give the run's own data with --data."
+            )
+    if folds := told.get("folds"):  # what is kept was trained without the examples of the first fold alone
+        return folded(found, int(folds))[0]
+    return found

@@ -1,0 +1,113 @@
+"""Systems: the base or a tuned model, asked in the same way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.artifacts.artifact import reloaded
+from headstart.artifacts.predictor import batches
+from headstart.backbones.backbone import Backbone, Reads
+from headstart.data.examples import Examples, Input
+from headstart.engine.losses import convex
+from headstart.engine.losses.losses import probabilities
+from headstart.engine.losses.temperature import cool, temperature
+from headstart.engine.machine.precision import Compute
+from headstart.methods.heads.probe import Probe
+from headstart.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class System:
+    """What can be asked of a model, base or tuned.
+
+    head and reads: of the target task; a base without a head of its own is under a probe of the same training data.
+    """
+
+    backbone: Backbone
+    compute: Compute
+    task: Task
+    head: nn.Module
+    reads: Reads
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
+    "scores that several checks ask for, by what they are of"
+    order: tuple[int, ...] | None = None
+    "columns of the head's scores in the order of the task's labels, where they differ"
+
+    def features(self, inputs: Sequence[Input], reads: Reads = "top") -> Tensor:
+        """[n, D] of the whole forward, in the order of the inputs."""
+        return _features(self.backbone, self.compute, inputs, reads)
+
+    def scores(self, inputs: Sequence[Input]) -> np.ndarray:
+        """[n, outputs] probabilities or values of the target task."""
+        found = _scores(self.head, self.features(inputs, self.reads), self.task)
+        return found if self.order is None else found[:, self.order]
+
+    def probed(self, train: Examples, inputs: Sequence[Input], task: Task) -> np.ndarray:
+        """[n, outputs] of a probe of another task, solved on this model's features at the top."""
+        head = solved(self.features(train.inputs()), train.targets, task)
+        return _scores(head, self.features(inputs), task)
+
+    def nearest(self, inputs: Sequence[Input]) -> np.ndarray:
+        """[n] places of the nearest other input, by the cosine of the features at the top; of equals the first."""
+        unit = nn.functional.normalize(self.features(inputs), dim=1)  # [n, D]
+        found = []
+        for start in range(0, len(unit), 1024):
+            near = unit[start : start + 1024] @ unit.T  # [rows, n]
+            rows = torch.arange(len(near), device=near.device)
+            near[rows, rows + start] = -2.0
+            found.append(near.argmax(1).cpu())
+        return torch.cat(found).numpy()
+
+
+def base_system(
+    backbone: Backbone, compute: Compute, train: Examples, task: Task, validation: Examples | None = None
+) -> System:
+    """The frozen base under a probe of every rung's features, as the method `probe` at its defaults.
+
+    validation: what the probe's temperature is fitted on, as a tuned model's was.
+    """
+    reads = Probe().head_reads
+    head = solved(_features(backbone, compute, train.inputs(), reads), train.targets, task)
+    if validation is not None and len(validation):
+        with torch.no_grad():
+            logits = head(_features(backbone, compute, validation.inputs(), reads))
+        cool(head, temperature(logits, torch.from_numpy(validation.targets), task.kind))
+    return System(backbone, compute, task, head, reads)
+
+
+@contextlib.contextmanager
+def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> Iterator[System]:
+    """A saved model on its base, for as long as the context lasts."""
+    with reloaded(folder, backbone) as (artifact, model, plan):
+        yield System(backbone, compute, artifact.task, model.head, plan.reads)
+
+
+def solved(features: Tensor, targets: np.ndarray, task: Task) -> nn.Linear:
+    """A probe's head on these features [n, D]."""
+    head = nn.Linear(features.shape[1], task.outputs).to(features.device)
+    convex.solve(features, torch.from_numpy(targets).to(features.device), task, Probe.penalty, head)
+    return head
+
+
+def _features(backbone: Backbone, compute: Compute, inputs: Sequence[Input], reads: Reads) -> Tensor:
+    found: list[Tensor | None] = [None] * len(inputs)
+    with torch.no_grad():
+        for places, batch in batches(backbone, inputs):
+            with compute.autocast():
+                rows = backbone.features(batch, reads).float()
+            for place, row in zip(places, rows):
+                found[place] = row
+    return torch.stack([row for row in found if row is not None])
+
+
+def _scores(head: nn.Module, features: Tensor, task: Task) -> np.ndarray:
+    with torch.no_grad():
+        scores: np.ndarray = probabilities(task, head(features).cpu()).numpy()
+    return scores

@@ -1,0 +1,193 @@
+"""A frozen layer with its low-rank update: what LoRA puts in the place of linear layers and convolutions."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headstart.backbones.ladder.weights import is_plain, owns_weight, with_weight
+from headstart.core.errors import ModelError
+
+Start = Literal["zero", "pissa"]
+
+
+def weight_of(module: Any) -> Tensor:
+    return module.weight
+
+
+class LoraLayer(nn.Module):
+    """`y = W x + s (B A - B_0 A_0) x`; DoRA: `y = m (W + s B A) x / ||W + s B A||`, norms over a row's weights.
+
+    Linear layers, convolutions, and transformers' transposed Conv1D. B_0 A_0 is 0 unless the start is PiSSA's, where
+    A and B begin as the leading singular vectors of W, and B_0 A_0 as what they begin as.
+
+    A layer with a forward of its own, which pads as TensorFlow does or standardises its weight (timm's `Conv2dSame`,
+    `ScaledStdConv2d`), gets the update before that: `y = f(W + s B A; x)`. So merging is exact for it too.
+    """
+
+    first_a: Tensor | None
+    first_b: Tensor | None
+
+    def __init__(
+        self, base: nn.Module, rank: int, scale: float, dropout: float = 0.0, dora: bool = False, start: Start = "zero"
+    ) -> None:
+        super().__init__()
+        self.base, self.scale, self.dropout = base, scale, dropout
+        self.plain = is_plain(base)
+        weight = weight_of(base)
+        self.lora_a: nn.Module
+        self.lora_b: nn.Module
+        if weight.dim() > 2:
+            conv: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[weight.dim() - 3]
+            options: dict[str, Any] = {k: getattr(base, k) for k in ("stride", "padding", "dilation", "padding_mode")}
+            kernel = weight.shape[2:]
+            self.lora_a = conv(weight.shape[1], rank, tuple(kernel), bias=False, **options)
+            self.lora_b = conv(rank, weight.shape[0], (1,) * len(kernel), bias=False)
+        else:
+            inputs, outputs = weight.shape if self.transposed else weight.shape[::-1]
+            self.lora_a = nn.Linear(inputs, rank, bias=False)
+            self.lora_b = nn.Linear(rank, outputs, bias=False)
+        nn.init.kaiming_uniform_(weight_of(self.lora_a), a=math.sqrt(5))
+        nn.init.zeros_(weight_of(self.lora_b))
+        self.to(device=weight.device)
+        self.lora_a.to(weight.dtype)
+        self.lora_b.to(weight.dtype)
+        if start == "pissa":
+            self._leading(rank)
+        for name, factor in (("first_a", self.lora_a), ("first_b", self.lora_b)):
+            first = weight_of(factor).detach().clone() if start == "pissa" else None
+            self.register_buffer(name, first)
+        self.magnitude = nn.Parameter(self._norms(self._rows(weight.detach())).clone()) if dora else None
+
+    def _leading(self, rank: int) -> None:
+        """A and B from the `rank` largest singular values: s B A is the best approximation of W of this rank."""
+        a, b = weight_of(self.lora_a), weight_of(self.lora_b)
+        rows = self._rows(weight_of(self.base).detach())
+        u, values, v = torch.linalg.svd(rows.flatten(1).float(), full_matrices=False)
+        k = min(rank, len(values))  # a layer of few outputs has fewer
+        root = (values[:k] / self.scale).sqrt()
+        with torch.no_grad():
+            a.zero_()
+            b.zero_()
+            a[:k] = (root[:, None] * v[:k]).reshape(a[:k].shape)
+            b[:, :k] = (u[:, :k] * root).reshape(b[:, :k].shape)
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether the base's weights are used beside the base's own forward."""
+        return self.magnitude is not None or not self.plain
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the base keeps its weight as [in, out] (transformers' Conv1D, told by `nf`)."""
+        return hasattr(self.base, "nf")
+
+    @property
+    def weight(self) -> Tensor:
+        """The base's weight: models that others wrote look at its type and device."""
+        return weight_of(self.base)
+
+    @property
+    def bias(self) -> Tensor | None:
+        bias: Any = self.base.bias
+        return bias
+
+    def _rows(self, weight: Tensor) -> Tensor:
+        """[out, in, *kernel], however the base keeps it."""
+        return weight.T if self.transposed else weight
+
+    @staticmethod
+    def _norms(rows: Tensor) -> Tensor:
+        return rows.flatten(1).norm(dim=1)  # [out]
+
+    def _low(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the update multiplies, and both factors, with those of the start beside them where there are any."""
+        low = F.dropout(x, self.dropout, self.training) if self.dropout else x
+        a, b = weight_of(self.lora_a), weight_of(self.lora_b)
+        if self.first_a is not None and self.first_b is not None:
+            a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
+        return low, a, b
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """`W x + s (B A - B_0 A_0) x`. The scale is put on the few values between A and B."""
+        low, a, b = self._low(x)
+        whole: Tensor = self.base(x)
+        if a.dim() > 2:
+            between = self.scale * self._applied(low, self.lora_a, a)
+            return whole + self._applied(between, self.lora_b, b)
+        between = self.scale * F.linear(low, a)
+        # one pass over the output: the sum is made within the product
+        rows = torch.addmm(whole.reshape(-1, whole.shape[-1]), between.reshape(-1, len(a)), b.T)
+        return rows.view(whole.shape)
+
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None where it is not so."""
+        a, b = weight_of(self.lora_a).detach(), weight_of(self.lora_b).detach()
+        if self.magnitude is not None or a.dim() > 2 or not self.plain:
+            return None
+        if self.first_a is not None and self.first_b is not None:
+            a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
+        return a.contiguous(), (self.scale * b).T.contiguous()
+
+    @staticmethod
+    def _applied(x: Tensor, layer: Any, weight: Tensor) -> Tensor:
+        """The layer's own operation with another weight."""
+        return F.linear(x, weight) if weight.dim() == 2 else layer._conv_forward(x, weight, None)
+
+    def _through_weight(self, x: Tensor) -> Tensor:
+        """`f(W + s B A; x)`; with dropout, what the update adds is that of the inputs that were kept."""
+        weight = self.weight + self.delta()
+        if self.magnitude is not None:
+            rows = (-1, *(1,) * (weight.dim() - 1))
+            weight = (self.magnitude / self._norms(weight).detach()).view(rows) * weight
+        if not (self.dropout and self.training):
+            return with_weight(self.base, weight, x)
+        kept = F.dropout(x, self.dropout, True)
+        whole: Tensor = self.base(x) + with_weight(self.base, weight, kept) - self.base(kept)
+        return whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.plain:
+            return self._through_weight(x)
+        whole = self._whole(x)
+        if self.magnitude is None:
+            return whole
+        # the norm is a constant in the gradient, as in the paper's section 4.3
+        ratio = self.magnitude / self._norms(self._rows(self.weight + self.delta()).detach())
+        shape = (-1, *(1,) * (self.weight.dim() - 2)) if self.weight.dim() > 2 else (-1,)
+        bias = self.bias
+        if bias is None:
+            return ratio.view(shape) * whole
+        return ratio.view(shape) * (whole - bias.view(shape)) + bias.view(shape)
+
+    def delta(self) -> Tensor:
+        """`s (B A - B_0 A_0)` in the shape of the base's weight."""
+        update = self._product(weight_of(self.lora_a), weight_of(self.lora_b))
+        if self.first_a is not None and self.first_b is not None:
+            update = update - self._product(self.first_a, self.first_b)
+        return self.scale * (update.T if self.transposed else update)
+
+    @staticmethod
+    def _product(a: Tensor, b: Tensor) -> Tensor:
+        return (b.flatten(1) @ a.flatten(1)).reshape(b.shape[0], *a.shape[1:])  # [out, in, *kernel]
+
+    def merged(self) -> nn.Module:
+        """An ordinary layer with the update, and DoRA's magnitudes, in its weight."""
+        if not owns_weight(self.base):
+            raise ModelError(
+                f"a {type(self.base).__name__} computes its weight from other parameters at each call, so an update "
+                "can't be merged into it; serve the model with headstart, or train lora with targets without it."
+            )
+        layer = copy.deepcopy(self.base)
+        with torch.no_grad():
+            weight = weight_of(layer)
+            weight.add_(self.delta())
+            if self.magnitude is not None:
+                rows = self._rows(weight)
+                rows.mul_((self.magnitude / self._norms(rows)).view(-1, *(1,) * (rows.dim() - 1)))
+        return layer

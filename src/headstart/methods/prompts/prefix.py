@@ -1,0 +1,253 @@
+"""Prefix tuning: learned keys and values before the real ones, at each attention site."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.inputs.positions import Positions, positions
+from headstart.backbones.ladder.attention import Projections, fused_attention, projections
+from headstart.backbones.ladder.cutting import probes
+from headstart.backbones.ladder.modes import evaluating
+from headstart.core.errors import MethodError, ModelError
+from headstart.methods.method import METHODS, GradientMethod, head_group
+from headstart.methods.plan import Beside, Edit, Group, Model, Plan
+
+
+@METHODS.register("prefix")
+@dataclass(frozen=True)
+class Prefix(GradientMethod):
+    """`softmax(Q [P_k; K]^T / sqrt d) [P_v; V]` with p learned rows P_k, P_v for each attention site.
+
+    As if p tokens had been read before: every query sees the prefix, also under a causal mask, keys are not rotated,
+    and the real tokens' positions count from p on (PEFT's semantics). With `reparametrise` the rows come from an
+    embedding [p, D] through a two-layer MLP while training. The model must compute its attention through
+    `scaled_dot_product_attention`, or have it as an option; this is tried before anything trains.
+    Source: Li & Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation", sections 4.2 and 4.3.
+    """
+
+    summary: ClassVar[str] = "learned keys and values before the real ones, at each attention site"
+    base_rate: ClassVar[float] = 1e-2
+
+    tokens: int = 16
+    "length p of the prefix"
+    reparametrise: bool = False
+    "whether the prefix comes from a smaller embedding through an MLP"
+    hidden: int = 128
+    "hidden units of that MLP"
+    spread: float = 1.0
+    "standard deviation of the first keys and values"
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        if self.tokens < 1:
+            raise MethodError(f"prefix: tokens is {self.tokens}, but has to be at least 1.")
+        sites = _sites(backbone)
+        shift = _takes_positions(backbone)
+        source: list[Tensor] = []  # the rows of all sites, where an MLP makes them
+        edits, groups = [], []
+        for number, found in enumerate(sites):
+            path = f"backbone.{found.site.path}"
+            size = found.key_value_heads * found.head_size
+            build = partial(PrefixedAttention, tokens=self.tokens, heads=found.key_value_heads)
+            if self.reparametrise:
+                edits.append(Edit(path, partial(build, rows=_from(source, number))))
+            else:
+                edits.append(Edit(path, partial(build, size=size, spread=self.spread)))
+                # a shifted position changes what even the embeddings give: nothing below is the base's
+                rung = 0 if shift and number == 0 else found.site.rung
+                groups.append(Group(f"prefix:{number}", (f"{path}.keys", f"{path}.values"), rung=rung))
+        if shift or self.reparametrise:
+            sizes = [found.key_value_heads * found.head_size for found in sites] if self.reparametrise else []
+            root = partial(_root, shift, self.tokens, sizes, self.hidden, self.spread, source)
+            edits.append(Edit("backbone", root, "prefix"))
+        if self.reparametrise:
+            names = tuple(f"backbone.prefix.{name}" for name in Rows.NAMES)
+            groups.append(Group("prefix", names, rung=0 if shift else min(found.site.rung for found in sites)))
+        return self.plan(backbone, (*groups, head_group(backbone, head)), edits=tuple(edits))
+
+
+def _sites(backbone: Backbone) -> list[Projections]:
+    """The attention sites with their heads. Raises `MethodError` where there are none, or none that can be used."""
+    attention = backbone.ladder.sites_of("attention")
+    if not attention:
+        raise MethodError("prefix: this backbone has no attention; train conv_adapter on convolutions, or lora.")
+    told = [projections(backbone.module, site) for site in attention]
+    sites = [found for found in told if found is not None]
+    reason = "its keys and values can't be told apart" if len(sites) < len(told) else _tried(backbone, sites)
+    if reason:
+        raise MethodError(f"prefix: no prefix can be put into the attention of this backbone: {reason}. Train lora.")
+    return sites
+
+
+def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
+    """None where attention with an empty prefix is reached at every site and changes nothing; else the reason."""
+    batch = probes(backbone)[0]
+    module = backbone.module
+    edits = tuple(
+        Edit(f"backbone.{s.site.path}", partial(PrefixedAttention, tokens=0, heads=s.key_value_heads, size=0))
+        for s in sites
+    )
+    try:
+        with torch.no_grad(), evaluating(module):
+            plain = backbone.features(batch)
+            with Plan((), edits=edits).applied(Model(module, nn.Identity())):
+                placed = [module.get_submodule(s.site.path) for s in sites]
+                found = backbone.features(batch)
+                missed = [s.site.path for s, m in zip(sites, placed) if not m.reached]
+    except Exception as error:  # the model's own code refuses: scores that are capped, say
+        return f"it fails with {type(error).__name__}: {str(error)[:120]}"
+    if missed:
+        return f"{missed[0]} does not use scaled_dot_product_attention"
+    if not torch.allclose(found, plain, rtol=1e-3, atol=1e-4):
+        return "its attention does more than scaled_dot_product_attention can"
+    return None
+
+
+def _takes_positions(backbone: Backbone) -> bool:
+    return "position_ids" in inspect.signature(backbone.module.forward).parameters
+
+
+class PrefixedAttention(nn.Module):
+    """An attention module whose keys and values get rows in front.
+
+    keys, values: [p, key_value_heads * head_size], or `rows()` gives both where an MLP makes them.
+    """
+
+    def __init__(
+        self, base: nn.Module, tokens: int, heads: int, size: int = 0, spread: float = 0.0,
+        rows: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.base, self.heads, self.rows, self.reached = base, heads, rows, False
+        if rows is None:
+            like = next(base.parameters())
+            self.keys, self.values = (
+                nn.Parameter(spread * torch.randn(tokens, size, device=like.device, dtype=like.dtype)) for _ in range(2)
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        """What others read off the attention module."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("base"), name)
+
+    def merged(self) -> nn.Module:
+        raise ModelError(
+            "keys and values that no input made can't be merged into a model; export the adapter of a text model with "
+            "--format peft, or serve it with headstart."
+        )
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        keys, values = (self.keys, self.values) if self.rows is None else self.rows()
+        with fused_attention(self.base), _Prefixed(keys, values, self.heads) as mode:
+            output = self.base(*args, **kwargs)
+        self.reached = mode.reached
+        return output
+
+
+class _Prefixed(TorchFunctionMode):
+    """While it lasts, attention is computed over [prefix; real] keys and values."""
+
+    def __init__(self, keys: Tensor, values: Tensor, heads: int) -> None:
+        super().__init__()
+        self.keys, self.values, self.heads, self.reached = keys, values, heads, False
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is not F.scaled_dot_product_attention:
+            return function(*args, **(kwargs or {}))
+        self.reached = True
+        return self._attention(*args, **(kwargs or {}))
+
+    def _rows(self, rows: Tensor, like: Tensor) -> Tensor:
+        """[p, kv * d] as [B, H, p, d], with as many heads as `like` has by now."""
+        rows = rows.to(like.dtype).reshape(len(rows), self.heads, like.shape[-1]).transpose(0, 1)  # [kv, p, d]
+        rows = rows.repeat_interleave(like.shape[1] // self.heads, dim=0)  # [H, p, d]
+        return rows.expand(len(like), *rows.shape)
+
+    def _attention(
+        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+        is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+    ) -> Tensor:  # fmt: skip
+        p = len(self.keys)
+        if is_causal:
+            attn_mask = query.new_ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(
+                ~attn_mask, torch.finfo(query.dtype).min
+            )
+        key = torch.cat([self._rows(self.keys, key), key], dim=-2)  # [B, H, p + T, d]
+        value = torch.cat([self._rows(self.values, value), value], dim=-2)  # [B, H, p + T, d]
+        if enable_gqa and key.shape[1] != query.shape[1]:
+            times = query.shape[1] // key.shape[1]
+            key, value = key.repeat_interleave(times, dim=1), value.repeat_interleave(times, dim=1)
+        # written out: on a CPU the fused kernel's backward pass under a mask is slower
+        scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)  # [B, H, T, p+T]
+        if attn_mask is not None:
+            scores = scores + F.pad(attn_mask.to(scores.dtype), (p, 0))
+        weights = F.dropout(scores.softmax(dim=-1), dropout_p, dropout_p > 0)
+        return weights.to(value.dtype) @ value  # [B, H, T, d]
+
+
+class Rows(Beside):
+    """At the root: shifts positions, and makes the rows of all sites where they are reparametrised."""
+
+    NAMES = ("embedding", "inner.weight", "inner.bias", "outer.weight", "outer.bias")
+
+    def __init__(self, shift: bool, tokens: int, sizes: list[int], hidden: int, spread: float) -> None:
+        super().__init__()
+        self.shift, self.tokens, self.sizes = shift, tokens, sizes
+        self.positions = Positions(0, None)
+        self.source: list[Tensor] = []
+        if sizes:
+            width = max(sizes)
+            self.embedding = nn.Parameter(torch.randn(tokens, width))
+            self.inner, self.outer = nn.Linear(width, hidden), nn.Linear(hidden, 2 * sum(sizes))
+            nn.init.normal_(self.outer.bias, std=spread)
+
+    def rows(self) -> Tensor:
+        """[p, sum of 2 sizes]: key and value rows of each site in turn."""
+        return self.outer(torch.tanh(self.inner(self.embedding)))
+
+    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self.sizes:
+            self.source[:] = self.rows().split([size for each in self.sizes for size in (each, each)], dim=1)
+        if self.shift:
+            ids = kwargs["input_ids"]
+            self.positions.check("prefix", self.tokens, ids.shape[1])
+            numbers = torch.arange(ids.shape[1], device=ids.device) + self.positions.first + self.tokens
+            kwargs = {**kwargs, "position_ids": numbers.expand(len(ids), -1)}
+        return args, kwargs
+
+
+def _root(
+    shift: bool, tokens: int, sizes: list[int], hidden: int, spread: float, source: list[Tensor], module: nn.Module
+) -> Rows:
+    rows = Rows(shift, tokens, sizes, hidden, spread)
+    rows.source, rows.positions = source, positions(module)
+    like = next(module.parameters())
+    return rows.to(like.device, like.dtype)
+
+
+def _from(source: list[Tensor], number: int) -> _Read:
+    return _Read(source, number)
+
+
+@dataclass
+class _Read:
+    """The rows of one site among those that the root has just made."""
+
+    source: list[Tensor]
+    number: int
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        return self.source[2 * self.number], self.source[2 * self.number + 1]

@@ -1,0 +1,134 @@
+"""Predictions: what one trained model says about each example, beside the truth. The raw material of all statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.core.disk.files import replacing
+from headstart.core.errors import ArtifactError
+from headstart.data.examples import Examples
+from headstart.tasks.task import Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The scores of one model (one method, one seed) on the examples of one split.
+
+    ids: [n] int64, unique; the examples' numbers in the whole source.
+    targets: [n] int64 class indices, [n, labels] float32 of 0 and 1 for multi-label, [n] float32 for regression.
+    scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values.
+    clusters: [n] int64, the cluster that each example belongs to; None where examples are independent. Intervals and
+        tests draw and swap whole clusters.
+
+    Raises `ValueError` where the shapes do not fit each other or an id comes twice. Scores may be NaN (a diverged
+    model, see `finite`); `Metric.of` is then NaN, and intervals and tests refuse them.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    scores: np.ndarray
+    clusters: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        ids, targets = np.asarray(self.ids, dtype=np.int64), np.asarray(self.targets)
+        targets = targets.astype(np.int64 if targets.dtype.kind in "iub" and targets.ndim == 1 else np.float32)
+        scores = np.asarray(self.scores, dtype=np.float32)
+        for name, value in (("ids", ids), ("targets", targets), ("scores", scores)):
+            object.__setattr__(self, name, value)
+        if self.clusters is not None:
+            clusters = np.asarray(self.clusters, dtype=np.int64)
+            object.__setattr__(self, "clusters", clusters)
+            if clusters.shape != ids.shape:
+                raise ValueError(f"{len(ids)} ids need a cluster each; got clusters of shape {list(clusters.shape)}")
+        if ids.ndim != 1 or scores.ndim != 2 or targets.ndim not in (1, 2):
+            raise ValueError(
+                "predictions need ids [n], targets [n] or [n, labels] and scores [n, outputs]; "
+                f"got {list(ids.shape)}, {list(targets.shape)} and {list(scores.shape)}"
+            )
+        if not len(ids) == len(targets) == len(scores):
+            raise ValueError(f"{len(ids)} ids, {len(targets)} targets and {len(scores)} scores: they must be as many")
+        if len(np.unique(ids)) != len(ids):
+            raise ValueError("an example id comes more than once in these predictions")
+        outputs = scores.shape[1]
+        if self.kind == "multi_label" and targets.shape[1] != outputs:
+            raise ValueError(f"{targets.shape[1]} labels in the targets, but {outputs} scores an example")
+        if self.kind == "single_label" and len(targets) and not 0 <= targets.min() <= targets.max() < outputs:
+            raise ValueError(f"class indices {targets.min()} to {targets.max()} do not fit {outputs} scores an example")
+        if self.kind == "regression" and outputs != 1:
+            raise ValueError(f"regression has 1 score an example, got {outputs}; class indices must be integers")
+
+    @classmethod
+    def of(cls, examples: Examples, scores: np.ndarray) -> Predictions:
+        """The scores [n, outputs] beside the examples' ids, targets and clusters."""
+        return cls(examples.ids, examples.targets, scores, examples.clusters)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def kind(self) -> Kind:
+        """The task's kind, read off the targets: two-dimensional, integers or real numbers."""
+        if self.targets.ndim == 2:
+            return "multi_label"
+        return "single_label" if self.targets.dtype.kind == "i" else "regression"
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.scores).all())
+
+    def take(self, positions: np.ndarray) -> Predictions:
+        """The examples at these positions, in this order."""
+        clusters = None if self.clusters is None else self.clusters[positions]
+        return Predictions(self.ids[positions], self.targets[positions], self.scores[positions], clusters)
+
+    def write(self, path: str | Path) -> None:
+        """Writes a safetensors file of the arrays that are not None; nothing in it can run."""
+        from safetensors.numpy import save_file
+
+        arrays = {one.name: np.ascontiguousarray(getattr(self, one.name)) for one in fields(self)
+                  if getattr(self, one.name) is not None}  # fmt: skip
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, metadata={"schema": "headstart.predictions/1"})
+
+    @classmethod
+    def read(cls, path: str | Path) -> Predictions:
+        """Reads what `write` wrote. Raises `ArtifactError` where the file is missing, cut short or something else."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return cls(**load_file(path))
+        except (OSError, SafetensorError, TypeError, ValueError) as error:
+            raise ArtifactError(f"can't read {path} as predictions: {error}") from error
+
+
+def aligned(*predictions: Predictions) -> tuple[Predictions, ...]:
+    """The same predictions with their examples in the order of the first, so that row i is one example in all.
+
+    Clusters that one of them knows hold for all (older files have none). Raises `ValueError` where they hold different
+    examples, or different truths or clusters for one example.
+    """
+    if not predictions:
+        return ()
+    first, result = predictions[0], [predictions[0]]
+    for other in predictions[1:]:
+        if not np.array_equal(first.ids, other.ids):
+            if (away := np.setxor1d(first.ids, other.ids)).size:
+                raise ValueError(
+                    f"predictions on different examples can't be paired: {away.size} ids are in only one of them, "
+                    f"such as {', '.join(map(str, away[:5]))}"
+                )
+            order = np.argsort(other.ids)
+            other = other.take(order[np.searchsorted(other.ids, first.ids, sorter=order)])
+        if not np.array_equal(first.targets, other.targets):
+            raise ValueError("predictions can't be paired: the same example ids have different targets")
+        result.append(other)
+    known = next((one.clusters for one in result if one.clusters is not None), None)
+    if known is None:
+        return tuple(result)
+    if any(one.clusters is not None and not np.array_equal(one.clusters, known) for one in result):
+        raise ValueError("predictions can't be paired: the same examples belong to different clusters")
+    return tuple(one if one.clusters is known else replace(one, clusters=known) for one in result)
