@@ -215,7 +215,7 @@ class ClassRow(Record):
 
 @dataclass(frozen=True)
 class StandardError(Record):
-    """How well a paired difference is known (`evaluate.non_inferiority`)."""
+    """How well a paired difference is known (`stats.non_inferiority`)."""
 
     examples: float | None
     "over test examples or clusters; it shrinks with the root of their number"

@@ -56,7 +56,7 @@ class Forecast(Record):
 
 @dataclass(frozen=True)
 class Law(Record):
-    """`error(n) = limit + scale n^-exponent`, fitted to one method's readings; see `evaluate.power_law`."""
+    """`error(n) = limit + scale n^-exponent`, fitted to one method's readings; see `stats.power_law`."""
 
     method: str
     limit: float

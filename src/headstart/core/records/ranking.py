@@ -31,11 +31,11 @@ class Candidate(Record):
     knn: float | None = None
     "metric of a vote of the five nearest of that subset, on validation"
     logme: float | None = None
-    "on the subset; see `evaluate.transferability`"
+    "on the subset; see `stats.transferability`"
     h_score: float | None = None
     "on the subset, for single-label tasks"
     tuned: float | None = None
-    "metric on validation after fine-tuning in full, where the ranking was confirmed; see `evaluate.confirm`"
+    "metric on validation after fine-tuning in full, where the ranking was confirmed; see `comparison.confirm`"
     tuned_low: float | None = None
     tuned_high: float | None = None
     tuned_share: float | None = None
