@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import headstart.report  # noqa: F401 - records learn how they are shown
+
 if TYPE_CHECKING:
     from headstart.api import compare as compare
     from headstart.api import curve as curve
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from headstart.artifacts.bank.adapters import Adapters as Adapters
     from headstart.artifacts.exchange.tracking import log as log
 
-__version__ = "0.1.0"
 __all__ = [
     "Adapters", "compare", "curve", "find_rate", "fit", "improve", "judge", "load", "log", "predict", "pretrain",
     "rank", "read",
@@ -41,6 +42,10 @@ def __getattr__(name: str) -> Any:
         from headstart.artifacts.exchange.tracking import log
 
         return log
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("headstart")
     if name in __all__:
         from headstart import api
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.backbones.export.checkpoint import export, logits_in_memory
+from headstart.backbones.export.checkpoint import export
+from headstart.backbones.export.verification import logits_in_memory
 from headstart.backbones.ladder.cutting import check
 from headstart.backbones.loaders.load import load
 

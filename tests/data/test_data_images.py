@@ -10,7 +10,8 @@ from made_data import image
 from PIL import Image
 
 from headstart.core.errors import DataError
-from headstart.data.images.image import TooLarge, decode
+from headstart.data.images.formats import TooLarge
+from headstart.data.images.image import decode
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:

@@ -6,10 +6,10 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart import __version__
 from headstart.api.loading import backbone_for, read, read_by
 from headstart.api.options import (
     LOAD,
@@ -95,7 +95,7 @@ def compare(
         run = partial(cross_validated, folds=folds)
     inputs = {
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
-        "device": str(computing.device), "precision": computing.precision, "headstart": __version__,
+        "device": str(computing.device), "precision": computing.precision, "headstart": version("headstart"),
     }  # fmt: skip
     lock = open_run(folder, configuration, inputs, resume)
     if opened:

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from headstart import __version__
 from headstart.core.errors import HeadstartError, suggestion
 
 VERBS = {
@@ -86,7 +85,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="headstart")
+@click.version_option(package_name="headstart", prog_name="headstart")
 def headstart() -> None:
     """Adapt a pretrained model to your few hundred examples, and know which way of doing so is best."""
 

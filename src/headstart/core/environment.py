@@ -8,7 +8,6 @@ import os
 import platform
 from pathlib import Path
 
-from headstart import __version__
 from headstart.core.records.comparison import EnvironmentRecord
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "datasets", "scikit-learn", "numpy", "safetensors")
@@ -18,7 +17,7 @@ def environment(
     device: str, precision: str, accelerator: str = "", cuda: str = "", numerics: tuple[str, ...] = ()
 ) -> EnvironmentRecord:
     return EnvironmentRecord(
-        headstart=__version__,
+        headstart=importlib.metadata.version("headstart"),
         python=platform.python_version(),
         libraries=libraries(),
         platform=platform.platform(),

@@ -14,6 +14,7 @@ import xxhash
 
 from headstart.core.errors import DataError
 from headstart.core.records.comparison import DataRecord
+from headstart.core.showing import ShowingHTML
 from headstart.data.images.decoding import ALONE, Decoding
 from headstart.data.images.image import plain
 from headstart.data.ingest.store import HOLDS, gather
@@ -134,7 +135,7 @@ def _file(path: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(ShowingHTML):
     """A task with its three splits and the record of where they come from and what the audit found."""
 
     task: Task
@@ -149,13 +150,3 @@ class Data:
         """The same examples, whose images are read by this rule."""
         splits = {name: getattr(self, name).decoded_by(decoding) for name in ("train", "validation", "test")}
         return replace(self, task=replace(self.task, images=decoding), **splits)
-
-    def __str__(self) -> str:
-        from headstart.report.terminal.comparison import audit
-
-        return audit(self.record)
-
-    def _repr_html_(self) -> str:
-        from headstart.report.pages.comparison import audit_fragment
-
-        return audit_fragment(self.record)

@@ -15,7 +15,8 @@ from headstart.artifacts.exchange.exported_card import after_the_code, exported_
 from headstart.artifacts.exchange.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.export.checkpoint import batch_of, export, samples
+from headstart.backbones.export.checkpoint import export
+from headstart.backbones.export.verification import batch_of, samples
 from headstart.core.disk.files import replacing_folder, write_text
 from headstart.core.errors import ArtifactError, ConfigurationError, ModelError, unknown
 

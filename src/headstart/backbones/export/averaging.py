@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.export.checkpoint import examples, logits_in_memory
+from headstart.backbones.export.verification import examples, logits_in_memory
 from headstart.backbones.ladder.sites import is_attention, is_norm
 
 RESIDUAL = 1e-9

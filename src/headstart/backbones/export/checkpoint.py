@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.ladder.modes import evaluating
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.export.timm import export_timm
+from headstart.backbones.export.torchvision import export_torchvision
+from headstart.backbones.export.transformers import export_transformers
+from headstart.backbones.export.verification import Reader, verify
 from headstart.core.errors import ArtifactError, HeadstartError, ModelError
-
-TOLERANCE = 1e-3
-"largest difference of a logit between the model in memory and the checkpoint, relative to the largest logit"
 
 
 def export(backbone: Backbone, head: nn.Linear, labels: Sequence[str], task_kind: str, folder: str | Path) -> None:
@@ -37,7 +35,7 @@ def export(backbone: Backbone, head: nn.Linear, labels: Sequence[str], task_kind
         raise ModelError(f"only a linear head with one output a label can be exported, not {head}.")
     try:
         read_again = _exporter(backbone)(backbone, head, names, task_kind, place)
-        _verify(backbone, head, read_again, place)
+        verify(backbone, head, read_again)
     except BaseException as error:
         for item in place.iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
@@ -46,22 +44,12 @@ def export(backbone: Backbone, head: nn.Linear, labels: Sequence[str], task_kind
         raise ArtifactError(f"the export failed: {type(error).__name__}: {error}") from error
 
 
-Reader = Callable[[], Callable[[Any], Tensor]]
-"reads the folder with the library alone and gives a function from a sample to logits: texts through its own tokenizer"
-
-
 def _exporter(backbone: Backbone) -> Callable[[Backbone, nn.Linear, list[str], str, Path], Reader]:
     if backbone.loader in ("timm", "builtin"):
-        from headstart.backbones.export.timm import export_timm
-
         return export_timm
     if backbone.loader == "torchvision":
-        from headstart.backbones.export.torchvision import export_torchvision
-
         return export_torchvision
     if hasattr(backbone.module, "config") and hasattr(backbone.module, "save_pretrained"):
-        from headstart.backbones.export.transformers import export_transformers
-
         return export_transformers
     if backbone.loader == "word_vectors":
         raise ModelError("no library has a class for word vectors with a classifier; keep the run and predict with it.")
@@ -69,73 +57,3 @@ def _exporter(backbone: Backbone) -> Callable[[Backbone, nn.Linear, list[str], s
         f"a {type(backbone.module).__name__} made in Python has no library that could load it again; save the run as "
         "an artifact instead, or load the backbone by name (timm/…, torchvision/…) or from a folder."
     )
-
-
-@torch.no_grad()
-def logits_in_memory(backbone: Backbone, head: nn.Linear, batch: Batch) -> Tensor:
-    """Logits [B, C] of the model in memory, in eval mode."""
-    with evaluating(backbone.module):
-        logits: Tensor = head(backbone.features(batch).to(head.weight.dtype))
-    return logits
-
-
-def difference(found: Tensor, wanted: Tensor) -> float:
-    """Largest difference, relative to the largest logit where that is above 1."""
-    if found.shape != wanted.shape or not torch.isfinite(found).all():
-        return float("inf")
-    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
-
-
-TEXT = "a checkpoint is read again and gives what the model in memory gives or it is not written at all"
-Sample = list[str] | Batch
-"texts as a user types them, or a batch of images"
-
-
-def samples(backbone: Backbone) -> list[Sample]:
-    """What is compared: texts of many lengths and those that end in special tokens or are cut; random images."""
-    preparation: Any = backbone.preparation
-    if backbone.modality == "text":
-        words = TEXT.split()
-        texts = [" ".join((words * 3)[row % 7 : row % 7 + 1 + (5 * row) % 23]) for row in range(12)]
-        special = sorted({str(token) for token in getattr(preparation.tokenizer, "all_special_tokens", ())})
-        marked = [text for token in special for text in (f"it is good{token}", f"{token} it is{token}{token}", token)]
-        long = " ".join(words * (preparation.max_length // len(words) + 1))
-        cut = [f"{long} {token}" for token in ("good", *special[:1])]
-        found = [texts[:7], texts[7:], [*marked, "it is"] if marked else [], ["it is", *cut], ["", "it is good"], [" "]]
-        return [readable for some in found if (readable := [text for text in some if _tokens(preparation, text)])]
-    generator = torch.Generator().manual_seed(1)
-    shape = (preparation.channels, *preparation.size)
-    return [{"pixel_values": torch.randn((n, *shape), generator=generator)} for n in (4, 1)]
-
-
-def _tokens(preparation: Any, text: str) -> bool:
-    """False for an empty text where the tokenizer adds no token to it: no library can compute on nothing."""
-    return len(preparation.tokenizer(text, truncation=True, max_length=preparation.max_length)["input_ids"]) > 0
-
-
-def batch_of(backbone: Backbone, sample: Sample) -> Batch:
-    """The sample as this backbone reads it, on its device."""
-    preparation: Any = backbone.preparation
-    batch: Batch = sample if isinstance(sample, dict) else preparation.collate(preparation.encode(sample))
-    device = next(backbone.module.parameters()).device
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def examples(backbone: Backbone) -> list[Batch]:
-    """The first samples as batches, to fit a classifier by."""
-    return [batch_of(backbone, sample) for sample in samples(backbone)[:2]]
-
-
-def _verify(backbone: Backbone, head: nn.Linear, read_again: Reader, place: Path) -> None:
-    run = read_again()
-    for sample in samples(backbone):
-        wanted = logits_in_memory(backbone, head, batch_of(backbone, sample)).cpu()
-        with torch.no_grad():
-            found = run(sample)
-        gap = difference(found, wanted)
-        if gap > TOLERANCE:
-            raise ArtifactError(
-                f"the checkpoint, read again, gives logits that differ by {gap:.1e} from the model in memory"
-                + (f", on texts such as {sample[0][:40]!r}" if isinstance(sample, list) else "")
-                + ", so it was not kept. Save the run as an artifact instead."
-            )

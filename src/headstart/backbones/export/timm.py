@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.export.checkpoint import Reader
+from headstart.backbones.export.verification import Reader
 from headstart.backbones.inputs.preparation import ImagePreparation
 from headstart.backbones.loaders.timm_fresh import built_with
 from headstart.core.disk.files import write_json

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.export.checkpoint import Reader
+from headstart.backbones.export.verification import Reader
 from headstart.backbones.loaders.files import read_config, read_weights
 from headstart.backbones.loaders.torchvision import architecture_of
 from headstart.core.disk.files import write_json

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.export.averaging import append_averaging_block, chain_of
-from headstart.backbones.export.checkpoint import Reader, difference, examples, logits_in_memory
+from headstart.backbones.export.verification import Reader, difference, examples, logits_in_memory
 from headstart.backbones.inputs.preparation import ImagePreparation
 from headstart.core.disk.files import write_json
 from headstart.core.errors import ArtifactError, ModelError

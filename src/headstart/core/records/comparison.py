@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.core.duration import length
 from headstart.core.records.record import Record
+from headstart.core.showing import ShowingHTML
 
 SCHEMA = "headstart.comparison/2"
 "/1 chose the cheapest method that was not shown to be worse; what /2 added is empty in its records"
@@ -399,7 +400,7 @@ class Forecast(Record):
 
 
 @dataclass(frozen=True)
-class Comparison(Record):
+class Comparison(ShowingHTML, Record):
     task: TaskRecord
     model: ModelRecord
     data: DataRecord
@@ -422,13 +423,3 @@ class Comparison(Record):
 
     def row(self, method: str) -> Row:
         return next(row for row in self.rows if row.method == method)
-
-    def __str__(self) -> str:
-        from headstart.report.terminal.comparison import table
-
-        return table(self)
-
-    def _repr_html_(self) -> str:
-        from headstart.report.pages.comparison import fragment
-
-        return fragment(self)

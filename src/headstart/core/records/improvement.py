@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.core.records.comparison import EnvironmentRecord
 from headstart.core.records.record import Record
+from headstart.core.showing import Showing
 
 SCHEMA = "headstart.improvement/1"
 
@@ -59,7 +60,7 @@ class Tried(Record):
 
 
 @dataclass(frozen=True)
-class Improvement(Record):
+class Improvement(Showing, Record):
     run: str
     method: str
     metric: str
@@ -75,8 +76,3 @@ class Improvement(Record):
     run_started: str = ""
     "when the run was trained, by its own record"
     schema: str = SCHEMA
-
-    def __str__(self) -> str:
-        from headstart.report.terminal.improvement import text
-
-        return text(self)

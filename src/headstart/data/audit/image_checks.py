@@ -16,8 +16,8 @@ from headstart.core.errors import DataError
 from headstart.data.audit.findings import Severity
 from headstart.data.images.decoding import ALONE, ALPHA, BLANK, Decoding, is_deep, settled, spread, visible_on
 from headstart.data.images.deep_colour import deep_levels
-from headstart.data.images.formats import is_dicom
-from headstart.data.images.image import TooLarge, raw, upright
+from headstart.data.images.formats import TooLarge, is_dicom
+from headstart.data.images.image import raw, upright
 
 NEAR_BITS = 3
 "differing bits of 64 up to which two images may be one picture"

@@ -26,6 +26,10 @@ _NOT_READ = (
 
 
 @functools.cache
+class TooLarge(DataError):
+    """An image whose header gives more pixels than allowed."""
+
+
 def register() -> None:
     """Adds HEIC to Pillow's formats where pillow-heif is installed (the extra `heic`)."""
     try:
@@ -68,8 +72,6 @@ def dicom(data: bytes, max_pixels: int) -> np.ndarray | Image.Image:
     header: Any = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
     width, height = int(header.get("Columns", 0)), int(header.get("Rows", 0))
     if width * height > max_pixels:
-        from headstart.data.images.image import TooLarge
-
         raise TooLarge(f"the image has {width} x {height} pixels; at most {max_pixels:,} are decoded.")
     if not width * height:
         raise DataError("the DICOM file holds no picture")

@@ -18,17 +18,13 @@ from headstart.core.errors import DataError
 from headstart.data.images.arrays import image_of, pixels
 from headstart.data.images.decoding import ALONE, ALPHA, Decoding, is_deep
 from headstart.data.images.deep_colour import deep_levels, holds_deep_colours
-from headstart.data.images.formats import dicom, is_dicom, missing_reader, register
+from headstart.data.images.formats import TooLarge, dicom, is_dicom, missing_reader, register
 
 MAX_PIXELS = 64_000_000
 "pixels; a file whose header says more is not decoded, since a few bytes can unpack to gigabytes"
 
 _BASE64 = re.compile(r"(data:image/[\w.+-]+;base64,|iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk0|SUkq|TU0AK)")
 "a picture written as text: a data URI, or the first bytes of PNG, JPEG, GIF, WebP, BMP, TIFF"
-
-
-class TooLarge(DataError):
-    """An image whose header gives more pixels than allowed."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -> Image.Image:
