@@ -75,6 +75,20 @@ def test_the_share_of_right_answers_is_the_one_by_hand(place: Path) -> None:
     assert check.kind == "lm_eval"
 
 
+def test_a_task_that_names_code_is_refused_and_none_is_run(place: Path) -> None:
+    folder = place / "coded"
+    folder.mkdir()
+    whole = (place / "tasks" / "colours.yaml").read_text()
+    file = folder / "colours.yaml"
+    file.write_text(whole.replace("doc_to_target: answer", "doc_to_target: !function answers.right"))
+    (folder / "answers.py").write_text("raise SystemExit('this was run')")
+    told = suite(place, 'task = "headstart_colours"\ninclude = "coded"')
+    with pytest.raises(ConfigurationError, match=r"colours\.yaml:\d+ names Python code \(!function\).*template"):
+        headstart.judge("run", suite=told)
+    file.write_text(whole + "# not: !function answers.right\n")
+    headstart.judge("run", suite=told)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -6,8 +6,10 @@ import contextlib
 import importlib.util
 import io
 import logging
+import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from headstart.stats.metrics import Metric, metric
 from headstart.stats.predictions import Predictions
 
 AT_ONCE = 16
+_CODE = re.compile(r"""[^#'"]*[:\-]\s+!function\b""")
 
 
 @lru_cache(maxsize=4)
@@ -78,6 +81,7 @@ class Harness(Check):
                 f"{self.title()}: lm-evaluation-harness is not installed. pip install 'headstart[lm-eval]'"
             )
         if self.include:
+            self._refuse_code(Path(within(material.place, self.include)))
             found = _managed(within(material.place, self.include), False)
             if self.task in found.all_tasks:
                 return found
@@ -88,6 +92,16 @@ class Harness(Check):
                 "`lm-eval ls tasks` lists them; include names a folder of your own."
             )
         return found
+
+    def _refuse_code(self, folder: Path) -> None:
+        """Raises `ConfigurationError` where a task file names Python code, which the harness would run."""
+        for file in sorted(folder.rglob("*.yaml")):
+            for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+                if _CODE.match(line):
+                    raise ConfigurationError(
+                        f"{self.title()}: {file}:{number} names Python code (!function), which is not run for a "
+                        "suite. Write it as a template, such as doc_to_text: '{{question}}', or take the file out."
+                    )
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         preparation = system.backbone.preparation
