@@ -34,6 +34,15 @@ def test_few_numbers_in_an_id_column_count_as_a_label(csv_file: File) -> None:
     assert read(path).record.columns["label"] == "verified", "every value once is an id"
 
 
+@pytest.mark.parametrize("name", ["fold", "Folds", "kfold"])
+def test_a_column_of_folds_is_said_to_be_unused(csv_file: File, name: str) -> None:
+    path = columns(csv_file, f"review,label,{name}", lambda at: at % 2, lambda at: at % 5)
+    (told,) = [one.message for one in read(path).record.findings if one.kind == "fold"]
+    assert f"the column {name!r} is not used: --folds K" in told
+    assert f"--group {name} keeps" in told
+    assert "fold" not in kinds(read(path, group=name))
+
+
 def test_a_file_sorted_by_its_label(csv_file: File) -> None:
     rows = [[text, "abc"[at // 1_500], at % 2] for at, (text, _) in enumerate(texts(4_500))]
     with pytest.raises(DataError, match="topics and flagged could each be the label"):

@@ -33,7 +33,7 @@ def written(path: Path, content: str | bytes) -> tuple[list[list[str]], Findings
     return rows_of(path)
 
 
-SIGNS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn", "Co"), include_characters='\n\t",;|\\#')
+SIGNS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn"), include_characters='\n\t",;|\\#')
 TEXT = st.text(SIGNS, min_size=1, max_size=30).map(lambda text: f"w{text}w")  # blanks at the ends are no matter here
 
 
@@ -68,6 +68,23 @@ def test_what_csv_writes_is_read_back(
     found, findings = rows_of(path)
     assert found == table
     assert not findings.records()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("sign", ["\ue000", "\u0100", "\u2000", "\u200b", "\u202e", "\uf8ff"])
+def test_utf_16_without_a_mark_whatever_its_signs(tmp_path: Path, encoding: str, sign: str) -> None:
+    """Signs with a zero byte on the other side, private ones, and those that print nothing."""
+    for count in (1, 4, 9):
+        content = f"text,label\ntea{count * sign}was fine,good\nsoup was cold,bad\n"
+        rows, findings = written(tmp_path / "data.csv", content.encode(encoding))
+        assert rows == [[f"tea{count * sign}was fine", "good"], ["soup was cold", "bad"]]
+        assert not findings.records()
+
+
+def test_one_null_byte_costs_nothing_but_itself(tmp_path: Path) -> None:
+    rows, findings = written(tmp_path / "data.csv", b"text,label\ntea was fine,good\nso\0up was cold,bad\n")
+    assert rows == [["tea was fine", "good"], ["soup was cold", "bad"]]
+    assert findings.places("encoding") == ["data.csv:3"]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -31,6 +31,8 @@ from headstart.tasks.task import Kind, Task
 
 VALIDATION = 500
 "most examples that a validation split gets when it is made and no share is given"
+FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
+"names of columns that seem to say folds"
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -179,6 +181,13 @@ def _roles(
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
         findings.add("header", "warning", message, [f"{first.name}:1"])
+    for column in columns:
+        if column.name.strip().lower() in FOLDS and column.name not in roles.names():
+            message = (
+                f"the column {column.name!r} is not used: --folds K makes folds of its own, and "
+                f"--group {column.name} keeps the rows of a fold in one split"
+            )
+            findings.add("fold", "note", message)
     return roles, found.class_names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,9 @@ _MAGIC = {
     b"\xff\xd8\xff": "an image",
     b"version https://git-lfs.github.com/spec": "a git-lfs pointer, not the data themselves: run `git lfs pull` there",
 }
+FEWEST = 3
+"signs of ASCII that a file in UTF-16 holds at least: fewer are null bytes in a small file of another encoding"
+_ASCII = frozenset(b"\t\n\r" + bytes(range(32, 127)))
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
 
 
@@ -60,7 +64,7 @@ def encoding_of(path: Path, head: bytes) -> str:
         odd = sum(byte < 9 or 13 < byte < 32 for byte in head)
         if start.startswith(_PAGES):
             what = "a web page (HTML or XML), maybe the page about the file in place of the file itself"
-        elif head.count(0) > len(head) // 500 or odd > len(head) // 10:
+        elif head.count(0) > 1 + len(head) // 500 or odd > len(head) // 10:
             what = "binary data"
     if what is not None:
         raise DataError(
@@ -71,14 +75,18 @@ def encoding_of(path: Path, head: bytes) -> str:
 
 
 def _wide_without_mark(head: bytes) -> str | None:
-    """UTF-16 by its zero bytes: of letters, blanks and line ends every other byte is zero."""
-    pairs = len(head) // 2
-    even, odd = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if max(even, odd) < max(1, pairs // 50) or min(even, odd) > max(even, odd) // 20:
+    """UTF-16 by its signs of ASCII: of blanks, line ends and such letters the other byte is zero.
+
+    Zero bytes alone tell less: those of U+0100 and U+E000 are on the other side.
+    """
+    pairs = [(head[at], head[at + 1]) for at in range(0, len(head) - 1, 2)]
+    big = sum(first == 0 and second in _ASCII for first, second in pairs)
+    little = sum(second == 0 and first in _ASCII for first, second in pairs)
+    if max(big, little) < max(FEWEST, len(pairs) // 50) or min(big, little) > max(big, little) // 2:
         return None
-    name = "utf-16-le" if odd > even else "utf-16-be"
-    text = head[: 2 * pairs].decode(name, "replace").rstrip("\ufffd")
-    plain = sum(sign.isprintable() or sign.isspace() for sign in text)
+    name = "utf-16-le" if little > big else "utf-16-be"
+    text = head[: 2 * len(pairs)].decode(name, "replace").rstrip("\ufffd")
+    plain = sum(sign.isspace() or unicodedata.category(sign) not in ("Cc", "Cn", "Cs") for sign in text)
     return name if plain > 0.9 * len(text) and "\ufffd" not in text else None
 
 
