@@ -65,7 +65,8 @@ $(VENV)/installed: $(VENV)/runtime
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	    { apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || \
+	    { echo "installing Chromium with apt-get, as root, for the tests that look at pages"; \
+	      apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || \
 	  echo "no Chromium found: the tests that look at pages will skip"
 
 clean:
