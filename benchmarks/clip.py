@@ -25,7 +25,7 @@ TEMPLATES = ("{}", "icon, {}")
 
 
 def main() -> None:
-    from headstart.backbones.loaders.two_towers import two_towers
+    from headstart.backbones.loaders.load import two_towers
     from headstart.cli.progress import Lines
     from headstart.core.disk.files import write_json
     from headstart.core.environment import environment

@@ -129,7 +129,7 @@ def adjusted(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def place_of(name: str, models: Path, task: str) -> tuple[str, Path]:
     """What to load the backbone by, and its folder; the one that went on on the task's text, where it is there."""
-    from headstart.backbones.loaders.builtin import place
+    from headstart.backbones.loaders.packaged import place
 
     if source := BUILTIN.get(name):
         return source, place() / Path(source).name

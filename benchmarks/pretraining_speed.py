@@ -37,7 +37,7 @@ class Work:
     """One objective's network and packed text."""
 
     def __init__(self, objective: str, size: str, paragraphs: int, folder: Path) -> None:
-        from headstart.backbones.loaders.builtin import place
+        from headstart.backbones.loaders.packaged import place
         from headstart.backbones.loaders.transformers_text import tokenizer_of
         from headstart.backbones.tokenizers.tokenizer import frame, word_begins
         from headstart.data.corpus.corpus import Corpus

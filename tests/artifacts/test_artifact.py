@@ -20,7 +20,6 @@ from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.ladder.cutting import probes
 from headstart.backbones.loaders.load import load
 from headstart.core.errors import ArtifactError, DataError, ModelError, ResourceError
 from headstart.engine.adapt import adapted
@@ -224,7 +223,7 @@ def test_a_bf16_predictor_rounds_its_weights_once_and_answers_as_autocast_does(m
     setting = setting_of(backbone)
     with adapted(setting, method_of(method), 0) as done:
         save_adapted(tmp_path / "model", done, method, method_of(method), setting)
-    batch = probes(backbone)[0]
+    batch = backbone.probes()[0]
     with reloaded(tmp_path / "model", backbone) as (_, model, plan), torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
             features = backbone.features(batch, plan.reads)

@@ -296,7 +296,7 @@ def test_weights_that_can_not_be_reached_are_not_announced(
 @pytest.mark.parametrize("network", ["bert", "gpt2", "vit", "timm_resnet", "clip"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(network: str, value: float, tmp_path: Path) -> None:
-    from headstart.backbones.loaders.two_towers import two_towers
+    from headstart.backbones.loaders.load import two_towers
 
     folder = tiny.save(network, tmp_path)
     file = folder / "model.safetensors"

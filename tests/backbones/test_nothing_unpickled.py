@@ -18,8 +18,7 @@ import torch
 from backbones import tiny
 from headstart import read
 from headstart.artifacts.predictor import Predictor
-from headstart.backbones.loaders.load import load
-from headstart.backbones.loaders.two_towers import two_towers
+from headstart.backbones.loaders.load import load, two_towers
 from headstart.core.errors import HeadstartError, ModelError
 
 

@@ -223,7 +223,7 @@ def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
 
 
 def test_a_text_tower_keeps_its_pooling_and_reads_as_much_as_it_learnt(here: Path) -> None:
-    from headstart.backbones.loaders.two_towers import two_towers
+    from headstart.backbones.loaders.load import two_towers
 
     save("bert", here / "pooled")
     (here / "pooled" / "1_Pooling").mkdir()

@@ -78,6 +78,40 @@ def test_a_room_uses_those_before_it(room: str) -> None:
     assert not forbidden(of(room), *later, top_only=True, allowed=(*early, "headstart.data.images.decoding"))
 
 
+def circles(uses: dict[str, set[str]]) -> list[set[str]]:
+    """Strongly connected components of more than one module, by what each module reaches."""
+
+    def reached(start: str) -> set[str]:
+        found, waiting = set[str](), [start]
+        while waiting:
+            new = uses[waiting.pop()] - found
+            found |= new
+            waiting += new
+        return found
+
+    reach = {module: reached(module) for module in uses}
+    found = {frozenset({one, *(other for other in reach[one] if one in reach[other])}) for one in uses}
+    return [set(component) for component in found if len(component) > 1]
+
+
+def test_no_circles() -> None:
+    """Late imports count too, because a circle through them still makes two ideas one."""
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [{"a", "b", "c"}]
+    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
+
+    def module_of(name: str) -> str | None:
+        """The module that `from module import name` or `import module` runs."""
+        name = name.removeprefix("headstart.")
+        return name if name in modules else parent if (parent := name.rpartition(".")[0]) in modules else None
+
+    uses = {
+        module: {used for name, _ in imports(file) if (used := module_of(name)) and name.startswith("headstart")}
+        for module, file in modules.items()
+    }
+    assert "core.errors" in uses["backbones.class_words"]
+    assert not circles(uses)
+
+
 def test_light_rooms() -> None:
     assert not forbidden(of("core"), "torch", "numpy", "safetensors", *LOADERS)
     assert not forbidden([*of("stats"), *of("tasks"), *of("data")], "torch")

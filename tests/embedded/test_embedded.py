@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import headstart
-from headstart.backbones.loaders.builtin import builtin_names, place
+from headstart.backbones.loaders.packaged import builtin_names, place
 from headstart.core.records.comparison import Comparison
 
 

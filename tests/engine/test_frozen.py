@@ -11,7 +11,7 @@ from torch import nn
 
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
-from headstart.backbones.ladder.cutting import Cut, probes
+from headstart.backbones.ladder.cutting import Cut
 from headstart.engine import adapt
 from headstart.engine.cache.cache import Cache
 from headstart.engine.cache.frozen import frozen_rounded
@@ -53,7 +53,7 @@ def test_a_cut_is_as_exact_with_rounded_weights(family: str) -> None:
     backbone = tiny(family)
     with frozen_rounded(backbone.module, set(), BF16), BF16.autocast():
         for rung in range(1, len(backbone.ladder)):
-            cut, batch = Cut(backbone, rung), probes(backbone)[0]
+            cut, batch = Cut(backbone, rung), backbone.probes()[0]
             with torch.no_grad():
                 whole, state = cut.record(batch)
                 resumed = cut.resume(batch, state)

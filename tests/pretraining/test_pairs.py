@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from backbones.tiny import save, wordpiece
 from cli.test_zeroshot import pairs
-from headstart.backbones.loaders.load import load
-from headstart.backbones.loaders.two_towers import TwoTowers, joined, two_towers
+from headstart.backbones.loaders.load import load, two_towers
+from headstart.backbones.loaders.two_towers import TwoTowers, joined
 from headstart.data.audit.findings import Findings
 from headstart.data.corpus.pairs import held_out, read_pairs
 from headstart.engine import towers

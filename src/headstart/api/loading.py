@@ -20,8 +20,8 @@ def load(source: Any = None, **options: Any) -> Backbone:
     Without a source, the built-in one for images. Options: pooling, max_length, image_size, blocks, trust_remote_code;
     see `headstart.backbones.loaders.load`.
     """
-    from headstart.backbones.loaders.builtin import DEFAULTS
     from headstart.backbones.loaders.load import load as load_backbone
+    from headstart.backbones.loaders.packaged import DEFAULTS
 
     return load_backbone(DEFAULTS["image"] if source is None else source, **options)
 
@@ -44,7 +44,7 @@ def read(source: Any = None, **options: Any) -> Data:
 def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
     """What was given, loaded; where nothing was, the built-in one for such data."""
     if model is None:
-        from headstart.backbones.loaders.builtin import DEFAULTS
+        from headstart.backbones.loaders.packaged import DEFAULTS
 
         model = DEFAULTS[data.task.modality]
     return model if hasattr(model, "ladder") else load(model, **options)

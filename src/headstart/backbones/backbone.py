@@ -6,29 +6,28 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 import xxhash
 from torch import Tensor, nn
 
+from headstart.backbones.class_words import ClassWords
+from headstart.backbones.inputs.preparation import Batch as Batch
+from headstart.backbones.inputs.preparation import Preparation
+from headstart.backbones.inputs.probes import probes
 from headstart.backbones.ladder.ladder import Ladder
+from headstart.backbones.ladder.levels import levels
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.records.comparison import ModelRecord
-
-if TYPE_CHECKING:
-    from headstart.backbones.class_words import ClassWords
-    from headstart.backbones.inputs.preparation import Preparation
+from headstart.core.showing import Showing
 
 Reads = Literal["top", "all"]
 "what a head reads: the pooled features at the top of the ladder, or those of all rungs"
 
-Batch = dict[str, Tensor]
-"what a model is called with: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
-
 
 @dataclass(eq=False, repr=False)
-class Backbone:
+class Backbone(Showing):
     """What every loader returns.
 
     module: the network; its weights are the base, and methods leave them as they found them.
@@ -63,9 +62,7 @@ class Backbone:
         """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")]."""
         if reads == "top":
             return self.run(self.module, batch)
-        from headstart.backbones.ladder.levels import levels
-
-        return levels(self, batch)
+        return torch.cat(levels(self.module, self.ladder, self.run, batch), dim=1)
 
     def width(self, reads: Reads) -> int:
         """How many features a head gets."""
@@ -74,11 +71,14 @@ class Backbone:
     @cached_property
     def level_widths(self) -> tuple[int, ...]:
         """Sizes of the pooled features of each level, in the order of `features(batch, "all")`."""
-        from headstart.backbones.ladder.cutting import probes
-        from headstart.backbones.ladder.levels import pooled_levels
+        # in eval mode, because a run in training mode would move the statistics of batch norms
+        with torch.no_grad(), evaluating(self.module):
+            found = levels(self.module, self.ladder, self.run, self.probes()[0])
+        return tuple(level.shape[1] for level in found)
 
-        with torch.no_grad(), evaluating(self.module):  # in training mode a look would move statistics of batch norms
-            return tuple(level.shape[1] for level in pooled_levels(self, probes(self)[0]))
+    def probes(self) -> list[Batch]:
+        """Two small batches of different shape, to try what the network does."""
+        return probes(self.modality, self.preparation, next(self.module.parameters()).device)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -119,11 +119,6 @@ class Backbone:
         import html
 
         return f"<pre>{html.escape(str(self))}</pre>"
-
-    def __str__(self) -> str:
-        from headstart.backbones.ladder.drawing import draw
-
-        return draw(self)
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.core.errors import ConfigurationError
 
@@ -35,26 +35,10 @@ class ClassWords:
         return rows if projection is None else rows @ projection
 
 
-def class_words(source: str, labels: Sequence[str], templates: Sequence[str]) -> ClassWords:
-    """Of the classes' names under CLIP or SigLIP, ours or transformers'.
-
-    Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
-    """
-    from headstart.backbones.loaders.two_towers import two_towers
-
-    towers = two_towers(source)
-    projection = getattr(towers.module, "visual_projection", None)
-    return ClassWords(
-        towers.encode_classes(labels, templates),
-        projection.weight.detach() if isinstance(projection, nn.Linear) else None,
-        towers.scale,
-    )
-
-
 def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
     """Each label under each template, label by label; `_` stands for a space.
 
-    Raises `ConfigurationError` as `class_words`.
+    Raises `ConfigurationError` for fewer than two labels, and for a template without a place for the label.
     """
     if len(set(labels)) < 2:
         told = f"{labels[0]!r} alone" if labels else "none"

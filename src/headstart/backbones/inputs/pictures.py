@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from headstart.backbones.backbone import Batch
+from headstart.backbones.inputs.preparation import Batch
 
 
 def channels_last(shape: Sequence[int], batch: Batch) -> bool:

@@ -16,6 +16,7 @@ from headstart.core.errors import ArtifactError, ConfigurationError
 __all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparation", "tokenizer_fingerprint"]
 
 Batch = dict[str, Tensor]
+"the arguments of a model: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 Encoded = dict[str, np.ndarray]
 "one text without padding: `input_ids` [T] int32 and, where they are not all zero, `token_type_ids` [T] int8"
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.ladder.cutting import probes
 from headstart.backbones.ladder.ladder import Ladder, Site
 from headstart.backbones.ladder.modes import evaluating
 from headstart.backbones.ladder.sites import linear_sizes
@@ -209,7 +208,7 @@ def values_reach(backbone: Backbone, found: Sequence[Projections]) -> bool:
                 )
         if handles:
             with torch.no_grad(), evaluating(module):
-                backbone.features(probes(backbone)[0])
+                backbone.features(backbone.probes()[0])
     finally:
         for handle in handles:
             handle.remove()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.ladder.modes import evaluating
-from headstart.backbones.ladder.shapes import Sizes, Spec, shown, spec_of
+from headstart.backbones.ladder.shapes import Sizes, Spec, first_tensor, shown, spec_of
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 "tolerance of `check`, in float32"
@@ -179,7 +179,7 @@ class Cut:
 
         Runs in eval mode; the state's padded positions are zeroed first, as a cache without padding would have them.
         """
-        batches = probes(self.backbone) if batches is None else batches
+        batches = self.backbone.probes() if batches is None else batches
         try:
             with torch.no_grad(), evaluating(self._module):
                 recorded = [(batch, *self.record(batch)) for batch in batches]
@@ -213,33 +213,11 @@ def check(backbone: Backbone, rung: int, batches: Sequence[Batch] | None = None)
     return Cut(backbone, rung).check(batches)
 
 
-def probes(backbone: Backbone) -> list[Batch]:
-    """Two batches of different shape: texts of several lengths, or random images."""
-    preparation: Any = backbone.preparation
-    device = next(backbone.module.parameters()).device
-    if backbone.modality == "text":
-        words = ["a", "probe", "of", "several", "words", "in", "two", "batches", "of", "another", "length"]
-        texts = [" ".join(words[:n]) for n in (2, 5, 3, 9, 1)]
-        batches = [preparation.collate(preparation.encode(some)) for some in (texts[:3], texts[3:])]
-    else:
-        generator = torch.Generator().manual_seed(0)
-        shape = (preparation.channels, *preparation.size)
-        batches = [{"pixel_values": torch.randn((n, *shape), generator=generator)} for n in (3, 2)]
-    return [{name: value.to(device) for name, value in batch.items()} for batch in batches]
-
-
 def _without_padding(batch: Batch, state: Tensor) -> Tensor:
     mask = batch.get("attention_mask")
     if mask is None or state.dim() < 2 or state.shape[:2] != mask.shape:
         return state
     return state * mask.reshape(*mask.shape, *(1,) * (state.dim() - 2)).to(state.dtype)
-
-
-def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    """What a module is called with first: the state that enters it."""
-    if args and isinstance(args[0], Tensor):
-        return args[0]
-    return next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
 
 
 def _with_first(args: tuple[Any, ...], kwargs: dict[str, Any], state: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -9,21 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.pictures import channels_last
 from headstart.backbones.inputs.pooling import pool
-from headstart.backbones.ladder.cutting import first_tensor
+from headstart.backbones.inputs.preparation import Batch
+from headstart.backbones.ladder.ladder import Ladder
+from headstart.backbones.ladder.shapes import first_tensor
 
 
-def levels(backbone: Backbone, batch: Batch) -> Tensor:
-    """[B, sum of D_k]: the levels side by side."""
-    return torch.cat(pooled_levels(backbone, batch), dim=1)
-
-
-def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
+def levels(module: nn.Module, ladder: Ladder, run: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> list[Tensor]:
     """[B, D_k] each: the state entering each rung above the first, pooled, and the backbone's own pooled features.
 
     States [B, T, D] are averaged over real tokens, pictures [B, C, H, W] (or [B, H, W, C]) over their area, [B, D]
@@ -32,20 +27,19 @@ def pooled_levels(backbone: Backbone, batch: Batch) -> list[Tensor]:
     kept: dict[str, Tensor] = {}
 
     def keeper(name: str) -> Callable[..., None]:
-        def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def keep(entered: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             state = first_tensor(args, kwargs)
             if name not in kept and state is not None and state.is_floating_point():
                 kept[name] = _pooled(state.float(), batch)
 
         return keep
 
-    entries = [(rung.name, rung.modules[0]) for rung in backbone.ladder.rungs[1:] if rung.modules]
+    entries = [(rung.name, rung.modules[0]) for rung in ladder.rungs[1:] if rung.modules]
     hooks = [
-        backbone.module.get_submodule(path).register_forward_pre_hook(keeper(name), with_kwargs=True)
-        for name, path in entries
+        module.get_submodule(path).register_forward_pre_hook(keeper(name), with_kwargs=True) for name, path in entries
     ]
     try:
-        top = backbone.run(backbone.module, batch)
+        top = run(module, batch)
     finally:
         for hook in hooks:
             hook.remove()

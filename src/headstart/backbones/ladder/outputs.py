@@ -10,7 +10,6 @@ import torch
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.pictures import channels_last
-from headstart.backbones.ladder.cutting import probes
 from headstart.backbones.ladder.modes import evaluating
 from headstart.backbones.ladder.observation import tensors
 
@@ -30,7 +29,7 @@ def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
     """Path to output for the modules that run once and return a tensor. Leaves modes and hooks as they were."""
     found: dict[str, Output] = {}
     again: set[str] = set()  # a pooling that serves several layers stands for none of them
-    module, sample = backbone.module, probes(backbone)[0]
+    module, sample = backbone.module, backbone.probes()[0]
 
     def note(path: str, output: Any) -> None:
         first = next(tensors(output), None)

@@ -119,5 +119,12 @@ def _options(index: int, size: int, sizes: Sizes) -> tuple[str | int, ...]:
     return (*fitting, size) if index < 2 else (size, *fitting)
 
 
+def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """What a module is called with first: the state that enters it."""
+    if args and isinstance(args[0], Tensor):
+        return args[0]
+    return next((v for v in kwargs.values() if isinstance(v, Tensor)), None)
+
+
 def shown(value: Tensor) -> str:
     return str(tuple(value.shape))

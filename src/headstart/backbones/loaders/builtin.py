@@ -5,28 +5,14 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.loaders.files import read_config, read_weights
+from headstart.backbones.loaders.hub import quiet
+from headstart.backbones.loaders.packaged import builtin_names, is_builtin, place
 from headstart.core.errors import HeadstartError, ModelError, suggestion
-
-DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
-"what is taken for data of a modality where the user names nothing"
-
-
-def place() -> Path:
-    """The folder that holds them, one folder a name."""
-    return Path(str(resources.files("headstart.backbones"))) / "builtin_weights"
-
-
-def builtin_names() -> list[str]:
-    """Names of the backbones that come with Headstart: the folders present."""
-    if not place().is_dir():
-        return []
-    return sorted(p.name for p in place().iterdir() if (p / "config.json").is_file())
 
 
 def load_builtin(
@@ -45,16 +31,6 @@ def load_builtin(
     return _text(folder, source, max_length=max_length, weights=weights, **options)
 
 
-def is_builtin(source: str) -> bool:
-    """Whether the name means one of the package's; a folder of the user's goes before it, as in `load`."""
-    return source.startswith("builtin/") and not Path(source).is_dir()
-
-
-def place_of(source: str) -> Path:
-    """The folder of `builtin/…`, or the source as a path."""
-    return place() / source.removeprefix("builtin/") if is_builtin(source) else Path(source).expanduser()
-
-
 @contextlib.contextmanager
 def unpacked(source: str) -> Iterator[str]:
     """While it lasts, a built-in text encoder as a folder that transformers reads; any other source as it is.
@@ -64,8 +40,6 @@ def unpacked(source: str) -> Iterator[str]:
     if not is_builtin(source):
         yield source
         return
-    from headstart.backbones.loaders.transformers import quiet
-
     backbone: Any = load_builtin(source.removeprefix("builtin/"))
     if backbone.modality != "text":
         raise ModelError(

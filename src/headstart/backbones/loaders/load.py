@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.loaders.files import check_finite, read_config
 from headstart.core.errors import ConfigurationError, ModelError
+
+if TYPE_CHECKING:
+    from headstart.backbones.loaders.two_towers import TwoTowers
 
 
 def load(
@@ -74,9 +77,7 @@ def _loaded(
         if config.get("kind") == "clip":
             from headstart.backbones.loaders.two_towers import load_clip
 
-            return load_clip(
-                str(folder), blocks=blocks, weights=weights, pooling=pooling, image_size=image_size
-            )  # fmt: skip
+            return load_clip(str(folder), load, image_size=image_size, **common)
         if config.get("kind") in ("awd_lstm", "elmo"):
             from headstart.backbones.loaders.recurrent import load_recurrent
 
@@ -114,3 +115,17 @@ def _loaded(
     from headstart.backbones.loaders.transformers import load_transformers
 
     return load_transformers(name, image_size=image_size, **text, **common)
+
+
+def two_towers(source: str | Path) -> TwoTowers:
+    """Both towers of a folder that `headstart pretrain clip` wrote, or of CLIP or SigLIP of transformers.
+
+    Raises `ModelError` for other models.
+    """
+    from headstart.backbones.loaders.transformers_towers import transformers_towers
+    from headstart.backbones.loaders.two_towers import KIND, read_towers
+
+    folder = Path(source).expanduser()
+    if folder.is_dir() and read_config(folder).get("kind") == KIND:
+        return read_towers(folder, load)[0]
+    return transformers_towers(str(source))

@@ -16,7 +16,7 @@ from headstart.backbones.inputs.pooling import POOLINGS, pool
 from headstart.backbones.inputs.positions import positions
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.ladder.structure import find_ladder
-from headstart.backbones.loaders.builtin import place_of
+from headstart.backbones.loaders.packaged import place_of
 from headstart.backbones.loaders.transformers_fresh import reinitialise
 from headstart.backbones.tokenizers.tokenizer import check_vocabulary
 from headstart.core.errors import ModelError

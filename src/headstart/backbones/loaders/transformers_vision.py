@@ -44,7 +44,7 @@ def vision_backbone(
             f"{source} reads images of {config.image_size} pixels; other sizes need a model that interpolates its "
             "positions. Leave image_size out."
         )
-    preparation = _image_preparation(source, config, image_size)
+    preparation = image_preparation(source, config, image_size)
     height, width = preparation.size
     channels = getattr(config, "num_channels", 3)
     sample = {"pixel_values": torch.linspace(-1, 1, 2 * channels * height * width).reshape(2, channels, height, width)}
@@ -67,7 +67,7 @@ def vision_backbone(
     )
 
 
-def _image_preparation(source: str, config: Any, image_size: int | None) -> ImagePreparation:
+def image_preparation(source: str, config: Any, image_size: int | None) -> ImagePreparation:
     """As the model's image processor prepares images, or else as the architecture's config says."""
     settings = _processor(source)
     try:

@@ -1,10 +1,9 @@
-"""TwoTowers: pictures and texts in one space. Our own folders, and CLIP and SigLIP of transformers."""
+"""TwoTowers: pictures and texts in one space (CLIP), and the folders that `headstart pretrain clip` writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.class_words import class_words, said
+from headstart.backbones.class_words import ClassWords, said
 from headstart.backbones.inputs.preparation import ImagePreparation, TextPreparation
 from headstart.backbones.ladder.structure import find_ladder
-from headstart.backbones.loaders.files import check_finite, fill, read_config, read_weights, require_safetensors
+from headstart.backbones.loaders.files import fill, read_config, read_weights, require_safetensors
 from headstart.core.errors import ModelError
 
 KIND = "clip"
@@ -98,20 +97,24 @@ def joined(image: Backbone, text: Backbone, width: int, temperature: float, sour
     )
 
 
-def two_towers(source: str | Path) -> TwoTowers:
-    """A folder that `headstart pretrain clip` wrote, or CLIP or SigLIP of transformers by folder or hub name.
+def class_words(towers: TwoTowers, labels: Sequence[str], templates: Sequence[str]) -> ClassWords:
+    """The classes' names as a linear head on the features of the tower for pictures.
 
-    Raises `ModelError` for what is neither.
+    Raises `ConfigurationError` for fewer than two labels, and for a template without a place for the label.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir() and read_config(folder).get("kind") == KIND:
-        return _own(folder)[0]
-    return _of_transformers(str(source))
+    projection = getattr(towers.module, "visual_projection", None)
+    return ClassWords(
+        towers.encode_classes(labels, templates),
+        projection.weight.detach() if isinstance(projection, nn.Linear) else None,
+        towers.scale,
+    )
 
 
-def _own(folder: Path) -> tuple[TwoTowers, Backbone]:
-    from headstart.backbones.loaders.load import load
+def read_towers(folder: Path, load: Callable[..., Backbone]) -> tuple[TwoTowers, Backbone]:
+    """A folder that `headstart pretrain clip` wrote: both towers, and the one for pictures as a backbone.
 
+    load: loads the backbone of each tower (`loaders.load`, which itself leads here).
+    """
     config = read_config(folder)
     try:
         length, width = int(config["length"]), int(config["width"])
@@ -128,16 +131,22 @@ def _own(folder: Path) -> tuple[TwoTowers, Backbone]:
     return found, image
 
 
-def load_clip(source: str, *, blocks: str | None = None, weights: bool = True, **others: Any) -> Backbone:
-    """The tower for pictures with its projection, as a backbone for images."""
+def load_clip(
+    source: str, load: Callable[..., Backbone], *, blocks: str | None = None, weights: bool = True, **others: Any
+) -> Backbone:
+    """The tower for pictures with its projection, as a backbone for images. load: as `read_towers`."""
     if unknown := [name for name, value in others.items() if value is not None]:
         raise ModelError(f"{source}: {', '.join(unknown)} can't be chosen for a tower; leave it out.")
-    found, image = _own(Path(source).expanduser())
+    folder = Path(source).expanduser()
+    found, image = read_towers(folder, load)
     module = _Projected(found.module.image, found.module.image_projection)  # type: ignore[arg-type]
 
     def run(model: nn.Module, batch: Batch) -> Tensor:
         projected: Tensor = model.projection(image.run(model.tower, batch))  # type: ignore[operator, arg-type]
         return projected
+
+    def words(labels: Sequence[str], templates: Sequence[str]) -> ClassWords:
+        return class_words(read_towers(folder, load)[0], labels, templates)
 
     side = found.image_preparation.size[0]
     sample = {"pixel_values": torch.linspace(-1, 1, 2 * 3 * side * side).reshape(2, 3, side, side)}
@@ -146,7 +155,7 @@ def load_clip(source: str, *, blocks: str | None = None, weights: bool = True, *
         module=module, ladder=ladder, run=run, preparation=image.preparation, reinitialise=_reinitialise(image),
         source=source, loader="clip", kind=image.kind, modality="image",
         dimension=found.module.image_projection.out_features, pooling=image.pooling, reload=source,  # type: ignore[union-attr, arg-type]
-        words=partial(class_words, source) if weights else None,
+        words=words if weights else None,
     )  # fmt: skip
     if not weights:
         backbone.reinitialise(module, 0)
@@ -168,49 +177,3 @@ def _reinitialise(image: Backbone) -> Callable[[nn.Module, int], None]:
             module.projection.reset_parameters()  # type: ignore[operator, union-attr]
 
     return fresh
-
-
-def _of_transformers(source: str) -> TwoTowers:
-    """Its own projections, scale and preparation; SigLIP's texts are padded to their full length, as it learnt them."""
-    from transformers import AutoConfig, AutoModel
-
-    from headstart.backbones.loaders.transformers import quiet, reading
-    from headstart.backbones.loaders.transformers_text import tokenizer_of
-    from headstart.backbones.loaders.transformers_vision import _image_preparation
-
-    if Path(source).is_dir():
-        require_safetensors(Path(source))
-    config = reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))
-    if not (hasattr(config, "vision_config") and hasattr(config, "text_config")):
-        raise ModelError(
-            f"{source} has no tower for pictures and one for texts. Give CLIP or SigLIP of transformers, or a folder "
-            "that `headstart pretrain clip` wrote."
-        )
-    options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True, "trust_remote_code": False}
-    with quiet():
-        module, info = reading(source, lambda: AutoModel.from_pretrained(source, **options))
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(f"{source} lacks weights, which would be random: {', '.join(missing[:5])}.")
-    check_finite(module, source)
-    module.eval()
-    if not hasattr(module, "get_text_features"):
-        raise ModelError(f"{source} ({config.model_type}) does not put pictures and texts into one space.")
-    tokenizer = tokenizer_of(source, False)
-    length = config.text_config.max_position_embeddings
-    padded = config.model_type.startswith("siglip")
-
-    def texts(batch: Batch) -> Tensor:
-        ids, mask = batch["input_ids"], batch.get("attention_mask")
-        if padded:
-            ids, mask = F.pad(ids, (0, length - ids.shape[1]), value=tokenizer.pad_token_id), None
-        return _features(module.get_text_features(input_ids=ids, attention_mask=mask))
-
-    return TwoTowers(
-        module, lambda batch: _features(module.get_image_features(pixel_values=batch["pixel_values"])), texts,
-        _image_preparation(source, config.vision_config, None), TextPreparation(tokenizer, length), source,
-    )  # fmt: skip
-
-
-def _features(found: Any) -> Tensor:
-    """transformers 5 gives an output whose `pooler_output` is projected, 4 the tensor itself."""
-    return found if isinstance(found, Tensor) else found.pooler_output

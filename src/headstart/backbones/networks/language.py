@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.inputs.positions import positions
-from headstart.backbones.loaders.builtin import is_builtin
 from headstart.backbones.loaders.files import check_finite, read_config, require_safetensors
+from headstart.backbones.loaders.packaged import is_builtin
 from headstart.backbones.tokenizers.tokenizer import check_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
@@ -37,7 +37,7 @@ class LanguageNetwork:
         """A folder that transformers' Auto classes read."""
         for name, rate in self.rates.items():
             setattr(self.module.config, name, rate)
-        from headstart.backbones.loaders.transformers import quiet
+        from headstart.backbones.loaders.hub import quiet
 
         module = self.module.to("cpu", torch.bfloat16 if half else torch.float32)
         with quiet():
@@ -107,7 +107,7 @@ def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
 def _is_decoder(source: str) -> bool:
     from transformers import AutoConfig
 
-    from headstart.backbones.loaders.transformers import kind_of, reading
+    from headstart.backbones.loaders.hub import kind_of, reading
 
     return kind_of(reading(source, lambda: AutoConfig.from_pretrained(source, trust_remote_code=False))) == "decoder"
 
@@ -118,7 +118,7 @@ def _read(
     """The network, and the weights that the source lacks. length: tokens of an example, where that is known."""
     from transformers import AutoConfig
 
-    from headstart.backbones.loaders.transformers import quiet, reading
+    from headstart.backbones.loaders.hub import quiet, reading
 
     if (folder := Path(source)).is_dir():
         found = read_config(folder)
@@ -142,7 +142,7 @@ def _read(
 
 def _check_direction(kind: Kind, config: Any, name: str) -> None:
     """An encoder under a causal head sees the word that it is to predict, a decoder not what is behind a masked one."""
-    from headstart.backbones.loaders.transformers import kind_of
+    from headstart.backbones.loaders.hub import kind_of
 
     if kind == "masked" and kind_of(config) == "decoder":
         raise ConfigurationError(

@@ -34,7 +34,7 @@ def command(
     Without --labels the images have to be labelled, and the share of right answers is told, with its interval.
     """
     from headstart.backbones.class_words import TEMPLATE, said
-    from headstart.backbones.loaders.two_towers import two_towers
+    from headstart.backbones.loaders.load import two_towers
     from headstart.core.errors import ConfigurationError, DataError
     from headstart.data.audit.findings import Findings
     from headstart.data.ingest.unlabelled import stream

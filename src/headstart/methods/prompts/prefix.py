@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.positions import Positions, positions
 from headstart.backbones.ladder.attention import Projections, fused_attention, projections
-from headstart.backbones.ladder.cutting import probes
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import MethodError, ModelError
 from headstart.methods.method import METHODS, GradientMethod, head_group
@@ -90,7 +89,7 @@ def _sites(backbone: Backbone) -> list[Projections]:
 
 def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
     """None where attention with an empty prefix is reached at every site and changes nothing; else the reason."""
-    batch = probes(backbone)[0]
+    batch = backbone.probes()[0]
     module = backbone.module
     edits = tuple(
         Edit(f"backbone.{s.site.path}", partial(PrefixedAttention, tokens=0, heads=s.key_value_heads, size=0))

@@ -14,8 +14,8 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.preparation import ImagePreparation
-from headstart.backbones.loaders.builtin import place_of
 from headstart.backbones.loaders.load import load
+from headstart.backbones.loaders.packaged import place_of
 from headstart.backbones.loaders.timm_fresh import existing_config, fresh_config, resized_config
 from headstart.core.disk.files import replacing_folder, write_json
 from headstart.core.disk.runs import read_configuration

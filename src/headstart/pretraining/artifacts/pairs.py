@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from headstart.backbones.backbone import Backbone, fingerprint
-from headstart.backbones.loaders.builtin import is_builtin, place_of
 from headstart.backbones.loaders.files import read_config
-from headstart.backbones.loaders.load import load
+from headstart.backbones.loaders.hub import quiet
+from headstart.backbones.loaders.load import load, two_towers
+from headstart.backbones.loaders.packaged import is_builtin, place_of
 from headstart.backbones.loaders.timm_fresh import existing_config, fresh_config
-from headstart.backbones.loaders.transformers import quiet
-from headstart.backbones.loaders.two_towers import KIND, TwoTowers, joined, two_towers
+from headstart.backbones.loaders.two_towers import KIND, TwoTowers, joined
 from headstart.backbones.networks import language
 from headstart.backbones.tokenizers.tokenizer import train_tokenizer
 from headstart.core.disk.files import replacing_folder, write_json
