@@ -30,9 +30,11 @@ def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -
     """One comparison of runs that were made apart, each in a folder of its own, by the functions of `compare`."""
     from headstart.comparison.table import rows_with_differences
     from headstart.comparison.verdict.verdict import verdict
+    from headstart.tasks.task import Task
 
     first = records[0]
-    rows = rows_with_differences([record.rows[0] for record in records], predictions, metric, labels=first.task.labels)
+    task = Task(first.task.kind, first.task.modality, first.task.labels)  # type: ignore[arg-type]
+    rows = rows_with_differences([record.rows[0] for record in records], predictions, metric, task=task)
     size = next(split.size for split in first.data.splits if split.name == "test")
     seconds = sum(record.seconds or 0.0 for record in records)
     finding = verdict(rows, metric, test_size=size)

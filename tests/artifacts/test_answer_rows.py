@@ -9,7 +9,6 @@ import pytest
 
 from headstart.artifacts.answer_rows import AnswerRows
 from headstart.artifacts.answers import Answer
-from headstart.artifacts.predictor import prediction
 from headstart.core.errors import ConfigurationError
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Task
@@ -33,5 +32,5 @@ def test_a_bound_is_a_probability(below: float) -> None:
 
 @pytest.mark.parametrize(("value", "shown"), [(1234567.8, 1234568.0), (0.1, 0.1), (2021.375, 2021.375), (-1e-9, -1e-9)])
 def test_a_value_has_the_digits_that_a_float32_knows(value: float, shown: float) -> None:
-    answer = Answer(Unlabelled("a", "a"), prediction(NUMBERS, np.array([value], np.float32)))
+    answer = Answer(Unlabelled("a", "a"), NUMBERS.prediction(np.array([value], np.float32)))
     assert AnswerRows(NUMBERS, ["input"]).row(answer)["prediction"] == shown

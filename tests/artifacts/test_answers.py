@@ -11,7 +11,6 @@ import pytest
 from headstart.artifacts import answers as module
 from headstart.artifacts.answer_rows import AnswerRows
 from headstart.artifacts.answers import Answer, answers
-from headstart.artifacts.predictor import prediction
 from headstart.core.errors import DataError
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Task
@@ -73,7 +72,7 @@ def test_columns_of_ours_never_take_the_user_s() -> None:
         *given, "prediction_2", "confidence", "check", "p_input", "p_label", "p_label_2", "error_2",
     ]  # fmt: skip
     row = Unlabelled("x", "x", "f:1", "", {"error": "mine", "prediction": 3})
-    cells = AnswerRows(TASK, given, True, 0.9).row(Answer(row, prediction(TASK, np.array([0.2, 0.8]))))
+    cells = AnswerRows(TASK, given, True, 0.9).row(Answer(row, TASK.prediction(np.array([0.2, 0.8]))))
     assert cells == {
         "error": "mine", "prediction": 3, "prediction_2": "b", "confidence": 0.8, "check": "yes", "p_a": 0.2,
         "p_b": 0.8, "error_2": None,
@@ -81,13 +80,13 @@ def test_columns_of_ours_never_take_the_user_s() -> None:
 
 
 def test_confidence_of_each_kind() -> None:
-    several = prediction(Task("multi_label", "text", ("a", "b", "c")), np.array([0.9, 0.6, 0.2]))
+    several = Task("multi_label", "text", ("a", "b", "c")).prediction(np.array([0.9, 0.6, 0.2]))
     assert (several.label, several.confidence) == ("a|b", pytest.approx(0.6))
-    barred = prediction(Task("multi_label", "text", ("a|b", "a", "b")), np.array([0.9, 0.2, 0.6]))
+    barred = Task("multi_label", "text", ("a|b", "a", "b")).prediction(np.array([0.9, 0.2, 0.6]))
     assert barred.label == '["a|b", "b"]'
-    value = prediction(Task("regression", "text", ()), np.array([1.5]))
+    value = Task("regression", "text", ()).prediction(np.array([1.5]))
     assert (value.label, value.confidence) == ("1.5", None)
-    table = AnswerRows(Task("regression", "text", ()), ["id"], True, 0.5)
+    table = AnswerRows(Task("regression", "text", ()), ["id"])
     assert table.columns == ["id", "prediction", "error"]
     assert table.row(Answer(Unlabelled("x", "x", "", "", {"id": 1}), value)) == {
         "id": 1,

@@ -190,7 +190,8 @@ def test_the_temperature_that_fits_validation_is_in_the_weights(text_run: Call) 
     told = predictor.artifact.temperature
     assert told != 1
     trained = told * predictor.logits(held.inputs())
-    assert temperature(trained, torch.from_numpy(held.targets), "single_label") == pytest.approx(told, rel=0.02)
+    task = predictor.artifact.task
+    assert temperature(trained, torch.from_numpy(held.targets), task) == pytest.approx(told, rel=0.02)
     predictor.close()
 
 

@@ -11,6 +11,7 @@ from headstart.stats.intervals import interval
 from headstart.stats.metrics import metric
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 from stats.simulated import real, scored
 
 ACCURACY = metric("single_label", "accuracy")
@@ -36,7 +37,9 @@ def table():
 
 def test_rows_hold_the_statistics_of_their_predictions(table):
     rows, runs = table
-    got = rows_with_differences(rows, runs, ACCURACY, labels=("a", "b", "c"), draws=300, permutations=300)
+    got = rows_with_differences(
+        rows, runs, ACCURACY, task=Task("single_label", "text", ("a", "b", "c")), draws=300, permutations=300
+    )
     assert [r.method for r in got] == [r.method for r in rows]
     assert got[1] == rows[1]
     by_name = {r.method: r for r in got}

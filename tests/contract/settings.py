@@ -26,13 +26,13 @@ from headstart.engine.job import Options
 from headstart.engine.machine.precision import Compute
 from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Plan
-from headstart.tasks.task import Kind, Task
+from headstart.tasks.task import Task
 
 FP32 = Compute(torch.device("cpu"), bf16=False)
 LABELS = ("no", "perhaps", "yes")
 
 
-def task_of(backbone: Backbone, kind: Kind = "single_label", weights: tuple[float, ...] = ()) -> Task:
+def task_of(backbone: Backbone, kind: str = "single_label", weights: tuple[float, ...] = ()) -> Task:
     labels = () if kind == "regression" else LABELS
     return Task(kind, "text" if backbone.modality == "text" else "image", labels, weights)
 
@@ -64,7 +64,7 @@ def examples_of(inputs: list[Any], targets: np.ndarray, first: int = 0) -> Examp
     return Examples(table, rows, rows + first, targets)
 
 
-def targets_of(kind: Kind, count: int, seed: int = 0) -> np.ndarray:
+def targets_of(kind: str, count: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(derive(seed, "targets"))
     if kind == "single_label":
         return np.arange(count) % 3 if count < 12 else rng.permutation(np.arange(count) % 3)
@@ -73,7 +73,7 @@ def targets_of(kind: Kind, count: int, seed: int = 0) -> np.ndarray:
     return rng.normal(size=count).astype(np.float32)
 
 
-def made(backbone: Backbone, kind: Kind, count: int, seed: int, first: int) -> Examples:
+def made(backbone: Backbone, kind: str, count: int, seed: int, first: int) -> Examples:
     channels = getattr(backbone.preparation, "channels", 3)
     inputs = texts(count, seed) if backbone.modality == "text" else images(count, seed, channels=channels)
     return examples_of(inputs, targets_of(kind, count, seed), first)
@@ -101,7 +101,7 @@ def rising() -> Score:
 
 def setting_of(
     backbone: Backbone,
-    kind: Kind = "single_label",
+    kind: str = "single_label",
     *,
     count: int = 24,
     held_out: int = 9,

@@ -15,7 +15,8 @@ import pytest
 from made_data import finding, image, kinds
 from PIL import Image
 
-from headstart.data.images.decoding import ALONE, Decoding, settled, span
+from headstart.core.records.decoding import ALONE, Decoding
+from headstart.data.images.decoding import levels, settled, span
 from headstart.data.images.image import decode, picture
 from headstart.data.read import read
 from headstart.tasks.task import Task
@@ -54,8 +55,8 @@ def test_ranges_by_hand() -> None:
     assert settled([], [], [(255, 0, 128), (0, 128)]).background == 0
     assert settled([], [], [(255, 128), (0, 128)]).background == 128
     assert settled([], [], [(255, 0, 128)]).background == 255
-    levels = Decoding((0.0, 4_095.0)).levels(np.array([0, 16, 2_048, 4_095, 5_000], dtype=np.uint16))
-    assert levels.tolist() == [0, 1, 128, 255, 255]
+    found = levels(np.array([0, 16, 2_048, 4_095, 5_000], dtype=np.uint16), Decoding((0.0, 4_095.0)))
+    assert found.tolist() == [0, 1, 128, 255, 255]
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])

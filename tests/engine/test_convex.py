@@ -10,7 +10,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from headstart.engine.losses.convex import prior, solve
-from headstart.engine.losses.losses import probabilities
 from headstart.tasks.task import Task
 
 N, D = 90, 12
@@ -49,7 +48,7 @@ def test_single_label_as_scikit_learns_logistic_regression(classes: int, penalty
     x = features()
     y = labels(x, classes)
     task = Task("single_label", "text", tuple("abc"[:classes]))
-    found = probabilities(task, scores(solved(x, y, task, penalty), x)).numpy()
+    found = task.probabilities(scores(solved(x, y, task, penalty), x)).numpy()
     scaler = StandardScaler().fit(x)
     C = 1 / penalty if classes > 2 else 2 / penalty
     theirs = LogisticRegression(C=C, max_iter=10000, tol=1e-10).fit(scaler.transform(x), y)
@@ -60,7 +59,7 @@ def test_without_biases_features_are_scaled_only() -> None:
     x = features()
     y = labels(x, 3)
     task = Task("single_label", "text", tuple("abc"))
-    found = probabilities(task, scores(solved(x, y, task, 2.0, bias=False), x)).numpy()
+    found = task.probabilities(scores(solved(x, y, task, 2.0, bias=False), x)).numpy()
     scale = np.sqrt(np.square(x).mean(0))
     theirs = LogisticRegression(C=0.5, max_iter=10000, tol=1e-10, fit_intercept=False).fit(x / scale, y)
     np.testing.assert_allclose(found, theirs.predict_proba(x / scale), atol=1e-4)
@@ -71,7 +70,7 @@ def test_class_weights_as_in_scikit_learn() -> None:
     y = labels(x, 3)
     weights = (0.3, 2.0, 1.2)
     task = Task("single_label", "text", tuple("abc"), weights)
-    found = probabilities(task, scores(solved(x, y, task, 1.0), x)).numpy()
+    found = task.probabilities(scores(solved(x, y, task, 1.0), x)).numpy()
     z = StandardScaler().fit_transform(x)
     theirs = LogisticRegression(C=1.0, max_iter=10000, tol=1e-10, class_weight=dict(enumerate(weights))).fit(z, y)
     np.testing.assert_allclose(found, theirs.predict_proba(z), atol=1e-4)
@@ -84,7 +83,7 @@ def test_multi_label_is_one_logistic_regression_a_label() -> None:
     z = StandardScaler().fit_transform(x)
     y = (z @ rng.normal(size=(D, 3)) + rng.normal(size=(N, 3)) > 0.5).astype(np.float32)
     task = Task("multi_label", "text", tuple("abc"))
-    found = probabilities(task, scores(solved(x, y, task, 1.5), x)).numpy()
+    found = task.probabilities(scores(solved(x, y, task, 1.5), x)).numpy()
     for label in range(3):
         theirs = LogisticRegression(C=1 / (3 * 1.5), max_iter=10000, tol=1e-10).fit(z, y[:, label])
         np.testing.assert_allclose(found[:, label], theirs.predict_proba(z)[:, 1], atol=1e-4)
@@ -127,7 +126,7 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
     assert torch.isfinite(head.weight).all()
     assert torch.isfinite(head.bias).all()
     assert float(head.weight.detach()[:, 3].abs().max()) == 0
-    found = probabilities(task, scores(head, x)).numpy()
+    found = task.probabilities(scores(head, x)).numpy()
     keep = np.arange(D) != 3
     z = StandardScaler().fit_transform(x[:, keep])
     theirs = LogisticRegression(C=1.0, max_iter=10000, tol=1e-10).fit(z, y)
@@ -139,12 +138,12 @@ def test_prior_predicts_the_frequencies() -> None:
     head = nn.Linear(D, 3)
     task = Task("single_label", "text", tuple("abc"))
     prior(torch.tensor([0, 0, 0, 1, 1, 0, 0, 0]), task, head)
-    found = probabilities(task, head(x)).detach()
+    found = task.probabilities(head(x)).detach()
     torch.testing.assert_close(found[0], torch.tensor([0.75, 0.25, 0.0]), rtol=0, atol=1e-3)
     assert found.unique(dim=0).shape[0] == 1
     task = Task("multi_label", "text", tuple("abc"))
     prior(torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]), task, head)
-    found = probabilities(task, head(x)).detach()
+    found = task.probabilities(head(x)).detach()
     torch.testing.assert_close(found[0], torch.tensor([1.0, 0.25, 0.0]), rtol=0, atol=1e-3)
     head = nn.Linear(D, 1)
     prior(torch.tensor([1.0, 2.0, 6.0]), Task("regression", "text"), head)

@@ -31,6 +31,7 @@ from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.snapshots import weights
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
+from headstart.tasks.classification import Classification
 
 
 def watched(setting: Setting, method: Method, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, Tensor]], Any]:
@@ -452,15 +453,13 @@ def test_mixup_blends_labels_as_it_blends_pictures() -> None:
 
 def test_mixup_reaches_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
-    import headstart.engine.adaptation as place
+    plain = Classification.loss
 
-    plain = place.task_loss
-
-    def watching(task: Any, scores: Tensor, targets: Tensor) -> Tensor:
+    def watching(task: Classification, scores: Tensor, targets: Tensor) -> Tensor:
         seen.append(targets)
         return plain(task, scores, targets)
 
-    monkeypatch.setattr(place, "task_loss", watching)
+    monkeypatch.setattr(Classification, "loss", watching)
     with adapted(setting_of(tiny("plain"), epochs=1, held_out=2, augment=Augment("mixup")), method_of("full"), 0):
         pass
     shares = [t for t in seen if t.dim() == 2]

@@ -11,6 +11,9 @@ from torch import nn
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.methods.heads.knn import NeighboursHead
 from headstart.methods.heads.mix import MixHead
+from headstart.tasks.task import Task
+
+LABELS = ("a", "b", "c")
 
 
 def drawn(n: int, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,27 +26,29 @@ def drawn(n: int, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("factor", [0.3, 1.0, 50.0])
 def test_the_factor_is_found_again(factor: float) -> None:
     logits, targets = drawn(8000, factor)
-    assert temperature(logits, targets, "single_label") == pytest.approx(factor, rel=0.08)
+    assert temperature(logits, targets, Task("single_label", "text", LABELS)) == pytest.approx(factor, rel=0.08)
 
 
 def test_labels_that_may_hold_together() -> None:
     torch.manual_seed(1)
     logits = torch.randn(4000, 3)
     targets = torch.bernoulli(logits.sigmoid())
-    assert temperature(5 * logits, targets, "multi_label") == pytest.approx(5, rel=0.1)
+    assert temperature(5 * logits, targets, Task("multi_label", "text", LABELS)) == pytest.approx(5, rel=0.1)
 
 
 def test_a_few_examples_that_are_all_right_make_no_model_certain() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    t = temperature(logits, torch.tensor([0, 1, 0]), "single_label")
+    t = temperature(logits, torch.tensor([0, 1, 0]), Task("single_label", "text", LABELS))
     assert 0.5 < t < 1, "surer than before, but not much on three examples"
     assert (logits / t).softmax(1).max() < 0.99
 
 
 def test_where_there_is_nothing_to_fit() -> None:
-    assert temperature(torch.randn(5, 1), torch.randn(5), "regression") == 1.0
-    assert temperature(torch.randn(0, 3), torch.zeros(0, dtype=torch.int64), "single_label") == 1.0
-    assert temperature(torch.full((2, 2), math.nan), torch.tensor([0, 1]), "single_label") == 1.0
+    assert temperature(torch.randn(5, 1), torch.randn(5), Task("regression", "text", LABELS)) == 1.0
+    assert (
+        temperature(torch.randn(0, 3), torch.zeros(0, dtype=torch.int64), Task("single_label", "text", LABELS)) == 1.0
+    )
+    assert temperature(torch.full((2, 2), math.nan), torch.tensor([0, 1]), Task("single_label", "text", LABELS)) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["linear", "mix", "knn"])

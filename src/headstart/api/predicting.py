@@ -16,8 +16,9 @@ from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
     from headstart.artifacts.artifact import Artifact
-    from headstart.artifacts.predictor import Prediction, Predictor
+    from headstart.artifacts.predictor import Predictor
     from headstart.backbones.backbone import Backbone
+    from headstart.tasks.task import Prediction
 
 
 def predict(

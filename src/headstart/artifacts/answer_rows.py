@@ -25,14 +25,14 @@ class AnswerRows:
         if below is not None and not 0 <= below <= 1:
             raise ConfigurationError(f"--below is {below}; it takes a probability, from 0 to 1.")
         asked = [name for name, on in (("--probabilities", probabilities), ("--below", below is not None)) if on]
-        if asked and task.kind == "regression":
+        if asked and task.numeric:
             raise ConfigurationError(
                 f"this model predicts numbers, which have no probability; leave out {' and '.join(asked)}."
             )
         self.task, self.below = task, below
         self._taken = list(given)
         self._prediction = self._own("prediction")
-        scored = task.kind != "regression"
+        scored = not task.numeric
         self._confidence = self._own("confidence") if scored else None
         self._check = self._own("check") if scored and below is not None else None
         self._chances = {name: self._own(f"p_{name}") for name in task.labels} if scored and probabilities else {}
@@ -58,7 +58,7 @@ class AnswerRows:
             where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
             return {**cells, self._prediction: None, self._error: where + answer.problem}
         # A value is a float32, of which seven digits are known.
-        value = float(f"{found.probabilities['value']:.7g}") if self.task.kind == "regression" else found.label
+        value = float(f"{found.probabilities['value']:.7g}") if self.task.numeric else found.label
         cells |= {self._prediction: value}
         if self._confidence and found.confidence is not None:
             cells[self._confidence] = round(found.confidence, 6)

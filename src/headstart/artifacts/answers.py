@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.artifacts.predictor import Prediction, prediction
 from headstart.core.errors import DataError
 from headstart.data.examples import Input
 from headstart.data.ingest.unlabelled import Unlabelled
-from headstart.tasks.task import Task
+from headstart.tasks.task import Prediction, Task
 
 Scores = Callable[[Sequence[Input]], np.ndarray]
 "probabilities or values [n, outputs] of n inputs"
@@ -71,4 +70,4 @@ def _answer(task: Task, row: Unlabelled, scores: np.ndarray | str) -> Answer:
         return Answer(row, None, scores)
     if not np.isfinite(scores).all():
         return Answer(row, None, "the model's scores are not finite")
-    return Answer(row, prediction(task, scores))
+    return Answer(row, task.prediction(scores))

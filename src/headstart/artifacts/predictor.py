@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +15,10 @@ from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.core.errors import ArtifactError, DataError
-from headstart.data.images.decoding import ALONE, Decoding
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.machine.precision import compute
-from headstart.tasks.task import Task
+from headstart.tasks.task import Prediction
 
 if TYPE_CHECKING:
     from headstart.data.examples import Input
@@ -28,22 +26,6 @@ if TYPE_CHECKING:
 
 LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std")
 "options of `load` that an artifact may ask for; to run the code of a model is none of them"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """label: the class, the value as text, or the classes above 1/2 joined by `|` (a JSON list if a name has it)."""
-
-    label: str
-    probabilities: dict[str, float]
-    "a class each; for regression the one entry `value`"
-    confidence: float | None = None
-    "probability of the class; of several labels that of the decision nearest to one half; None for a value"
-
-    def __repr__(self) -> str:
-        told = ", ".join(f"{name}: {value:.4g}" for name, value in list(self.probabilities.items())[:6])
-        more = f", … {len(self.probabilities) - 6} more" if len(self.probabilities) > 6 else ""
-        return f"Prediction({self.label!r}, {{{told}{more}}})"
 
 
 class Predictor:
@@ -83,12 +65,10 @@ class Predictor:
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """Probabilities or values, [n, outputs]."""
-        from headstart.engine.losses.losses import probabilities
-
-        return probabilities(self.artifact.task, self.logits(inputs)).numpy()
+        return self.artifact.task.probabilities(self.logits(inputs)).numpy()
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
-        return [prediction(self.artifact.task, row) for row in self.scores(list(inputs))]
+        return [self.artifact.task.prediction(row) for row in self.scores(list(inputs))]
 
 
 def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:
@@ -126,19 +106,6 @@ def batches(
         places = order[start : start + size]
         batch = prepared(backbone, [inputs[i] for i in places], [decodings[i] for i in places] if decodings else ())
         yield places, {name: value.to(device) for name, value in batch.items()}
-
-
-def prediction(task: Task, row: np.ndarray) -> Prediction:
-    """One row of probabilities or values [outputs] as a label."""
-    if task.kind == "regression":
-        return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
-    chances = {label: float(p) for label, p in zip(task.labels, row)}
-    if task.kind == "multi_label":
-        nearest = min(max(p, 1.0 - p) for p in chances.values())
-        found = [label for label, p in chances.items() if p > 0.5]
-        apart = not any("|" in label for label in task.labels)
-        return Prediction("|".join(found) if apart else json.dumps(found, ensure_ascii=False), chances, nearest)
-    return Prediction(task.labels[int(row.argmax())], chances, float(row.max()))
 
 
 def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:

@@ -62,7 +62,7 @@ def _check_augmentation(data: Data, options: Options) -> None:
     task = data.task
     if options.augment != "none" and task.modality != "image":
         raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
-    if Augment(options.augment).blends and task.kind != "single_label":
+    if Augment(options.augment).blends and not task.exclusive:
         raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
     if options.word_dropout and task.modality == "image":
         raise ConfigurationError("word_dropout is for texts; for images there is augment.")
@@ -119,7 +119,7 @@ def compare(
         pending = [Row(n, "not run", metric.name, control=m.control)
                    for n, m in methods.items() if n not in {r.method for r in rows}]  # fmt: skip
         described = [replace(row, summary=methods[row.method].summary) for row in (*rows, *pending)]
-        full = rows_with_differences(described, predictions, metric, labels=task.labels, parts=parts)
+        full = rows_with_differences(described, predictions, metric, task=task, parts=parts)
         done = any(row.status == "ok" for row in rows)
         finding = verdict(
             full, metric, test_size=len(data.test), margin=margin_in(metric, margin), prefer=prefer

@@ -69,7 +69,7 @@ def cross_validated(
     names = [row.method for row in found[0].rows]
     rows = [_together([one.row(name) for one in found]) for name in names]
     runs = {row.method: _predictions(folder, row, len(found)) for row in rows if row.status == "ok"}
-    table = rows_with_differences(rows, runs, metric, labels=data.task.labels, folds=how)
+    table = rows_with_differences(rows, runs, metric, task=data.task, folds=how)
     finding = verdict(
         table, metric, test_size=sum(map(len, tested[:folds])), margin=margin_in(metric, margin), prefer=prefer
     )

@@ -41,14 +41,14 @@ def sizes_for(data: Data, asked: Sequence[int] | None) -> tuple[int, ...]:
     if asked is None:
         return (*(size for size in SIZES if size < most), most)
     if wrong := [size for size in asked if not 1 <= size <= most]:
-        what = "labels of its largest class" if data.task.kind == "single_label" else "training examples"
+        what = "labels of its largest class" if data.task.exclusive else "training examples"
         raise ConfigurationError(f"a size of {wrong[0]} is not there: the data hold 1 to {most} {what}.")
     return tuple(sorted(set(asked)))
 
 
 def largest(data: Data) -> int:
     """Labels of the largest class; for a task without classes, the training examples."""
-    if data.task.kind != "single_label":
+    if not data.task.exclusive:
         return len(data.train)
     return int(np.bincount(data.train.targets, minlength=len(data.task.labels)).max())
 
@@ -75,7 +75,7 @@ def _split(record: SplitRecord, part: Examples, task: Task) -> SplitRecord:
 
 def _nested(examples: Examples, size: int, data: Data, draw: int) -> Examples:
     order = np.random.default_rng(derive(draw, "curve")).permutation(len(examples))
-    if data.task.kind != "single_label":
+    if not data.task.exclusive:
         return examples.take(np.sort(order[:size]))
     targets = examples.targets[order]
     chosen = [order[targets == label][:size] for label in range(len(data.task.labels))]

@@ -25,12 +25,12 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
     """
     scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
     mean = replace(runs[0], scores=scores)
-    if task.kind == "regression":
+    if task.numeric:
         loss, wrong = np.abs(scores[:, 0] - mean.targets), np.ones(len(mean), dtype=bool)
     else:
         true = truths(mean)
         chance = np.clip(np.where(true == 1, scores, 1 - scores), 1e-12, 1)
-        loss = -np.log(chance[true == 1]) if task.kind == "single_label" else -np.log(chance).mean(1)
+        loss = -np.log(chance[true == 1]) if task.exclusive else -np.log(chance).mean(1)
         wrong = (decisions(mean) != true).any(1)
     order = [int(i) for i in np.argsort(-loss, kind="stable") if wrong[i]][:most]
     if not order:
@@ -46,13 +46,13 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
 def _answers(mean: Predictions, i: int, task: Task) -> tuple[str, str, float | None]:
     """Truth, what was predicted, and the probability of that."""
     scores = mean.scores[i]
-    if task.kind == "regression":
+    if task.numeric:
         return f"{mean.targets[i]:.6g}", f"{scores[0]:.6g}", None
     one = mean.take(np.array([i]))
     names = [
         "|".join(label for label, held in zip(task.labels, side[0]) if held) for side in (truths(one), decisions(one))
     ]
-    chance = float(scores.max()) if task.kind == "single_label" else None
+    chance = float(scores.max()) if task.exclusive else None
     return names[0], names[1], chance
 
 

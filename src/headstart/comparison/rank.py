@@ -25,7 +25,6 @@ from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses import convex
-from headstart.engine.losses.losses import probabilities
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.heads.knn import NearestNeighbours, NeighboursHead
@@ -132,7 +131,7 @@ def _of_features(
         voters = NeighboursHead(train.shape[1], task.outputs, NearestNeighbours.neighbours)
         voters.solve(train, targets, task.kind)
         knn = metric.of(_predicted(voters, validation, held_out, task))
-    x, single = train.double().cpu().numpy(), task.kind == "single_label"
+    x, single = train.double().cpu().numpy(), task.exclusive
     wanted = np.eye(task.outputs)[subset.targets] if single else subset.targets.reshape(len(x), -1)
     return replace(
         bare, probe=value, low=low, high=high, knn=knn, logme=logme(x, wanted),
@@ -142,4 +141,4 @@ def _of_features(
 
 def _predicted(head: nn.Module, features: Tensor, examples: Examples, task: Task) -> Predictions:
     with torch.no_grad():
-        return Predictions.of(examples, probabilities(task, head(features).cpu()).numpy())
+        return Predictions.of(examples, task.probabilities(head(features).cpu()).numpy())

@@ -13,15 +13,13 @@ from headstart.core.records.comparison import Gain, PartRow, Row, Score, Standar
 from headstart.stats.folds import Folds
 from headstart.stats.guess import guess
 from headstart.stats.intervals import interval
-from headstart.stats.metrics import METRICS, Metric, beside, confusion, per_class
+from headstart.stats.metrics import Metric
 from headstart.stats.paired import Paired, compare, holm
 from headstart.stats.predictions import Predictions
-from headstart.tasks.task import Kind
+from headstart.tasks.task import Task
 
 TELLING = ("auroc", "average_precision", "balanced_accuracy")
 "metrics that see what accuracy can't where most examples are of one class, and by which all constant answers are equal"
-CHANCE = {"single_label": {"macro_f1": "balanced_accuracy"}, "multi_label": {"micro_f1": "auroc", "macro_f1": "auroc"}}
-"instead of F1, by which an answer at random beats a constant one"
 
 Runs = Sequence[Predictions]
 "one method's predictions, a seed each"
@@ -32,7 +30,7 @@ def rows_with_differences(
     predictions: Mapping[str, Runs],
     metric: Metric,
     *,
-    labels: Sequence[str] = (),
+    task: Task | None = None,
     parts: Mapping[str, np.ndarray] | None = None,
     level: float = 0.95,
     draws: int = 2000,
@@ -44,6 +42,7 @@ def rows_with_differences(
 
     predictions: method -> one `Predictions` a seed, all on the same examples; of cross-validation one a fold.
     folds: how the runs of a cross-validation belong together.
+    task: names the classes; left out: of the kind that the predictions have, with numbers for names.
     parts: name -> positions of the examples of a part of the test split.
     Filled: value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
     see `claims.reference`), difference, its interval and standard error, p_value, and p_adjusted by Holm over all of
@@ -52,7 +51,7 @@ def rows_with_differences(
 
     Raises `ValueError` where two runs hold different examples, or a row has scores that are not finite.
     """
-    bench = _Statistics(metric, labels or (), parts or {}, level, draws, permutations, seed, folds)
+    bench = _Statistics(metric, task or _numbered(predictions), parts or {}, level, draws, permutations, seed, folds)
     filled = {
         i: bench.measured(row, predictions[row.method]) for i, row in enumerate(rows) if predictions.get(row.method)
     }
@@ -76,7 +75,7 @@ class _Statistics:
     """How values, intervals and tests are computed for every row alike."""
 
     metric: Metric
-    labels: Sequence[str]
+    task: Task
     parts: Mapping[str, np.ndarray]
     level: float
     draws: int
@@ -91,18 +90,14 @@ class _Statistics:
     def measured(self, row: Row, runs: Runs) -> Row:
         value, low, high = self.interval(runs, self.metric)
         whole = self.folds.pooled(runs) if self.folds else runs
-        names = self.labels or [str(i) for i in range(runs[0].scores.shape[1])]
         parts = tuple(
             PartRow(name, len(places), *interval(part, self.metric, level=self.level, draws=self.draws))
             for (name, places), part in zip(self.parts.items(), self.by_part(runs))
         )
-        also = tuple(
-            Score(other.name, *self.interval(runs, other))
-            for other in beside(runs[0].kind, runs[0].scores.shape[1], self.metric)
-        )
+        also = tuple(Score(other.name, *self.interval(runs, other)) for other in self.task.beside(self.metric))
         return dataclasses.replace(
             row, metric=self.metric.name, value=value, low=low, high=high, also=also, parts=parts,
-            classes=per_class(whole, names), confusion=confusion(whole, runs[0].scores.shape[1]),
+            classes=self.task.class_rows(whole), confusion=self.task.confusion(whole),
         )  # fmt: skip
 
     def by_part(self, runs: Runs) -> Iterator[Runs]:
@@ -136,7 +131,7 @@ class _Statistics:
     def as_reference(self, row: Row, runs: Runs) -> Row:
         """The reference's row: no difference, and what it gains over a constant guess."""
         parts = tuple(
-            dataclasses.replace(part, difference=0.0, gain=self.gain(mine, chance_metric(self.metric, mine[0].kind)))
+            dataclasses.replace(part, difference=0.0, gain=self.gain(mine, self.task.chance_metric(self.metric)))
             for part, mine in zip(row.parts, self.by_part(runs))
         )
         return dataclasses.replace(
@@ -146,7 +141,7 @@ class _Statistics:
 
     def gains(self, runs: Runs) -> Iterator[Gain]:
         """By the metric that ranks; where that shows none, also by those that see more."""
-        metric, known = chance_metric(self.metric, runs[0].kind), METRICS[runs[0].kind]
+        metric, known = self.task.chance_metric(self.metric), self.task.metrics
         yield (first := self.gain(runs, metric))
         if not first.shown(metric.higher_is_better, 1 - self.level):
             yield from (self.gain(runs, known[name]) for name in TELLING if name in known and name != metric.name)
@@ -160,9 +155,10 @@ class _Statistics:
         )  # fmt: skip
 
 
-def chance_metric(metric: Metric, kind: Kind) -> Metric:
-    """The metric by which a constant answer is as good as one at random: the metric itself, but for F1."""
-    return METRICS[kind][CHANCE.get(kind, {}).get(metric.name, metric.name)]
+def _numbered(predictions: Mapping[str, Runs]) -> Task:
+    first = next((runs[0] for runs in predictions.values() if runs), None)
+    labels = () if first is None else tuple(map(str, range(first.scores.shape[-1])))
+    return Task("single_label" if first is None else first.kind, "text", labels)
 
 
 def _error(test: Paired) -> StandardError:

@@ -38,7 +38,6 @@ from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
-from headstart.engine.losses.losses import probabilities
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.averaging import Ingredient
@@ -243,7 +242,7 @@ class Trainings:
         logits = self._outputs(done)
         if done.trace.status != "ok":
             logits = torch.full_like(logits, torch.nan)
-        scores = probabilities(self.data.task, logits).numpy()
+        scores = self.data.task.probabilities(logits).numpy()
         return Predictions.of(self.data.validation, scores)
 
     def checkpoint(self, name: str, method: Method, seed: int, share: float = 1.0) -> Checkpoint:
@@ -281,12 +280,12 @@ class Trainings:
             return run, None
         logits = self._outputs(done)
         if job.plan.solver != "prior":
-            t = temperature(logits, self.validation.targets, self.data.task.kind)
+            t = temperature(logits, self.validation.targets, self.data.task)
             if cool(job.module.head, t):
                 logits = logits / t
                 loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits).loss
                 run = replace(run, temperature=t, validation_loss=loss)
-        return run, Predictions.of(self.data.validation, probabilities(self.data.task, logits).numpy())
+        return run, Predictions.of(self.data.validation, self.data.task.probabilities(logits).numpy())
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
         """Logits of a few validation examples with the whole forward, nothing taken from the cache."""

@@ -14,8 +14,8 @@ import xxhash
 
 from headstart.core.errors import DataError
 from headstart.core.records.comparison import DataRecord
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.showing import ShowingHTML
-from headstart.data.images.decoding import ALONE, Decoding
 from headstart.data.images.image import plain
 from headstart.data.ingest.store import HOLDS, gather
 from headstart.tasks.task import Task

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates, note_crossing
 from headstart.data.tables.sources import Splits, resolve
 from headstart.data.tables.table import Column, ImagePath
-from headstart.tasks.task import Kind, Task
+from headstart.tasks.task import TASKS, Task
 
 VALIDATION = 500
 "most examples that a validation split gets when it is made and no share is given"
@@ -46,7 +46,7 @@ def read(
     cluster_by: str | None = None,
     validation: Source | None = None,
     test: Source | None = None,
-    kind: Kind | None = None,
+    kind: str | None = None,
     seed: int = 0,
     validation_share: float | None = None,
     test_share: float = 0.2,
@@ -136,8 +136,8 @@ def read(
 
 
 def _check(kind: str | None, validation_share: float | None, test_share: float, workers: int, pixels: int) -> None:
-    if kind is not None and kind not in get_args(Kind):
-        raise unknown("kind", kind, get_args(Kind))
+    if kind is not None and kind not in TASKS:
+        raise unknown("kind", kind, TASKS)
     wrong = []
     held = 0.15 if validation_share is None else validation_share
     if not (0 < held < 1 and 0 < test_share < 1 and held + test_share < 1):

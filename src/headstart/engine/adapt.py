@@ -100,9 +100,9 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
-    if plan.loss == "contrastive" and setting.task.kind != "single_label":
+    if plan.loss == "contrastive" and not setting.task.exclusive:
         raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
-    if plan.words and setting.task.kind != "single_label":
+    if plan.words and not setting.task.exclusive:
         raise MethodError(f"words name classes of which each example has one, not a {setting.task.kind} task's.")
     if not backbone.intact:
         raise ModelError(

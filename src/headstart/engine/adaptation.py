@@ -23,7 +23,6 @@ from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.job import Evaluation, Options
 from headstart.engine.losses import convex
 from headstart.engine.losses.contrastive import contrastive_loss
-from headstart.engine.losses.losses import probabilities, task_loss
 from headstart.engine.losses.penalties import feature_penalty, weight_penalty
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.memory import passes
@@ -85,7 +84,7 @@ class Adaptation:
         solved: whether the head gives the targets already and goes on doing so, in these units.
         """
         head, targets = linear_of(self.module.head), self.train.targets
-        if self.task.kind != "regression" or len(targets) < 2:
+        if not self.task.numeric or len(targets) < 2:
             return
         # a head without biases can't put a centre back
         self.centre = float(targets.double().mean()) if head.bias is not None else 0.0
@@ -172,14 +171,14 @@ class Adaptation:
         device = self.compute.device
         batch, targets = self.train.moved(micro.batch, device), micro.targets.to(device, non_blocking=True)
         augment = self.train.augment
-        if augment.blends and self.task.kind == "single_label" and len(targets) > 1:
+        if augment.blends and self.task.exclusive and len(targets) > 1:
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
         with fast_dropout(self.compute.device):
             features = self._features(self.train, micro.positions, batch, fraction)
         scores: Tensor = self.module.head(features)
-        if self.task.kind == "regression":
+        if self.task.numeric:
             targets = (targets - self.centre) / self.spread
-        loss = task_loss(self.task, scores, targets)
+        loss = self.task.loss(scores, targets)
         for penalty in self.plan.penalties:
             loss = loss + self._penalty(penalty, micro, features)
         return loss / micro.step
@@ -225,7 +224,7 @@ class Adaptation:
 
     def predict(self, feed: Feed, fraction: float = 1.0) -> np.ndarray:
         """Probabilities or values [n, outputs] of a feed, in its order, with the model in eval mode."""
-        return probabilities(self.task, self.logits(feed, fraction)).numpy()
+        return self.task.probabilities(self.logits(feed, fraction)).numpy()
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
         out = torch.empty(len(feed), self.task.outputs)
@@ -268,8 +267,8 @@ class Adaptation:
 
     def evaluation(self, logits: Tensor) -> Evaluation:
         """Of logits for the validation examples."""
-        loss = float(task_loss(self.task, logits, self.validation.targets)) / len(self.validation)
-        value, score = self.score(probabilities(self.task, logits).numpy(), self.validation.examples.targets)
+        loss = float(self.task.loss(logits, self.validation.targets)) / len(self.validation)
+        value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score, logits)
 
 

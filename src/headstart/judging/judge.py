@@ -167,7 +167,7 @@ def _check_quality(suite: Suite, material: Material) -> None:
 
 def _with_flips(record: CheckRecord, base: Predictions, tuned: Predictions, test: Examples, task: Task) -> CheckRecord:
     """The record with the examples that only one of the two has right, the tuned model's most confident first."""
-    if task.kind != "single_label":
+    if not task.exclusive:
         return record
     base, tuned = aligned(base, tuned)
     said, saying = base.scores.argmax(1), tuned.scores.argmax(1)

@@ -41,7 +41,7 @@ def precision_note(
     except HeadstartError:  # the data have gone, or are too many to read for a sentence
         return f"{told}: headstart evaluate {run} --precision fp32 tests that."
     gap = f"by up to {np.abs(tested - shipped).max():.2g}"
-    if artifact.task.kind == "regression":
+    if artifact.task.numeric:
         return f"{told}. On {len(inputs)} test examples that changes values {gap}."
     answers = [
         one > 0.5 if artifact.task.kind == "multi_label" else one.argmax(1)[:, None] for one in (tested, shipped)

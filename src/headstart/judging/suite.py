@@ -109,7 +109,7 @@ def default_suite(task: Task, *more: Check, gain: bool = True) -> Suite:
     """
     change: Change = "noise" if task.modality == "image" else "typos"
     checks: list[Check] = [Target(gate="improved" if gain else "not_regressed"), Robustness(change=change)]
-    if task.kind == "single_label":
+    if task.exclusive:
         checks += [Calibration(), Slice(by="class"), Invariance(change=change)]
     if task.modality != "image":
         checks.append(Slice(by="length"))

@@ -16,7 +16,6 @@ from headstart.artifacts.predictor import batches
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.data.examples import Examples, Input
 from headstart.engine.losses import convex
-from headstart.engine.losses.losses import probabilities
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
 from headstart.methods.heads.probe import Probe
@@ -78,7 +77,7 @@ def base_system(
     if validation is not None and len(validation):
         with torch.no_grad():
             logits = head(_features(backbone, compute, validation.inputs(), reads))
-        cool(head, temperature(logits, torch.from_numpy(validation.targets), task.kind))
+        cool(head, temperature(logits, torch.from_numpy(validation.targets), task))
     return System(backbone, compute, task, head, reads)
 
 
@@ -109,5 +108,5 @@ def _features(backbone: Backbone, compute: Compute, inputs: Sequence[Input], rea
 
 def _scores(head: nn.Module, features: Tensor, task: Task) -> np.ndarray:
     with torch.no_grad():
-        scores: np.ndarray = probabilities(task, head(features).cpu()).numpy()
+        scores: np.ndarray = task.probabilities(head(features).cpu()).numpy()
     return scores

@@ -13,7 +13,6 @@ import numpy as np
 
 from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
-from headstart.tasks.task import Kind
 
 
 def joined(before: Predictions, after: Predictions) -> Predictions:
@@ -24,7 +23,7 @@ def joined(before: Predictions, after: Predictions) -> Predictions:
     return replace(before, targets=targets, scores=np.hstack([before.scores, after.scores]))
 
 
-def _parts(both: Predictions, kind: Kind) -> tuple[Predictions, Predictions]:
+def _parts(both: Predictions, kind: str) -> tuple[Predictions, Predictions]:
     targets = [both.targets] * 2 if kind == "single_label" else np.split(both.targets, 2, axis=1)
     if kind == "regression":
         targets = [each[:, 0] for each in targets]
@@ -33,7 +32,7 @@ def _parts(both: Predictions, kind: Kind) -> tuple[Predictions, Predictions]:
     return first, second
 
 
-def change_of(metric: Metric, kind: Kind) -> Metric:
+def change_of(metric: Metric, kind: str) -> Metric:
     """The metric after less before, of predictions made by `joined`."""
     effective = metric.effective
 

@@ -14,7 +14,7 @@ is left.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.records.comparison import ClassRow
 from headstart.stats.predictions import Predictions
 from headstart.stats.rank_metrics import auroc, average_precision, rank_rows, rank_value
-from headstart.tasks.task import Kind
 
 if TYPE_CHECKING:
     from headstart.data.examples import Data
@@ -253,7 +252,7 @@ _REGRESSION = (
     Metric("r2", True, _squares, _r2, (-math.inf, 1.0), percent=False),
 )
 
-METRICS: dict[Kind, dict[str, Metric]] = {
+METRICS: dict[str, dict[str, Metric]] = {
     "single_label": {m.name: m for m in _SINGLE},
     "multi_label": {m.name: m for m in _MULTI},
     "regression": {m.name: m for m in _REGRESSION},
@@ -269,12 +268,16 @@ OTHER_NAMES = {
 "names that other libraries use, for suggestions"
 
 
-def metric(kind: Kind, name: str | None = None) -> Metric:
+def metric(kind: str, name: str | None = None) -> Metric:
     """The metric of that name for this kind of task, or its default: accuracy, micro_f1 or rmse.
 
     Raises `ConfigurationError`, with the nearest name, for one that this kind of task does not have.
     """
-    metrics = METRICS[kind]
+    return named(METRICS[kind], name, kind)
+
+
+def named(metrics: Mapping[str, Metric], name: str | None, kind: str) -> Metric:
+    """One of these, or the first; an unknown name raises `ConfigurationError` with the nearest."""
     if name is None:
         return next(iter(metrics.values()))
     if name not in metrics:
@@ -311,9 +314,9 @@ def chosen_metric(data: Data, name: str | None = None) -> tuple[Metric, str]:
     the default of the kind of task. Raises `ConfigurationError` for an unknown name, and where the metric is not
     defined on the validation or test examples.
     """
-    chosen, reason = metric(data.task.kind, name), ""
+    chosen, reason = data.task.metric(name), ""
     if name is None and (why := imbalance(data.train.targets, data.task.labels)):
-        chosen, reason = metric(data.task.kind, "balanced_accuracy"), f"{why}, so that accuracy would mislead"
+        chosen, reason = data.task.metric("balanced_accuracy"), f"{why}, so that accuracy would mislead"
     for split, examples in (("validation", data.validation), ("test", data.test)):
         if len(examples) and not chosen.defined(examples.targets, data.task.outputs):
             raise ConfigurationError(
@@ -321,11 +324,6 @@ def chosen_metric(data: Data, name: str | None = None) -> tuple[Metric, str]:
                 f"others, and there is none with both. Give other {split} examples, or choose another --metric."
             )
     return chosen, reason
-
-
-def beside(kind: Kind, outputs: int, main: Metric) -> tuple[Metric, ...]:
-    """Metrics that the table shows beside the main one: AUROC for two classes."""
-    return (_AUROC,) if kind == "single_label" and outputs == 2 and main.name != "auroc" else ()
 
 
 def confusion(predictions: Predictions | Sequence[Predictions], n: int) -> tuple[tuple[int, ...], ...]:

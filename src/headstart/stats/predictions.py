@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.core.disk.files import replacing
 from headstart.core.errors import ArtifactError
-from headstart.data.examples import Examples
-from headstart.tasks.task import Kind
+
+if TYPE_CHECKING:
+    from headstart.data.examples import Examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Predictions:
         return len(self.ids)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         """The task's kind, read off the targets: two-dimensional, integers or real numbers."""
         if self.targets.ndim == 2:
             return "multi_label"

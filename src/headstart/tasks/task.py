@@ -1,25 +1,61 @@
-"""What is to be predicted, from what."""
+"""Task: what is to be predicted, from what. Each kind of task is an object of its own file in this room.
+
+A kind says what size of head it needs, what one example costs, how scores become answers, and by which metrics these
+are judged; no other room asks for a kind by name. Adding one means placing one file here, or in another package under
+the entry point `headstart.tasks`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.records.record import Record
-from headstart.data.images.decoding import ALONE, Decoding
+from headstart.core.registry import Registry
 
-Kind = Literal["single_label", "multi_label", "regression"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headstart.stats.metrics import Metric
+    from headstart.stats.predictions import Predictions
+
 Modality = Literal["text", "text_pair", "image"]
+
+TASKS: Registry[type[Task]] = Registry("kind", "headstart.tasks")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one input.
+
+    label: the class, the value as text, or the classes above 1/2 joined by `|` (a JSON list if a name has it).
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    "a class each; for regression the one entry `value`"
+    confidence: float | None = None
+    "probability of the class; of several labels that of the decision nearest to one half; None for a value"
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {value:.4g}" for name, value in list(self.probabilities.items())[:6])
+        more = f", … {len(self.probabilities) - 6} more" if len(self.probabilities) > 6 else ""
+        return f"Prediction({self.label!r}, {{{told}{more}}})"
 
 
 @dataclass(frozen=True)
 class Task(Record):
     """Kind of target, kind of input, and the class names in the order of the scores.
 
-    The number of scores a model gives is the number of labels, or 1 for regression.
+    `Task("single_label", …)` gives an object of the class that is registered under this kind. Records of it hold the
+    fields alone, so that they stay readable.
     """
 
-    kind: Kind
+    kind: str
     modality: Modality
     labels: tuple[str, ...] = ()
     class_weights: tuple[float, ...] = ()
@@ -27,6 +63,68 @@ class Task(Record):
     images: Decoding = ALONE
     "how pictures with more than 8 bits or with transparent pixels are read"
 
+    exclusive: ClassVar[bool] = False
+    "True if each example has exactly one of the classes."
+    numeric: ClassVar[bool] = False
+    "True if targets are numbers in a unit of their own: training standardises them, and nothing has a probability."
+    noun: ClassVar[str] = ""
+    "what each input gets, for people: `one label`"
+
+    def __new__(cls, kind: str = "", *fields: Any, **named: Any) -> Task:
+        made: Task = object.__new__(TASKS[kind] if cls is Task and kind else cls)
+        return made
+
     @property
     def outputs(self) -> int:
-        return 1 if self.kind == "regression" else len(self.labels)
+        """Scores that a head gives."""
+        return len(self.labels)
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Sum over the batch of each example's loss, a scalar: cutting a batch into parts changes nothing.
+
+        scores: [B, outputs]; targets: [B, …] as in `Examples`.
+        """
+        raise NotImplementedError
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """What `Predictions` hold, of a head's scores: probabilities or values of the same shape."""
+        raise NotImplementedError
+
+    def prior(self, targets: Tensor) -> Tensor:
+        """[outputs] biases of a head of zeros that knows the training targets alone (the control `majority`)."""
+        raise NotImplementedError
+
+    def prediction(self, row: np.ndarray) -> Prediction:
+        """The answer for one input. row: [outputs] probabilities or values."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """By name, the default first."""
+        from headstart.stats.metrics import METRICS
+
+        return METRICS[self.kind]
+
+    def metric(self, name: str | None = None) -> Metric:
+        """The metric of that name, or the default one. Raises `ConfigurationError`, with the nearest name."""
+        from headstart.stats.metrics import named
+
+        return named(self.metrics, name, self.kind)
+
+    def beside(self, main: Metric) -> tuple[Metric, ...]:
+        """Metrics that the table shows beside the main one."""
+        return ()
+
+    def chance_metric(self, metric: Metric) -> Metric:
+        """The metric by which a constant answer is as good as one at random: the metric itself, but for F1."""
+        return metric
+
+    def confusion(self, runs: Sequence[Predictions]) -> tuple[tuple[int, ...], ...]:
+        """[C, C] counts, rows: true class, columns: predicted class, summed over runs; empty where there is none."""
+        return ()
+
+    def class_rows(self, runs: Sequence[Predictions]) -> tuple[Any, ...]:
+        """`ClassRow`s: precision, recall and F1 of each class, from counts summed over runs; empty for numbers."""
+        from headstart.stats.metrics import per_class
+
+        return per_class(runs, self.labels)

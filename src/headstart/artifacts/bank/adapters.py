@@ -17,11 +17,11 @@ from headstart.artifacts.bank.combine import Kind, combined
 from headstart.artifacts.bank.entry import Entry
 from headstart.artifacts.bank.mixed import Flattened, Mixed, Parts, mixable
 from headstart.artifacts.exchange.merge import merge
-from headstart.artifacts.predictor import Prediction, batches, prediction
+from headstart.artifacts.predictor import batches
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
-from headstart.engine.losses.losses import probabilities
 from headstart.methods.plan import Model, Plan
+from headstart.tasks.task import Prediction
 
 if TYPE_CHECKING:
     from headstart.data.examples import Input
@@ -185,7 +185,7 @@ class Adapters:
         for places, batch in batches(self.backbone, inputs, decodings=decodings):
             for place, scores in zip(places, self.logits(batch, [names[place] for place in places])):
                 task = self._entries[names[place]].task
-                found[place] = prediction(task, probabilities(task, scores[None])[0].cpu().numpy())
+                found[place] = task.prediction(task.probabilities(scores[None])[0].cpu().numpy())
         return [found[place] for place in range(len(inputs))]
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:

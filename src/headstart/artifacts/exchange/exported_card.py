@@ -58,7 +58,7 @@ def _code(artifact: Artifact, backbone: Backbone) -> str:
     if artifact.task.modality == "text_pair":
         joined = backbone.kind == "decoder"
         given = '["one\\ntwo"], truncation=True' if joined else '[{"text": "one", "text_pair": "two"}], truncation=True'
-    plain = ', function_to_apply="none"' if artifact.task.kind == "regression" else ""
+    plain = ', function_to_apply="none"' if artifact.task.numeric else ""
     return (
         "from transformers import pipeline\n\n"
         f'classify = pipeline("{task}-classification", model=".", top_k=None{plain})  # "." is this folder\n'

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model
 from headstart.methods.prompts.prefix import PrefixedAttention
 from headstart.methods.prompts.prompt import VirtualTokens
-from headstart.tasks.task import Kind, Task
+from headstart.tasks.task import TASKS, Task
 
 TELLS_NOTHING = {
     "auto_mapping", "base_model_name_or_path", "revision", "inference_mode", "peft_type", "peft_version", "task_type",
@@ -171,7 +171,7 @@ def _told(place: Path) -> dict[str, Any]:
         told = json.loads((place / HEAD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{place / HEAD} can't be read ({error}).") from error
-    if not isinstance(told, dict) or told.get("kind", "single_label") not in get_args(Kind):
+    if not isinstance(told, dict) or told.get("kind", "single_label") not in TASKS:
         raise ArtifactError(f"{place / HEAD} is none that Headstart wrote: {told!r:.80}.")
     return told
 

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from headstart.core.errors import DataError
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.audit.findings import Severity
-from headstart.data.images.decoding import ALONE, ALPHA, BLANK, Decoding, is_deep, settled, spread, visible_on
+from headstart.data.images.decoding import ALPHA, BLANK, is_deep, rgb, settled, spread, visible_on
 from headstart.data.images.deep_colour import deep_levels
 from headstart.data.images.formats import TooLarge, is_dicom
 from headstart.data.images.image import raw, upright
@@ -77,7 +78,7 @@ def look(item: bytes | str, max_pixels: int, decoding: Decoding = ALONE) -> Look
     digest = _hashed(data)
     try:
         image = raw(data, max_pixels, decoding)
-        shown = decoding.rgb(upright(image))
+        shown = rgb(upright(image), decoding)
         found = _seen(data, image, shown)
     except TooLarge as error:
         return Look(digest, "too_large", str(error))

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.audit import image_checks, near_duplicates
 from headstart.data.audit.findings import Findings
 from headstart.data.audit.image_checks import Look
-from headstart.data.images.decoding import ALONE, BLANK, Decoding
+from headstart.data.images.decoding import BLANK
 from headstart.data.ingest.store import gather
 from headstart.tasks.task import Modality
 

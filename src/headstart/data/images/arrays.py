@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from headstart.core.errors import DataError
-from headstart.data.images.decoding import Decoding
+from headstart.core.records.decoding import Decoding
+from headstart.data.images.decoding import levels
 
 
 def pixels(value: Any, decoding: Decoding) -> np.ndarray:
@@ -54,9 +55,9 @@ def image_of(values: np.ndarray, decoding: Decoding) -> Image.Image:
         values = values.astype(np.uint8) * np.uint8(255)
     if values.dtype != np.uint8:
         colours, alpha = (values[..., :-1], values[..., -1:]) if values.shape[2:] in ((2,), (4,)) else (values, None)
-        levels = decoding.levels(colours)
+        grey = levels(colours, decoding)
         if alpha is not None:
             top = 65_535 if values.dtype == np.uint16 else 255 if alpha.max() > 1 else 1
-            levels = np.concatenate([levels, np.rint(alpha * (255.0 / top)).clip(0, 255).astype(np.uint8)], axis=2)
-        values = levels
+            grey = np.concatenate([grey, np.rint(alpha * (255.0 / top)).clip(0, 255).astype(np.uint8)], axis=2)
+        values = grey
     return Image.fromarray(np.ascontiguousarray(values))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from headstart.core.records.record import Record
+from headstart.core.records.decoding import Decoding
 
 INTEGER_TOPS = (255, 1_023, 4_095, 16_383, 65_535)
 "largest values of 8-, 10-, 12-, 14- and 16-bit grey levels, whatever the file's container holds"
@@ -24,58 +23,28 @@ BLANK = 8
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-@dataclass(frozen=True)
-class Decoding(Record):
-    """How pictures of a data set become 8-bit RGB. An empty field is settled for each picture by itself.
-
-    Grey levels v of more than 8 bits become 255 (v - low) / (high - low), clipped to 0 … 255.
-    """
-
-    integers: tuple[float, ...] = ()
-    "(low, high) of the grey levels in 16- and 32-bit integer images"
-    floats: tuple[float, ...] = ()
-    "(low, high) of the grey levels in floating-point images"
-    background: int | None = None
-    "grey level under transparent pixels, 0 to 255"
-
-    def rgb(self, image: Image.Image) -> Image.Image:
-        """A decoded image of any of Pillow's modes as RGB."""
-        if is_deep(image):
-            return Image.fromarray(self.levels(np.asarray(image)), mode="L").convert("RGB")
-        if image.mode in ALPHA or "transparency" in image.info:
-            clear = image.convert("RGBA")
-            level = visible_on(clear)[0] if self.background is None else self.background
-            return over(clear, level)
-        return image if image.mode == "RGB" else image.convert("RGB")
-
-    def levels(self, values: np.ndarray) -> np.ndarray:
-        """Grey levels of any number type and shape as uint8. Missing values (NaN) are the lowest."""
-        given = self.floats if values.dtype.kind == "f" else self.integers
-        low, high = given or _alone(values)
-        wide = values.dtype.itemsize >= 4 and values.dtype.kind != "f"  # float32 has 24 bits for integers
-        scaled: Any = values.astype(np.float64 if wide else np.float32)
-        np.nan_to_num(scaled, copy=False, nan=low, posinf=high, neginf=low)
-        scaled -= low
-        scaled *= 255.0 / (high - low) if high > low else 0.0
-        found: np.ndarray = np.rint(np.clip(scaled, 0.0, 255.0, out=scaled), out=scaled).astype(np.uint8)
-        return found
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user of the bare model must do to pictures, in sentences."""
-        found = [
-            f"scale {kind} grey levels v of more than 8 bits to 255 (v - {low:g}) / ({high - low:g})"
-            for kind, given in (("integer", self.integers), ("floating-point", self.floats))
-            if given
-            for low, high in [given]
-        ]
-        if self.background not in (None, 255):
-            found.append(f"put transparent pixels over the grey level {self.background}")
-        return found
+def rgb(image: Image.Image, by: Decoding) -> Image.Image:
+    """A decoded image of any of Pillow's modes as RGB."""
+    if is_deep(image):
+        return Image.fromarray(levels(np.asarray(image), by), mode="L").convert("RGB")
+    if image.mode in ALPHA or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        level = visible_on(clear)[0] if by.background is None else by.background
+        return over(clear, level)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-ALONE = Decoding()
-"each picture is settled by itself"
+def levels(values: np.ndarray, by: Decoding) -> np.ndarray:
+    """Grey levels of any number type and shape as uint8. Missing values (NaN) are the lowest."""
+    given = by.floats if values.dtype.kind == "f" else by.integers
+    low, high = given or _alone(values)
+    wide = values.dtype.itemsize >= 4 and values.dtype.kind != "f"  # float32 has 24 bits for integers
+    scaled: Any = values.astype(np.float64 if wide else np.float32)
+    np.nan_to_num(scaled, copy=False, nan=low, posinf=high, neginf=low)
+    scaled -= low
+    scaled *= 255.0 / (high - low) if high > low else 0.0
+    found: np.ndarray = np.rint(np.clip(scaled, 0.0, 255.0, out=scaled), out=scaled).astype(np.uint8)
+    return found
 
 
 def is_deep(image: Image.Image) -> bool:

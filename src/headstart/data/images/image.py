@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headstart.core.errors import DataError
+from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.images.arrays import image_of, pixels
-from headstart.data.images.decoding import ALONE, ALPHA, Decoding, is_deep
+from headstart.data.images.decoding import ALPHA, is_deep, rgb
 from headstart.data.images.deep_colour import deep_levels, holds_deep_colours
 from headstart.data.images.formats import TooLarge, dicom, is_dicom, missing_reader, register
 
@@ -34,7 +35,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE
     decoding: how more than 8 bits and transparency become RGB.
     Raises `TooLarge` beyond `max_pixels`, and `DataError` for what is no image or is cut short.
     """
-    return decoding.rgb(upright(raw(data, max_pixels, decoding)))
+    return rgb(upright(raw(data, max_pixels, decoding)), decoding)
 
 
 def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -> Image.Image:
@@ -134,13 +135,13 @@ def _opened(image: Image.Image, decoding: Decoding) -> Image.Image:
     with _named_errors(b"", MAX_PIXELS):
         check_size(image.size, MAX_PIXELS)
         image.load()
-        return decoding.rgb(upright(image))
+        return rgb(upright(image), decoding)
 
 
 def _from_array(value: Any, decoding: Decoding) -> Image.Image:
     values = pixels(value, decoding)
     check_size((values.shape[1], values.shape[0]), MAX_PIXELS)
-    return decoding.rgb(image_of(values, decoding))
+    return rgb(image_of(values, decoding), decoding)
 
 
 def _from_file(path: Path, decoding: Decoding) -> Image.Image:

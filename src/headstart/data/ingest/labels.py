@@ -23,7 +23,6 @@ from headstart.data.ingest.label_names import (
 )
 from headstart.data.tables.numbers import MISSING as WORDS_FOR_MISSING
 from headstart.data.tables.numbers import natural, numbers
-from headstart.tasks.task import Kind
 
 MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
 "tags of a label's type; a cell of delimited text has none, so that `1` there is the 1 of JSON and Parquet"
@@ -45,14 +44,14 @@ REGRESSION_OVER = 20
 class Targets:
     """kind, class names, targets of all rows, and which rows have one that can be used."""
 
-    kind: Kind
+    kind: str
     labels: tuple[str, ...]
     values: np.ndarray
     usable: np.ndarray
 
 
 def build(
-    table: pa.Table, training: np.ndarray, column: str, kind: Kind | None, order: Sequence[str], findings: Findings
+    table: pa.Table, training: np.ndarray, column: str, kind: str | None, order: Sequence[str], findings: Findings
 ) -> Targets:
     """Targets of all rows of the store.
 
@@ -99,7 +98,7 @@ def build(
 
 
 def _lists(
-    names: list[str], tagged: bool, kind: Kind | None, column: str, declared: bool, findings: Findings
+    names: list[str], tagged: bool, kind: str | None, column: str, declared: bool, findings: Findings
 ) -> list[list[str]] | None:
     """The items of each label where a row has several: of lists, of text that writes lists, or of text to be parted."""
     if tagged:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from headstart.engine.losses.losses import task_loss
 from headstart.engine.machine.precision import exact
 from headstart.tasks.task import Task
 
@@ -15,7 +14,7 @@ def solve(
 ) -> float:
     """Puts into `head` the minimiser of `(1/n) sum loss + penalty/(2n) ||W||^2` on standardised features.
 
-    features: [n, D]; targets as in `task_loss`. The standardisation `z = (x - mean) / std` is folded into the head:
+    features: [n, D]; targets as in `Task.loss`. The standardisation `z = (x - mean) / std` is folded into the head:
     `W x + b = (W_z / std) x + (b_z - W_z mean / std)`. L-BFGS with a strong Wolfe line search until the largest
     gradient, in nearly round coordinates, is below 1e-5; the loss is summed in float64. A head without bias is solved
     on features that are only scaled. near: [C, D] weights on the features themselves, from which the penalty counts
@@ -30,14 +29,14 @@ def solve(
     std = torch.where(std > 1e-6 * std.median(), std, torch.ones_like(std))  # a constant feature says nothing
     z = ((x - mean) / std).float()  # features come from bf16 or fp32 passes: single precision keeps all they hold
     n, outputs = len(z), task.outputs
-    y = targets if task.kind == "single_label" else targets.double()
+    y = targets.double() if targets.is_floating_point() else targets
     # of a regression's targets the unit is arbitrary: in units of their spread the bounds below mean the same for all
-    spread = _spread(y) if task.kind == "regression" else 1.0
-    y = y / spread if task.kind == "regression" else y
+    spread = _spread(y) if task.numeric else 1.0
+    y = y / spread if task.numeric else y
     basis = _basis(z, penalty / n)
     inner = torch.zeros(outputs, z.shape[1], dtype=torch.float64, device=z.device, requires_grad=True)
     bias = torch.zeros(outputs, dtype=torch.float64, device=z.device, requires_grad=True)
-    if task.kind == "regression":
+    if task.numeric:
         bias.data[:] = y.mean()
     parameters = [inner, bias] if head.bias is not None else [inner]
     optimizer = torch.optim.LBFGS(
@@ -53,7 +52,7 @@ def solve(
         optimizer.zero_grad()
         weight = inner.float() @ basis
         scores = (z @ weight.T).double() + shift + given
-        loss = task_loss(task, scores, y) / n + penalty / (2 * n) * weight.double().square().sum()
+        loss = task.loss(scores, y) / n + penalty / (2 * n) * weight.double().square().sum()
         loss.backward()
         return loss
 
@@ -91,15 +90,9 @@ def _basis(z: Tensor, ridge: float) -> Tensor:
 
 
 def prior(targets: Tensor, task: Task, head: nn.Linear) -> None:
-    """A head of zeros with the training set's log frequencies, log odds or mean as biases."""
+    """A head of zeros whose biases know the training targets alone: log frequencies, log odds or their mean."""
     targets = targets.to(exact(targets.device))
     with torch.no_grad():
         head.weight.zero_()
         assert head.bias is not None, "a method that solves for the prior asks for a head with biases"
-        if task.kind == "single_label":
-            counts = torch.bincount(targets.long(), minlength=task.outputs).double()
-            head.bias.copy_((counts.clamp(min=1e-3) / counts.sum()).log())
-        elif task.kind == "multi_label":
-            head.bias.copy_(torch.logit(targets.double().mean(0), eps=1e-4))
-        else:
-            head.bias.copy_(targets.double().mean().reshape(1))
+        head.bias.copy_(task.prior(targets))

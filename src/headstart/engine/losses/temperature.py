@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from headstart.tasks.task import Kind
+from headstart.tasks.task import Task
 
 COLDEST, HOTTEST = math.log(1e-2), math.log(1e4)
 "bounds of log T"
 
 
-def temperature(logits: Tensor, targets: Tensor, kind: Kind) -> float:
+def temperature(logits: Tensor, targets: Tensor, task: Task) -> float:
     """T that minimises `sum loss(logits / T) + (log T)^2 / 2` over held-out examples; 1 where there are none.
 
     The loss is cross-entropy, or for multi-label the mean binary cross-entropy over the labels: classes and the order
@@ -24,17 +25,14 @@ def temperature(logits: Tensor, targets: Tensor, kind: Kind) -> float:
     logits: [n, outputs]; targets: [n] classes or [n, outputs] of 0 and 1.
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
-    if kind == "regression" or not len(logits) or not bool(logits.isfinite().all()):
+    if task.numeric or not len(logits) or not bool(logits.isfinite().all()):
         return 1.0
     x, y = logits.double().cpu(), targets.cpu()
+    y = y.double() if y.is_floating_point() else y
+    plain = replace(task, class_weights=())
 
     def loss(log_t: float) -> float:
-        scores = x / math.exp(log_t)
-        if kind == "multi_label":
-            each = nn.functional.binary_cross_entropy_with_logits(scores, y.double(), reduction="none").mean(1)
-        else:
-            each = nn.functional.cross_entropy(scores, y.long(), reduction="none")
-        return float(each.sum()) + log_t**2 / 2
+        return float(plain.loss(x / math.exp(log_t), y)) + log_t**2 / 2
 
     found = minimize_scalar(loss, bounds=(COLDEST, HOTTEST), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from headstart.core.seeds import derive
 from headstart.engine.losses import convex
-from headstart.engine.losses.losses import probabilities
 from headstart.judging.checks.calibration import cooled, temperature
 from headstart.tasks.task import Task
 
@@ -24,7 +23,7 @@ def suspects(features: Tensor, targets: np.ndarray, task: Task, penalty: float, 
     probabilities are calibrated. Source: Northcutt et al. 2021, "Confident Learning", section 3, with fixed thresholds.
     """
     n = len(targets)
-    if task.kind != "single_label" or n < 2 * FOLDS:
+    if not task.exclusive or n < 2 * FOLDS:
         return {}
     order = np.lexsort((np.random.default_rng(derive(seed, "suspects")).random(n), targets))
     fold = np.empty(n, dtype=np.int64)
@@ -36,7 +35,7 @@ def suspects(features: Tensor, targets: np.ndarray, task: Task, penalty: float, 
         with torch.enable_grad():
             convex.solve(features[rest], torch.from_numpy(targets[rest]).to(features.device), task, penalty, head)
         with torch.no_grad():
-            scores[held] = probabilities(task, head(features[held]).cpu()).numpy()
+            scores[held] = task.probabilities(head(features[held]).cpu()).numpy()
     scores = cooled(scores, temperature(scores, targets))  # few examples make a probe surer than it is right
     given = scores[np.arange(n), targets]
     known = np.bincount(targets, minlength=task.outputs)[targets] >= FOLDS  # else its judges may not know its class

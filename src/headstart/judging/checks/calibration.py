@@ -14,6 +14,7 @@ from headstart.judging.checks.checks import Check, Material, answers
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Calibration(Check):
         return self.name or f"calibration{', with temperature' if self.temperature else ''} ({self.metric})"
 
     def check(self, material: Material) -> None:
-        if material.data.task.kind != "single_label":
+        if not material.data.task.exclusive:
             raise ConfigurationError(
                 f"{self.title()}: a {material.data.task.kind} task has no probabilities of classes."
             )
@@ -58,7 +59,7 @@ def temperature(scores: np.ndarray, targets: np.ndarray) -> float:
 
     scores: [n, C] probabilities; targets: [n] classes.
     """
-    return of_logits(torch.from_numpy(_logits(scores)), torch.from_numpy(targets), "single_label")
+    return of_logits(torch.from_numpy(_logits(scores)), torch.from_numpy(targets), Task("single_label", "text"))
 
 
 def cooled(scores: np.ndarray, t: float) -> np.ndarray:

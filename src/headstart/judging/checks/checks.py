@@ -185,7 +185,7 @@ class Retrieval(Check):
 
     def check(self, material: Material) -> None:
         task = self._data(material).task
-        if task.kind != "single_label":
+        if not task.exclusive:
             raise ConfigurationError(f"{self.title()}: a {task.kind} task has no one label for neighbours to share.")
         if task.modality.partition("_")[0] != material.data.task.modality.partition("_")[0]:
             raise ConfigurationError(f"{self.title()}: {self.data} holds {task.modality}s, which the model can't read.")
@@ -287,7 +287,7 @@ class Invariance(Robustness):
 
     def check(self, material: Material) -> None:
         super().check(material)
-        if material.data.task.kind != "single_label":
+        if not material.data.task.exclusive:
             raise ConfigurationError(f"{self.title()}: only a single_label task has one answer to keep.")
         if self.metric:
             raise ConfigurationError(f"{self.title()}: its metric is the share of answers kept; leave metric out.")

@@ -35,7 +35,7 @@ class Slice(Check):
 
     def check(self, material: Material) -> None:
         task = material.data.task
-        if self.by == "class" and task.kind != "single_label":
+        if self.by == "class" and not task.exclusive:
             raise ConfigurationError(f"{self.title()}: a {task.kind} task has no classes; choose by=source.")
         if (self.by == "column") != bool(self.column):
             raise ConfigurationError(

@@ -46,7 +46,7 @@ def run(objective: Classify, request: Request) -> list[str]:
         for source in request.sources
     ]  # fmt: skip
     for name, found in data:
-        if found.task.modality != "image" or found.task.kind != "single_label":
+        if found.task.modality != "image" or not found.task.exclusive:
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
     done = _pretrain(objective, data, request)
     return [

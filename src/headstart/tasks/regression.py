@@ -1,0 +1,39 @@
+"""Regression: each example has a number. Squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from headstart.tasks.task import TASKS, Prediction, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@TASKS.register("regression")
+@dataclass(frozen=True)
+class Regression(Task):
+    """targets: [n] float32."""
+
+    numeric: ClassVar[bool] = True
+    noun: ClassVar[str] = "a number"
+
+    @property
+    def outputs(self) -> int:
+        return 1
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Half the squared error."""
+        return 0.5 * (scores[:, 0] - targets).square().sum()
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        return scores
+
+    def prior(self, targets: Tensor) -> Tensor:
+        return targets.double().mean().reshape(1)
+
+    def prediction(self, row: np.ndarray) -> Prediction:
+        return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
