@@ -25,11 +25,11 @@ _NOT_READ = (
 )
 
 
-@functools.cache
 class TooLarge(DataError):
     """An image whose header gives more pixels than allowed."""
 
 
+@functools.cache
 def register() -> None:
     """Adds HEIC to Pillow's formats where pillow-heif is installed (the extra `heic`)."""
     try:
