@@ -42,7 +42,7 @@ def codes(file: Path) -> Iterator[int]:
 
 def test_the_readme_names_them_all() -> None:
     place = Path(headstart.cli.__path__[0])
-    found = {code for file in place.glob("*.py") for code in codes(file)}
+    found = {code for file in place.rglob("*.py") for code in codes(file)}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"- Exit codes: (.*?Ctrl-C)", readme, re.DOTALL)
     assert sorted(found) == sorted(map(int, re.findall(r"(?<![\w.])(\d+), ", told)))
