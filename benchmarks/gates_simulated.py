@@ -1,6 +1,6 @@
 """How often gates, claims and intervals are wrong, and what they find: benchmarks/results/gates-simulated.json.
 
-    python benchmarks/gates_simulated.py [--repeats 2000]
+    python benchmarks/gates_simulated.py [--coverage] [--processes 2]
 
 Examples differ in difficulty (normal on the logit scale, standard deviation 2), about 87 % are answered right; seeds
 have luck (a standard deviation of about 0.8 points of accuracy where it says so); examples of one cluster are alike in
@@ -10,9 +10,11 @@ difficulty. Differences are exact in the population: the shift of logits that co
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,9 @@ from scipy.special import expit
 from headstart.judging.gate import Gate, checked
 from headstart.stats.before_after import change_of, joined
 from headstart.stats.intervals import interval
-from headstart.stats.metrics import metric
+from headstart.stats.metrics import BINS, metric
 from headstart.stats.non_inferiority import claims
-from headstart.stats.paired import Paired, compare
+from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
 
 SIZES = (100, 300, 1000, 3000)
@@ -76,13 +78,6 @@ def runs(
     return [Predictions(np.arange(n), targets, eye[np.where(row, 0, 1)], clusters) for row in right]
 
 
-def pair(rng: np.random.Generator, n: int, points: float, seeds: int, spread: float, cluster: int = 1) -> Paired:
-    """A method against one that is so many points better (or worse, below 0)."""
-    difficulty, clusters = difficulties(rng, n, cluster)
-    a, b = (runs(rng, difficulty, clusters, value, seeds, spread) for value in (points, 0.0))
-    return compare(a, b, ACCURACY, permutations=1, draws=300, seed=int(rng.integers(1 << 30)))
-
-
 def share(repeats: int, happens: Callable[[np.random.Generator], bool]) -> float:
     return float(np.mean([happens(np.random.default_rng(i)) for i in range(repeats)]))
 
@@ -121,84 +116,111 @@ def gate(
 
 def covered(what: str, n: int, repeats: int) -> float:
     """How often the 95 % interval holds the truth."""
-    return share(repeats, COVERAGE[what](n))
+    return share(repeats, lambda rng: COVERAGE[what](rng, n))
 
 
-def _accuracy(n: int) -> Callable[[np.random.Generator], bool]:
-    def held(rng: np.random.Generator) -> bool:
-        difficulty, _ = difficulties(rng, n)
-        _, low, high = interval(runs(rng, difficulty, None, 0.0, 3, SPREAD), ACCURACY, draws=400)
-        return low <= accuracy(MEAN, SPREAD) <= high
+Held = Callable[[np.random.Generator, int], bool]
+
+
+def resampling(rng: np.random.Generator, draws: int = 2000) -> dict[str, int]:
+    """As many draws as a comparison makes, others for each sample: with one set for all its luck would be in all."""
+    return {"draws": draws, "seed": int(rng.integers(1 << 30))}
+
+
+def _accuracy(seeds: int, spread: float, cluster: int = 1) -> Held:
+    def held(rng: np.random.Generator, n: int) -> bool:
+        difficulty, clusters = difficulties(rng, n, cluster)
+        found = runs(rng, difficulty, clusters, 0.0, seeds, spread)
+        _, low, high = interval(found, ACCURACY, **resampling(rng))
+        return low <= accuracy(MEAN, spread) <= high
 
     return held
 
 
-def _difference(cluster: int, seeds: int, spread: float) -> Callable[[int], Callable[[np.random.Generator], bool]]:
-    def of(n: int) -> Callable[[np.random.Generator], bool]:
-        def held(rng: np.random.Generator) -> bool:
-            found = pair(rng, n, -3.0, seeds, spread, cluster)
-            return found.low <= -0.03 <= found.high
+def _difference(seeds: int, spread: float, cluster: int = 1) -> Held:
+    def held(rng: np.random.Generator, n: int) -> bool:
+        difficulty, clusters = difficulties(rng, n, cluster)
+        a, b = (runs(rng, difficulty, clusters, points, seeds, spread) for points in (-3.0, 0.0))
+        found = compare(a, b, ACCURACY, permutations=1, **resampling(rng))
+        return found.low <= -0.03 <= found.high
 
-        return held
-
-    return of
+    return held
 
 
-def _differences(n: int) -> Callable[[np.random.Generator], bool]:
+def _differences(rng: np.random.Generator, n: int) -> bool:
     """Clean 87 to 90 %, changed 85 to 86: -2 points."""
-
-    def held(rng: np.random.Generator) -> bool:
-        difficulty, _ = difficulties(rng, n)
-        base, tuned = (
-            [joined(*(runs(rng, difficulty, None, points, 1, 0.0)[0] for points in both))]
-            for both in ((0.0, -2.0), (3.0, -1.0))
-        )
-        found = compare(tuned, base, CHANGE, permutations=1, draws=400, seed=int(rng.integers(1 << 30)))
-        return found.low <= -0.02 <= found.high
-
-    return held
+    difficulty, _ = difficulties(rng, n)
+    base, tuned = (
+        [joined(*(runs(rng, difficulty, None, points, 1, 0.0)[0] for points in both))]
+        for both in ((0.0, -2.0), (3.0, -1.0))
+    )
+    found = compare(tuned, base, CHANGE, permutations=1, **resampling(rng))
+    return found.low <= -0.02 <= found.high
 
 
-def _two_classes(rng: np.random.Generator, n: int, sharp: float) -> tuple[np.ndarray, np.ndarray]:
-    """What a model says of class 1 whose logits are so many times too sharp, and the truth."""
-    logit = 0.5 + 2 * rng.standard_normal(n)
+def _logits(rng: np.random.Generator, n: int) -> np.ndarray:
+    return 0.5 + 2 * rng.standard_normal(n)
+
+
+def _said(logit: np.ndarray, sharp: float) -> np.ndarray:
+    """What a model says of two classes whose logits are so many times too sharp."""
     said = expit(sharp * logit)
-    return np.stack([1 - said, said], 1), expit(logit)
+    return np.stack([1 - said, said], 1).astype(np.float32)
 
 
 @cache
 def true_ece(sharp: float) -> float:
-    said, truth = _two_classes(np.random.default_rng(9), 2_000_000, sharp)
-    confidence, right = said.max(1), np.where(said[:, 1] > 0.5, truth, 1 - truth)
-    place = np.minimum((confidence * 15).astype(int), 14)
-    return float(np.abs(np.bincount(place, confidence - right, 15)).sum() / len(truth))
+    """Of 2 million examples, by the probability of a right answer, in the bins that the metric takes."""
+    logit = _logits(np.random.default_rng(9), 2_000_000)
+    said = _said(logit, sharp)
+    confidence, right = said.max(1).astype(np.float64), expit(np.where(said[:, 1] > said[:, 0], logit, -logit))
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return 0.0 if sharp == 1 else float(np.abs(np.bincount(place, confidence - right, BINS)).sum() / len(logit))
 
 
-def _ece(sharp: float) -> Callable[[int], Callable[[np.random.Generator], bool]]:
-    def of(n: int) -> Callable[[np.random.Generator], bool]:
-        def held(rng: np.random.Generator) -> bool:
-            said, truth = _two_classes(rng, n, sharp)
-            targets = (rng.random(n) < truth).astype(np.int64)
-            value, low, high = interval([Predictions(np.arange(n), targets, said)], ECE, draws=400)
-            assert low <= value <= high
-            return low <= true_ece(sharp) <= high
-
-        return held
-
-    return of
+def _answers(rng: np.random.Generator, n: int, *sharp: float) -> list[Predictions]:
+    """The same questions put to models that are so much too sure of one logit."""
+    logit = _logits(rng, n)
+    targets = (rng.random(n) < expit(logit)).astype(np.int64)
+    return [Predictions(np.arange(n), targets, _said(logit, one)) for one in sharp]
 
 
-COVERAGE: dict[str, Callable[[int], Callable[[np.random.Generator], bool]]] = {
-    "accuracy, 3 seeds that differ": _accuracy,
-    "difference, 1 seed": _difference(1, 1, 0.0),
-    "difference, 3 seeds that differ": _difference(1, 3, SPREAD),
-    "difference, clusters of 5": _difference(5, 1, 0.0),
+def _ece(sharp: float) -> Held:
+    def held(rng: np.random.Generator, n: int) -> bool:
+        value, low, high = interval(_answers(rng, n, sharp), ECE, **resampling(rng, 1000))
+        assert low <= value <= high
+        return low <= true_ece(sharp) <= high
+
+    return held
+
+
+def _ece_difference(a: float, b: float) -> Held:
+    def held(rng: np.random.Generator, n: int) -> bool:
+        one, other = _answers(rng, n, a, b)
+        found = compare([one], [other], ECE, permutations=1, **resampling(rng, 1000))
+        return found.low <= true_ece(a) - true_ece(b) <= found.high
+
+    return held
+
+
+COVERAGE: dict[str, Held] = {
+    "accuracy, 1 seed": _accuracy(1, 0.0),
+    "accuracy, 3 seeds alike": _accuracy(3, 0.0),
+    "accuracy, 3 seeds that differ": _accuracy(3, SPREAD),
+    "accuracy, clusters of 5": _accuracy(1, 0.0, 5),
+    "difference, 1 seed": _difference(1, 0.0),
+    "difference, 3 seeds alike": _difference(3, 0.0),
+    "difference, 3 seeds that differ": _difference(3, SPREAD),
+    "difference, clusters of 5": _difference(1, 0.0, 5),
     "difference of differences": _differences,
     "ECE, calibrated": _ece(1.0),
+    "ECE, too unsure": _ece(0.6),
     "ECE, too sure": _ece(1.5),
     "ECE, much too sure": _ece(3.0),
+    "difference of ECE, too sure and much too sure": _ece_difference(1.5, 3.0),
+    "difference of ECE, too sure and calibrated": _ece_difference(1.5, 1.0),
 }
-"what is covered, by name, to the number of examples to one simulated sample"
+"what is covered: whether the interval of one simulated sample of n examples holds the truth"
 
 
 def cases(n: int, seeds: int, spread: float, repeats: int) -> dict[str, Callable[[], float]]:
@@ -217,7 +239,7 @@ def cases(n: int, seeds: int, spread: float, repeats: int) -> dict[str, Callable
     }
 
 
-def rows(repeats: int) -> Iterator[dict[str, Any]]:
+def claims_and_gates(repeats: int) -> Iterator[dict[str, Any]]:
     """Every case: what is simulated, and the share of samples in which it happens."""
     for n in SIZES:
         for seeds, spread in ((1, 0.0), (3, SPREAD), (5, SPREAD)):
@@ -225,8 +247,13 @@ def rows(repeats: int) -> Iterator[dict[str, Any]]:
                 yield {"n": n, "seeds": seeds, "spread": spread, "what": what, "share": happens()}
         clustered = gate(n, -2, 0.02, 1, 0.0, repeats, cluster=5)
         yield {"n": n, "what": "2 points lost, tolerance 2, clusters of 5: passed", "share": clustered}
-        for what in COVERAGE:
-            yield {"n": n, "what": f"coverage: {what}", "share": covered(what, n, repeats)}
+
+
+def coverage(job: tuple[str, int, int]) -> dict[str, Any]:
+    what, n, repeats = job
+    found = covered(what, n, repeats)
+    error = math.sqrt(0.05 * 0.95 / repeats)
+    return {"n": n, "what": f"coverage: {what}", "share": found, "repeats": repeats, "standard_error": error}
 
 
 def main() -> None:
@@ -234,19 +261,32 @@ def main() -> None:
     from headstart.core.environment import environment
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=2000, help="samples of each claim and gate")
+    parser.add_argument("--coverage-repeats", type=int, default=2000, help="samples of each interval")
+    parser.add_argument("--coverage", action="store_true", help="intervals alone; claims and gates stay what they were")
+    parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    found = []
-    for row in rows(arguments.repeats):
-        print(row, flush=True)
-        found.append(row)
     out = Path(__file__).parent / "results" / "gates-simulated.json"
-    error = math.sqrt(0.05 * 0.95 / arguments.repeats)
     where = environment("cpu", "fp32").to_json()
-    write_json(out, {
-        "schema": "headstart.benchmark/1", "status": "ok", "repeats": arguments.repeats, "standard_error": error,
-        "environment": where, "rows": found,
-    })  # fmt: skip
+    if arguments.coverage:
+        record = json.loads(out.read_text(encoding="utf-8"))
+        record["rows"] = [row for row in record["rows"] if not row["what"].startswith("coverage")]
+    else:
+        error = math.sqrt(0.05 * 0.95 / arguments.repeats)
+        record = {
+            "schema": "headstart.benchmark/1", "status": "ok", "repeats": arguments.repeats, "standard_error": error,
+            "environment": where, "rows": list(claims_and_gates(arguments.repeats)),
+        }  # fmt: skip
+    jobs = [
+        (what, n, arguments.coverage_repeats // (4 if what.startswith("difference of ECE") else 1))
+        for n in SIZES
+        for what in COVERAGE
+    ]
+    with Pool(arguments.processes) as pool:
+        for row in pool.imap(coverage, jobs):
+            print(row, flush=True)
+            record["rows"].append(row)
+            write_json(out, record | {"coverage_environment": where})
 
 
 if __name__ == "__main__":

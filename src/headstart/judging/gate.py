@@ -89,7 +89,7 @@ def checked(
     for name, (metric, gate, tolerance) in names.items():
         one, examples = better[name], len(base[name][0])
         span = metric.bounds[1] - metric.bounds[0]
-        if metric.scaled is not None:  # its errors are not normal; nothing is gated on it
+        if metric.of_sizes:  # its errors are not normal; nothing is gated on it
             lower, upper = one.low, one.high
         else:
             lower, upper = lower_bound(one), upper_bound(one)

@@ -146,7 +146,7 @@ def _check(check: Check, material: Material) -> None:
     """Raises what the check raises, with the check's name."""
     try:
         check.check(material)
-        if check.gate != "none" and check.measure(material).scaled is not None:
+        if check.gate != "none" and check.measure(material).of_sizes:
             raise ConfigurationError(
                 f"{check.title()}: no gate can stand on {check.measure(material).name}, which noise makes larger in "
                 'either model. Gate on brier or log_loss, or set gate = "none".'

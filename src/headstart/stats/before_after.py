@@ -47,5 +47,6 @@ def change_of(metric: Metric, kind: str) -> Metric:
     span = metric.bounds[1] - metric.bounds[0]
     return replace(
         metric, name=f"{metric.name}_change", rows=rows, value=value, bounds=(-span, span),
+        share=False, sizes=False, of_change=metric,
         effective=effective and (lambda sums: effective(np.split(sums, 2)[0])),
     )  # fmt: skip

@@ -50,9 +50,18 @@ class Metric:
     percent: bool = True
     "whether it reads as a percentage"
     effective: Callable[[np.ndarray], float] | None = None
-    scaled: Callable[[np.ndarray, float], np.ndarray] | None = None
-    """sums [..., k] under which the value is so many times as large; given for metrics that add up sizes, which noise
-    only makes larger, so that neither value nor interval can be read off as they are (`intervals.inverted`)"""
+    share: bool = False
+    "whether it is the share of examples that are right, so that its interval is that of a share"
+    sizes: bool = False
+    """whether it is sum of |sums of all columns but the last| / last: noise only makes it larger, so that neither value
+    nor interval can be read off as they are (`inversion`)"""
+    of_change: Metric | None = None
+    "the metric whose change this is, of rows that hold before and after side by side (`before_after`)"
+
+    @property
+    def of_sizes(self) -> bool:
+        """Whether it or what it is the change of is such a sum of sizes."""
+        return (self.of_change or self).sizes
 
     def statistics(self, predictions: Predictions) -> np.ndarray:
         """S [n, k]. Raises `ValueError` for no examples and for scores that are NaN or infinite."""
@@ -195,10 +204,6 @@ def _calibration_error(sums: np.ndarray) -> np.ndarray:
     return np.abs(sums[..., :-1]).sum(-1) / sums[..., -1]
 
 
-def _scaled_bins(sums: np.ndarray, times: float) -> np.ndarray:
-    return np.concatenate([times * sums[..., :-1], sums[..., -1:]], axis=-1)
-
-
 def _error(predictions: Predictions) -> np.ndarray:
     return predictions.scores[:, 0].astype(np.float64) - predictions.targets.astype(np.float64)
 
@@ -218,10 +223,10 @@ def _r2(sums: np.ndarray) -> np.ndarray:
     return np.where(alike, (error == 0).astype(float), 1 - error / np.where(alike, 1.0, about))
 
 
-_ACCURACY = Metric("accuracy", True, _mean_of(_correct), _mean, effective=lambda sums: float(sums[1]))
+_ACCURACY = Metric("accuracy", True, _mean_of(_correct), _mean, effective=lambda sums: float(sums[1]), share=True)
 _LOG_LOSS = Metric("log_loss", False, _mean_of(_negative_log_likelihood), _mean, (0.0, math.inf), percent=False)
 _BRIER = Metric("brier", False, _mean_of(_brier), _mean, (0.0, 2.0), percent=False)
-_ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False, scaled=_scaled_bins)
+_ECE = Metric("ece", False, _confidence_bins, _calibration_error, percent=False, sizes=True)
 _MICRO_F1 = Metric("micro_f1", True, _micro_counts, _micro_f1, effective=lambda sums: float(min(sums[2], sums[3])))
 _AUROC = Metric("auroc", True, rank_rows(auroc), rank_value, effective=lambda sums: float(sums[3]))
 _AVERAGE_PRECISION = replace(_AUROC, name="average_precision", rows=rank_rows(average_precision))

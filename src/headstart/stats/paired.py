@@ -7,11 +7,11 @@ Smyth 2010), or the exact share over all 2^m patterns where only m <= 12 example
 accuracy, this is McNemar's exact test.
 
 **Seeds.** Swapping examples compares these trained models. That another seed might have reversed the order is seen
-only in the spread between seeds; what of it the examples do not explain (`intervals.SeedSpread`) is added as
-noise to the null distribution and to the draws of the interval. With one seed each it can't be known: the test is then
+only in the spread between seeds: what of it the examples do not explain is added as noise to the null distribution,
+and the interval is stretched to hold it (`seed_spread`). With one seed each it can't be known: the test is then
 of the two trained models, not of the two methods.
 
-Simulated (`tests/stats/test_paired.py`, slow; 1000 examples, 87 % right, alpha 5 %), false positives and power
+Simulated (`tests/evaluate/test_paired.py`, slow; 1000 examples, 87 % right, alpha 5 %), false positives and power
 against 3 points: one seed 4.6 % and 61 %; three seeds that do not differ 2.3 % and 76 %, that differ by 1.2 points
 (standard deviation) 4.5 % and 32 %; two such seeds 6.6 % and 29 %; five 2.2 % and 55 %. Read as a test of the methods,
 one seed is wrong 7 % of the time where seeds differ by 0.4 points, and 21 % where they differ by 1.2.
@@ -19,6 +19,7 @@ one seed is wrong 7 % of the time where seeds differ by 0.4 points, and 21 % whe
 **Interval.** Percentile bootstrap over examples or clusters, the same draws for both methods. Where fewer than 10
 examples distinguish the methods it is widened to hold Agresti & Min's (2005) interval, which adds two imagined pairs;
 so agreement on 20 examples is not taken for certainty. Only methods with the same scores get [0, 0].
+The interval of a difference of calibration errors is put together from both sides' (`inversion.combined`).
 """
 
 from __future__ import annotations
@@ -31,18 +32,12 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from headstart.stats.intervals import (
-    FEW,
-    SeedSpread,
-    bootstrap,
-    independent,
-    inverted,
-    percentiles,
-    seed_spread,
-)
+from headstart.stats.intervals import FEW, independent, percentiles
+from headstart.stats.inversion import of_sizes
 from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions, aligned
-from headstart.stats.resampling import by_cluster, distinct, effective_clusters, generator, swap_sums
+from headstart.stats.resampling import bootstrap, by_cluster, distinct, effective_clusters, generator, swap_sums
+from headstart.stats.seed_spread import SeedSpread, seed_spread
 
 EXACT = 12
 "up to so many examples or clusters that matter, all 2^m swaps are counted"
@@ -96,28 +91,31 @@ def compare(
 
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, A + B]
     spread = seed_spread((values[:split], resampled[:, :split]), (values[split:], resampled[:, split:]))
-    noise = spread.draw(generator(seed, "seeds"), draws)
     gaps = resampled[:, :split].mean(1) - resampled[:, split:].mean(1)  # [draws]
-    units = len(statistics[0])
-    low, high = percentiles(gaps + noise, level, units)
+    units, (bottom, top) = len(statistics[0]), metric.bounds
+    times = spread.stretch(float(gaps.var()), level)
+    low, high = (difference + times * (end - difference) for end in percentiles(gaps, level, units))
+    low, high = (min(max(end, bottom - top), top - bottom) for end in (low, high))
     pairs = list(zip(*_as_many(examples[:split], examples[split:])))
     unit = largest_change(statistics[:split], statistics[split:], metric)
     if metric.effective is not None:
         share = max(abs(difference), float(np.mean([(x != y).any(1) for x, y in pairs])))
         count = metric.effective(statistics[0].sum(0))
         unit = max(unit, n / effective_clusters(clusters, n) / count) if count else math.nan
-        if clusters is not None:
+        if clusters is not None or len(runs) > 2:
             least = count * effective_clusters(clusters, n) / n
-            count = independent(share - difference**2, float(gaps.var()), count, least)
+            fewest, most = least if len(runs) == 2 else 1.0, count * math.lcm(split, len(runs) - split)
+            variance = float(gaps.var()) * times**2
+            count = independent(share - difference**2, variance, most, fewest) if variance else least
         if count * share < FEW:
             wide_low, wide_high = agresti_min(difference, share, count, level)
             low, high = min(low, wide_low), max(high, wide_high)
     elif sum(np.any([(x != y).any(1) for x, y in zip(*_as_many(statistics[:split], statistics[split:]))], axis=0)) < 2:
         low = high = math.nan
     p_value = _swap_test(statistics[:split], statistics[split:], metric, difference, spread, permutations, seed)
-    if metric.scaled is not None:
-        sides = (statistics[:split], statistics[split:])
-        difference, low, high = furthest(*(inverted(one, metric, level=level, draws=draws, seed=seed) for one in sides))
+    if metric.of_sizes:
+        sides = {1: statistics[:split], -1: statistics[split:]}
+        difference, low, high = of_sizes(sides, metric, level=level, draws=draws, seed=seed)
     error = float(gaps.std(ddof=1)) * math.sqrt(units / (units - 1)) if units > 1 else math.nan
     freedom = max(1.0, min(units - 1, spread.of_whole(error)))
     return Paired(difference, low, high, p_value, spread.error, error, unit, freedom)
@@ -185,14 +183,6 @@ def _swap_test(
     for moved in swap_sums(change, permutations, generator(seed, "swaps")):
         count += int((np.abs(swapped(moved) + spread.draw(noise, len(moved))) >= bar).sum())
     return (1 + count) / (1 + permutations)
-
-
-def furthest(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
-    """A difference and its interval from (value, low, high) of both sides: from the lowest a less the highest b on.
-
-    Conservative, for sides whose errors are not normal and related in an unknown way, such as two calibration errors.
-    """
-    return a[0] - b[0], a[1] - b[2], a[2] - b[1]
 
 
 def agresti_min(difference: float, discordant: float, n: float, level: float = 0.95) -> tuple[float, float]:

@@ -11,12 +11,16 @@ Statistics are rows [n, k], one an example; everything that is computed from dra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 from headstart.core.seeds import derive
+
+if TYPE_CHECKING:
+    from headstart.stats.metrics import Metric
 
 MOST = 4096
 "rows that are drawn one by one"
@@ -61,6 +65,16 @@ def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) ->
     for size in chunks(draws, n):
         drawn = random.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
         yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64) @ units
+
+
+def bootstrap(statistics: Sequence[np.ndarray], metric: Metric, *, draws: int, seed: int) -> np.ndarray:
+    """[draws, R] values of the metric on n rows drawn with replacement, the same ones for all R models.
+
+    statistics: R times S [n, k], rows (examples or clusters) aligned.
+    """
+    k = statistics[0].shape[1]
+    sums = bootstrap_sums(np.hstack(statistics), draws, generator(seed, "examples"))  # chunks [size, R k]
+    return np.concatenate([metric.value(chunk.reshape(len(chunk), len(statistics), k)) for chunk in sums])
 
 
 def swap_sums(rows: np.ndarray, permutations: int, random: np.random.Generator) -> Iterator[np.ndarray]:
