@@ -335,13 +335,13 @@ def test_a_training_that_would_end_too_late_is_given_up(
     data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """A machine that becomes much slower after the heat: the row keeps what the heat came to."""
-    loss = Adaptation.loss
+    loss = Adaptation.losses
 
     def slow(job: Adaptation, *arguments: Any) -> Any:
         time.sleep(1.0 if job.share > 15 / 400 else 0.0)
         return loss(job, *arguments)
 
-    monkeypatch.setattr(Adaptation, "loss", slow)
+    monkeypatch.setattr(Adaptation, "losses", slow)
     monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: Course(15 / 400, 45 / 400, 1))
     monkeypatch.setattr(Race, "_free", lambda _: 1e6)
     started = time.perf_counter()

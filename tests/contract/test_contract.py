@@ -24,6 +24,7 @@ from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.cache.cache import Cache
+from headstart.engine.job import share_of
 from headstart.engine.machine.precision import compute
 from headstart.methods.method import METHODS
 from headstart.methods.plan import Model
@@ -133,8 +134,7 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             model, backbone, plan, setting.task, setting.train, setting.validation, setting.options, setting.compute,
             setting.score, 0,
         )  # fmt: skip
-        if plan.penalties:
-            job.hold()
+        job.hold()
         model.eval()
         out.started = state_of(model)
         with torch.no_grad():
@@ -143,7 +143,7 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             job.enter(start)
             allowed = {n for group in plan.active(start) for n in group.parameters}
             for micro in next(iter(job.steps(0, 0))):
-                job.loss(micro, start).backward()
+                share_of(job.losses(micro, start)).backward()
             for key, parameter in model.named_parameters():
                 if parameter.grad is not None:
                     out.graded.add(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import threading
 import weakref
@@ -25,6 +26,7 @@ from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.fit import Budget, fit, smoothed
+from headstart.engine.job import Losses
 from headstart.engine.losses import convex
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.checkpoint import Checkpoint
@@ -37,14 +39,14 @@ from headstart.tasks.classification import Classification
 def watched(setting: Setting, method: Method, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, Tensor]], Any]:
     """The weights before the first step and after each one, and the plan."""
     states: list[dict[str, Tensor]] = []
-    loss = Adaptation.loss
+    loss = Adaptation.losses
 
-    def watching(self: Adaptation, *args: Any) -> Tensor:
+    def watching(self: Adaptation, *args: Any) -> Any:
         states.append(state_of(self.module))
         return loss(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Adaptation, "loss", watching)
+        patch.setattr(Adaptation, "losses", watching)
         with adapted(setting, method, 0) as done:
             states.append(state_of(done.model))
             return states, done.plan
@@ -101,13 +103,13 @@ def test_below_the_cut_runs_in_eval_mode(family: str, monkeypatch: pytest.Monkey
     setting = setting_of(tiny(family), epochs=1, cache=False)
     ladder = setting.backbone.ladder
     modes: dict[str, bool] = {}
-    loss = Adaptation.loss
+    loss = Adaptation.losses
 
-    def watching(self: Adaptation, *args: Any) -> Tensor:
+    def watching(self: Adaptation, *args: Any) -> Any:
         modes.update({n: m.training for n, m in self.module.backbone.named_modules()})
         return loss(self, *args)
 
-    monkeypatch.setattr(Adaptation, "loss", watching)
+    monkeypatch.setattr(Adaptation, "losses", watching)
     before = state_of(setting.backbone.module)
     with adapted(setting, method_of("freeze", rungs=2), 0) as done:
         after = state_of(done.model.backbone)
@@ -207,12 +209,15 @@ def test_padding_does_not_change_predictions() -> None:
 
 # -------------------------------------------------------------------------------------------------- when it stops
 def planted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor, int], Tensor]) -> None:
-    loss, calls = Adaptation.loss, iter(range(10**6))
+    loss, calls = Adaptation.losses, iter(range(10**6))
 
-    def changed(self: Adaptation, *args: Any) -> Tensor:
-        return change(loss(self, *args), next(calls))
+    def changed(self: Adaptation, *args: Any) -> Losses:
+        number = next(calls)
+        return {
+            name: dataclasses.replace(one, total=change(one.total, number)) for name, one in loss(self, *args).items()
+        }
 
-    monkeypatch.setattr(Adaptation, "loss", changed)
+    monkeypatch.setattr(Adaptation, "losses", changed)
 
 
 @pytest.mark.parametrize("unread", [1, 2, 20])
@@ -382,15 +387,15 @@ def test_scratch_begins_at_random_by_seed(family: str, monkeypatch: pytest.Monke
     for seed in (0, 0, 1):
         setting = setting_of(tiny(family), epochs=1)
         base = state_of(setting.backbone.module)
-        loss = Adaptation.loss
+        loss = Adaptation.losses
         states: list[dict[str, Tensor]] = []
 
-        def watching(self: Adaptation, *args: Any, states: Any = states, loss: Any = loss) -> Tensor:
+        def watching(self: Adaptation, *args: Any, states: Any = states, loss: Any = loss) -> Any:
             states.append(state_of(self.module.backbone))
             return loss(self, *args)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Adaptation, "loss", watching)
+            patch.setattr(Adaptation, "losses", watching)
             with adapted(setting, method_of("scratch"), seed):
                 pass
         begun.append(states[0])
@@ -513,7 +518,7 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch, devic
     method = method_of("full", learning_rate=1e-3)
     states, notes = [], []
     for room in (100, 3):
-        plain = Adaptation.loss
+        plain = Adaptation.losses
 
         def loss(self, micro, fraction, room=room, plain=plain):
             if len(micro.positions) > room:
@@ -521,7 +526,7 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch, devic
             return plain(self, micro, fraction)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Adaptation, "loss", loss)
+            patch.setattr(Adaptation, "losses", loss)
             with adapted(setting_of(tiny("llama"), epochs=2), method, 0) as done:  # without dropout
                 states.append(state_of(done.model))
                 notes.append(done.trace.notes)
@@ -533,12 +538,12 @@ def test_a_batch_that_does_not_fit_is_cut_and_learns_the_same(monkeypatch, devic
 
 def test_what_overflowed_in_the_backward_pass_is_let_go_before_the_next_try(monkeypatch) -> None:
     """Else a smaller part meets the memory as full as the whole batch left it."""
-    plain, backward, graphs, held = Adaptation.loss, torch.Tensor.backward, [], []
+    plain, backward, graphs, held = Adaptation.losses, torch.Tensor.backward, [], []
 
     def loss(self, micro, fraction):
         held.append([graph() is not None for graph in graphs])
         found = plain(self, micro, fraction)
-        graphs.append(weakref.ref(found))
+        graphs.append(weakref.ref(found["task"].total))
         return found
 
     def failing(self, *arguments, **options):
@@ -546,7 +551,7 @@ def test_what_overflowed_in_the_backward_pass_is_let_go_before_the_next_try(monk
             raise no_room("gpu")
         return backward(self, *arguments, **options)
 
-    monkeypatch.setattr(Adaptation, "loss", loss)
+    monkeypatch.setattr(Adaptation, "losses", loss)
     monkeypatch.setattr(torch.Tensor, "backward", failing)
     with adapted(setting_of(tiny("bert"), epochs=1), method_of("full"), 0) as done:
         assert "memory ran out" in done.trace.notes[0]
@@ -583,7 +588,7 @@ def test_where_one_example_does_not_fit_activations_are_computed_again(name, mon
     """The same weights, dropout and statistics of norms included, and only what goes into a rung is kept."""
     method, states, notes, kept = method_of("full", learning_rate=1e-3), [], [], []
     for short in (False, True):
-        plain, backbone = Adaptation.loss, tiny(name)
+        plain, backbone = Adaptation.losses, tiny(name)
         rung = backbone.module.get_submodule(backbone.ladder.rungs[1].modules[0])
         sizes = []
 
@@ -598,7 +603,7 @@ def test_where_one_example_does_not_fit_activations_are_computed_again(name, mon
             return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(Adaptation, "loss", loss)
+            patch.setattr(Adaptation, "losses", loss)
             # two examples a step, which a batch norm needs, and never cut
             setting = setting_of(backbone, epochs=1, batch_size=2)
             patch.setattr(Micro, "split", lambda self, parts: [self])
@@ -618,7 +623,7 @@ def test_what_does_not_fit_alone_is_an_error(monkeypatch) -> None:
     def loss(self, micro, fraction):
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(Adaptation, "loss", loss)
+    monkeypatch.setattr(Adaptation, "losses", loss)
     backbone = tiny("bert")
     with pytest.raises(torch.OutOfMemoryError), adapted(setting_of(backbone), method_of("full"), 0):
         pass

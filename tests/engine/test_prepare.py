@@ -60,7 +60,7 @@ def test_fit_and_forecast_prepare_a_job_the_same_way(name: str, monkeypatch: pyt
 
     def state(job: Adaptation) -> Any:
         weights = [p.detach().clone() for p in job.module.head.parameters()]
-        return weights, job.centre, job.spread, sorted(job._base), len(job._anchors)
+        return weights, job.centre, job.spread, {t: {n: v.tolist() for n, v in k.items()} for t, k in job.kept.items()}
 
     def trained(job: Adaptation, *arguments: Any, **options: Any) -> Any:
         states["fit"] = state(job)

@@ -14,7 +14,8 @@ from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted, attached
-from headstart.engine.losses.contrastive import contrastive_loss
+from headstart.engine.job import share_of
+from headstart.methods.layers.contrastive import contrastive_loss
 
 
 def test_the_loss_pair_by_pair() -> None:
@@ -103,7 +104,7 @@ def test_pairs_are_those_of_the_whole_batch_whatever_the_memory(parts: int) -> N
         with attached(setting, method_of("contrastive", batch=9), 0) as job:
             (micro,) = next(iter(job.steps(0, 0)))
             job.enter(0.0)
-            loss = sum((job.loss(piece, 0.0) for piece in micro.split(cut)), torch.zeros(()))
+            loss = sum((share_of(job.losses(piece, 0.0)) for piece in micro.split(cut)), torch.zeros(()))
             loss.backward()
             found.append(
                 (
@@ -127,7 +128,7 @@ def test_statistics_of_norms_count_each_batch_once(pieces: int) -> None:
         before, calls = int(norm.num_batches_tracked), []
         norm.register_forward_hook(lambda *_: calls.append(norm.running_mean.clone()) if norm.training else None)
         (micro,) = next(iter(job.steps(0, 0)))
-        job.loss(dataclasses.replace(micro, pieces=pieces), 0.0).backward()
+        share_of(job.losses(dataclasses.replace(micro, pieces=pieces), 0.0)).backward()
         assert len(calls) == (1 if pieces == 1 else 2 * pieces)
         assert int(norm.num_batches_tracked) - before == pieces
         assert torch.equal(norm.running_mean, calls[pieces - 1]), "the second pass moved them"

@@ -12,6 +12,7 @@ from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
 from headstart.engine.adapt import adapted, new_head
 from headstart.engine.adaptation import Adaptation
+from headstart.engine.job import share_of
 from headstart.methods.plan import Model
 
 
@@ -43,7 +44,7 @@ def step_loss(job: Adaptation) -> tuple[float, dict[str, torch.Tensor]]:
     """The loss of the first step and its gradient, in eval mode so that no dropout tells runs apart."""
     total = 0.0
     for micro in next(iter(job.steps(0, 0))):
-        part = job.loss(micro, 0.0)
+        part = share_of(job.losses(micro, 0.0))
         part.backward()
         total += float(part.detach())
     grads = {n: p.grad.clone() for n, p in job.module.named_parameters() if p.grad is not None}

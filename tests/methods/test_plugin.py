@@ -1,4 +1,4 @@
-"""The tutorial's toy method, from outside the package through its entry point."""
+"""The tutorial's toy methods, from outside the package through their entry points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as pip leaves it: the module, and the entry points of its distribution."""
     place = tmp_path_factory.mktemp("site")
-    shutil.copy(EXAMPLE / "src" / "headstart_gain.py", place)
+    for file in (EXAMPLE / "src").glob("headstart_*.py"):
+        shutil.copy(file, place)
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     points = project["entry-points"]["headstart.methods"]
     told = place / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
@@ -30,11 +31,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def environment(site: Path) -> dict[str, str]:
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
 def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = "from headstart.cli.main import main; import sys; main(sys.argv[1:])"
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-c", command, *arguments], capture_output=True, text=True, env=environment, timeout=240
+        [sys.executable, "-c", command, *arguments], capture_output=True, text=True, env=environment(site), timeout=240
     )
 
 
@@ -52,11 +57,51 @@ def test_without_the_package_it_is_unknown(tmp_path: Path) -> None:
     assert "'gain'" in done.stderr
 
 
+def in_its_process(site: Path, script: str, *arguments: str) -> str:
+    """What a script prints in a process that knows the plugin, with the tests' own modules at hand."""
+    begin = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", begin + script, *arguments], capture_output=True, text=True, env=environment(site)
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def test_a_term_over_further_streams_is_one_file_from_outside(site: Path, tmp_path: Path) -> None:
+    """Unlabelled texts make answers surer, by the term alone; which texts they are changes the job's signature."""
+    for name, words in (("some", "good film"), ("others", "bad film")):
+        (tmp_path / name).write_text("\n".join(f"{words} {'very ' * n}" for n in range(40)))
+    script = """
+import torch
+from backbones.tiny import tiny
+from contract.settings import method_of, setting_of
+from headstart.engine.adapt import adapted, attached
+backbone = tiny("bert")
+setting, entropy, signatures = setting_of(backbone, epochs=6), {}, set()
+for weight in (0.0, 10.0):
+    method = method_of("agree", sure=weight, learning_rate=3e-3, unlabelled=sys.argv[1])
+    with adapted(setting, method, 0) as done:
+        logs = done.job.logits(done.job.feeds["unlabelled"]).log_softmax(-1)
+        entropy[weight] = float(-(logs.exp() * logs).sum(-1).mean())
+assert entropy[10.0] < 0.7 * entropy[0.0], entropy
+for file in sys.argv[1:]:
+    with attached(setting, method_of("agree", unlabelled=file), 0) as job:
+        signatures.add(job.signature.replace(file, ""))
+        step = next(job.steps(0, 0))
+        assert [sorted(micro.streams) for micro in step] == [["second view", "unlabelled"]] * len(step)
+        job.enter(0.5)
+        assert sorted(job.losses(step[0], 0.5)) == ["sure", "task", "views"]
+        assert sorted(job.losses(step[0], 0.0)) == ["task"]
+assert len(signatures) == 2
+print("learned from both")
+"""
+    assert in_its_process(site, script, str(tmp_path / "some"), str(tmp_path / "others")) == "learned from both"
+
+
 def test_it_trains_merges_and_keeps_the_contract(site: Path, tmp_path: Path) -> None:
     """In a process that knows it: attached, trained, saved, reloaded, merged, and the base as it was."""
     script = """
-import copy, dataclasses, sys, torch
-sys.path.insert(0, sys.argv[2])
+import copy, dataclasses, torch
 from backbones.tiny import tiny
 from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import reloaded
@@ -81,9 +126,4 @@ with reloaded(sys.argv[1], backbone) as (_, again, plan):
     torch.testing.assert_close(found, logits, rtol=0, atol=0)
 print("kept")
 """
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    tests = str(Path(__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "run"), tests], capture_output=True, text=True, env=environment
-    )
-    assert done.stdout.strip().endswith("kept"), done.stderr[-2000:]
+    assert in_its_process(site, script, str(tmp_path / "run")) == "kept"

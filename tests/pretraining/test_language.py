@@ -19,6 +19,7 @@ from headstart.backbones.tokenizers.tokenizer import frame, train_tokenizer, wor
 from headstart.backbones.tokenizers.words import words_of
 from headstart.data.corpus.packed import Packed, Pieces, pack
 from headstart.engine.fit import Budget, fit
+from headstart.engine.job import share_of
 from headstart.engine.machine.precision import compute
 from headstart.pretraining.jobs.language import Framing, LanguageModelling
 from headstart.pretraining.objectives.awd import AwdLanguageModel
@@ -85,7 +86,7 @@ def test_the_masked_loss_is_transformers(tmp_path: Path, tokenizer: Any) -> None
         wanted = one.network(
             input_ids=micro.batch["input_ids"], attention_mask=micro.batch.get("attention_mask"), labels=micro.targets
         ).loss
-        assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-5)
+        assert share_of(one.losses(micro, 0.0)).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_the_causal_loss_is_transformers(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_the_causal_loss_is_transformers(tmp_path: Path) -> None:
     one.module.eval()
     for (micro,) in steps(one):
         wanted = one.network(input_ids=micro.batch["input_ids"], labels=micro.batch["input_ids"]).loss
-        assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-5)
+        assert share_of(one.losses(micro, 0.0)).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_the_next_sentence_loss_is_transformers(tmp_path: Path, tokenizer: Any) -> None:
@@ -102,7 +103,7 @@ def test_the_next_sentence_loss_is_transformers(tmp_path: Path, tokenizer: Any) 
     for (micro,) in steps(one):
         batch = {k: v for k, v in micro.batch.items() if k not in ("follows", "share")}
         wanted = one.network(**batch, labels=micro.targets, next_sentence_label=1 - micro.batch["follows"]).loss
-        assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-5)
+        assert share_of(one.losses(micro, 0.0)).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("objective", [MaskedLanguageModel(batch_tokens=256), CausalLanguageModel(batch_tokens=256)])
@@ -158,9 +159,9 @@ def test_the_loss_of_ulmfits_model_is_written_out(tmp_path: Path) -> None:
     entropy = F.cross_entropy(scores[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     changes = (hidden[:, 1:] - hidden[:, :-1]).square().mean()
     one.module.eval()
-    assert one.loss(micro, 0.0).item() == pytest.approx(entropy.item(), rel=1e-4)
+    assert share_of(one.losses(micro, 0.0)).item() == pytest.approx(entropy.item(), rel=1e-4)
     one.module.train()
-    found = one.loss(micro, 0.0).item()
+    found = share_of(one.losses(micro, 0.0)).item()
     assert found == pytest.approx((entropy + 2 * hidden.square().mean() + 3 * changes).item(), rel=1e-4)
 
 
@@ -172,7 +173,7 @@ def test_the_loss_of_elmo_is_the_mean_over_both_directions(tmp_path: Path) -> No
     following = one.network.head(left[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
     preceding = one.network.head(right[:, 1:]).flatten(0, 1), ids[:, :-1].flatten()
     wanted = (F.cross_entropy(*following) + F.cross_entropy(*preceding)) / 2
-    assert one.loss(micro, 0.0).item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert share_of(one.losses(micro, 0.0)).item() == pytest.approx(wanted.item(), rel=1e-4)
 
 
 def test_the_next_sentence_is_the_next_one(tmp_path: Path, tokenizer: Any) -> None:
@@ -209,7 +210,7 @@ def test_a_step_that_is_cut_has_the_same_loss_and_gradient(tmp_path: Path, objec
     def gradient(parts: int) -> tuple[float, torch.Tensor]:
         one.module.zero_grad()
         pieces = micro.split(parts)
-        losses = [one.loss(piece, 0.0) for piece in pieces]
+        losses = [share_of(one.losses(piece, 0.0)) for piece in pieces]
         sum(losses).backward()
         return sum(losses).item(), torch.cat([p.grad.flatten() for p in one.module.parameters() if p.grad is not None])
 

@@ -22,6 +22,7 @@ from headstart.data.audit.findings import Findings
 from headstart.data.corpus.pairs import held_out, read_pairs
 from headstart.engine import towers
 from headstart.engine.feed.feed import Feed
+from headstart.engine.job import share_of
 from headstart.engine.machine.precision import compute
 from headstart.engine.towers import recalls, told_apart
 from headstart.judging.zeroshot import class_features, probabilities
@@ -54,7 +55,7 @@ def test_a_scale_that_has_grown_too_large_comes_down_again(tmp_path: Path) -> No
         scale.fill_(6.0)
     training.enter(0.0)
     (micro,) = next(training.steps(0, 0))
-    training.loss(micro, 0.0).backward()
+    share_of(training.losses(micro, 0.0)).backward()
     assert float(scale.detach().exp()) == pytest.approx(100.0, rel=1e-5)
     assert float(scale.grad) > 0, "a step against it makes it smaller"
 
@@ -91,7 +92,7 @@ def test_gradients_in_chunks_are_those_of_the_whole(tmp_path: Path, lock: Any) -
             if isinstance(m, nn.Dropout):
                 m.p = 0.0
         (micro,) = next(one.steps(0, 0))
-        value = one.loss(micro, 0)
+        value = share_of(one.losses(micro, 0))
         value.backward()
         found.append((value.detach(), {name: p.grad for name, p in one.module.named_parameters()}))
     assert torch.allclose(found[0][0], found[1][0], atol=1e-5)
@@ -112,7 +113,7 @@ def test_memory_that_runs_out_makes_chunks(tmp_path: Path) -> None:
     seen = []
     batches = one._batches
     one._batches = lambda positions, view: (seen.append(len(positions)), batches(positions, view))[1]  # type: ignore[method-assign]
-    one.loss(cut, 0)
+    share_of(one.losses(cut, 0))
     assert max(seen) == 4
 
 

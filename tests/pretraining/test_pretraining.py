@@ -18,7 +18,7 @@ from headstart.core.records.comparison import Point
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import Budget, fit
-from headstart.engine.job import Evaluation
+from headstart.engine.job import Evaluation, share_of
 from headstart.engine.optim.optimizers import optimizer_of
 from headstart.engine.optim.rows import RowAdamW
 from headstart.engine.optim.running_average import MovingAverage, TailAverage
@@ -252,11 +252,11 @@ def test_labels_are_blended_with_their_pictures(monkeypatch: pytest.MonkeyPatch)
     )
     ((micro,), *_) = list(one.steps(0, 0))
     torch.manual_seed(0)
-    one.loss(micro, 0.0)
+    share_of(one.losses(micro, 0.0))
     assert told[0].shape == (4, 3)
     assert torch.allclose(told[0].sum(1), torch.ones(4))
     single = micro.cut(4)[0]
-    one.loss(single, 0.0)
+    share_of(one.losses(single, 0.0))
     assert told[1].shape == (1,), "one picture has no other to blend with"
 
 

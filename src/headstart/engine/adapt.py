@@ -100,8 +100,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
-    if plan.loss == "contrastive" and not setting.task.exclusive:
-        raise MethodError(f"pairs are of the same class or not, which a {setting.task.kind} task has no word for.")
+    for term in plan.terms:
+        term.check(setting.task)
     if plan.words and not setting.task.exclusive:
         raise MethodError(f"words name classes of which each example has one, not a {setting.task.kind} task's.")
     if not backbone.intact:
@@ -174,9 +174,9 @@ def _train(
     if plan.interpolation and trace.status == "ok":
         _interpolate(job, start, trace)
     job.settle()
-    if plan.loss == "contrastive":
+    if plan.solved_after:
         job.solve_head()
-    if plan.interpolation or plan.loss == "contrastive":
+    if plan.interpolation or plan.solved_after:
         trace.best_outputs = None  # the weights, or the head, are others since
     return trace
 
@@ -184,14 +184,13 @@ def _train(
 def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
     """What precedes the steps, whoever takes them: the training, the rate finder, the forecast.
 
-    A head that begins solved or in words is put in place, a regression's targets are standardised, and what penalties
-    hold the model near is kept. goes_on: whether a checkpoint has the head already.
+    A head that begins solved or in words is put in place, a regression's targets are standardised, and terms keep
+    what they need of the model as it is. goes_on: whether a checkpoint has the head already.
     """
     if job.plan.begins_well and not goes_on:
         _solve_head(job, setting)
     job.standardise(solved=job.plan.head_start == "convex")
-    if job.plan.penalties:
-        job.hold()
+    job.hold()
 
 
 def _solve_head(job: Adaptation, setting: Setting) -> None:
@@ -222,13 +221,13 @@ def _told(job: Adaptation, features: Tensor) -> Tensor:
 def economical(job: Adaptation) -> Iterator[None]:
     """The module as it trains with the least work, by the kind of device.
 
-    A penalty on the weights pulls at every row of a table: its gradient is dense.
+    A term on the weights pulls at every row of a table: its gradient is dense.
     """
     trained = set(job.plan.trained())
     with contextlib.ExitStack() as stack:
         if job.compute.device.type in ("cpu", "cuda"):
             stack.enter_context(frozen_rounded(job.module, trained, job.compute))
-        if job.compute.device.type == "cpu" and all(penalty.kind != "weights" for penalty in job.plan.penalties):
+        if job.compute.device.type == "cpu" and not any(term.on_weights for term in job.plan.terms):
             stack.enter_context(row_gradients(job.module, trained))
         yield
 

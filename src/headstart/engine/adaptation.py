@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,18 +17,20 @@ from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder.modes import train_above
+from headstart.core.errors import MethodError
+from headstart.core.seeds import derive
 from headstart.data.batching import balanced_batches, epoch_batches, split_by_tokens
 from headstart.engine.cache.cache import Cache
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.job import Evaluation, Options
+from headstart.engine.feed.streams import dealt, feeds_of
+from headstart.engine.job import Evaluation, Loss, Losses, Options
 from headstart.engine.losses import convex
-from headstart.engine.losses.contrastive import contrastive_loss
-from headstart.engine.losses.penalties import feature_penalty, weight_penalty
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import recomputing, run_again
-from headstart.methods.plan import Model, Penalty, Plan
+from headstart.methods.plan import Model, Plan
+from headstart.methods.term import TRAIN, Outputs, Step, Term
 from headstart.tasks.task import Task
 
 PIECES = 4
@@ -66,13 +68,19 @@ class Adaptation:
         patience = min(patience, max(3, math.ceil(patience * self.share)))
         self.options = replace(options, epochs=epochs, patience=patience)
         self.centre, self.spread = 0.0, 1.0
-        self._base: dict[str, Tensor] = {}
-        self._anchors, self._variance = torch.empty(0), 1.0
+        self.trained = self.plan.trained()
+        self.feeds = feeds_of(self.plan, self.train, self.backbone)
+        self.whole = any(term.whole for term in self.plan.terms)
+        self.kept: dict[str, dict[str, Tensor]] = {}
+        "by term, what it keeps of the model before the first step"
+        self._idle = {term.name: 0 for term in self.plan.terms if term.pulls_at_once}
+        "terms of which no gradient at the backbone has been seen yet, with the examples that they have had"
         edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
         run = (self.options, self.compute.precision, self.seed, self.share)
         text = repr((plan, edits, self.settings, self.task, run))
         text += self.backbone.fingerprint + repr((self.train.augment, self.train.content, self.validation.content))
+        text += repr([self.feeds[stream.name].content for stream in self.plan.streams])
         for part in (self.train, self.validation):
             text += repr((part.examples.ids.tolist(), part.examples.targets.tolist()))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -96,25 +104,11 @@ class Adaptation:
                     head.bias.sub_(self.centre).div_(self.spread)
 
     def hold(self) -> None:
-        """What the plan's penalties hold the model near: its weights and features as they are, those of the base."""
-        trained = set(self.plan.trained())
-        self._base = {
-            name: p.detach().clone()
-            for name, p in self.module.named_parameters()
-            if name in trained and name.startswith("backbone.")
-        }
-        if any(penalty.kind == "features" for penalty in self.plan.penalties):
-            self._anchors = self.features(self.train)
-            self._variance = float(self._anchors.var(dim=0, unbiased=False).mean()) or 1.0
+        """What the plan's terms keep of the model as it is now: those that hold it near its base."""
+        self.kept = {term.name: term.begin(self) for term in self.plan.terms}
 
-    def _penalty(self, penalty: Penalty, micro: Micro, features: Tensor) -> Tensor:
-        """A penalty's part for the examples of a micro-batch, as a sum over them."""
-        if penalty.kind == "features":
-            anchors = self._anchors[torch.from_numpy(micro.positions).to(self._anchors.device)]
-            return feature_penalty(penalty, features, anchors, self._variance)
-        parameters = dict(self.module.named_parameters())
-        now = {name: parameters[name] for name in self.plan.trained()}
-        return len(features) * weight_penalty(penalty, now, self._base)
+    def features_of(self, stream: str) -> Tensor:
+        return self.features(self.feeds[stream])
 
     def settle(self) -> None:
         """Puts centre and spread into the head, which then gives the targets themselves."""
@@ -134,18 +128,31 @@ class Adaptation:
         return -(-len(self.train) // self.batch_size)
 
     def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
-        costs = self.train.costs
-        if self.plan.loss == "contrastive":
-            # sorted by length, few examples would meet the same partners in every epoch
+        costs, budget = self.train.costs, self.options.batch_tokens
+        if self.plan.balanced:
             batches = balanced_batches(self.train.examples.targets, self.batch_size, self.seed, epoch)
-            ordered = ([b[np.argsort(-costs[b], kind="stable")]] for b in batches[start:])
-            return (
-                [replace(one, whole=True)]
-                for (one,) in self.train.micros(ordered, view=epoch, early=self.compute.early)
-            )
-        batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
-        parts = (split_by_tokens(b, costs, self.options.batch_tokens) for b in batches[start:])
-        return self.train.micros(parts, view=epoch, early=self.compute.early)
+        else:
+            batches = epoch_batches(self.train.lengths, self.batch_size, self.seed, epoch)
+        if self.whole:
+            steps = [[batch[np.argsort(-costs[batch], kind="stable")]] for batch in batches]
+        else:
+            steps = [split_by_tokens(batch, costs, budget) for batch in batches]
+        return self.micros(steps, epoch, start)
+
+    def micros(self, steps: Sequence[Sequence[np.ndarray]], epoch: int = 0, start: int = 0) -> Iterator[list[Micro]]:
+        """The parts of an epoch's steps from `start` on, each with its examples of the plan's streams."""
+        early, whole, sizes = self.compute.early, self.whole, [[len(part) for part in step] for step in steps]
+        found: dict[str, Iterator[list[Micro]]] = {}
+        for stream in self.plan.streams:
+            feed, view = self.feeds[stream.name], derive(self.seed, "stream", stream.name, epoch)
+            places = steps if stream.inputs is None else dealt(feed, sizes, self.seed, stream.name, epoch)
+            found[stream.name] = feed.micros(places[start:], view=view, early=early)
+        for parts in self.train.micros(steps[start:], view=epoch, early=early):
+            along = {name: next(micros) for name, micros in found.items()}
+            yield [
+                replace(part, whole=whole, streams={name: micros[i] for name, micros in along.items()})
+                for i, part in enumerate(parts)
+            ]
 
     def enter(self, fraction: float) -> None:
         active = {name for group in self.plan.active(fraction) for name in group.parameters}
@@ -165,42 +172,77 @@ class Adaptation:
         parameters = list(norm.parameters(recurse=False))  # not those of what stands beside it
         return self.plan.begins_well or bool(parameters and not any(p.requires_grad for p in parameters))
 
-    def loss(self, micro: Micro, fraction: float) -> Tensor:
-        if self.plan.loss == "contrastive":
-            return contrastive_loss(self._paired(micro, fraction), micro.targets.to(self.compute.device))
-        device = self.compute.device
-        batch, targets = self.train.moved(micro.batch, device), micro.targets.to(device, non_blocking=True)
-        augment = self.train.augment
-        if augment.blends and self.task.exclusive and len(targets) > 1:
-            batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
-        with fast_dropout(self.compute.device):
-            features = self._features(self.train, micro.positions, batch, fraction)
-        scores: Tensor = self.module.head(features)
+    def losses(self, micro: Micro, fraction: float) -> Losses:
+        terms = [(term, weight) for term in self.plan.terms if (weight := term.weight(fraction))]
+        seen, targets = self._seen(micro, fraction, {name for term, _ in terms for name in term.streams})
+        parts = {TRAIN: micro, **micro.streams}
+        places = {name: torch.from_numpy(parts[name].positions).to(self.compute.device) for name in seen}
+        found = {}
+        for term, weight in terms:
+            at = Step(fraction, self.module, self.trained, targets, places, self.kept.get(term.name, {}), self.task)
+            value = term.loss(seen, at)
+            self._check_pull(term, value, seen, micro)
+            found[term.name] = Loss(weight * value if weight != 1 else value, 1 if term.whole else micro.step)
+        return found
+
+    def _seen(self, micro: Micro, fraction: float, streams: set[str]) -> tuple[dict[str, Outputs], Tensor]:
+        """What the model gives for the part's training examples and for those of each stream; and the targets."""
+        device, augment = self.compute.device, self.train.augment
+        targets = micro.targets.to(device, non_blocking=True)
+        if self.whole:
+            found = {TRAIN: self._paired(self.train, micro, fraction)}
+        else:
+            batch = self.train.moved(micro.batch, device)
+            if augment.blends and self.task.exclusive and len(targets) > 1:
+                batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
+            found = {TRAIN: self._learning(self.train, micro, batch, fraction)}
+        for name, part in micro.streams.items():
+            if name in streams:
+                feed = self.feeds[name]
+                if self.whole:
+                    found[name] = self._paired(feed, replace(part, pieces=micro.pieces), fraction)
+                else:
+                    found[name] = self._learning(feed, part, feed.moved(part.batch, device), fraction)
         if self.task.numeric:
             targets = (targets - self.centre) / self.spread
-        loss = self.task.loss(scores, targets)
-        for penalty in self.plan.penalties:
-            loss = loss + self._penalty(penalty, micro, features)
-        return loss / micro.step
+        return {name: Outputs(features, self.module.head(features)) for name, features in found.items()}, targets
+
+    def _check_pull(self, term: Term, value: Tensor, seen: Mapping[str, Outputs], micro: Micro) -> None:
+        """A term that says nothing to the backbone at its first step changes nothing there, unnoticed."""
+        reached = [seen[name].features for name in term.streams if seen[name].features.requires_grad]
+        if term.name not in self._idle or not reached:
+            return
+        pulls: Sequence[Tensor | None] = [None]
+        if value.requires_grad:
+            pulls = torch.autograd.grad(value, reached, retain_graph=True, allow_unused=True)
+        self._idle[term.name] += len(micro.positions)
+        if any(pull is not None and bool(pull.any()) for pull in pulls):
+            del self._idle[term.name]
+        elif self._idle[term.name] >= micro.step:
+            raise MethodError(
+                f"the term {term.name!r} changes nothing in the backbone: its gradient there is zero at its first "
+                "step. Its loss leaves the features out, or is zero there."
+            )
 
     def recomputing(self) -> AbstractContextManager[None]:
         return recomputing(self.module.backbone, self.backbone.ladder, self.compute.device)
 
-    def _paired(self, micro: Micro, fraction: float) -> Tensor:
+    def _learning(self, feed: Feed, micro: Micro, batch: dict[str, Tensor], fraction: float) -> Tensor:
+        with fast_dropout(self.compute.device):
+            return self._features(feed, micro.positions, batch, fraction)
+
+    def _paired(self, feed: Feed, micro: Micro, fraction: float) -> Tensor:
         """[B, width] of a batch whose members were not chosen for their like length: in pieces that are.
 
         Where the batch is more than goes through the model at once, a piece's activations are not kept but computed
         again for its gradient: the loss is of all pairs whatever the memory.
         """
-        cost = int(self.train.costs[micro.positions].max()) * len(micro.positions)
+        cost = int(feed.costs[micro.positions].max()) * len(micro.positions)
         pieces = micro.pieces * -(-cost // self.options.batch_tokens)
         keep = pieces == 1
 
         def of(piece: Micro) -> Tensor:
-            with fast_dropout(self.compute.device):
-                return self._features(
-                    self.train, piece.positions, self.train.moved(piece.batch, self.compute.device), fraction
-                )
+            return self._learning(feed, piece, feed.moved(piece.batch, self.compute.device), fraction)
 
         def twice(piece: Micro) -> Tensor:
             again = partial(run_again, self.module, self.compute.device)
@@ -261,7 +303,7 @@ class Adaptation:
     def evaluate(self, fraction: float) -> Evaluation | None:
         if not len(self.validation):
             return None
-        if self.plan.loss == "contrastive":
+        if self.plan.solved_after:
             self.solve_head(fraction)
         return self.evaluation(self.logits(self.validation, fraction))
 

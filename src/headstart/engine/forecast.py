@@ -63,14 +63,14 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
         micros = next(iter(job.steps(0, 0)))
-        most = next(iter(job.train.micros([cut], view=0))) if memory else micros
+        most = next(job.micros([cut])) if memory else micros
         for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
             _step(job, optimizer, most, fraction, room)  # a warm-up too
             start = time.perf_counter()
             _step(job, optimizer, micros, fraction, room)
             seconds.append(time.perf_counter() - start)
-        again = job.plan.loss == "contrastive"  # whose head is solved for each evaluation
+        again = job.plan.solved_after  # the head is solved for each evaluation
         looked_at = len(job.validation) + (len(job.train) if again else 0)
         step = sum(seconds) / len(seconds)
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -66,6 +66,28 @@ class Evaluation:
     "[n, outputs] what it gave for them, where the job keeps it"
 
 
+@dataclass(frozen=True)
+class Loss:
+    """One named loss of a part of a step, as a sum, so that a step in parts equals the step in one."""
+
+    total: Tensor
+    over: float = 1.0
+    "what the whole step's sum is divided by: its examples or tokens; 1 for the loss of a whole batch"
+
+
+Losses = Mapping[str, Loss]
+"what a job returns of a part of a step, by name"
+
+
+def share_of(losses: Losses) -> Tensor:
+    """The part's share of the step's loss, a scalar: sums with one divisor are added before they are divided."""
+    sums: dict[float, Tensor] = {}
+    for loss in losses.values():
+        sums[loss.over] = sums[loss.over] + loss.total if loss.over in sums else loss.total
+    first, *others = (total if over == 1 else total / over for over, total in sums.items())
+    return sum(others, start=first)
+
+
 class Job(Protocol):
     """What the loop needs to know."""
 
@@ -86,8 +108,8 @@ class Job(Protocol):
     def enter(self, fraction: float) -> None:
         """A phase begins: require gradients of its groups only, and put the modules into the right mode."""
 
-    def loss(self, micro: Micro, fraction: float) -> Tensor:
-        """The part's share of the mean loss over the whole step."""
+    def losses(self, micro: Micro, fraction: float) -> Losses:
+        """The part's losses by name; the step's loss is the sum of the shares of its parts."""
 
     def recomputing(self) -> AbstractContextManager[None] | None:
         """While it lasts, activations are computed again instead of kept; None where that can't be done."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Reads
 from headstart.core.errors import MethodError
+from headstart.methods.term import Stream, TaskTerm, Term
 
 
 class Model(nn.Module):
@@ -63,19 +64,6 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Penalty:
-    """A term of the loss that holds the model near its base.
-
-    weights: `strength/2 ||w - w_0||^2 + head/2 ||v||^2` over trained weights w of the backbone and v of the head.
-    features: `strength/2 mean_d (f_d(x) - f0_d(x))^2`, averaged over the examples: pooled features against the base's.
-    """
-
-    kind: Literal["weights", "features"]
-    strength: float
-    head: float = 0.0
-
-
-@dataclass(frozen=True)
 class Group:
     """Parameters that train together at `scale` times the plan's learning rate.
 
@@ -124,13 +112,15 @@ class Plan:
         the zero-shot classifier that `words` make,
         `prior` for the majority class, `head` for a head that solves itself: `head.solve(features, targets, kind)`,
         `soup` for an average of what other trainings of the comparison have reached.
-    loss: `task`, or `contrastive` for pairs within a batch, after which the head is solved on what was learned.
+    terms: the losses that are added up.
+    streams: further data by name, which terms read beside the training examples.
+    balanced: each batch holds the classes as evenly as it can, whatever the lengths of its examples.
+    solved_after: the convex head is solved on what was learned, after the steps and for each evaluation.
     head_start: where the head begins: at random, or solved like the probe's (LP-FT).
     words: templates such as `a photo of a {}` for the names of the classes: the head begins as the zero-shot classifier
         that they make, and a convex one is held near it.
     fresh: the backbone begins with random weights (the controls `scratch` and `random`).
     penalty: strength of the L2 penalty of the convex head, on standardised features.
-    penalties: what holds the model near its base.
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
     stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
     batch_size: examples a step where the method needs other than the run's.
@@ -146,11 +136,13 @@ class Plan:
     schedule: Schedule = field(default_factory=Schedule)
     reads: Reads = "top"
     solver: Literal["gradient", "convex", "words", "prior", "head", "soup"] = "gradient"
-    loss: Literal["task", "contrastive"] = "task"
+    terms: tuple[Term, ...] = (TaskTerm(),)
+    streams: tuple[Stream, ...] = ()
+    balanced: bool = False
+    solved_after: bool = False
     head_start: Literal["random", "convex"] = "random"
     words: tuple[str, ...] = ()
     penalty: float = 1.0
-    penalties: tuple[Penalty, ...] = ()
     interpolation: tuple[float, ...] = ()
     fresh: bool = False
     stretch: float = 1.0

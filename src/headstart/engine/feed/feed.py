@@ -6,9 +6,9 @@ import copy
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,8 @@ class Micro:
     "the loss is of all examples together: they are not parted into steps of their own"
     pieces: int = 1
     "in how many pieces such a batch goes through the model"
+    streams: Mapping[str, Micro] = field(default_factory=dict)
+    "as many examples of each of the plan's further streams, by name"
 
     def split(self, parts: int) -> list[Micro]:
         """The same examples in at most so many pieces of like size, none padded further than its longest."""
@@ -66,13 +68,16 @@ class Micro:
         if parts == 1:
             return [self]
         bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
-        pieces = []
-        for a, b in itertools.pairwise(bounds):
+        pieces, along = [], {name: micro.cut(parts) for name, micro in self.streams.items()}
+        for number, (a, b) in enumerate(itertools.pairwise(bounds)):
             batch = {name: value[a:b] for name, value in self.batch.items()}
             if "attention_mask" in batch:
                 width = int(batch["attention_mask"].sum(1).max())
                 batch = {name: value[:, :width] if value.dim() > 1 else value for name, value in batch.items()}
-            pieces.append(replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch))
+            streams = {name: cut[number] for name, cut in along.items()}
+            pieces.append(
+                replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
+            )
         return pieces
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from headstart.core.seeds import derive
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.job import Job
+from headstart.engine.job import Job, share_of
 
 T = TypeVar("T")
 
@@ -95,6 +95,6 @@ def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Ro
 
 def _learned(job: Job, piece: Micro, fraction: float) -> Tensor:
     """A part's loss, whose gradients are added. Its graph goes with this call, even where the backward pass fails."""
-    part = job.loss(piece, fraction)
+    part = share_of(job.losses(piece, fraction))
     part.backward()
     return part.detach()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.methods.method import METHODS, Axis, GradientMethod, head_group, rung_groups
-from headstart.methods.plan import Penalty, Plan
+from headstart.methods.plan import Plan
+from headstart.methods.term import TRAIN, Beginning, Outputs, Step, TaskTerm, Term
 
 
 @METHODS.register("distill")
@@ -29,7 +32,27 @@ class Distill(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups, penalties=(Penalty("features", self.strength),))
+        return self.plan(backbone, groups, terms=(TaskTerm(), Anchor(self.strength)))
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("learning_rate"), Axis("strength", factor=10.0))
+
+
+@dataclass(frozen=True)
+class Anchor(Term):
+    """`strength/2 sum_i mean_d (f_id - f0_id)^2 / var(f0)` over the examples i and the features d."""
+
+    name: ClassVar[str] = "anchor"
+    pulls_at_once: ClassVar[bool] = False
+
+    strength: float
+
+    def begin(self, given: Beginning) -> dict[str, Tensor]:
+        features = given.features_of(TRAIN)  # [n, D]
+        variance = float(features.var(dim=0, unbiased=False).mean()) or 1.0
+        return {"features": features, "variance": torch.tensor(variance, dtype=torch.float64)}
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        base = at.kept["features"][at.places[TRAIN]]  # [B, D]
+        distance = (seen[TRAIN].features - base).square().mean(dim=1).sum()
+        return 0.5 * self.strength * distance / float(at.kept["variance"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.methods.method import METHODS, Axis, GradientMethod, head_group, rung_groups
-from headstart.methods.plan import Penalty, Plan
+from headstart.methods.plan import Plan
+from headstart.methods.term import TRAIN, Beginning, Outputs, Step, TaskTerm, Term
 
 
 @METHODS.register("l2sp")
@@ -32,7 +35,34 @@ class L2Sp(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups, penalties=(Penalty("weights", self.alpha, self.beta),))
+        return self.plan(backbone, groups, terms=(TaskTerm(), Pull(self.alpha, self.beta)))
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("learning_rate"), Axis("alpha", factor=10.0))
+
+
+@dataclass(frozen=True)
+class Pull(Term):
+    """`alpha/2 sum (w - w_0)^2` over trained weights of the backbone, `beta/2 sum v^2` over those of the head."""
+
+    name: ClassVar[str] = "pull"
+    on_weights: ClassVar[bool] = True
+    pulls_at_once: ClassVar[bool] = False
+
+    alpha: float
+    beta: float
+
+    def begin(self, given: Beginning) -> dict[str, Tensor]:
+        parameters = dict(given.module.named_parameters())
+        return {n: parameters[n].detach().clone() for n in given.trained if n.startswith("backbone.")}
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        parameters = dict(at.module.named_parameters())
+        total = torch.zeros((), device=at.targets.device)
+        for name in at.trained:
+            value = parameters[name]
+            if name in at.kept:
+                total = total + 0.5 * self.alpha * (value - at.kept[name]).square().sum()
+            else:
+                total = total + 0.5 * self.beta * value.square().sum()
+        return len(seen[TRAIN].features) * total

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Phase, Plan
+from headstart.methods.term import TRAIN, Outputs, Step, Term
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 
 @METHODS.register("contrastive")
@@ -47,6 +54,37 @@ class Contrastive(GradientMethod):
         rungs = rung_groups(backbone, lowest=self.frozen)
         only = (Phase(0.0, tuple(group.name for group in rungs)),)
         return self.plan(
-            backbone, (*rungs, head_group(backbone, head)), timeline=only, loss="contrastive", penalty=self.penalty,
-            batch_size=self.batch, stretch=self.stretch,
+            backbone, (*rungs, head_group(backbone, head)), timeline=only, terms=(Pairs(),), balanced=True,
+            solved_after=True, penalty=self.penalty, batch_size=self.batch, stretch=self.stretch,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pairs(Term):
+    """All pairs within a step's batch: near where they are of one class, at a right angle where not."""
+
+    name: ClassVar[str] = "pairs"
+    whole: ClassVar[bool] = True
+
+    def check(self, task: Task) -> None:
+        if not task.exclusive:
+            raise MethodError(f"pairs are of the same class or not, which a {task.kind} task has no word for.")
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        return contrastive_loss(seen[TRAIN].features, at.targets)
+
+
+def contrastive_loss(features: Tensor, targets: Tensor) -> Tensor:
+    """`1/2 mean_same (1 - cos)^2 + 1/2 mean_different cos^2` over all pairs i < j; a scalar.
+
+    features: [B, D]; targets: [B] classes. A side without pairs, as in a batch of one class, counts
+    as 0.
+    """
+    unit = F.normalize(features, dim=1)
+    rows, columns = torch.triu_indices(len(unit), len(unit), offset=1, device=unit.device)
+    cosine = (unit @ unit.T)[rows, columns]  # [pairs]
+    same = targets[rows] == targets[columns]
+    zero = features.sum() * 0.0
+    near = (1 - cosine[same]).square().mean() if bool(same.any()) else zero
+    far = cosine[~same].square().mean() if not bool(same.all()) else zero
+    return 0.5 * (near + far)

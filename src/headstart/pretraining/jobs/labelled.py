@@ -19,7 +19,7 @@ from headstart.backbones.inputs.image_preparation import BATCH_TOKENS
 from headstart.core.seeds import derive
 from headstart.data.batching import epoch_batches
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.job import Evaluation
+from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import recomputing
@@ -119,13 +119,13 @@ class Pretraining:
         scores: Tensor = self.heads[source](features.float())
         return scores
 
-    def loss(self, micro: Micro, fraction: float) -> Tensor:
+    def losses(self, micro: Micro, fraction: float) -> Losses:
         source = self.sources[micro.source]
         batch, targets = source.train.moved(micro.batch, self.compute.device), micro.targets.to(self.compute.device)
         augment = source.train.augment
         if augment.blends and len(targets) > 1:
             batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, source.task.outputs)
-        return self.objective.loss(self._scores(micro.source, batch), targets) / micro.step
+        return {"classes": Loss(self.objective.loss(self._scores(micro.source, batch), targets), micro.step)}
 
     def recomputing(self) -> AbstractContextManager[None]:
         return recomputing(self.backbone.module, self.backbone.ladder, self.compute.device)

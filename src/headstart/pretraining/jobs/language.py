@@ -20,7 +20,7 @@ from headstart.core.seeds import derive
 from headstart.data.corpus.packed import Packed, Pieces
 from headstart.engine.feed.ahead import ahead
 from headstart.engine.feed.feed import Micro
-from headstart.engine.job import Evaluation
+from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.losses.head_in_parts import head_of, summed, without_head
 from headstart.engine.losses.sampled_head import SampledHead, counts
 from headstart.engine.machine.dropout import fast_dropout
@@ -215,9 +215,9 @@ class LanguageModelling:
     def enter(self, fraction: float) -> None:
         self.module.train()
 
-    def loss(self, micro: Micro, fraction: float) -> Tensor:
+    def losses(self, micro: Micro, fraction: float) -> Losses:
         tokens, pairs = self._losses(micro)
-        return tokens / micro.step + pairs
+        return {"tokens": Loss(tokens, micro.step), "pairs": Loss(pairs)}
 
     def _losses(self, micro: Micro) -> tuple[Tensor, Tensor]:
         """The sum over the predicted tokens, and these pairs' part of the mean over the step's pairs."""

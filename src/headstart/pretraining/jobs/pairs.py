@@ -15,7 +15,7 @@ from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePrep
 from headstart.backbones.loaders.two_towers import TwoTowers
 from headstart.core.seeds import derive
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.job import Evaluation
+from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import run_again
@@ -106,14 +106,14 @@ class PairTraining:
         with self.compute.autocast(), fast_dropout(self.compute.device):
             return self.towers.encode_images(batches[0]), self.towers.encode_texts(batches[1])
 
-    def loss(self, micro: Micro, fraction: float) -> Tensor:
+    def losses(self, micro: Micro, fraction: float) -> Losses:
         chunk = min(self.objective.chunk, max(2, -(-len(micro.positions) // micro.pieces)))
         scale = self._scale()
         # of like size: a norm over the batch has nothing to say of a single picture
         parts = np.array_split(micro.positions, -(-len(micro.positions) // chunk))
         if len(parts) == 1:
-            return self.objective.loss(*self._encoded(self._batches(parts[0], micro.source)), scale)
-        return self._in_chunks(parts, micro.source, scale)
+            return {"pairs": Loss(self.objective.loss(*self._encoded(self._batches(parts[0], micro.source)), scale))}
+        return {"pairs": Loss(self._in_chunks(parts, micro.source, scale))}
 
     def _scale(self) -> Tensor:
         """The logarithm of the scale; where a step has taken it past the largest, back to that.

@@ -1,0 +1,112 @@
+"""Terms: the losses that a plan adds up, and the streams of data that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
+
+TRAIN = "train"
+"name of the stream of training examples, which every plan has"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model gives for a batch.
+
+    features: [B, width] pooled, as the head reads them. scores: [B, outputs] the head's.
+    hidden: [B, T, D] states of the tokens, where the head reads those.
+    """
+
+    features: Tensor
+    scores: Tensor
+    hidden: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Further data that terms read beside the training examples: as many of it in each step.
+
+    inputs: texts, or pictures as encoded bytes, without labels; dealt in random order, anew when all have been seen.
+        None: the training examples of the step again, under other augmentation and dropout (a second view).
+    """
+
+    name: str
+    inputs: tuple[str | bytes, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where in the training a term is asked, and what belongs to the outputs that it sees.
+
+    targets: [B] of the training examples, or [B, C] shares of classes where examples were blended.
+    places: by stream, [B] places of the examples in it.
+    kept: what the term's `begin` returned.
+    """
+
+    fraction: float
+    module: nn.Module
+    trained: tuple[str, ...]
+    targets: Tensor
+    places: Mapping[str, Tensor]
+    kept: Mapping[str, Tensor]
+    task: Task
+
+
+class Beginning(Protocol):
+    """The model before its first step, as `Term.begin` gets it."""
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    trained: tuple[str, ...]
+    "names of the parameters that train at some time"
+
+    def features_of(self, stream: str) -> Tensor:
+        """[n, width] of all examples of a stream, in eval mode, without a gradient."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One addend of a plan's loss. A method brings its own in its own file; it is data, and stores nothing."""
+
+    name: ClassVar[str]
+    streams: ClassVar[tuple[str, ...]] = (TRAIN,)
+    "names of the streams that it reads"
+    whole: ClassVar[bool] = False
+    "True if the loss is of all examples of a step together: it is then a mean over the step and not a sum"
+    on_weights: ClassVar[bool] = False
+    "True if it reads the weights themselves, so that embedding tables get dense gradients"
+    pulls_at_once: ClassVar[bool] = True
+    "False if its gradient at the backbone is zero until the model has moved; else a zero at its first step is an error"
+
+    def weight(self, fraction: float) -> float:
+        """The factor of its loss at this fraction of the steps; at 0 the term is not asked."""
+        return 1.0
+
+    def check(self, task: Task) -> None:
+        """Raises `MethodError` for a task that the term has no meaning for."""
+
+    def begin(self, given: Beginning) -> dict[str, Tensor]:
+        """What it keeps of the model before the first step, by names of its own."""
+        return {}
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        """A scalar: a sum over the examples seen, or the loss of the whole step where `whole`."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+
+@dataclass(frozen=True)
+class TaskTerm(Term):
+    """The task's own loss on the training examples."""
+
+    name: ClassVar[str] = "task"
+    pulls_at_once: ClassVar[bool] = False  # a head that begins solved may leave nothing to learn
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        return at.task.loss(seen[TRAIN].scores, at.targets)
