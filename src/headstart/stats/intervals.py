@@ -55,6 +55,8 @@ def interval(
     value = float(values.mean())
     if metric.of_sizes:
         return of_sizes({1: statistics}, metric, level=level, draws=draws, seed=seed)
+    if math.isnan(value):  # a metric that is not defined on these examples, such as AUROC of one class
+        return value, math.nan, math.nan
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, R]
     means, units = resampled.mean(1), len(statistics[0])
     times = seed_spread((values, resampled)).stretch(float(means.var()), level)
