@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from headstart.engine.losses import convex
 from headstart.engine.losses.convex import prior, solve
 from headstart.tasks.task import Task
 
@@ -53,6 +54,32 @@ def test_single_label_as_scikit_learns_logistic_regression(classes: int, penalty
     C = 1 / penalty if classes > 2 else 2 / penalty
     theirs = LogisticRegression(C=C, max_iter=10000, tol=1e-10).fit(scaler.transform(x), y)
     np.testing.assert_allclose(found, theirs.predict_proba(scaler.transform(x)), atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 30.0])
+def test_more_features_than_examples(penalty: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 5 * N)) * 10.0 ** rng.uniform(-2, 2, 5 * N) + 3.0
+    y = rng.integers(3, size=N)
+    task = Task("single_label", "text", tuple("abc"))
+    head = nn.Linear(5 * N, 3).double()
+    solve(torch.tensor(x), torch.tensor(y), task, penalty, head)
+    scaler = StandardScaler().fit(x)
+    theirs = LogisticRegression(C=1 / penalty, max_iter=10000, tol=1e-10).fit(scaler.transform(x), y)
+    more = x + rng.normal(size=x.shape) * x.std(0)
+    np.testing.assert_allclose(
+        probabilities(task, scores(head, more)).numpy(), theirs.predict_proba(scaler.transform(more)), atol=1e-3
+    )
+
+
+def test_the_curvature_of_few_examples_is_no_larger_than_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred examples of thousands of features: what is factored has a hundred rows."""
+    seen, basis = [], convex._basis
+    monkeypatch.setattr(convex, "_basis", lambda z, ridge: seen.append(z.shape) or basis(z, ridge))
+    x = np.random.default_rng(0).normal(size=(20, 300))
+    task = Task("single_label", "text", tuple("ab"))
+    solve(torch.tensor(x), torch.tensor(np.arange(20) % 2), task, 1.0, nn.Linear(300, 2))
+    assert seen == [(20, 20)]
 
 
 def test_without_biases_features_are_scaled_only() -> None:

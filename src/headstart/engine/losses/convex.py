@@ -28,6 +28,9 @@ def solve(
     std = (x - mean).square().mean(0).sqrt()
     std = torch.where(std > 1e-6 * std.median(), std, torch.ones_like(std))  # a constant feature says nothing
     z = ((x - mean) / std).float()  # features come from bf16 or fp32 passes: single precision keeps all they hold
+    # of fewer examples than features the solution lies in the space that the examples span
+    span = torch.linalg.qr(z.T).Q if len(z) < z.shape[1] else None  # [D, n]
+    z = z if span is None else z @ span
     n, outputs = len(z), task.outputs
     y = targets.double() if targets.is_floating_point() else targets
     # of a regression's targets the unit is arbitrary: in units of their spread the bounds below mean the same for all
@@ -59,7 +62,8 @@ def solve(
     optimizer.step(objective)
     value = float(objective().detach()) * spread**2
     with torch.no_grad():
-        scaled = spread * (inner @ basis.double() / std)
+        solution = inner @ basis.double()
+        scaled = spread * ((solution if span is None else solution @ span.double().T) / std)
         head.weight.copy_(scaled)
         if head.bias is not None:
             head.bias.copy_(spread * bias - scaled @ mean)
