@@ -52,7 +52,8 @@ def leaderboard(budget: float, examples: int) -> dict[str, Any]:
     used = next(row for row in found["rows"] if row["method"] == found["verdict"]["method"])
     return {
         "seconds": seconds, "budget": budget, "accuracy": used["value"], "verdict": found["verdict"]["sentence"],
-        "forecast": found["forecast"], "named": sorted({found["verdict"]["method"], found["verdict"]["reference"]}),
+        "forecast": found["forecast"],
+        "named": sorted({found["verdict"].get(key) for key in ("method", "reference", "cheapest")} - {None}),
         "rows": [
             {key: row[key] for key in ("method", "status", "value", "low", "high", "seeds", "learning_rate", "stopped")}
             | {"trials": len(row["trials"]), "epochs": epochs_of(row)}

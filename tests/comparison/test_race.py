@@ -147,10 +147,14 @@ def some_contenders(rng: np.random.Generator) -> list[Contender]:
 
 
 def final_of(course: Course, order: list[Contender]) -> float:
-    """Training by training: the first seed's may be the heat's, and its test counts with the heat."""
-    took = 0.0
-    for contender in order[: course.finalists]:
-        for seed in range(course.seeds):
+    """Training by training: the first seed's may be the heat's, and its test counts with the heat.
+
+    The costliest of them may come out best.
+    """
+    took, named = 0.0, order[: course.finalists]
+    best = max(named, key=lambda one: one.cost.seconds(course.final) + one.test_seconds, default=None)
+    for contender in named:
+        for seed in range(course.seeds if contender is best else course.others):
             took += contender.cost.seconds(course.final) if seed or course.heat < course.final else 0.0
             took += contender.test_seconds if seed else 0.0
     return took
@@ -171,6 +175,7 @@ def test_no_course_takes_longer_than_there_is_time(seed: int) -> None:
         assert 0 < course.heat <= course.final <= 1
         real = sum(not c.control for c in contenders) or len(contenders)
         assert course.seeds == 1 or course.finalists >= min(NAMED, real), "seeds are for those that are named"
+        assert course.others == 1 or course.others <= course.seeds, "the best has them first"
         longest = sorted((c for c in contenders if not c.control), key=lambda c: -c.seconds(course.final))
         longest += sorted((c for c in contenders if c.control), key=lambda c: -c.seconds(course.final))
         took = sum(course.trials * c.cost.seconds(course.heat) + c.test_seconds for c in contenders)
@@ -182,31 +187,34 @@ def test_no_course_takes_longer_than_there_is_time(seed: int) -> None:
     assert finals(contenders, 1 / 3, 1e9, seeds).final == 1.0
     assert before is not None
     assert (before.final, before.seeds, before.trials) == (1.0, seeds, trials), "there was time for all"
+    assert before.others == seeds
     assert before.finalists == len(contenders)
 
 
 def test_a_course_by_hand() -> None:
-    """Three methods of 100 steps of a second: 15 steps of each are 45 s, 34 of two 68 s a seed, all of them 200."""
+    """Three methods of 100 steps of a second: 15 steps of each are 45 s, 50 of two 100 s, of one 50 s a seed."""
     contenders = [Contender(Cost(100, 1, 1.0))] * 3
     for seconds, course in (
         (44, None),
-        (45, (0.15, 0.15, 3, 1)),
-        (45 + 30, (0.15, 0.15, 2, 2)),
-        (45 + 50, (0.15, 0.25, 2, 1)),
-        (45 + 68, (0.15, 1 / 3, 2, 1)),
-        (45 + 136, (0.15, 1 / 3, 2, 2)),
-        (45 + 204, (0.15, 1 / 3, 2, 3)),
-        (45 + 300, (0.15, 0.5, 2, 3)),
-        (45 + 600, (0.15, 1.0, 2, 3)),
-        (45 + 900, (0.15, 1.0, 3, 3)),
-        (3 * 34 + 910, (1 / 3, 1.0, 3, 3)),
+        (45, (0.15, 0.15, 3, 1, 1)),
+        (45 + 15, (0.15, 0.15, 3, 2, 1)),
+        (45 + 60, (0.15, 0.3, 2, 1, 1)),
+        (45 + 100, (0.15, 0.5, 2, 1, 1)),
+        (45 + 150, (0.15, 0.5, 2, 2, 1)),
+        (45 + 200, (0.15, 0.5, 2, 3, 1)),
+        (45 + 250, (0.15, 0.5, 2, 3, 2)),
+        (45 + 300, (0.15, 0.5, 2, 3, 3)),
+        (45 + 360, (0.15, 0.6, 2, 3, 3)),
+        (45 + 600, (0.15, 1.0, 2, 3, 3)),
+        (45 + 900, (0.15, 1.0, 3, 3, 3)),
+        (3 * 34 + 910, (1 / 3, 1.0, 3, 3, 3)),
     ):
-        found = planned(contenders, seconds / (1 - RESERVE), 3, 2)
+        found = planned(contenders, (seconds + 0.1) / (1 - RESERVE), 3, 2)
         if course is None:
             assert found is None
         else:
             assert (found.heat, found.final) == pytest.approx(course[:2], abs=0.02)
-            assert (found.finalists, found.seeds) == course[2:]
+            assert (found.finalists, found.seeds, found.others) == course[2:]
 
 
 def test_the_forecast_is_between_one_that_goes_on_and_all() -> None:
@@ -215,10 +223,12 @@ def test_the_forecast_is_between_one_that_goes_on_and_all() -> None:
         Contender(Cost(100, 1, 1.0, peak_memory_bytes=100)),
         Contender(Cost(100, 1, 2.0, peak_memory_bytes=300)),
     ]
-    found = expected(contenders, Course(0.1, 1.0, 2, 2), None, 1e9)
+    found = expected(contenders, Course(0.1, 1.0, 2, 2, 2), None, 1e9)
     assert (found.least_seconds, found.most_seconds) == pytest.approx((30 + 200, 30 + 600))
     assert (found.peak_memory_bytes, found.trainings) == (300, 6)
-    assert expected(contenders, Course(0.1, 1.0, 2, 2), None, 500.0).most_seconds == 500.0
+    assert expected(contenders, Course(0.1, 1.0, 2, 2, 2), None, 500.0).most_seconds == 500.0
+    found = expected(contenders, Course(0.1, 1.0, 2, 2), None, 1e9)
+    assert (found.most_seconds, found.trainings) == (pytest.approx(30 + 500), 5), "only the best has two"
 
 
 def test_the_forecast_in_words() -> None:
@@ -313,6 +323,71 @@ def test_a_budget_is_kept_and_every_row_has_a_value_or_a_reason(data, tmp_path: 
     assert result.forecast.most_seconds <= 30
 
 
+def test_a_pass_for_a_control_alone_is_cut_short_under_a_budget(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """And its row says so, as a row does that the race has stopped: nothing is claimed of it."""
+    monkeypatch.setattr("headstart.comparison.race.racing.APART", 0.0)
+    monkeypatch.setattr("headstart.comparison.race.racing.FEW", 30)
+    seen, features = [], Adaptation.features
+
+    def counted(job: Adaptation, feed: Any, *more: Any) -> torch.Tensor:
+        seen.append(len(feed))
+        return features(job, feed, *more)
+
+    monkeypatch.setattr(Adaptation, "features", counted)
+    options = {"methods": ["probe", "random", "majority"], "seeds": 1, "trials": 1}
+    result = headstart.compare(data, **options, budget="30s", out=tmp_path / "short")
+    row = result.row("random")
+    assert row.status == "stopped: for time, after 1 pass over 30 examples"
+    assert (row.stopped.reason, row.stopped.examples) == ("time", 30)
+    assert row.value is not None
+    assert set(seen) == {30}
+    assert "random" not in result.verdict.sentence.partition("Stopped")[0]
+    whole = headstart.compare(data, **options, out=tmp_path / "whole")
+    assert whole.row("random").status == "ok"
+    assert result.row("probe").value == whole.row("probe").value, "what shares the base's features sees all examples"
+
+
+def test_further_seeds_are_for_the_best_first(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, train = [], Trainings.once
+
+    def once(self: Trainings, name: str, method: Any, seed: int, *more: Any, **others: Any) -> Any:
+        trained.append((name, seed))
+        return train(self, name, method, seed, *more, **others)
+
+    course = Course(15 / 400, 45 / 400, 2, 3)
+    monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: course)
+    monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: course)
+    monkeypatch.setattr(Trainings, "once", once)
+    result = headstart.compare(
+        data, methods=["probe", "lora", "full"], settings={"lora.learning_rate": 1e-9}, seeds=3, trials=1,
+        budget="5m", out=tmp_path / "run",
+    )  # fmt: skip
+    assert [(name, seed) for name, seed in trained if seed] == [("full", 1), ("full", 2), ("lora", 1), ("lora", 2)]
+    assert [len(result.row(name).seeds) for name in ("full", "lora")] == [3, 3]
+
+
+def test_the_final_is_planned_at_the_pace_of_the_heat(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """A forecast that is twenty times too high costs nobody a final."""
+    told, asked = [], []
+
+    def high(*arguments: Any, **more: Any) -> Cost:
+        told.append(cost(*arguments, **more).times(20.0))
+        return told[-1]
+
+    def planning(order: list[Contender], *more: Any) -> Course:
+        asked.extend(order)
+        return finals(order, *more)
+
+    monkeypatch.setattr("headstart.comparison.bench.cost", high)
+    monkeypatch.setattr("headstart.comparison.race.racing.finals", planning)
+    headstart.compare(data, methods=["full"], seeds=1, trials=1, budget="60s", out=tmp_path / "run")
+    assert asked[0].cost.seconds(0.5) < told[0].seconds(0.5) / 3
+
+
 def test_no_time_left_but_for_the_first_training(data, tmp_path: Path) -> None:
     """The shortest there is, 15 steps of the 400."""
     result = headstart.compare(
@@ -367,8 +442,8 @@ def test_a_race_that_is_taken_up_comes_to_the_same_choices(
             raise KeyboardInterrupt
         return train(self, name, method, seed, *more, **others)
 
-    monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: Course(15 / 400, 45 / 400, 2, 2))
-    monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: Course(15 / 400, 45 / 400, 2, 2))
+    monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: Course(15 / 400, 45 / 400, 2, 2, 2))
+    monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: Course(15 / 400, 45 / 400, 2, 2, 2))
     monkeypatch.setattr(Trainings, "once", once)
     options = {"methods": ["probe", "full", "lora"], "seeds": 2, "trials": 1, "budget": "60s", "out": out}
     with pytest.raises(KeyboardInterrupt):

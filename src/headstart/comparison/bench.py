@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from headstart.artifacts.artifact import fields_of
 from headstart.comparison.containment import Failed, bare, contained
 from headstart.comparison.latency import ROUNDS
+from headstart.comparison.race.race import told
 from headstart.comparison.trainings import Run, Trainings
 from headstart.comparison.tune import Outcome, candidates, search, starts, tune
-from headstart.comparison.verdict.claims import clearly_behind
-from headstart.comparison.verdict.wording import bounds
 from headstart.core.disk.files import slug
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import MethodError
@@ -31,7 +30,6 @@ from headstart.core.records.comparison import Row, SeedRun, Shortened, Stop, Tri
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.state.averaging import Ingredient
 from headstart.methods.method import Axis, Method
-from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
@@ -52,6 +50,7 @@ class Bench:
         self._asked = self.trials  # a race has fewer; a head that is solved costs nothing of its time
         self.test_seconds: float | None = None  # of the test split and of single examples, the most that it has taken
         self.places: dict[tuple[str, int], Path] = {}  # of the trainings that rows are made of, by method and seed
+        self.few: int | None = None  # training examples of a control that needs a pass of its own, where time is short
         self.search_ends = math.inf  # by `time.perf_counter()`, of the search for the penalties of solved heads
         self.keeps_trials = False  # while a method is still to come that is made of them
         self._ingredients: dict[Path, Ingredient] = {}
@@ -98,12 +97,15 @@ class Bench:
         self.trainings.progress.stage(name, None)
         tried: list[tuple[Method, Run]] = []
         failures: dict[Method, Exception] = {}
+        examples = len(self.trainings.train)
+        few = min(self.few or examples, examples) if method.apart else examples
+        share = few / examples
 
         def attempt(candidate: Method) -> Outcome:
             if method.solved and tried and time.perf_counter() > self.search_ends:
                 return Outcome(math.nan)
             try:
-                run = self.train(name, candidate, self.seeds[0])
+                run = self.train(name, candidate, self.seeds[0], share)
             except ATTEMPT as error:  # of this configuration; others may do
                 failures[candidate] = bare(error)
                 return Outcome(math.nan)
@@ -118,10 +120,11 @@ class Bench:
             chosen = self._tuned(settled, axes, attempt)
             if not tried:
                 raise failures[chosen]
-            runs = [self.train(name, chosen, seed) for seed in (self.seeds[:1] if method.solved else self.seeds)]
+            runs = [self.train(name, chosen, s, share) for s in (self.seeds[:1] if method.solved else self.seeds)]
         except ATTEMPT as error:
             return self.failed(name, method, error), []
-        return self.tested(name, method, chosen, runs, tried, failures)
+        stopped = Stop(share, "time", epochs=share, examples=few) if few < examples else None
+        return self.tested(name, method, chosen, runs, tried, failures, stopped)
 
     def tested(
         self, name: str, method: Method, chosen: Method, runs: Sequence[Run], tried: Sequence[tuple[Method, Run]],
@@ -295,15 +298,3 @@ def outcome(method: Method, run: Run) -> Outcome:
 def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:
     """The weights as they were trained: heads of different temperatures are not averaged."""
     return {name: value * temperature if name.startswith("head.") else value for name, value in load_file(file).items()}
-
-
-def told(stop: Stop, metric: Metric) -> str:
-    """The status of a method that a race has stopped."""
-    seen = stop.length
-    points = " points" if metric.percent else ""
-    number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
-    where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
-    if stop.reason == "time":
-        then = "behind then" if clearly_behind(stop, metric) else "not shown to be worse"
-        return f"stopped: for time, after {seen}, {then}: {where}"
-    return f"stopped: after {seen}, {where}"

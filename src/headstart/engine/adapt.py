@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +50,7 @@ class Setting:
     ingredients: tuple[Ingredient, ...] = ()
     "for a soup: what the other methods' trainings have reached"
     share: float = 1.0
-    "of the steps of a usual training: its schedule ends with them"
+    "of the steps of a usual training: its schedule ends with them; of the examples, where a control's head is solved"
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,15 @@ def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
 
 def _solve_head(job: Adaptation, setting: Setting) -> None:
     """The head on the base's features: solved, told in words, or solved near what words say."""
-    plan, targets = job.plan, setting.train.targets.to(setting.compute.device)
+    plan, train = job.plan, setting.train
     if plan.fresh:  # the cache holds the base's
-        features = job.features(setting.train)
+        if setting.share < 1:
+            places = np.linspace(0, len(train) - 1, math.ceil(setting.share * len(train))).astype(int)
+            train = Feed(train.name, train.examples.take(places), job.backbone, workers=train.workers)
+        features = job.features(train)
     else:
-        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
+        features = all_features(setting.cache, train, job.options.batch_tokens, plan.reads)
+    targets = train.targets.to(setting.compute.device)
     near = _told(job, features) if plan.words else None
     if "convex" in (plan.solver, plan.head_start):
         convex.solve(features, targets, setting.task, plan.penalty, linear_of(job.module.head), near)

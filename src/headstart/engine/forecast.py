@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,13 @@ class Cost:
         """Of a training of this share of the usual steps."""
         steps, looks = max(1, math.ceil(share * self.steps)), max(1, math.ceil(share * self.epochs))
         return self.fixed_seconds + steps * self.step_seconds + looks * self.look_seconds
+
+    def times(self, pace: float) -> Cost:
+        """Of trainings that take so many times as long."""
+        return replace(
+            self, step_seconds=pace * self.step_seconds, look_seconds=pace * self.look_seconds,
+            fixed_seconds=pace * self.fixed_seconds,
+        )  # fmt: skip
 
 
 def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:

@@ -65,6 +65,8 @@ class Method:
     summary: ClassVar[str] = ""
     solved: ClassVar[bool] = True
     "whether the head is solved on frozen features, which no seed changes, rather than trained by steps"
+    apart: ClassVar[bool] = False
+    "whether its solved head reads features that no other method shares: a pass over the data of its own"
     combines: ClassVar[bool] = False
     "whether it is made of what the comparison's other methods have trained, and so comes last"
     needs_bias: ClassVar[bool] = False

@@ -16,10 +16,10 @@ RESERVE = 0.05
 "share of the remaining time that is kept for what no forecast sees"
 FEWEST = 15
 "steps of the shortest training: fewer teach nothing"
-ENOUGH = 1 / 3
+ENOUGH = 1 / 2
 "of a usual training, that a final has before a second seed is bought"
 HEAT = 1 / 8
-"of the final, that the heat has where the final is longer than `ENOUGH`"
+"of the final, that the heat has where all seeds are bought"
 LONGER = 1.5
 "times the heat's length that a final has at least"
 NAMED = 2
@@ -48,6 +48,9 @@ class Course:
     final: float
     finalists: int
     seeds: int = 1
+    "of the best finalist"
+    others: int = 1
+    "seeds of each of the others"
     trials: int = 1
     "configurations of each method in the heat"
 
@@ -57,19 +60,22 @@ class Course:
         return heat + self.final_seconds(_costliest(contenders, self.final))
 
     def final_seconds(self, order: Sequence[Contender]) -> float:
-        """Of the finalists in this order, less their rows' first test; the first seed may be the heat's training."""
-        first = 0.0 if self.heat < self.final else self.final
-        return sum(
-            c.seconds(self.final, self.seeds) - (c.cost.seconds(first) if first else 0.0)
-            for c in order[: self.finalists]
-        )  # fmt: skip
+        """Of the finalists in this order, less their rows' first test; the first seed may be the heat's training.
+
+        The best is taken to be the costliest of them.
+        """
+        named = order[: self.finalists]
+        first = sum(c.cost.seconds(self.final) for c in named) if self.heat < self.final else 0.0
+        again = sorted((c.cost.seconds(self.final) + c.test_seconds for c in named), reverse=True)
+        return first + (self.seeds - 1) * sum(again[:1]) + (self.others - 1) * sum(again[1:])
 
 
 def planned(contenders: Sequence[Contender], seconds: float, seeds: int, trials: int) -> Course | None:
     """The best course that fits, None where one short training of each does not.
 
-    It grows from the shortest as long as it fits, in this order: the final of two methods to `ENOUGH`, seeds, the
-    final to its usual length with a heat of an eighth of it, further finalists, the heat to a third, configurations.
+    It grows from the shortest as long as it fits, in this order: the final of two methods to `ENOUGH`, seeds of the
+    best of them, seeds of the other, the final to its usual length (with all seeds, the heat to an eighth of it),
+    further finalists, the heat to a third, configurations.
     """
     left, usual = seconds * (1 - RESERVE), min(c.cost.steps for c in contenders)
     fewest = min(1.0, FEWEST / usual)
@@ -81,13 +87,14 @@ def planned(contenders: Sequence[Contender], seconds: float, seeds: int, trials:
     best = Course(fewest, fewest, min(NAMED, real))
     if not fits(best):
         return None
-    whole = Course(1.0, 1.0, len(contenders), seeds)
+    whole = Course(1.0, 1.0, len(contenders), seeds, seeds)
     if trials == 1 and math.isfinite(seconds) and fits(whole):
         return whole  # a heat would choose nothing
     best = _longest(best, fewest, ENOUGH, lambda length: replace(best, final=length), fits)
-    best = _counted(best, "seeds", seeds, fits)
+    best = _seeded(best, seeds, fits)
+    heat = HEAT if best.others == seeds else 0.0
     best = _longest(
-        best, best.final, 1.0, lambda length: replace(best, final=length, heat=max(fewest, HEAT * length)), fits
+        best, best.final, 1.0, lambda length: replace(best, final=length, heat=max(fewest, heat * length)), fits
     )
     best = _counted(best, "finalists", len(contenders), fits)
     if best.final == 1.0:
@@ -106,12 +113,14 @@ def expected(contenders: Sequence[Contender], course: Course, epochs: float | No
 
     epochs: of the final, where they are fewer than usual. left: seconds of the budget.
     """
-    each = sorted(replace(course, finalists=1).final_seconds([c]) for c in contenders)
+    one = replace(course, finalists=1)
     heat = replace(course, finalists=0).seconds(contenders)
-    most = heat + sum(each[-course.finalists :])
-    least = heat + sum(each[:1]) if course.heat < course.final else most
+    most = course.seconds(contenders)
+    least = heat + min(one.final_seconds([c]) for c in contenders) if course.heat < course.final else most
     peak = max((c.cost.peak_memory_bytes or 0 for c in contenders), default=0) or None
-    trainings = len(contenders) * course.trials + course.finalists * (course.seeds - (course.heat == course.final))
+    again = course.seeds + (course.finalists - 1) * course.others
+    again -= course.finalists * (course.heat == course.final)
+    trainings = len(contenders) * course.trials + again
     return Forecast(min(least, left), min(most, left), peak, epochs, trainings)
 
 
@@ -139,8 +148,8 @@ def finals(order: Sequence[Contender], heat: float, seconds: float, seeds: int) 
     worth = min(1.0, LONGER * heat)
     longer = _longest(best, heat, max(ENOUGH, worth), lambda length: replace(best, final=length), fits)
     if longer.final < worth or heat == 1.0:  # it would bring little: more seeds of the heat's length are bought
-        return _counted(best, "seeds", seeds, fits)
-    best = _counted(longer, "seeds", seeds, fits)
+        return _seeded(best, seeds, fits)
+    best = _seeded(longer, seeds, fits)
     best = _longest(best, best.final, 1.0, lambda length: replace(best, final=length), fits)
     return _counted(best, "finalists", len(order), fits)
 
@@ -168,6 +177,12 @@ def _counted(course: Course, name: str, most: int, fits: Callable[[Course], bool
             break
         course = more
     return course
+
+
+def _seeded(course: Course, seeds: int, fits: Callable[[Course], bool]) -> Course:
+    """With as many seeds as fit: of the best first."""
+    course = _counted(course, "seeds", seeds, fits)
+    return _counted(course, "others", course.seeds, fits)
 
 
 def _costliest(contenders: Sequence[Contender], share: float) -> list[Contender]:

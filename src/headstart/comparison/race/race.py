@@ -19,6 +19,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from headstart.comparison.verdict.claims import clearly_behind
+from headstart.comparison.verdict.wording import bounds
 from headstart.core.records.comparison import Stop
 from headstart.stats.guess import guess
 from headstart.stats.metrics import Metric
@@ -110,3 +112,17 @@ def in_order(
             kinds.append(near + sorted(late, key=lambda key: mine[key].order, reverse=True))
         turns += itertools.zip_longest(*kinds) if in_turn else [(key,) for kind in kinds for key in kind]
     return [key for turn in turns for key in turn if key is not None]
+
+
+def told(stop: Stop, metric: Metric) -> str:
+    """The status of a method that a race has stopped."""
+    seen = stop.length
+    if not stop.leader:
+        return f"stopped: for time, after {seen}"
+    points = " points" if metric.percent else ""
+    number = format((100 if metric.percent else 1) * (stop.difference or 0.0), "+.1f" if metric.percent else "+.3g")
+    where = f"{number}{points}{bounds(stop.low, stop.high, metric, '+')} from {stop.leader} on validation"
+    if stop.reason == "time":
+        then = "behind then" if clearly_behind(stop, metric) else "not shown to be worse"
+        return f"stopped: for time, after {seen}, {then}: {where}"
+    return f"stopped: after {seen}, {where}"

@@ -25,6 +25,10 @@ from headstart.stats.predictions import Predictions
 
 MEASURING = 0.1
 "share of the time in which steps of the methods are measured"
+APART = 0.01
+"share of the time from which on a pass over the data for a control alone is cut short"
+FEW = 1000
+"training examples that it has then"
 SEARCH = 0.03
 "share of the time in which the penalties of solved heads are searched"
 
@@ -88,8 +92,11 @@ class Race:
 
     def start(self) -> None:
         """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
+        begun = time.perf_counter()
         for feed in (self.trainings.train, self.trainings.validation):
             self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
+        if self._decided("few", time.perf_counter() - begun > APART * self.left):
+            self.bench.few = FEW
         self.costs, self.failed = self.bench.costs(self.methods, MEASURING * self.left)
         if not self.costs:
             return
@@ -176,7 +183,10 @@ class Race:
         return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
 
     def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> list[Runner]:
-        """Trains those that there is time for, with as many seeds as there is time for, and gives who they are."""
+        """Trains those that there is time for, with as many seeds as there is time for, and gives who they are.
+
+        Further seeds are for the best of those that are named first, then for the next, then come the others.
+        """
         seeds = self.bench.seeds
         contenders = [self._contender(runner.name) for runner in order]
         course = Course(**self._decided("final", asdict(finals(contenders, heat.heat, self._free(), len(seeds)))))
@@ -185,16 +195,15 @@ class Race:
         again = course.final > course.heat  # else the heat's trainings are those of the first seed
         for runner in named:
             one = self._contender(runner.name)
-            self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.seeds - (not again))
+            self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.others - (not again))
         finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
-        for number, seed in enumerate(seeds[1:], 1):
-            ready = [r for r in named if r in finalists and len(self._runs[r.name]) == number]
-            ready.sort(
-                key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True
-            )
-            # all together, or the best alone
-            together = self._decided(f"seed{seed}", sum(self._need(r, course.final, 2) for r in ready) <= self._free())
-            for runner in ready if together else ready[:1]:
+        ranked = [r for r in named if r in finalists]
+        ranked.sort(key=lambda r: self.trainings.standing(*r, self._runs[r.name][0]).order, reverse=True)
+        for place, runner in enumerate(ranked):
+            if not place:
+                seconds = self._contender(runner.name).cost.seconds(course.final)
+                self.trainings.outlook.expect(runner.name, seconds, course.seeds - course.others)
+            for seed in seeds[1:]:
                 self._train(runner, seed, course.final)
         least = min((len(self._runs[r.name]) for r in named if r in finalists), default=1)
         for runner in others:  # as many seeds as those have, or none
@@ -211,13 +220,13 @@ class Race:
         self.trainings.progress.say(
             f"after {length(*self.trainings.seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
             f"validation; {', '.join(map(str, order[: course.finalists]))} train for "
-            f"{length(*self.trainings.seen(course.final))}, {course.seeds} of {len(self.bench.seeds)} seeds"
+            f"{length(*self.trainings.seen(course.final))}, the best with {course.seeds} of "
+            f"{len(self.bench.seeds)} seeds"
         )
 
     def _need(self, runner: Runner, share: float, seeds: int = 1) -> float:
-        """Seconds of so many trainings at the pace of the last one; all but the first are tested in it."""
-        one, pace = self._contender(runner.name), self._pace.get(runner.name, 1.0)
-        return seeds * pace * one.cost.seconds(share) + (seeds - 1) * one.test_seconds
+        """Seconds of so many trainings; all but the first are tested in it."""
+        return self._contender(runner.name).seconds(share, seeds)
 
     def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Run | None:
         """One training where there is time for it; it is given up where it would end too late.
@@ -255,7 +264,8 @@ class Race:
         return [self._contender(name) for name in self.costs]
 
     def _contender(self, name: str) -> Contender:
-        found, test = self.costs[name], self.bench.test_seconds
+        """What its trainings take at the pace of the last one."""
+        found, test = self.costs[name].times(self._pace.get(name, 1.0)), self.bench.test_seconds
         if test is None:
             each = found.look_seconds / max(1, len(self.trainings.validation))
             test = each * len(self.trainings.data.test) + found.fixed_seconds

@@ -24,6 +24,7 @@ class Random(Method):
     """
 
     control: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
     summary: ClassVar[str] = "control: a probe on the same architecture with random weights"
 
     penalty: float = 30.0
