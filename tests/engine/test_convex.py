@@ -68,7 +68,7 @@ def test_more_features_than_examples(penalty: float) -> None:
     theirs = LogisticRegression(C=1 / penalty, max_iter=10000, tol=1e-10).fit(scaler.transform(x), y)
     more = x + rng.normal(size=x.shape) * x.std(0)
     np.testing.assert_allclose(
-        probabilities(task, scores(head, more)).numpy(), theirs.predict_proba(scaler.transform(more)), atol=1e-3
+        task.probabilities(scores(head, more)).numpy(), theirs.predict_proba(scaler.transform(more)), atol=1e-3
     )
 
 

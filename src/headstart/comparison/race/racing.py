@@ -198,7 +198,7 @@ class Race:
             self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.others - (not again))
         finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
         ranked = [r for r in named if r in finalists]
-        ranked.sort(key=lambda r: self.trainings.standing(*r, self._runs[r.name][0]).order, reverse=True)
+        ranked.sort(key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True)
         for place, runner in enumerate(ranked):
             if not place:
                 seconds = self._contender(runner.name).cost.seconds(course.final)
