@@ -184,7 +184,7 @@ def test_resuming_says_which_run(here: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise ConfigurationError("enough")
 
     monkeypatch.setattr("headstart.api.compare", compared)
-    assert "goes on in runs/reviews-2" in call("compare", "reviews.csv", "--resume").err
+    assert "continues in runs/reviews-2" in call("compare", "reviews.csv", "--resume").err
 
 
 def test_a_configuration_repeats_the_run(here: Path) -> None:

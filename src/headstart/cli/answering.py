@@ -1,4 +1,4 @@
-"""What `predict` and `zeroshot` have in common: answers are written as they come, and what failed is counted."""
+"""Writing answers of `predict` and `zeroshot` as they come, and counting the rows that failed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from headstart.data.tables.table_writing import Write
 
 SOME_FAILED = 4
-"exit code where some rows could not be answered"
+"exit code if some rows have no prediction"
 
 
 def written(
     chunks: Iterable[list[Answer]], table: AnswerRows, out: str | None, printed: IO[str], as_json: bool, safe: bool
 ) -> tuple[int, int]:
-    """Writes all answers; how many rows have one, and how many have none."""
+    """Writes all answers; returns the numbers of rows with and without a prediction."""
     good = bad = 0
     with output(out, printed, table.columns, as_json, safe) as write:
         for chunk in chunks:
@@ -34,21 +34,21 @@ def written(
 
 @contextlib.contextmanager
 def output(out: str | None, printed: IO[str], columns: Sequence[str], as_json: bool, safe: bool) -> Iterator[Write]:
-    """What writes rows into the file, or prints them."""
+    """Gives a function that writes rows into the file, or prints them."""
     from headstart.data.tables.table_writing import writer, writing
 
     if out is not None:
         with writing(out, columns, safe=safe, lines=as_json) as write:
             yield write
         return
-    if hasattr(printed, "reconfigure"):  # two classes that the terminal's encoding lacks stay two
+    if hasattr(printed, "reconfigure"):  # because two classes with letters that the terminal lacks must stay different
         printed.reconfigure(errors="backslashreplace")
     plain = "utf" not in (getattr(printed, "encoding", None) or "utf-8").lower()
     yield writer(printed, columns, "jsonl" if as_json else "csv", safe=safe, ascii_only=plain)
 
 
 def ended(findings: Findings, good: int, bad: int, out: str | None) -> None:
-    """Shows what the reader noted and how many rows were answered; ends with `SOME_FAILED` where some were not."""
+    """Shows the findings and the number of predictions; exits with `SOME_FAILED` if a row has none."""
     for found in findings.records():
         click.echo(f"{found.severity}: {found.message} ({', '.join(found.examples)})", err=True)
     if out is not None:

@@ -1,4 +1,4 @@
-"""The command line. Each verb is a file; what it needs is imported when it runs, so that `--help` is instant."""
+"""The command line. Each verb is a file, imported only when it runs, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import click
 from headstart.core.errors import HeadstartError, suggestion
 
 VERBS = {
-    "compare": "try every way of adapting a model on your data, and say which to use",
+    "compare": "try every way of adapting a model on your data and recommend one",
     "fit": "adapt a model with one method",
-    "evaluate": "judge a run's model against its base: gains, losses, cost; a gate for releases",
+    "evaluate": "compare a tuned model with its base: gains, losses, cost; a gate for releases",
     "improve": "propose what to change in a run, and try it on validation",
-    "curve": "say how quality grows with labels, and how many more would reach a goal",
+    "curve": "measure how quality grows with labels, and how many more would reach a goal",
     "predict": "label new examples with a run's model",
-    "rank": "say which of many pretrained models fits your data, before training any",
-    "runs": "list the runs there were; show one, diff two",
-    "inspect": "draw a model's ladder: rungs, sizes, what trains, where it is cut",
+    "rank": "rank pretrained models by how well they fit your data, before training any",
+    "runs": "list your runs; show one, compare two",
+    "inspect": "draw a model's ladder: rungs, sizes, trained parameters, the cut",
     "export": "write a run's model as an ordinary checkpoint, or as an adapter for PEFT",
-    "adopt": "read an adapter that PEFT wrote as a run",
-    "find-rate": "find a learning rate by a short training in which it rises",
+    "adopt": "turn an adapter written by PEFT into a run",
+    "find-rate": "find a learning rate by a short training with a rising rate",
     "methods": "list the methods and their settings",
     "pretrain": "train a backbone from scratch",
-    "zeroshot": "classify images by labels told in words, with CLIP; nothing is trained",
-    "vectors": "ask word vectors: neighbours, analogies, a benchmark; convert them",
+    "zeroshot": "classify images by the names of the classes, with CLIP; nothing is trained",
+    "vectors": "query word vectors: neighbours, analogies, a benchmark; convert them",
 }
 
 NO_ROOM = "the machine ran out of memory; try a smaller --batch-tokens or a smaller model."
@@ -40,7 +40,7 @@ DEFECT = 70
 
 
 class ReaderGone(Exception):
-    """Whoever read standard output has closed it. Click would end with code 1, which stops scripts."""
+    """The reader of standard output has closed it. Caught here, because click would exit with 1 and stop scripts."""
 
 
 class Verbs(click.Group):
@@ -55,7 +55,7 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a full disk or a reader that has gone shows here, not when the interpreter ends
+            sys.stdout.flush()  # so that a full disk or a closed pipe is an error here
         except BrokenPipeError as error:
             raise ReaderGone from error
         return result
@@ -87,13 +87,14 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="headstart", prog_name="headstart")
 def headstart() -> None:
-    """Adapt a pretrained model to your few hundred examples, and know which way of doing so is best."""
+    """Adapt a pretrained model to your few hundred examples, and find out which method does it best."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a verb. A user's mistake is one message and exit code 2; Ctrl-C is 130; nothing is half-written.
+    """Runs a verb and exits with its code.
 
-    1 is a verb's own answer, such as a failed gate; a defect of Headstart itself is a traceback and 70.
+    0: done. 1: the verb's negative answer, such as a failed gate. 2: a user's mistake, with one message. 70: a defect
+    of Headstart, with a traceback. 130: Ctrl-C. Nothing is left half-written.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     given = sys.argv[1:] if arguments is None else arguments
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         _forget_output()
-        if error.errno == errno.ENOSPC and not error.filename:  # what is written to files names its place
+        if error.errno == errno.ENOSPC and not error.filename:  # writing to a file gives a file name
             _end(f"the output can't be written: {error.strerror}. What the command made in files is whole.", 2)
         where = f" ({error.filename})" if error.filename else ""
         _end(f"the system does not allow it: {error.strerror or error}{where}. Nothing was half-written.", 2)
@@ -123,15 +124,17 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):  # torch's
             _end(NO_ROOM, 2)
-        traceback.print_exc()  # a defect of Headstart's
+        traceback.print_exc()  # a defect of Headstart
         sys.exit(DEFECT)
 
 
 def _streams() -> None:
-    """Output that can always be written: nowhere where it was closed, `?` for letters that its encoding lacks."""
+    """Makes output always writable: a closed stream discards it, letters that the encoding lacks become `?`."""
     if not (sys.stderr and sys.stderr.isatty()):
-        os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of other libraries are for terminals
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # our own limit decides, and says so
+        os.environ.setdefault("TQDM_DISABLE", "1")  # because other libraries' progress bars fill log files
+    warnings.filterwarnings(
+        "ignore", message="Image size .* exceeds limit"
+    )  # because Headstart has a limit with a message
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -141,7 +144,7 @@ def _streams() -> None:
 
 
 def _forget_output() -> None:
-    """Nobody reads what is still buffered; flushing it when the interpreter ends must not fail again."""
+    """Discards buffered output, because flushing it when the interpreter ends would fail again."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
 
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar with an estimate; in a pipe, the lines that stay, and one a minute of long work."""
+"""Progress bars on a terminal; plain lines in a pipe, one a minute during long work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[Progress]:
-    """A progress on standard error; standard output is left to results."""
+    """Progress on standard error, because standard output is for results."""
     if quiet:
         yield Silent()
     elif not sys.stderr.isatty():
@@ -37,21 +37,21 @@ def watching(quiet: bool) -> Iterator[Progress]:
 
 
 class Lines:
-    """What is finished, a line each; and how far what takes long has come, every so many seconds."""
+    """Progress as lines: one per finished step, and one every `every` seconds while a step runs."""
 
     def __init__(self, every: float = 60.0) -> None:
         self.every, self.place = every, ""
         self.stage("starting")
 
     def stage(self, name: str, total: int | None = None) -> None:
-        self.name, self.total, self.done, self.told = name, total, 0, time.monotonic()
+        self.name, self.total, self.done, self.shown = name, total, 0, time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         self.done += steps
-        if time.monotonic() - self.told >= self.every:
+        if time.monotonic() - self.shown >= self.every:
             of = "" if self.total is None else f" of {self.total:,}"
             self.say(f"{self.name}: {self.done:,}{of}{', ' if note else ''}{note}{self.place and f' ({self.place})'}")
-            self.told = time.monotonic()
+            self.shown = time.monotonic()
 
     def whole(self, place: str, left: float | None = None) -> None:
         self.place = place + ("" if left is None else f", about {span(left)} left")
@@ -60,12 +60,12 @@ class Lines:
         try:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
-        except BrokenPipeError:  # who watched has gone; the work goes on
+        except BrokenPipeError:  # the reader has closed the pipe; the work continues
             sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
 
 
 class Bar:
-    """One bar, for the stage under way."""
+    """Progress as a bar for the current stage."""
 
     def __init__(self, bars: object) -> None:
         from rich.progress import Progress as Bars
@@ -81,14 +81,14 @@ class Bar:
         self.bars.update(self.task, advance=steps, note=note)
 
     def whole(self, place: str, left: float | None = None) -> None:
-        """A bar below, over the seconds that all is forecast to take."""
+        """A second bar, for the whole run and the forecast of its remaining time."""
         from rich.progress import Progress as Bars
 
         assert isinstance(self.bars, Bars)
         if self.all is None:
             self.all = self.bars.add_task("all", total=None, note="")
-        told = "" if left is None else f"about {span(left)} in all left"
-        self.bars.update(self.all, description=place, note=told)
+        note = "" if left is None else f"about {span(left)} in all left"
+        self.bars.update(self.all, description=place, note=note)
 
     def say(self, message: str) -> None:
         self.bars.console.print(message, highlight=False)

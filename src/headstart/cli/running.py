@@ -1,4 +1,4 @@
-"""What `compare` and `fit` have in common: options in, a run folder and a table out."""
+"""Running `compare` and `fit`: options in, a run folder and a table out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.core.progress import Progress
 
 
 def run(data: str | None, options: dict[str, Any]) -> None:
-    """Runs the comparison; prints the table and where things lie, or only the record with `--json`."""
+    """Runs the comparison; prints the table and the paths of its files, or only the record with `--json`."""
     from headstart import api
     from headstart.artifacts.artifact import Artifact
     from headstart.artifacts.exchange import tracking
@@ -36,19 +36,21 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             )
         data = data or before.pop("data", None)
         options = {**before, **{k: v for k, v in options.items() if v is not None}}
-        if before.get("settings") and options["settings"] != before["settings"]:  # those not named here stay
+        if (
+            before.get("settings") and options["settings"] != before["settings"]
+        ):  # settings that are not given again are kept
             options["settings"] = {**before["settings"], **options["settings"]}
     model = options.pop("model", None)
     given = {name: value for name, value in options.items() if value is not None}
     where: list[str] = []
-    # what libraries print belongs on standard error: standard output is for the result
+    # because libraries print too, and standard output is for the result
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         tell_begun(progress, out, resume)
 
         def opened(folder: str) -> None:
             where.append(folder)
             if resume and out is None:
-                progress.say(f"goes on in {folder}")
+                progress.say(f"continues in {folder}")
 
         try:
             result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=opened, **given)
@@ -72,17 +74,17 @@ def run(data: str | None, options: dict[str, Any]) -> None:
 
 
 def tell_begun(progress: Progress, out: str | None, resume: bool) -> None:
-    """That there is nothing to resume, as a mistyped folder is noticed by."""
+    """Says that there is nothing to resume, so that a mistyped folder is noticed."""
     if resume and out is not None and not Path(out).exists():
-        progress.say(f"{out} does not exist: nothing is resumed, the run begins")
+        progress.say(f"{out} does not exist: nothing is resumed, a new run begins")
 
 
 def _logged(folder: str, target: str) -> None:
-    """A tracker that can't be reached is told, and takes nothing from a run that is finished."""
+    """Logs a finished run; a tracker that can't be reached gives a message and leaves the run as it is."""
     from headstart.artifacts.exchange import tracking
 
     try:
-        told = tracking.log(folder, target)
+        message = tracking.log(folder, target)
     except HeadstartError as error:
-        told = f"{error} headstart runs log {folder} --to {target} tries again"
-    sys.stderr.write(told + "\n")
+        message = f"{error} headstart runs log {folder} --to {target} tries again"
+    sys.stderr.write(message + "\n")

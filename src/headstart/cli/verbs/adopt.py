@@ -1,4 +1,4 @@
-"""`headstart adopt`: an adapter that PEFT wrote becomes a run."""
+"""`headstart adopt`: turns an adapter written by PEFT into a run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import click
 
 @click.command("adopt")
 @click.argument("adapter", type=click.Path(exists=True, file_okay=False))
-@click.option("--model", required=True, metavar="NAME|DIR", help="The base that the adapter was trained on")
-@click.option("-o", "--out", required=True, metavar="DIR", help="A new run folder, for predict and export")
-@click.option("--labels", metavar="A,B,…", help="Names of the classes in order [default: the adapter's, or numbers]")
-@click.option("--pooling", type=click.Choice(["mean", "cls", "last"]), help="[default: the model's own]")
-@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+@click.option("--model", required=True, metavar="NAME|DIR", help="Base model of the adapter")
+@click.option("-o", "--out", required=True, metavar="DIR", help="New run folder, for predict and export")
+@click.option("--labels", metavar="A,B,…", help="Names of the classes, in order [default: the adapter's, or numbers]")
+@click.option("--pooling", type=click.Choice(["mean", "cls", "last"]), help="Token pooling [default: the model's own]")
+@click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the base model")
 def command(
     adapter: str, model: str, out: str, labels: str | None, pooling: str | None, trust_remote_code: bool
 ) -> None:
-    """Read the folder ADAPTER, written by PEFT (LoRA, prefix or prompt tuning), as a run of Headstart."""
+    """Turn the folder ADAPTER, written by PEFT (LoRA, prefix or prompt tuning), into a run of Headstart."""
     from pathlib import Path
 
     from headstart.artifacts.exchange.peft_read import from_peft
@@ -44,7 +44,7 @@ def command(
 
 
 def _names(labels: str) -> list[str]:
-    """`a,b` as two names, `"a, b",c` too. Raises `ConfigurationError` for one that is empty or comes twice."""
+    """Class names from a CSV line; quotes protect commas. Raises `ConfigurationError` for empty or repeated names."""
     from headstart.core.errors import ConfigurationError
 
     names = [name.strip() for name in next(csv.reader([labels], skipinitialspace=True))]

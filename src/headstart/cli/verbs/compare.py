@@ -1,4 +1,4 @@
-"""`headstart compare`: every method side by side."""
+"""`headstart compare`: compares methods of adapting a model."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from headstart.cli.options import DATA, LOAD, MODEL, REPEAT, RUN, TRAIN, VERDICT
 from headstart.cli.running import run
 
 DEMO = "4m"
-"budget of a comparison without data and without other wishes"
+"time budget of the demo: a comparison without data and options"
 ASIDE = ("out", "resume", "log_to", "quiet", "as_json")
-"options that are no wishes about what is compared"
+"options that do not change the comparison, so the demo still has its budget"
 
 
 @click.command("compare")
 @click.argument("data", required=False)
 @MODEL
-@click.option("--methods", metavar="A,B,…", help="As `headstart methods` lists them, or all [default: the usual ten]")
+@click.option(
+    "--methods", metavar="A,B,…", help="Methods to compare, from `headstart methods`, or all [default: the usual ten]"
+)
 @DATA
 @REPEAT
 @VERDICT
 @TRAIN
 @LOAD
 @RUN
-@click.option("--config", metavar="FILE", help="Options of an earlier run: its configuration.json")
+@click.option("--config", metavar="FILE", help="Start from the options of an earlier run: its configuration.json")
 def command(data: str | None, **options: Any) -> None:
-    """Try every way of adapting a model on DATA; say which is best and which cheaper one is shown to be as good.
+    """Try every way of adapting a model on DATA; name the best, and a cheaper one if it is shown to be as good.
 
     DATA is a CSV, TSV, JSONL or Parquet file, a folder of class folders of images, a folder with train, validation
-    and test, or a name on the hub. Without it, the embedded handwritten digits are compared within four minutes, and
-    nothing is downloaded.
+    and test, or a name on the hub. Without DATA, the methods are compared on embedded handwritten digits within four
+    minutes, and nothing is downloaded.
     """
     names = options.pop("methods")
     if data is None and names is None and not any(value for name, value in options.items() if name not in ASIDE):

@@ -1,4 +1,4 @@
-"""`headstart curve`: quality against the number of labels."""
+"""`headstart curve`: the learning curve, quality against the number of labels."""
 
 from __future__ import annotations
 
@@ -18,19 +18,27 @@ from headstart.core.errors import ConfigurationError
 @click.command("curve")
 @click.argument("data", required=False)
 @MODEL
-@click.option("--methods", metavar="A,B,…", help="[default: scratch, probe, freeze, full, lora]")
-@click.option("--sizes", metavar="N,N,…", help="Labels a class [default: 10, 30, 100, … and all]")
-@click.option("--draws", type=click.IntRange(1), default=3, show_default=True, help="Subsets of each size")
-@click.option("--target", "targets", type=float, multiple=True, help="How many examples would reach this value (0.95)?")
+@click.option(
+    "--methods", metavar="A,B,…", help="Methods, from `headstart methods` [default: scratch, probe, freeze, full, lora]"
+)
+@click.option("--sizes", metavar="N,N,…", help="Subset sizes, in labels per class [default: 10, 30, 100, … and all]")
+@click.option("--draws", type=click.IntRange(1), default=3, show_default=True, help="Random subsets per size")
+@click.option(
+    "--target",
+    "targets",
+    type=float,
+    multiple=True,
+    help="Forecast how many examples would reach this value of the metric, such as 0.95",
+)
 @DATA
 @TRAIN
 @LOAD
-@click.option("-o", "--out", metavar="DIR", help="Folder [default: the next free runs/NAME-curve]")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted curve")
-@click.option("--quiet", is_flag=True, help="No progress")
-@click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
+@click.option("-o", "--out", metavar="DIR", help="Run folder [default: the next free runs/NAME-curve]")
+@click.option("--resume", is_flag=True, help="Continue an interrupted curve")
+@click.option("--quiet", is_flag=True, help="Show no progress")
+@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON")
 def command(data: str | None, **options: Any) -> None:
-    """Train on nested subsets of DATA and say how quality grows with labels, and what more of them would be worth."""
+    """Train on nested subsets of DATA, show how quality grows with labels, and forecast the value of more labels."""
     from headstart import api
     from headstart.report.terminal.learning import table
 

@@ -1,4 +1,4 @@
-"""`headstart evaluate`: a tuned model against its base; a gate for releases."""
+"""`headstart evaluate`: compares a tuned model with its base; a gate for releases."""
 
 from __future__ import annotations
 
@@ -19,39 +19,47 @@ from headstart.cli.progress import watching
     metavar="base|RUN",
     default="base",
     show_default=True,
-    help="What the models are held against: their base, or another run's model, on the same examples",
+    help="Reference of the comparison: the base, or the model of another run, on the same examples",
 )
 @click.option(
     "--test",
     "tests",
     multiple=True,
     metavar="FILE",
-    help="Another labelled set with the model's classes; repeat for several. Without --suite, only these",
+    help="Further labelled test set with the model's classes; repeat for several. Without --suite, only these",
 )
-@click.option("--suite", metavar="FILE", help="Checks, as TOML [default: a suite for the task]")
-@click.option("--methods", metavar="A,B,…", help="Of a run with --keep, only these")
-@click.option("--data", metavar="FILE|DIR", help="Where the run's examples lie now [default: where they were]")
-@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="[default: that of the training]")
-@click.option("--device", metavar="auto|cpu|cuda")
-@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+@click.option("--suite", metavar="FILE", help="Suite of checks, as TOML [default: a suite for the task]")
+@click.option("--methods", metavar="A,B,…", help="Methods to judge, for a run with --keep [default: all kept]")
+@click.option(
+    "--data",
+    metavar="FILE|DIR",
+    help="New place of the run's examples, if they were moved [default: their place in training]",
+)
+@click.option(
+    "--model", metavar="NAME|DIR", help="New place of the base, if it was moved [default: its place in training]"
+)
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Number format [default: that of the training]"
+)
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
+@click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the base model")
 @click.option(
     "-o",
     "--out",
     metavar="FILE",
-    help="The record [default: the next number in the first run's evaluations/, and its evaluation.json]",
+    help="File of the record [default: the next number in the first run's evaluations/, and its evaluation.json]",
 )
-@click.option("--quiet", is_flag=True, help="No progress")
-@click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
+@click.option("--quiet", is_flag=True, help="Show no progress")
+@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON")
 def command(
     runs: tuple[str, ...], against: str, tests: tuple[str, ...], suite: str | None, methods: str | None,
     data: str | None, model: str | None, precision: str | None, device: str | None, trust_remote_code: bool,
     out: str | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Judge the models of RUNs against their base or another run, check by check, on the same examples.
+    """Compare the models of RUNs with their base or another run, check by check, on the same examples.
 
-    Ends with 0 where every gate was passed, 1 where one failed, 3 where none failed but these examples are too few to
-    decide one, 2 for a mistake in the input.
+    Exit codes: 0 if every gate passed, 1 if one failed, 3 if none failed but the examples are too few to decide one,
+    2 for a mistake in the input.
     """
     from headstart import api
     from headstart.report.terminal.evaluation import tables

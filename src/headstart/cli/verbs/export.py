@@ -1,4 +1,4 @@
-"""`headstart export`: an ordinary checkpoint."""
+"""`headstart export`: writes a checkpoint for other libraries."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import click
 
 @click.command("export")
 @click.argument("run")
-@click.option("-o", "--out", required=True, metavar="DIR", help="A new folder")
+@click.option("-o", "--out", required=True, metavar="DIR", help="New folder")
 @click.option(
     "--format", "form", type=click.Choice(["checkpoint", "peft", "vllm"]), default="checkpoint",
-    help="A merged checkpoint, the adapter as PEFT reads it, or LoRA by vLLM's rules [default: checkpoint]",
+    help="checkpoint: merged weights; peft: the adapter for PEFT; vllm: LoRA for vLLM [default: checkpoint]",
 )  # fmt: skip
-@click.option("--method", metavar="NAME", help="A method whose model the run kept [default: the one to use]")
-@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
-@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+@click.option(
+    "--method", metavar="NAME", help="Method of the run whose model is exported [default: the recommended one]"
+)
+@click.option(
+    "--model", metavar="NAME|DIR", help="New place of the base, if it was moved [default: its place in training]"
+)
+@click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the base model")
 def command(run: str, out: str, form: str, method: str | None, model: str | None, trust_remote_code: bool) -> None:
     """Write the model of RUN (a folder, or a number of `headstart runs`) for other libraries.
 
-    A checkpoint that transformers, timm or torchvision load by themselves, or its adapter, with a model card. The
-    folder is read again and its logits compared before it takes its place. Where the model was tested in bf16, the
+    The result is a checkpoint that transformers, timm or torchvision load by themselves, or an adapter, with a model
+    card. It is loaded again and its logits are compared before the folder appears. If the model was tested in bf16, the
     last line says how its answers differ in fp32.
     """
     from headstart import api

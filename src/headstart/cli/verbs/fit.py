@@ -1,4 +1,4 @@
-"""`headstart fit`: one method."""
+"""`headstart fit`: adapts a model with one method."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from headstart.cli.running import run
 @click.command("fit")
 @click.argument("data")
 @MODEL
-@click.option("--method", default="lora", show_default=True, help="`headstart methods` lists them")
+@click.option("--method", default="lora", show_default=True, help="Method, from `headstart methods`")
 @DATA
 @REPEAT
 @TRAIN
 @LOAD
 @RUN
 def command(data: str, method: str, **options: Any) -> None:
-    """Adapt a model to DATA with one method, tuned on validation and tested once."""
+    """Adapt a model to DATA with one method, tuned on the validation split and tested once."""
     options["seeds"] = options["seeds"] or 1
     run(data, {**options, "methods": [method]})

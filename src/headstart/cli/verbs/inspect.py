@@ -1,4 +1,4 @@
-"""`headstart inspect`: the ladder as a drawing."""
+"""`headstart inspect`: draws the ladder of a model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from headstart.cli.options import LOAD, pairs
 
 @click.command("inspect")
 @click.argument("model")
-@click.option("--method", help="Show what this method would train")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the method: rank=16")
-@click.option("--random", is_flag=True, help="The architecture with random weights: needs no download")
+@click.option("--method", help="Mark the parameters that this method would train")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of the method, such as rank=16")
+@click.option("--random", is_flag=True, help="Use random weights, which need no download")
 @LOAD
 def command(model: str, method: str | None, settings: tuple[str, ...], random: bool, **options: Any) -> None:
-    """Draw the ladder of MODEL: rungs, sizes, and with --method what trains and where it is cut."""
-
+    """Draw the ladder of MODEL: its rungs and sizes, and with --method the trained parameters and the cut."""
     from headstart import api
     from headstart.backbones.ladder.drawing import draw
     from headstart.core.fields import configured

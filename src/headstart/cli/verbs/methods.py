@@ -1,4 +1,4 @@
-"""`headstart methods`: what there is to choose from, and what was measured of it."""
+"""`headstart methods`: lists methods with their measured quality and cost, and their settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import click
 
 @click.command("methods")
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The record of what was measured")
+@click.option("--json", "as_json", is_flag=True, help="Print the record of the measurements")
 def command(name: str | None, as_json: bool) -> None:
-    """List methods, with what was measured of them, and objectives; or the settings of NAME, one of these."""
+    """List the methods with their measurements, and the objectives; or the settings of one method or objective NAME."""
     import json
 
     from headstart.core.errors import unknown
@@ -45,7 +45,7 @@ def command(name: str | None, as_json: bool) -> None:
         click.echo(f"  {field.name}={as_typed(field.default)}\n      {texts.get(field.name, '')}")
     if fields := dataclasses.fields(method):
         setting = fields[0].name if pretrains else f"{name}.{fields[0].name}"
-        click.echo(f"\nSet as in --set {setting}=VALUE; a list has commas.")
+        click.echo(f"\nSet with --set {setting}=VALUE; separate the items of a list by commas.")
 
 
 def as_typed(value: Any) -> str:

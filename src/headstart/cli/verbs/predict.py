@@ -1,4 +1,4 @@
-"""`headstart predict`: labels for new examples."""
+"""`headstart predict`: labels new examples."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ from headstart.cli.answering import ended, written
 @click.command("predict")
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--out", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file, also .gz [default: printed]")
-@click.option("--overwrite", is_flag=True, help="Replace FILE where it exists")
-@click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: found]")
+@click.option(
+    "-o", "--out", metavar="FILE", help="Write a .csv, .tsv, .jsonl or .parquet file, also .gz [default: print]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists")
+@click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column of files [default: that of the training]")
 @click.option("--probabilities", is_flag=True, help="Add the probability of each class")
-@click.option("--below", type=click.FloatRange(0, 1), help="Add a column `check`: yes where the confidence is lower")
+@click.option(
+    "--below", type=click.FloatRange(0, 1), help="Add a column `check`: yes if the confidence is below this probability"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of CSV")
-@click.option("--safe-csv", is_flag=True, help="Put ' before cells that a spreadsheet would take for a formula")
-@click.option("--method", metavar="NAME", help="A method whose model the run kept [default: the one to use]")
-@click.option("--model", metavar="NAME|DIR", help="Where the base lies now [default: where it was in training]")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="[default: that in which the model was tested]")
-@click.option("--device", metavar="auto|cpu|cuda")
-@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the base model")
+@click.option("--safe-csv", is_flag=True, help="Put ' before cells that a spreadsheet would run as a formula")
+@click.option("--method", metavar="NAME", help="Method of the run whose model predicts [default: the recommended one]")
+@click.option(
+    "--model", metavar="NAME|DIR", help="New place of the base, if it was moved [default: its place in training]"
+)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Number format [default: that of the test]")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
+@click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the base model")
 def command(
     run: str, inputs: tuple[str, ...], out: str | None, overwrite: bool, text: str | None, probabilities: bool,
     below: float | None, as_json: bool, safe_csv: bool, method: str | None, model: str | None, precision: str | None,
@@ -37,8 +43,8 @@ def command(
     """Label INPUTS with the model of RUN, a folder or a number of `headstart runs`.
 
     INPUTS are texts, image files, folders of images, or CSV, TSV, JSONL or Parquet files (also .gz). Rows of a file
-    keep their columns and get `prediction`, `confidence` and `error`. A row that can't be used gets no prediction but
-    an error, and the exit code is then 4.
+    keep their columns and get `prediction`, `confidence` and `error`. A row that can't be used gets an error instead of
+    a prediction, and the exit code is then 4.
     """
     from headstart.artifacts.answer_rows import AnswerRows
     from headstart.artifacts.answers import answers
@@ -52,10 +58,12 @@ def command(
 
     _check_out(out, inputs, overwrite)
     findings, printed = Findings(), sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # what libraries print; standard output is for the predictions
+    with contextlib.redirect_stdout(
+        sys.stderr
+    ):  # because libraries print too, and standard output is for the predictions
         folder = model_of(folder_of(run), method)
         if PROGRESS in folder.parts:
-            click.echo(f"{run} was interrupted; these are answers of {folder.parents[1].name}", err=True)
+            click.echo(f"{run} was interrupted; these are predictions of {folder.parents[1].name}", err=True)
         predictor = Predictor(
             folder, source=model, device=device, precision=precision,
             trust_remote_code=trust_remote_code,

@@ -1,4 +1,4 @@
-"""`headstart pretrain`: a backbone from scratch, or further."""
+"""`headstart pretrain`: pretrains a backbone, from scratch or from another backbone."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from headstart.cli.progress import watching
 @click.command("pretrain")
 @click.argument("objective", metavar="OBJECTIVE")
 @click.argument("sources", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, metavar="DIR", help="Folder of the backbone")
-@click.option("--from", "base", metavar="MODEL", help="Go on from this backbone")
-@click.option("--label", metavar="COLUMN", help="classify: label column [default: found]")
-@click.option("--text", metavar="COLUMN", help="Language, clip: column of texts in tables [default: found]")
+@click.option("-o", "--out", required=True, metavar="DIR", help="Folder to write the backbone into")
+@click.option("--from", "base", metavar="MODEL", help="Continue from this backbone [default: random weights]")
+@click.option("--label", metavar="COLUMN", help="classify: label column [default: detected]")
+@click.option("--text", metavar="COLUMN", help="Language objectives, clip: text column of tables [default: detected]")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="epochs=12, size=small, …: as `headstart methods OBJECTIVE` lists them",
+    help="Setting of the objective, such as epochs=12; `headstart methods OBJECTIVE` lists them",
 )
-@click.option("--worth", metavar="DATA", help="Tell what it brought a probe on these labelled examples")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--half", is_flag=True, help="Store the weights in bf16: half the bytes")
-@click.option("--device", metavar="auto|cpu|cuda")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
-@click.option("--workers", type=click.IntRange(0), default=0, help="Threads that check images")
-@click.option("--quiet", is_flag=True)
+@click.option("--worth", metavar="DATA", help="Labelled examples; a probe on them measures the gain over the start")
+@click.option("--seed", default=0, show_default=True, help="Random seed")
+@click.option("--half", is_flag=True, help="Store the weights in bf16, in half the bytes")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Number format [default: auto]")
+@click.option("--workers", type=click.IntRange(0), default=0, help="Threads that check the images")
+@click.option("--quiet", is_flag=True, help="Show no progress")
 def command(
     objective: str, sources: tuple[str, ...], out: str, base: str | None, label: str | None, text: str | None,
     settings: tuple[str, ...], seed: int, half: bool, device: str | None, precision: str | None, workers: int,
     quiet: bool, worth: str | None,
 ) -> None:  # fmt: skip
-    """Train a backbone on SOURCES; the folder is one that --model loads.
+    """Pretrain a backbone on SOURCES; --model loads its folder.
 
-    classify: an image network on labelled images, with a head for each source. clip: two towers, on tables of images
-    with captions. skipgram, cbow, glove: word vectors, elmo, awd (ULMFiT's): recurrent language models, mlm: BERT, clm:
-    GPT, declutr: sentence embeddings, on running text: text files with a paragraph a line (also .gz), tables, folders
-    of these, or data sets of the hub.
+    Objectives on images: classify (labelled images, one head per source), clip (two towers, on tables of images and
+    captions). Objectives on running text: skipgram, cbow, glove (word vectors), elmo, awd (recurrent language models),
+    mlm (BERT), clm (GPT), declutr (sentence embeddings). Running text comes from text files with one paragraph per line
+    (also .gz), tables, folders of these, or data sets on the hub.
 
-    Interrupted, the same command goes on where it stopped.
+    After an interruption, the same command continues where it stopped.
     """
     from headstart.api import pretrain
 

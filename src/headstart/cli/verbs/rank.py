@@ -1,4 +1,4 @@
-"""`headstart rank`: which pretrained model to start from."""
+"""`headstart rank`: ranks pretrained models by how well they fit the data."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from headstart.core.errors import ModelError
 @click.command("rank")
 @click.argument("data")
 @click.argument("more", nargs=-1, metavar="")
-@click.option("--models", "first", multiple=True, required=True, metavar="NAME|DIR …", help="Models to choose from")
+@click.option("--models", "first", multiple=True, required=True, metavar="NAME|DIR …", help="Models to rank")
 @click.option("--rungs", is_flag=True, help="Score each rung of each model")
 @click.option(
-    "--examples", type=click.IntRange(10), default=1000, show_default=True, help="Most training examples used"
+    "--examples",
+    type=click.IntRange(10),
+    default=1000,
+    show_default=True,
+    help="Maximum number of training examples used",
 )
-@click.option(
-    "--confirm", type=click.IntRange(0), default=0, metavar="N", help="Fine-tune the first N, in a short race"
-)
+@click.option("--confirm", type=click.IntRange(0), default=0, metavar="N", help="Fine-tune the N best, in a short race")
 @click.option(
     "--metric",
-    help="Of the probe and the neighbours [default: accuracy (imbalanced: balanced_accuracy), micro_f1 or rmse]",
+    help="Metric of the probe and of the nearest neighbours "
+    "[default: accuracy (imbalanced: balanced_accuracy), micro_f1 or rmse]",
 )
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
-@click.option("--device", metavar="auto|cpu|cuda")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Number format [default: auto]")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
 @click.option("-o", "--out", metavar="FILE", help="Write the record as JSON")
-@click.option("--quiet", is_flag=True, help="No progress")
-@click.option("--json", "as_json", is_flag=True, help="The record on standard output, nothing else")
+@click.option("--quiet", is_flag=True, help="Show no progress")
+@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON")
 @DATA
 @LOAD
 def command(
@@ -42,12 +45,12 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score pretrained models on DATA without training them: LogME, a linear probe, neighbours and H-score.
+    """Score pretrained models on DATA without training them: LogME, a linear probe, nearest neighbours and H-score.
 
-    With --confirm 3, the first three are then fine-tuned, as far as they keep up. Ends with 2 where one of the models
-    could not be scored; the others are.
+    With --confirm 3, the three best are then fine-tuned, in a race. The exit code is 2 if a model could not be scored;
+    the other models are scored all the same.
 
-    DATA comes first, then --models A B C.
+    Put DATA first, then --models A B C.
     """
     import json
 

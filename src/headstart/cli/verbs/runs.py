@@ -1,4 +1,4 @@
-"""`headstart runs`: the history."""
+"""`headstart runs`: the history of runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import click
 
 
 @click.group("runs", invoke_without_command=True)
-@click.option("--all", "everywhere", is_flag=True, help="Also the runs outside of the current folder")
-@click.option("--json", "as_json", is_flag=True, help="The list as JSON")
+@click.option("--all", "everywhere", is_flag=True, help="Include runs outside the current folder")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON")
 @click.pass_context
 def command(context: click.Context, everywhere: bool, as_json: bool) -> None:
     """List the runs of `compare`, `fit`, `curve` and `pretrain` below the current folder.
 
-    The subcommands show one, diff two, log one elsewhere, or prune what is gone; they know every run by its number.
+    The subcommands show one run, compare two, log one to a tracker, or prune runs whose folders are gone. They take the
+    numbers of this list.
     """
     if context.invoked_subcommand:
         return
@@ -33,7 +34,7 @@ def command(context: click.Context, everywhere: bool, as_json: bool) -> None:
 @command.command("show")
 @click.argument("run")
 def show(run: str) -> None:
-    """What is known of RUN, a number of the list or a folder."""
+    """Show RUN, a number of the list or a folder."""
     from headstart.core.disk.history import entry
     from headstart.report.terminal.history import details
 
@@ -43,9 +44,9 @@ def show(run: str) -> None:
 @command.command("diff")
 @click.argument("first")
 @click.argument("second")
-@click.option("--html", metavar="FILE", help="Also write both side by side, method by method, as a page")
+@click.option("--html", metavar="FILE", help="Also write an HTML page that compares the two, method by method")
 def diff(first: str, second: str, html: str | None) -> None:
-    """Options, versions and outcome in which two runs differ."""
+    """Compare two runs: the options, versions and results that differ."""
     from headstart.core.disk.history import entry
     from headstart.report.terminal.history import difference
 
@@ -63,7 +64,7 @@ def diff(first: str, second: str, html: str | None) -> None:
 
 @command.command("log")
 @click.argument("run")
-@click.option("--to", required=True, metavar="TARGET", help="mlflow, mlflow:URI or tensorboard:DIR")
+@click.option("--to", required=True, metavar="TARGET", help="Experiment tracker: mlflow, mlflow:URI or tensorboard:DIR")
 def log(run: str, to: str) -> None:
     """Log RUN, a number of the list or a folder, to MLflow or TensorBoard."""
     from headstart.artifacts.exchange import tracking
@@ -74,7 +75,7 @@ def log(run: str, to: str) -> None:
 
 @command.command("prune")
 def prune() -> None:
-    """Forget the runs whose folders are gone. No folder is touched."""
+    """Remove runs from the list whose folders are gone. No folder is touched."""
     from headstart.core.disk import history
 
     gone = history.prune()

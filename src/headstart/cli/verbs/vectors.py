@@ -1,4 +1,4 @@
-"""`headstart vectors`: what word vectors know, and other formats for them."""
+"""`headstart vectors`: neighbours, analogies and formats of word vectors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import click
 if TYPE_CHECKING:
     from headstart.backbones.networks.word_vectors import WordVectors
 
-COUNT = click.option("--count", type=click.IntRange(1), default=10, show_default=True, help="Words that are told")
-JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output")
+COUNT = click.option("--count", type=click.IntRange(1), default=10, show_default=True, help="Words to print")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON")
 
 
 @click.group("vectors", subcommand_metavar="COMMAND …")
 @click.argument("model")
 @click.pass_context
 def command(context: click.Context, model: str) -> None:
-    """Ask MODEL, word vectors: a folder of `headstart pretrain skipgram`, `cbow` or `glove`, or a file in the text or
-    binary format of word2vec or the text format of GloVe (also .gz)."""
+    """Query the word vectors MODEL: a folder of `headstart pretrain skipgram`, `cbow` or `glove`, or a file in the text
+    or binary format of word2vec or the text format of GloVe (also .gz)."""
     context.obj = model
 
 
@@ -30,8 +30,8 @@ def command(context: click.Context, model: str) -> None:
 @JSON
 @click.pass_obj
 def nearest(model: str, word: str, count: int, as_json: bool) -> None:
-    """Tell the words of the highest cosine with WORD."""
-    _tell(_read(model).nearest(word, count), as_json)
+    """Print the words with the highest cosine similarity to WORD."""
+    _print(_read(model).nearest(word, count), as_json)
 
 
 @command.command()
@@ -42,17 +42,17 @@ def nearest(model: str, word: str, count: int, as_json: bool) -> None:
 @JSON
 @click.pass_obj
 def analogy(model: str, a: str, b: str, c: str, count: int, as_json: bool) -> None:
-    """A is to B as C is to what? `man king woman` asks for king - man + woman."""
-    _tell(_read(model).analogy(a, b, c, count), as_json)
+    """Solve an analogy: A is to B as C is to … `man king woman` computes king - man + woman."""
+    _print(_read(model).analogy(a, b, c, count), as_json)
 
 
 @command.command()
 @click.argument("questions", metavar="FILE")
-@click.option("--restrict", type=click.IntRange(1), metavar="N", help="Know the N most frequent words only")
+@click.option("--restrict", type=click.IntRange(1), metavar="N", help="Use only the N most frequent words")
 @JSON
 @click.pass_obj
 def benchmark(model: str, questions: str, restrict: int | None, as_json: bool) -> None:
-    """Answer the analogies of FILE (questions-words.txt of word2vec), and tell how many are right by section.
+    """Answer the analogies of FILE (questions-words.txt of word2vec), and print the accuracy by section.
 
     Questions with words that have no vector are skipped.
     """
@@ -61,8 +61,8 @@ def benchmark(model: str, questions: str, restrict: int | None, as_json: bool) -
     sections = _read(model).benchmark(questions, restrict)
     everything = total(sections, "total")
     if as_json:
-        told = {"sections": [one.to_json() for one in sections], "total": everything.to_json()}
-        click.echo(json.dumps(told, indent=2))
+        record = {"sections": [one.to_json() for one in sections], "total": everything.to_json()}
+        click.echo(json.dumps(record, indent=2))
         return
     width = max(len(one.name) for one in [*sections, everything])
     for one in [*sections, everything]:
@@ -72,16 +72,22 @@ def benchmark(model: str, questions: str, restrict: int | None, as_json: bool) -
 
 @command.command()
 @click.option("--to", "form", type=click.Choice(["text", "binary", "glove", "folder"]), required=True,
-              help="word2vec's text or binary format, GloVe's text, or a folder for --model")  # fmt: skip
-@click.option("-o", "--out", required=True, metavar="FILE|DIR", help="A name that ends in .gz is packed")
+              help="text, binary: the formats of word2vec; glove: its text format; folder: for --model")  # fmt: skip
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="FILE|DIR",
+    help="New file or folder; .gz compresses a file",
+)
 @click.option("--bilstm", type=click.IntRange(1), metavar="WIDTH",
-              help="folder: put a BiLSTM of random weights on top, so wide in each direction")  # fmt: skip
+              help="folder: add a BiLSTM with random weights on top, of this many units per direction")  # fmt: skip
 @click.option("--unknown", type=click.Choice(["subwords", "shared"]),
-              help="folder: unknown words get vectors of their pieces, or share one [default: subwords]")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Of the BiLSTM")
+              help="folder: unknown words get vectors of subwords, or share one [default: subwords]")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Random seed of the BiLSTM")
 @click.pass_obj
 def convert(model: str, form: str, out: str, bilstm: int | None, unknown: str | None, seed: int) -> None:
-    """Write the vectors in another format; the words keep their order."""
+    """Convert the vectors to another format; the words keep their order."""
     from headstart.backbones.loaders.vector_backbone import write_folder
     from headstart.backbones.loaders.vector_files import write_file
     from headstart.core.disk.files import replacing_folder
@@ -109,11 +115,11 @@ def _read(model: str) -> WordVectors:
 
     found = read_vectors(model)
     if found.repeated:
-        click.echo(f"{found.repeated:,} rows left out whose word stood above already", err=True)
+        click.echo(f"{found.repeated:,} rows ignored, because their words came before", err=True)
     return found
 
 
-def _tell(found: list[tuple[str, float]], as_json: bool) -> None:
+def _print(found: list[tuple[str, float]], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{"word": word, "cosine": cosine} for word, cosine in found], indent=2))
         return

@@ -1,4 +1,4 @@
-"""`headstart zeroshot`: classes told in words, and retrieval between pictures and captions."""
+"""`headstart zeroshot`: zero-shot classification by class names, and retrieval between images and captions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ from headstart.cli.answering import ended, written
 @click.command("zeroshot")
 @click.argument("images", nargs=-1, required=True)
 @click.option(
-    "--model", required=True, metavar="NAME|DIR", help="Two towers: a folder of `pretrain clip`, CLIP, SigLIP"
+    "--model", required=True, metavar="NAME|DIR", help="CLIP or SigLIP: a hub name, or a folder of `pretrain clip`"
 )
-@click.option("--labels", metavar="A,B,…", help="The classes [default: those of labelled images]")
+@click.option("--labels", metavar="A,B,…", help="Names of the classes [default: those of labelled images]")
 @click.option("--template", "templates", multiple=True, metavar="TEXT",
-              help="How a label is put, such as 'a photo of a {}'; several are averaged [default: {}]")  # fmt: skip
-@click.option("--label", metavar="COLUMN", help="Labelled images: their label column [default: found]")
-@click.option("--captions", metavar="COLUMN", help="Instead: how often picture and caption of a row find each other")
-@click.option("--device", metavar="auto|cpu|cuda")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]))
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output")
+              help="Prompt for a class name, such as 'a photo of a {}'; repeat to average [default: {}]")  # fmt: skip
+@click.option("--label", metavar="COLUMN", help="Label column of labelled images [default: detected]")
+@click.option(
+    "--captions",
+    metavar="COLUMN",
+    help="Measure retrieval instead: how often the image and the caption of a row find each other",
+)
+@click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Number format [default: auto]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON")
 def command(
     images: tuple[str, ...], model: str, labels: str | None, templates: tuple[str, ...], label: str | None,
     captions: str | None, device: str | None, precision: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Classify IMAGES (files, folders, tables) by labels that are told in words; nothing is trained.
+    """Classify IMAGES (files, folders, tables) by the names of the classes, without training (zero-shot).
 
-    Without --labels the images have to be labelled, and the share of right answers is told, with its interval.
+    Without --labels the images must be labelled; the accuracy is then printed with its interval.
     """
     from headstart.backbones.class_words import TEMPLATE, said
     from headstart.backbones.loaders.load import two_towers
@@ -47,23 +51,23 @@ def command(
     if labels is not None and label:
         raise ConfigurationError("--labels are for images without labels, --label names the column of those that have.")
     named = [one.strip() for one in labels.split(",") if one.strip()] if labels is not None else []
-    # a mistake is told before the towers are loaded; labelled images have classes of their own
+    # checked now, because loading the towers is slow; the classes of labelled images are not known yet
     said(("one", "other") if labels is None else named, templates or (TEMPLATE,))
     if double := [one for one in dict.fromkeys(named) if named.count(one) > 1]:
         raise ConfigurationError(f"--labels names {', '.join(double)} twice; give each class once.")
-    for one in images if named else ():  # what is no image is told before the towers are loaded
+    for one in images if named else ():  # a file that is no image fails here, because loading the towers is slow
         next(stream([one], "image", None, {}, Findings()), None)
     towers, computing = two_towers(model), compute(device, precision)
     if captions:
-        told = retrieved(towers, images, captions, computing)
-        for finding in told["findings"]:
+        found = retrieved(towers, images, captions, computing)
+        for finding in found["findings"]:
             click.echo(finding["message"], err=True)
         lines = [
-            f"{name:<8} {'  '.join(f'at {k}: {share:.1%}' for k, share in told[name].items())}"
+            f"{name:<8} {'  '.join(f'at {k}: {share:.1%}' for k, share in found[name].items())}"
             for name in ("texts", "images")
         ]
-        of = " and ".join(told["splits"])
-        lines.append(f"{told['pairs']:,} pairs ({of}); by chance at 10: {told['chance_at_10']:.2%}")
+        of = " and ".join(found["splits"])
+        lines.append(f"{found['pairs']:,} pairs ({of}); by chance at 10: {found['chance_at_10']:.2%}")
     elif labels is not None:
         _predict(towers, images, named, templates or (TEMPLATE,), computing, as_json)
         return
@@ -71,16 +75,16 @@ def command(
         if len(images) > 1:
             raise ConfigurationError("labelled images are one file or folder; several are classified with --labels.")
         try:
-            told = accuracy(towers, images[0], label, templates or (TEMPLATE,), computing)
+            found = accuracy(towers, images[0], label, templates or (TEMPLATE,), computing)
         except DataError as error:
-            raise DataError(f"{error} Images without labels are told by those that --labels names.") from error
+            raise DataError(f"{error} To classify images without labels, name the classes with --labels.") from error
         lines = [
-            f"accuracy {told['value']:.1%} [{told['low']:.1%}, {told['high']:.1%}] on {told['examples']:,} images of "
-            f"{told['classes']} classes; the largest class is {told['largest_class']:.1%}"
+            f"accuracy {found['value']:.1%} [{found['low']:.1%}, {found['high']:.1%}] on {found['examples']:,} images "
+            f"of {found['classes']} classes; the largest class is {found['largest_class']:.1%}"
         ]
-        if not label and told["label"]:
-            lines[0] += f"; labels from the column {told['label']!r}"
-    click.echo(json.dumps(told, indent=2) if as_json else "\n".join(lines))
+        if not label and found["label"]:
+            lines[0] += f"; labels from the column {found['label']!r}"
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines))
 
 
 def _predict(
