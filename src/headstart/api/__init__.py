@@ -1,4 +1,4 @@
-"""What Python users call, such as `read`, `compare`, `predict` and `judge`. The command line is a layer over it."""
+"""The Python API: `read`, `compare`, `predict`, `judge` and others. The command line is a layer over it."""
 
 from headstart.api.choosing import find_rate, rank
 from headstart.api.comparing import compare, fit

@@ -1,4 +1,4 @@
-"""What is chosen before training: the model, and the learning rate."""
+"""Choosing before training: `rank` for the model, `find_rate` for the learning rate."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def rank(
     data: Any, models: Sequence[str], *, examples: int = 1000, rungs: bool = False, confirm: int = 0,
     progress: Progress | None = None, **options: Any,
 ) -> Ranking:  # fmt: skip
-    """Which of these pretrained models fits the data best, scored without training any; best first, by LogME.
+    """Ranks pretrained models by LogME (transferability estimation), without training any; best first.
 
-    data: what `read` takes, or what it returned. models: what `load` takes, by name.
-    examples: most training examples that are scored on. rungs: score each rung of each model too.
-    confirm: so many of the first are then fine-tuned on all training examples, in a race on validation.
-    options: metric, device, precision, those of `read` and `load`. The test split is not looked at.
+    data: a source that `read` takes, or its result.
+    models: names that `load` takes.
+    examples: maximum number of training examples used.
+    rungs: score each rung of each model too.
+    confirm: number of the best models that are then fine-tuned on all training examples, in a race on validation.
+    options: metric, device, precision, and the options of `read` and `load`.
+
+    The test split is never used.
     """
     from dataclasses import replace
     from functools import partial
@@ -77,11 +81,11 @@ def find_rate(
     data: Any = None, model: Any = None, *, method: str = "full", settings: Mapping[str, Any] | None = None,
     steps: int = 100, progress: Progress | None = None, **options: Any,
 ) -> Found:  # fmt: skip
-    """A learning rate for a method, by a short training in which the rate rises; the model is left as it was.
+    """Learning-rate range test: a short training with a rising rate suggests one. The model is restored afterwards.
 
-    data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
+    data: a source that `read` takes, or its result. model: a source that `load` takes, or its result.
 
-    What is trained is what `compare` and `fit` train: the same targets, start of the head and augmentation.
+    The training is that of `compare` and `fit`: the same targets, start of the head and augmentation.
     """
     import dataclasses
     from contextlib import closing

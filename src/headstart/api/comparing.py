@@ -1,4 +1,4 @@
-"""Comparing methods, or fitting one: the run folder from its opening to its cards."""
+"""`compare` and `fit`: comparing methods in a run folder, from its opening to its model cards."""
 
 from __future__ import annotations
 
@@ -43,19 +43,24 @@ def compare(
     progress: Progress | None = None, opened: Callable[[str], object] | None = None, remember: bool = True,
     first_seed: int = 0, **options: Any,
 ) -> Comparison:  # fmt: skip
-    """Every method side by side on these data; returns the record and leaves a run folder.
+    """Compares methods of adapting a model on the same data; returns the record and writes a run folder.
 
-    data: what `read` takes, or what it returned. model: what `load` takes, or what it returned.
-    options: methods (names), seeds, trials, race (stop early what is clearly behind), budget (`"10m"`: a race into
-        the given time), keep (every method's models, not only those that the verdict names), metric, device,
-        precision, workers, settings (`{"lora.rank": 16}`), by (a column that tells the test set apart, as several test
-        files do), folds (cross-validation: so many, each tested once; seeds are then repetitions, one where left
-        out), prefer (`quality`, `training`, `latency` or `size`: which method becomes `model/`), margin (points that a
-        cheaper method may lose and still be preferred; in the metric's unit where that is no percentage), those of
-        `read` and `load`, and those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`).
-    opened: called with the run's folder once it is made. remember: whether the run goes into the history.
-    first_seed: the seeds are this one and those after it.
-    Raises subclasses of `HeadstartError` for what the user can mend.
+    data: a source that `read` takes, or its result. model: a source that `load` takes, or its result.
+    options: those of `read` and `load`, those of training (`epochs`, `batch_size`, …; `headstart.engine.job.Options`),
+        metric, device, precision, workers, and:
+        methods: names from `headstart methods`.
+        seeds: trainings per method. trials: configurations tried per method.
+        settings: settings of the methods, such as `{"lora.rank": 16}`.
+        race: stop methods early that are clearly behind. budget: race within this time, such as `"10m"`.
+        keep: keep the models of all methods, not only of those that the verdict names.
+        by: column whose values split the test set into parts with scores; several test files do the same.
+        folds: folds of a cross-validation; seeds are then repetitions of it [default: 1].
+        prefer: the cost (`training`, `latency`, `size`) or `quality`, by which a method becomes `model/`.
+        margin: non-inferiority margin of a cheaper method, in percentage points or in the metric's unit.
+    opened: called with the run's folder as soon as it exists. remember: add the run to the history.
+    first_seed: first of the consecutive seeds.
+
+    Raises a subclass of `HeadstartError` for a mistake that the user can correct.
     """
     begun = time.perf_counter()
     from headstart.comparison.compare import check
@@ -103,7 +108,7 @@ def compare(
     try:
         if resume and is_complete(folder):
             return _finished(folder, {"data": examples.record.fingerprint, "model": backbone.fingerprint})
-        if progress and not isinstance(data, Read):  # whoever has read them has seen what they are
+        if progress and not isinstance(data, Read):  # a caller of `read` has seen the data already
             progress.say(str(examples))
         result = run(
             examples,
@@ -142,12 +147,12 @@ def compare(
 
 
 def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -> Comparison:
-    """One method, tuned on validation and tested once: `compare` with a single row. Same options and run folder."""
+    """Adapts a model with one method, tuned on validation and tested once: `compare` with one method."""
     return compare(data, model, **{"seeds": 1, **options, "methods": [method]})
 
 
 def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
-    """The parts of the test set that are told apart: by the column asked for, else by file where several were given."""
+    """Parts of the test set with scores for each: by the values of a column, else by test file if there are several."""
     from headstart.data.examples import Data as Read
     from headstart.data.parts import by_column, by_file
     from headstart.data.tables.by_place import column_by_place
@@ -161,22 +166,22 @@ def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
 
 
 def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:
-    """A model card beside each model of the run; after an evaluation beside those that it judged, with what it said."""
+    """Writes a model card beside each model of the run; with `judged`, only beside judged models, with the results."""
     from headstart.core.disk.kept import kept_models
     from headstart.report.card import card
 
-    said = {one.name.rpartition(": ")[2]: one for one in judged}
+    results = {one.name.rpartition(": ")[2]: one for one in judged}
     for file in (folder / "model" / "artifact.json", *sorted((folder / "models").glob("*/seed*/artifact.json"))):
         place = file.parent
         name = place.parent.name if place.name != "model" else next(iter(kept_models(folder)))
-        if name in said or not judged:
-            write_text(place / "README.md", card(result, result.row(name), said.get(name)))
+        if name in results or not judged:
+            write_text(place / "README.md", card(result, result.row(name), results.get(name)))
 
 
 def _finished(folder: Path, inputs: Mapping[str, str]) -> Comparison:
-    """The record of a run that had come to its end; what an interruption in its last moment left is put right.
+    """The record of a run that is complete; page and cards that an interruption prevented are written.
 
-    inputs: of what is asked for now. Raises `ConfigurationError` where the run was made of others.
+    inputs: fingerprints of the data and model given now. Raises `ConfigurationError` if the run used others.
     """
     from headstart.report.pages.comparison import page
 

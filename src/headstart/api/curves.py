@@ -1,4 +1,4 @@
-"""Learning curves."""
+"""`curve`: learning curves, quality against the number of labels."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ def curve(
     targets: Sequence[float] = (), out: str | Path | None = None, resume: bool = False,
     progress: Progress | None = None, opened: Callable[[str], object] | None = None, **options: Any,
 ) -> LearningCurve:  # fmt: skip
-    """How quality grows with labels, method by method, and how many more would reach a given value.
+    """Learning curve: trains each method on nested subsets, and forecasts the examples needed for a target (power law).
 
-    sizes: labels a class (of a task without classes, examples); the usual 10, 30, 100, … and all where left out.
-    draws: subsets of each size, nested over the sizes. targets: values of the metric to forecast the examples for.
-    options: methods, trials (1 where left out), metric and the others of `compare`. Leaves `curve.json`, `curve.svg`.
+    sizes: labels per class, or examples if the task has no classes [default: 10, 30, 100, … and all].
+    draws: random subsets per size; those of one draw are nested.
+    targets: values of the metric for which the number of examples is forecast.
+    options: those of `compare`; trials is 1 by default.
+
+    Writes `curve.json` and `curve.svg` into the run folder.
     """
     import time
 
@@ -49,8 +52,8 @@ def curve(
             raise ConfigurationError(f"a learning curve takes no {name}: its draws are {draws} trainings of each size.")
     if draws < 1:
         raise ConfigurationError(f"draws is {draws}, but has to be at least 1.")
-    told = {"sizes": sizes, "draws": draws, "targets": list(targets)}
-    configuration = configuration_of(data, model, {**told, **options})
+    asked = {"sizes": sizes, "draws": draws, "targets": list(targets)}
+    configuration = configuration_of(data, model, {**asked, **options})
     folder = run_folder(out, f"{title_of(data)}-curve", configuration, resume)
     examples = data if isinstance(data, Read) else read(data, **only(options, READ))
     measure, _ = chosen_metric(examples, options.get("metric"))
@@ -97,11 +100,11 @@ def curve(
 
 
 def _finished(folder: Path, inputs: Mapping[str, str]) -> LearningCurve:
-    """The curve that has come to its end here, of the same data and model."""
+    """The finished curve in this folder. Raises `ConfigurationError` if it is of other data or another model."""
     from headstart.core.records.curve import LearningCurve
 
     found = LearningCurve.read(folder / "curve.json")
-    made_of = {"data": found.fingerprint, "model": found.model_fingerprint or inputs["model"]}  # older ones don't say
+    made_of = {"data": found.fingerprint, "model": found.model_fingerprint or inputs["model"]}  # missing in old records
     same_as_before(folder, made_of, inputs)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return found

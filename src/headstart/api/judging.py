@@ -1,4 +1,4 @@
-"""Judging runs against their base, and improving them."""
+"""`judge` compares tuned models with their base; `improve` proposes changes to a run."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def judge(
     precision: str | None = None, out: str | Path | None = None, trust_remote_code: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
-    """The models of runs against the base that they share: what is better, what was lost, what it costs.
+    """Compares tuned models with their common base, check by check: gains, losses (forgetting), cost.
 
-    runs: folders that `compare` or `fit` left; of a run with `keep=True` all methods and seeds. against: another run's
-    folder, to compare two trainings on the same examples, or `"base"`. test: further labelled files with the model's
-    classes, each with an interval; without a suite, only these are asked for. suite: a TOML file of checks, or None for
-    the task's default. methods: only these. data: where the runs' examples lie now; model: where their base lies now.
-    out: the record's file, beside which the page stands; None to keep it in the first run's folder, under the next
-    number in `evaluations/` and as `evaluation.json`.
-    Raises subclasses of `HeadstartError` for what the user can mend.
+    runs: run folders of `compare` or `fit`; after `keep=True` all methods and seeds are judged.
+    against: `"base"`, or another run's folder, to compare two trainings on the same examples.
+    test: further labelled files with the model's classes, each with an interval; without a suite, only these are used.
+    suite: TOML file of checks [default: the suite of the task]. methods: judge only these.
+    data, model: new places of the examples and of the base, if they were moved.
+    out: file of the record, with the page beside it [default: the next number in `evaluations/` of the first run, and
+        its `evaluation.json`].
+
+    Raises a subclass of `HeadstartError` for a mistake that the user can correct.
     """
     from headstart.core.disk.evaluations import history, keep
     from headstart.judging.runs import evaluate as run
@@ -75,18 +77,21 @@ def improve(
     propose: bool = False, data: Any = None, model: Any = None, device: str | None = None,
     precision: str | None = None, trust_remote_code: bool = False, progress: Progress | None = None,
 ) -> Improvement:  # fmt: skip
-    """What to change in a run that `compare` or `fit` left, each with its evidence, and what it did on validation.
+    """Proposes changes to a run of `compare` or `fit`, each with its evidence, and tries them on validation.
 
-    method: of the run, or the one that it recommends. budget: seconds, or text such as `"10m"`, after which no further
-    trial is begun. propose: only propose. data, model: where the run's examples and base lie now. `improvement.json` in
-    the run's folder is written after each trial; no other process may write the run meanwhile. Raises subclasses of
-    `HeadstartError` for what the user can mend.
+    method: method of the run to improve [default: the recommended one].
+    budget: seconds, or text such as `"10m"`, after which no further trial starts.
+    seeds: trainings per trial. propose: propose without trying.
+    data, model: new places of the examples and of the base, if they were moved.
+
+    Writes `improvement.json` into the run's folder after each trial, and locks the folder meanwhile. Raises a subclass
+    of `HeadstartError` for a mistake that the user can correct.
     """
     from headstart.judging.runs import improved
 
     given, folder = seconds_of(budget) if isinstance(budget, str) else budget, Path(run)
-    finished(folder)  # else the lock would make a folder that is not there
-    with Lock(folder):  # two at once would each write over what the other has found
+    finished(folder)  # checked first, because the lock would create a missing folder
+    with Lock(folder):  # because two processes would overwrite each other's results
         return improved(
             folder, method, given, tuple(range(seeds)), propose, data, model, device, precision, trust_remote_code,
             read=read, progress=progress,

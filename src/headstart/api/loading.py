@@ -1,4 +1,4 @@
-"""Loading a model and reading examples."""
+"""`load` a pretrained model, `read` labelled examples."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def load(source: Any = None, **options: Any) -> Backbone:
-    """A backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or a torch module of your own.
+    """Loads a backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or your own torch module.
 
-    Without a source, the built-in one for images. Options: pooling, max_length, image_size, blocks, trust_remote_code;
-    see `headstart.backbones.loaders.load`.
+    source: default is the built-in backbone for images.
+    options: pooling, max_length, image_size, blocks, trust_remote_code; see `headstart.backbones.loaders.load`.
     """
     from headstart.backbones.loaders.load import load as load_backbone
     from headstart.backbones.loaders.packaged import DEFAULTS
@@ -27,9 +27,10 @@ def load(source: Any = None, **options: Any) -> Backbone:
 
 
 def read(source: Any = None, **options: Any) -> Data:
-    """Labelled examples, audited and split: a file, a folder, a hub name; without one, the embedded digits.
+    """Reads, audits and splits labelled examples of a file, a folder or a hub name.
 
-    Options: text, label, group, validation, test, kind, seed, class_weights; see `headstart.data.read`.
+    source: default is the embedded data set of handwritten digits.
+    options: text, label, group, validation, test, kind, seed, class_weights; see `headstart.data.read`.
     """
     if source is None:
         from headstart.data.embedded import digits
@@ -42,7 +43,7 @@ def read(source: Any = None, **options: Any) -> Data:
 
 
 def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone:
-    """What was given, loaded; where nothing was, the built-in one for such data."""
+    """The given model, loaded; by default the built-in backbone for the data's modality."""
     if model is None:
         from headstart.backbones.loaders.packaged import DEFAULTS
 
@@ -51,10 +52,7 @@ def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone
 
 
 def read_by(backbone: Backbone, data: Data) -> Data:
-    """The data with findings on what this model sees of them.
-
-    Texts that it cuts and words that it does not know; of images, what its files do not say and was assumed.
-    """
+    """The data with findings on how this model sees them: truncated texts, unknown words, assumed preprocessing."""
     from headstart.backbones.inputs.image_preparation import ImagePreparation
     from headstart.backbones.inputs.preparation import TextPreparation
     from headstart.data.audit.text_coverage import covered, noted
@@ -69,5 +67,5 @@ def read_by(backbone: Backbone, data: Data) -> Data:
 
 
 def seen_by(backbone: Backbone, data: Data) -> tuple[str, ...]:
-    """What `read_by` finds beside what reading the data has found, in sentences."""
+    """Messages of the findings that `read_by` adds."""
     return tuple(one.message for one in read_by(backbone, data).record.findings if one not in data.record.findings)

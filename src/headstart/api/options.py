@@ -1,4 +1,4 @@
-"""Options of the calls: which there are, and which values they take."""
+"""Names of the options of the API, and checks of their values."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from headstart.core.errors import ConfigurationError, unknown
 
 READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
-"options that concern how the data are read"
+"options of reading the data"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
-"options that concern how the model is loaded"
+"options of loading the model"
 OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep",
          "by", "folds", "prefer", "margin")  # fmt: skip
 "options of a comparison"
 
 
 def configuration_of(data: Any, model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run notes of its data, model and options, so that they are found again.
+    """The configuration that a run saves, so that its data and model can be loaded again.
 
-    Data that `read` returned and a backbone that `load` returned are noted by the names and options they were made of.
-    What has no name, such as a torch module or a list, is in `from_python`: it must be handed in again.
+    Results of `read` and `load` are saved as their sources and options. Objects without a source, such as a module or
+    a list, are listed under `from_python`, because the user must pass them again.
     """
     found: dict[str, Any] = {"data": data, "model": model}
     if (origin := getattr(data, "origin", None)) is not None:

@@ -1,4 +1,4 @@
-"""Predicting with a run's model."""
+"""`predict`: labels new examples with a run's model."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 def predict(
     run: str | Path | int, inputs: Sequence[Any] | str, *, method: str | None = None, model: Any = None, **options: Any
 ) -> list[Prediction]:  # fmt: skip
-    """Labels and probabilities for texts, pairs of texts, or images, by a run's saved model.
+    """Predicts labels and probabilities of texts, pairs of texts, or images.
 
     run: a run's folder, or its number in `headstart runs`.
-    inputs: a list of texts, of pairs of texts, or of images (paths, bytes, Pillow's, arrays, tensors), or one of them;
-        or the path of a file of rows or of a folder of images, as on the command line.
-    method: another method of the run whose model was kept; the one to use by default.
-    model: only where the run's base was a torch module built in Python: that module, which reads images as it did in
-        training, or what `load` made of it.
-    options: source (where the base lies now), device, precision, trust_remote_code.
+    inputs: a list of texts, of pairs of texts, or of images (paths, bytes, Pillow images, arrays, tensors), or one of
+        them; or the path of a table or of a folder of images, as on the command line.
+    method: method of the run whose model predicts [default: the recommended one].
+    model: needed only if the run's base was a torch module built in Python: that module, or the result of `load`.
+    options: source (new place of the base, if it was moved), device, precision, trust_remote_code.
 
-    The model of the last call stays loaded, so that the next call with the same run is quick; a run or base that has
-    changed on the disk is loaded anew. Raises `DataError` for what the model can't read, naming the first.
+    The model of the last call stays loaded, so that the next call with the same run is fast; it is loaded again if its
+    files have changed. Raises `DataError` for inputs that the model can't read, and names the first.
     """
     from headstart.artifacts.artifact import Artifact
 
@@ -53,7 +52,7 @@ def predict(
         try:
             return predictor(rows)
         finally:
-            predictor.close()  # the caller's backbone is as it was
+            predictor.close()  # restores the caller's backbone
     with _LOCK:
         return _warm(folder, artifact, options)(rows)
 
@@ -62,11 +61,11 @@ OPTIONS = ("source", "device", "precision", "trust_remote_code")
 READS = {"text": "texts", "text_pair": "pairs of texts"}
 _LOCK = threading.Lock()
 _LAST: dict[Any, Predictor] = {}
-"the predictor of the last call, by what it was made of"
+"predictor of the last call, under the state of its files and its options"
 
 
 def _warm(folder: Path, artifact: Artifact, options: Mapping[str, Any]) -> Predictor:
-    """The last call's predictor where nothing that it was made of has changed, else a new one."""
+    """The predictor of the last call if its files and options are unchanged, else a new one."""
     from headstart.artifacts.predictor import Predictor
 
     own = folder if (folder / "artifact.json").is_file() else folder / "model"
@@ -75,20 +74,20 @@ def _warm(folder: Path, artifact: Artifact, options: Mapping[str, Any]) -> Predi
     if key not in _LAST:
         for old in _LAST.values():
             old.close()
-        _LAST.clear()  # before the new one is loaded: two need not fit into memory
+        _LAST.clear()  # first, because two models may not fit into memory
         _LAST[key] = Predictor(folder, **options)
     return _LAST[key]
 
 
 def _state(place: Path) -> tuple[Any, ...]:
-    """Where a file or folder lies, with sizes and times of all files in it."""
+    """Path of a file or folder, with sizes and times of all files in it."""
     files = sorted(place.rglob("*")) if place.is_dir() else [place]
-    told = ((str(file), file.stat()) for file in files if file.is_file())
-    return (str(place.resolve()), *((name, now.st_size, now.st_mtime_ns, now.st_ino) for name, now in told))
+    states = ((str(file), file.stat()) for file in files if file.is_file())
+    return (str(place.resolve()), *((name, now.st_size, now.st_mtime_ns, now.st_ino) for name, now in states))
 
 
 def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
-    """What was given as a list of what the model reads. Raises `DataError` for anything else."""
+    """The inputs as a list that the model reads. Raises `DataError` for anything else."""
     modality = artifact.task.modality
     if isinstance(inputs, Mapping) or hasattr(inputs, "columns") or hasattr(inputs, "column_names"):
         column = artifact.columns.get("text") or artifact.columns.get("image") or "text"
@@ -112,7 +111,7 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
 
 
 def _is_one_image(value: Any) -> bool:
-    """Bytes, an image of Pillow's, or an array or tensor [H, W], [H, W, C] or [C, H, W]; [N, …] is several."""
+    """True for bytes, a Pillow image, or an array or tensor [H, W], [H, W, C] or [C, H, W]; False for [N, …]."""
     if isinstance(value, (bytes, bytearray)) or hasattr(value, "getbands"):
         return True
     shape = tuple(getattr(value, "shape", ()))
@@ -124,7 +123,7 @@ def _is_one_image(value: Any) -> bool:
 
 
 def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
-    """The inputs as training would read them; images are looked at when they are decoded."""
+    """The inputs, checked as in training; images are checked when they are decoded."""
     from headstart.data.ingest.model_input import model_input
     from headstart.data.tables.sources import FORMATS, format_of
     from headstart.data.tables.table import Problem
@@ -153,11 +152,11 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
 
 
 def _as_trained(model: Any, artifact: Artifact) -> Backbone:
-    """The module under the preparation of images that the run's artifact has recorded."""
+    """The module as a backbone, with the image preparation of the run's artifact."""
     if artifact.task.modality != "image":
         raise ConfigurationError("a module for texts needs its tokenizer: model=headstart.load(module, tokenizer=…).")
-    told, options = artifact.preparation, artifact.base.options
+    recorded, options = artifact.preparation, artifact.base.options
     if "features" in options:
         raise ConfigurationError("this module was given with features=…: model=headstart.load(module, features=…).")
-    kept = {name: tuple(told[key]) for name, key in (("image_size", "size"), ("mean", "mean"), ("std", "std"))}
+    kept = {name: tuple(recorded[key]) for name, key in (("image_size", "size"), ("mean", "mean"), ("std", "std"))}
     return load(model, **{**options, **kept})

@@ -1,4 +1,4 @@
-"""Pretraining a backbone, from scratch or further."""
+"""`pretrain`: pretrains a backbone, from scratch or from another backbone."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a pretraining left. folder: of the backbone, for `load` and `--model`. record: its `pretrained.json`."""
+    """Result of a pretraining. folder: the backbone, for `load` and `--model`. record: its `pretrained.json`."""
 
     folder: Path
     record: Mapping[str, Any]
     lines: tuple[str, ...]
-    "how it went"
+    "summary, in sentences"
 
     @property
     def diverged(self) -> bool:
-        """Whether it ended before its time, with the last good weights."""
+        """True if the training diverged; the folder then holds the last good weights."""
         return bool(self.record.get("status", "ok") != "ok")
 
     def __str__(self) -> str:
@@ -41,12 +41,16 @@ def pretrain(
     worth: Any = None, seed: int = 0, half: bool = False, workers: int = 0, device: str | None = None,
     precision: str | None = None, progress: Progress | None = None,
 ) -> Pretrained:  # fmt: skip
-    """Trains a backbone on the sources, and writes the folder `out`; interrupted, the same call goes on.
+    """Pretrains a backbone on the sources and writes the folder `out`; the same call resumes it.
 
-    objective: `mlm`, `clm`, `clip`, …, with its `settings`. base: folder or hub name to go on from. label, text:
-    columns of tables. worth: labelled examples, as `read` takes or returns them; a probe on them tells what was gained.
-    half: store the weights in bf16. What diverges is written with the last good weights, and says so in `diverged`.
-    Raises subclasses of `HeadstartError` for what the user can mend.
+    objective: `mlm`, `clm`, `clip`, …, with its `settings`.
+    base: folder or hub name of a backbone to continue from [default: random weights].
+    label, text: columns of tables.
+    worth: labelled examples, as `read` takes or returns them; a probe on them measures the gain over the start.
+    half: store the weights in bf16.
+
+    A training that diverges writes the last good weights and sets `diverged`. Raises a subclass of `HeadstartError` for
+    a mistake that the user can correct.
     """
     from headstart.core.disk.files import write_json
     from headstart.core.fields import configured
@@ -73,7 +77,7 @@ def pretrain(
     record = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     remembered(entry_of_pretraining(folder, named, record), watched)
     if judged_by is not None:
-        watched.say(f"{folder} is written; now a probe on {judged_by.record.source} tells what it is worth")
+        watched.say(f"{folder} is written; now a probe on {judged_by.record.source} measures its worth")
         watched.stage("probe")
         found = measured(str(folder), judged_by, request.compute, start)
         record["worth"] = found.to_json()
@@ -83,7 +87,7 @@ def pretrain(
 
 
 def _labelled(given: Any, modality: str) -> Data:
-    """Read before hours of training, which a mistake in it would otherwise follow."""
+    """Reads the examples before the training, because else a mistake in them would appear hours later."""
     from headstart.data.examples import Data
 
     data = given if isinstance(given, Data) else read(given)

@@ -1,4 +1,4 @@
-"""Spans of time as people write them."""
+"""Durations as users write and read them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def seconds_of(text: str | float) -> float:
-    """`"90s"`, `"10m"`, `"1.5h"` or, from Python, a number of seconds; above 0.
+    """Seconds of `"90s"`, `"10m"`, `"1.5h"` or, from Python, of a number of seconds.
 
-    Raises `ConfigurationError` for anything else, also for a text without a unit.
+    Raises `ConfigurationError` for anything else, for a text without a unit, and for 0 or less.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", str(text))
     if found and not found[2] and isinstance(text, str):
@@ -25,14 +25,14 @@ def seconds_of(text: str | float) -> float:
 
 
 def span(seconds: float) -> str:
-    """`45 s`, `12 min`, `1.5 h`."""
+    """A duration as text: `45 s`, `12 min`, `1.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def length(epochs: float, examples: int) -> str:
-    """Of a training: `1 epoch`, `2.5 epochs`, `1 pass over 320 examples` where it was shorter than that."""
+    """Length of a training as text: `1 epoch`, `2.5 epochs`; below one epoch, `1 pass over 320 examples`."""
     if round(epochs, 1) == 1:
         return "1 epoch"
     return f"{epochs:.2g} epochs" if epochs > 1 else f"1 pass over {examples:,} examples"

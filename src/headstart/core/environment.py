@@ -1,4 +1,4 @@
-"""The surroundings of a run, for its record."""
+"""Environment of a run for its record: versions of libraries, processor, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors a user can mend: one message that says what came, what is allowed and what to do next."""
+"""Errors that the user can correct: each message says what was given, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class HeadstartError(Exception):
-    """A mistake in the input or the surroundings. The command line prints its message and exits with 2."""
+    """A mistake in the input or the environment. The command line prints its message and exits with 2."""
 
     exit_code = 2
 
@@ -21,7 +21,7 @@ class DataError(HeadstartError):
 
 
 class ModelError(HeadstartError):
-    """A backbone that can't be loaded, or whose structure does not carry what is asked of it."""
+    """A backbone that can't be loaded, or whose structure lacks a part that the call needs."""
 
 
 class MethodError(HeadstartError):
@@ -29,17 +29,17 @@ class MethodError(HeadstartError):
 
 
 class ArtifactError(HeadstartError):
-    """A saved run that is incomplete, was changed, or does not fit the base model it names."""
+    """A saved run that is incomplete, was changed, or does not fit its base model."""
 
 
 class ResourceError(HeadstartError):
-    """Disk, memory, permissions: the machine does not allow what was asked."""
+    """The machine lacks disk space, memory or permissions."""
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """`" Did you mean 'lora'?"` for a near miss of an allowed name, or one with a word too many; else nothing.
+    """`" Did you mean 'lora'?"` if the name is close to an allowed one, else `""`.
 
-    Of several names that have the given one as a word, all are suggested: `macro_f1` and `micro_f1` for `f1`.
+    If the name is a word of several allowed names, all are suggested: `macro_f1` and `micro_f1` for `f1`.
     """
     names = list(allowed)
     words = name.lower().replace("-", "_").split("_")
@@ -49,6 +49,6 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> ConfigurationError:
-    """The error for a name that is not among those allowed."""
+    """The error for a name that is not allowed."""
     names = sorted(allowed)
     return ConfigurationError(f"unknown {kind} {name!r}.{suggestion(name, names)} Allowed: {', '.join(names)}.")

@@ -1,4 +1,4 @@
-"""Configuration fields: a dataclass says its settings once, and flags, help and checks are read from it."""
+"""Settings as dataclass fields: defaults, help texts and checks all come from the dataclass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.core.errors import ConfigurationError, unknown
 
 
 def descriptions(cls: Any) -> dict[str, str]:
-    """Field name to the string that stands under the field in the source of the class or of a base."""
+    """Help text of each field: the string below the field in the source of the class or of a base class."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if not dataclasses.is_dataclass(base):
@@ -34,7 +34,7 @@ def descriptions(cls: Any) -> dict[str, str]:
 def configured(cls: type, settings: Mapping[str, Any], where: str) -> Any:
     """An instance of the dataclass with these settings, given as text (`rank=16`) or as values.
 
-    Raises `ConfigurationError` for a name that is no field, or a value that is not of the field's type or choices.
+    Raises `ConfigurationError` for an unknown name, or for a value that does not fit the field's type or choices.
     """
     hints = typing.get_type_hints(cls)
     fields = {f.name for f in dataclasses.fields(cls) if f.init}
@@ -47,7 +47,7 @@ def configured(cls: type, settings: Mapping[str, Any], where: str) -> Any:
 
 
 def converted(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type that `hint` names; text is read as a user would type it."""
+    """`value` converted to the type `hint`; text is parsed as a user types it."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None or (isinstance(value, str) and value.lower() in ("none", "auto", "")):

@@ -1,4 +1,4 @@
-"""Ctrl-C at a place of our choice: the step that runs is finished, and what was reached is kept."""
+"""Deferred Ctrl-C: the current step finishes first, so that its result is kept."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """`asked` is True once Ctrl-C was pressed."""
 
     asked = False
 
 
 @contextmanager
 def patient() -> Iterator[Interrupt]:
-    """While it lasts, the first Ctrl-C is only noted; the second one interrupts at once, as ever.
+    """Inside this context the first Ctrl-C only sets `asked`; the second one interrupts at once.
 
-    Whoever sees `asked` raises `KeyboardInterrupt` where it suits. Outside the main thread, and where someone else
-    handles the signal, nothing changes.
+    The code inside raises `KeyboardInterrupt` at a suitable place. Nothing changes outside the main thread, or if
+    another handler of the signal is installed.
     """
     interrupt = Interrupt()
     before: Any = signal.getsignal(signal.SIGINT)

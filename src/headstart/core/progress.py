@@ -1,4 +1,4 @@
-"""Progress: what long work tells whoever watches. The command line draws it; by default nobody watches."""
+"""Progress of long work, as a protocol. The command line draws it; the default is silent."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Protocol
 
 class Progress(Protocol):
     def stage(self, name: str, total: int | None = None) -> None:
-        """A new stage begins, `total` steps long where that is known."""
+        """Begins a stage of `total` steps; None if the number is unknown."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """So many steps of the stage are done."""
+        """Adds finished steps of the stage."""
 
     def whole(self, place: str, left: float | None = None) -> None:
-        """Where the whole work stands, such as `method 9 of 10, training 2 of 5`, and the seconds that are left."""
+        """Sets the position in the whole work, such as `method 9 of 10`, and the estimated seconds that are left."""
 
     def say(self, message: str) -> None:
-        """One line that stays."""
+        """Shows a line that stays."""
 
 
 class Silent:
-    """Watches nothing."""
+    """Shows nothing."""
 
     def stage(self, name: str, total: int | None = None) -> None:
         pass

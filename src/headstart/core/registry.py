@@ -1,4 +1,4 @@
-"""Register by placing a file: a registry fills itself from the modules of a package and from entry points."""
+"""Registry: placing a file in a package registers its items; other distributions use entry points."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names to things of one kind. Adding a thing means placing one file in `package` that registers it.
+    """Items by name. To add an item, place a file in `package` that registers it.
 
-    Other distributions add theirs through the entry-point group `headstart.<package's last word>`.
-    A duplicate name raises `ValueError` (it is our or a plugin's mistake); an unknown name raises
-    `ConfigurationError` with the nearest name.
+    Other distributions use the entry-point group `headstart.<last part of the package's name>`. A duplicate name raises
+    `ValueError`, because it is a programmer's mistake; an unknown name raises `ConfigurationError` with a suggestion.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -45,13 +44,13 @@ class Registry(Generic[T]):
         for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
             try:
                 entry.load()
-            except Exception as error:  # whatever a package of someone else's raises
+            except Exception as error:  # because a foreign package may raise anything
                 whose = entry.dist.name if entry.dist else entry.value
                 raise ConfigurationError(
                     f"the {self.kind} {entry.name!r} of the package {whose} can't be loaded "
                     f"({type(error).__name__}: {error}). Mend it, or take it away: pip uninstall {whose}"
                 ) from error
-        self._filled = True  # a file that fails to import fails at each look, never once
+        self._filled = True  # set last, so that a file that fails to import fails again at the next use
 
     def names(self) -> list[str]:
         self._fill()
@@ -72,7 +71,7 @@ class Registry(Generic[T]):
 
 
 def _stale(before: Any, now: Any) -> bool:
-    """Whether the earlier item came from an import of the same file that failed: no module holds it any more."""
+    """True if the earlier item is left over from a failed import of the same file; no module holds it any more."""
     module, name = getattr(now, "__module__", None), getattr(now, "__qualname__", None)
     if module is None or (module, name) != (getattr(before, "__module__", None), getattr(before, "__qualname__", None)):
         return False

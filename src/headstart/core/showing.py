@@ -1,4 +1,4 @@
-"""How records show themselves. `report` places its renderers in these tables, because records must not know it."""
+"""Renderers of records. `report` fills these tables, because records must not import it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HTML: dict[str, Callable[[Any], str]] = {}
 
 
 class Showing:
-    """Prints as `report` renders it."""
+    """Mix-in: `str` uses the renderer in `TEXT`."""
 
     def __str__(self) -> str:
         return TEXT[type(self).__name__](self)
 
 
 class ShowingHTML(Showing):
-    """Shows itself in notebooks too."""
+    """Mix-in: notebooks use the renderer in `HTML`."""
 
     def _repr_html_(self) -> str:
         return HTML[type(self).__name__](self)
