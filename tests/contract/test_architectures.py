@@ -37,7 +37,7 @@ STANDARDISED = ("nf_resnet50", "resnetv2_50x1_bit", "eca_nfnet_l0")
 NOT_APPLICABLE = {
     **{("conv_adapter", name): "no convolutional network" for name in ATTENDS},
     **{("norms", name): "no norm" for name in ("nf_resnet50", "vgg11", "eca_nfnet_l0")},
-    ("ia3", "efficientformer_l1"): "can't be told apart",
+    ("ia3", "efficientformer_l1"): "can't be separated",
 }
 
 

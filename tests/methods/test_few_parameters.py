@@ -54,7 +54,7 @@ def test_ia3_refuses_keys_and_values_that_lie_head_by_head() -> None:
         vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
     )
     module = GPTNeoXModel(config)
-    with pytest.raises(MethodError, match="can't be told apart"):
+    with pytest.raises(MethodError, match="can't be separated"):
         method_of("ia3").attach(load(module, tokenizer=bytelevel()), nn.Linear(32, 2))
 
 

@@ -117,7 +117,7 @@ def test_the_mlp_makes_the_rows() -> None:
 
 REFUSED = {
     "deberta_v2": "scaled_dot_product",
-    "torchvision_vit": "told apart",
+    "torchvision_vit": "separated",
     "gemma2": "softcap",
     "timm_resnet": "no attention",
 }

@@ -1,4 +1,4 @@
-"""Method: one way of adapting a backbone. A frozen dataclass whose fields are its configuration."""
+"""Method: one way of adapting a backbone, as a frozen dataclass whose fields are its settings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
 
 
 LABEL = re.compile(r"\w[\w-]{0,39}")
-"what may follow the @ of a method's name, which becomes part of file names"
+"label after the @ of a method's name; restricted, because it becomes part of file names"
 
 
 def method_class(name: str) -> type[Method]:
-    """The method of a row: `lora`, or `lora@wide` for one of several configurations of it side by side."""
+    """The class of a method by name: `lora`, or `lora@wide` for one of several labelled configurations."""
     method, at, label = name.partition("@")
     if at and not LABEL.fullmatch(label):
         raise ConfigurationError(
@@ -36,16 +36,16 @@ def method_class(name: str) -> type[Method]:
 
 @dataclass(frozen=True)
 class Axis:
-    """A field that is tuned on validation: the search steps from the default by `factor`, or through `values`."""
+    """A field tuned on validation: the search multiplies the default by powers of `factor`, or tries `values`."""
 
     name: str
     factor: float = 3.0
     values: tuple[Any, ...] = ()
 
     def neighbours(self, value: Any, finer: int = 0) -> tuple[Any, Any]:
-        """The next larger and the next smaller value; each refinement halves the step (in logarithm).
+        """The next larger and the next smaller value; each refinement halves the step on a logarithmic scale.
 
-        Of listed values, the next one in the list and the one before; the nearest counts as where a number stands.
+        With `values`, the next and the previous entry of the list; an unlisted number starts at the nearest entry.
         """
         if self.values:
             known = value in self.values
@@ -58,63 +58,63 @@ class Axis:
 
 @dataclass(frozen=True)
 class Method:
-    """A method turns a backbone and a head into a plan; it runs nothing."""
+    """A method turns a backbone and a head into a plan; it does not train."""
 
     control: ClassVar[bool] = False
-    "a control says what is reached without transfer; it is never the reference of a comparison"
+    "True for a control, which measures the quality without transfer; it is never the reference of a comparison"
     summary: ClassVar[str] = ""
     solved: ClassVar[bool] = True
     "whether the head is solved on frozen features, which no seed changes, rather than trained by steps"
     apart: ClassVar[bool] = False
     "whether its solved head reads features that no other method shares: a pass over the data of its own"
     combines: ClassVar[bool] = False
-    "whether it is made of what the comparison's other methods have trained, and so comes last"
+    "True if it combines the trained models of the comparison's other methods, and so runs last"
     needs_bias: ClassVar[bool] = False
-    "whether the head needs biases even where the library's own classifier for the architecture has none"
+    "True if the head needs biases even if the library's classifier for the architecture has none"
 
     @property
     def head_reads(self) -> Reads:
-        """What the head gets; its size follows from this."""
+        """Features that the head reads: `top` or `all`."""
         return "top"
 
     def for_classes(self, labels: Sequence[str]) -> Method:
-        """This method for a task with these classes; none for regression."""
+        """This method, adjusted to the classes of the task; `labels` is empty for regression."""
         return self
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
-        """A new head on what it reads of the backbone: linear, unless the method brings its own."""
+        """A new head on the features of `head_reads`: linear by default."""
         return nn.Linear(backbone.width(self.head_reads), outputs, bias=bias)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        """The plan. Raises `MethodError` where the backbone lacks what the method needs."""
-        raise MethodError(f"{type(self).__name__} does not say how it attaches")
+        """The plan. Raises `MethodError` if the backbone lacks a part that the method needs."""
+        raise MethodError(f"{type(self).__name__} does not define attach")
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
-        """What is tuned on validation, in the order of importance."""
+        """Fields tuned on validation, most important first."""
         return ()
 
 
 @dataclass(frozen=True)
 class GradientMethod(Method):
-    """The fields of every method that trains by gradients."""
+    """Base class of methods that train by gradients, with their common fields."""
 
     solved: ClassVar[bool] = False
 
     learning_rate: float | None = None
-    "peak learning rate of AdamW; left out: the method's default for this kind of backbone, where tuning begins"
+    "peak learning rate of AdamW, where tuning starts; default: by method and kind of backbone"
     weight_decay: float = 0.01
     "decoupled weight decay of AdamW"
     schedule: ScheduleName = "linear"
-    "the learning rate over the steps: constant, linear, cosine, one_cycle or slanted_triangular"
+    "learning-rate schedule: constant, linear, cosine, one_cycle or slanted_triangular"
     warmup: float = 0.1
-    "share of the steps in which the learning rate rises"
+    "warmup: share of the steps in which the learning rate rises"
     ratio: float = 32.0
-    "peak over lowest learning rate, for slanted_triangular and one_cycle"
+    "ratio of the peak to the lowest learning rate, for slanted_triangular and one_cycle"
 
     base_rate: ClassVar[float] = 1e-4
-    "default peak rate for transformers"
+    "default peak learning rate for transformers"
     conv_rate: ClassVar[float] = 1e-3
-    "default peak rate for convolutional and plain networks, whose updates are smaller relative to their weights"
+    "default peak learning rate for other networks, whose updates are smaller relative to their weights"
 
     def rate(self, backbone: Backbone) -> float:
         if self.learning_rate is not None:
@@ -122,7 +122,7 @@ class GradientMethod(Method):
         return self.conv_rate if backbone.kind in ("cnn", "module", "recurrent") else self.base_rate
 
     def plan(self, backbone: Backbone, groups: tuple[Group, ...], **more: Any) -> Plan:
-        """The plan that trains these groups under this method's rate, decay and schedule."""
+        """The plan that trains these groups with this method's learning rate, decay and schedule."""
         return Plan(
             groups=groups,
             learning_rate=self.rate(backbone),
@@ -137,19 +137,19 @@ class GradientMethod(Method):
 
 @dataclass(frozen=True)
 class FromWords:
-    """The field of methods whose head can begin as a zero-shot classifier."""
+    """Base class of methods whose head can start as a zero-shot classifier (CLIP, SigLIP)."""
 
     words: tuple[str, ...] = ()
-    """templates for the names of the classes, such as an icon of a {}: the head begins as the zero-shot classifier that
-    they make, where the backbone is CLIP's or SigLIP's; left out: it does not"""
+    """prompt templates for the names of the classes, such as an icon of a {}: the head starts as the zero-shot
+    classifier of a CLIP or SigLIP backbone; default: no zero-shot start"""
 
 
 def told(method: FromWords, backbone: Backbone) -> tuple[str, ...]:
-    """The templates. Raises `MethodError` where no tower for texts belongs to the backbone, or one is no template."""
+    """The prompt templates. Raises `MethodError` for an invalid one, or for a backbone without a text tower."""
     if method.words and backbone.words is None:
         raise MethodError(
-            "this backbone has no tower for texts, so its classes can't be told in words: take CLIP or SigLIP, or "
-            "leave words out."
+            "this backbone has no text tower, which the names of the classes need: take CLIP or SigLIP, or leave words "
+            "out."
         )
     if problem := next(filter(None, map(template_problem, method.words)), None):
         raise MethodError(f"words: {problem}")
@@ -164,10 +164,10 @@ def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group
 def rung_groups(
     backbone: Backbone, lowest: int = 0, factor: float = 1.0, only: Collection[str] | None = None
 ) -> tuple[Group, ...]:
-    """One group a rung from `lowest` up; the rate falls by `factor` with each rung below the head.
+    """Layer-wise learning-rate decay: one group per rung from `lowest` up, its rate divided by `factor` per rung.
 
     `lr_l = lr_head / factor^(n - l)` for rung l of n (ULMFiT, Howard & Ruder 2018, section 3.2: factor 2.6).
-    only: names of the backbone's parameters that train, left out: all.
+    only: names of the backbone's trained parameters; None means all.
     """
     n, groups = len(backbone.ladder), []
     for index, rung in enumerate(backbone.ladder.rungs):
@@ -178,7 +178,7 @@ def rung_groups(
 
 
 def settled(method: Method, backbone: Backbone) -> Method:
-    """With the learning rate where tuning begins, and the features that the head reads, where none are set."""
+    """The method with its defaults filled in: the starting learning rate and the features that the head reads."""
     rate = getattr(method, "rate", None)
     if getattr(method, "reads", "") is None:
         method = replace(method, reads=method.head_reads)  # type: ignore[call-arg]
@@ -186,9 +186,9 @@ def settled(method: Method, backbone: Backbone) -> Method:
 
 
 def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase, ...]:
-    """Phases that train the head alone first and then, from the top, more rungs until all are free at `share`.
+    """Gradual unfreezing: phases that train the head alone, then more rungs from the top, and all from `share` on.
 
-    `stages` counts the phases; rungs are freed in equal chunks. At least two where there is a rung to free.
+    stages: number of phases, at least two; each unfreezes an equal part of the rungs.
     """
     rungs = sorted((g for g in groups if g.name != "head"), key=lambda g: -g.rung)
     stages = max(2, min(stages, len(rungs) + 1))

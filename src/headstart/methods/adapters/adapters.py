@@ -1,4 +1,4 @@
-"""Bottleneck adapters: small networks inside the blocks of a frozen backbone."""
+"""Bottleneck adapters (Houlsby, Pfeiffer, parallel, convolutional) inside the blocks of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from headstart.methods.plan import Beside, Edit, Group, Plan
 
 @dataclass(frozen=True)
 class Place:
-    """Beside which module an adapter stands, and the features that it reads and gives."""
+    """Place of an adapter: the path of its module, and the numbers of features that it reads and returns."""
 
     rung: int
     path: str
     inputs: int
     outputs: int
     picture: bool = False
-    "whether its tensors are [B, C, H, W]"
+    "True if its tensors are [B, C, H, W]"
 
 
 @dataclass(frozen=True)
 class Bottleneck(GradientMethod):
-    """`y + s (f(x W_down + b_down) W_up + b_up)`, W_up and b_up zero at first, so that step 0 equals the base."""
+    """`y + s (f(x W_down + b_down) W_up + b_up)`, with W_up = b_up = 0 at the start, so that step 0 equals the base."""
 
     base_rate: ClassVar[float] = 1e-3
     conv_rate: ClassVar[float] = 3e-3
 
     reduction: float = 16.0
-    "width of the stream over the width of the bottleneck, which has 1 unit at least"
+    "reduction factor: stream width divided by bottleneck width (at least 1 unit)"
     activation: Literal["relu", "gelu"] = "gelu"
-    "f, between the two projections"
+    "activation f between the two projections: relu or gelu"
     scale: float = 1.0
-    "s, by which what an adapter gives is multiplied"
+    "factor s on the adapter's output"
     norms: bool = False
-    "whether the norms of the adapted rungs train too"
+    "train the norms of the adapted rungs too"
 
     def places(self, backbone: Backbone) -> list[Place]:
-        """Where adapters go. Raises `MethodError` where the backbone has no place for one."""
+        """Places of the adapters. Raises `MethodError` if the backbone has none."""
         raise NotImplementedError
 
     def edits(self, backbone: Backbone, places: list[Place]) -> list[Edit]:
@@ -79,7 +79,7 @@ class Bottleneck(GradientMethod):
 
 
 def _blocks(backbone: Backbone, name: str) -> list[int]:
-    """Rungs that attend."""
+    """Rungs with attention."""
     rungs = sorted({site.rung for site in backbone.ladder.sites_of("attention")})
     if not rungs:
         raise MethodError(
@@ -89,7 +89,7 @@ def _blocks(backbone: Backbone, name: str) -> list[int]:
 
 
 def _after(backbone: Backbone, rungs: list[int], *parts: str) -> list[Place]:
-    """The output projections of these sub-layers of the blocks."""
+    """Places after the output projections of these sub-layers."""
     found = [output_projection(backbone.module, backbone.ladder, rung, part) for rung in rungs for part in parts]
     return [Place(site.rung, site.path, site.outputs, site.outputs) for site in found if site is not None]
 
@@ -97,7 +97,7 @@ def _after(backbone: Backbone, rungs: list[int], *parts: str) -> list[Place]:
 @METHODS.register("houlsby")
 @dataclass(frozen=True)
 class Houlsby(Bottleneck):
-    """Two a block: after the output projections of attention and of the feed-forward, before the residual sums.
+    """Two adapters per block: after the output projections of attention and feed-forward, before the residual sums.
 
     The norms of the blocks train too, as in the paper. Source: Houlsby et al. 2019, "Parameter-Efficient Transfer
     Learning for NLP", section 2.1.
@@ -106,7 +106,7 @@ class Houlsby(Bottleneck):
     summary: ClassVar[str] = "two bottleneck adapters in each block, and its norms"
 
     norms: bool = True
-    "whether the norms of the adapted rungs train too"
+    "train the norms of the adapted rungs too"
 
     def places(self, backbone: Backbone) -> list[Place]:
         return _after(backbone, _blocks(backbone, "houlsby"), "attention", "feedforward")
@@ -115,7 +115,7 @@ class Houlsby(Bottleneck):
 @METHODS.register("pfeiffer")
 @dataclass(frozen=True)
 class Pfeiffer(Bottleneck):
-    """One a block, after the output projection of the feed-forward.
+    """One adapter per block, after the output projection of the feed-forward.
 
     Source: Pfeiffer et al. 2021, "AdapterFusion: Non-Destructive Task Composition for Transfer Learning", section 3.
     """
@@ -129,7 +129,7 @@ class Pfeiffer(Bottleneck):
 @METHODS.register("parallel")
 @dataclass(frozen=True)
 class Parallel(Bottleneck):
-    """One a block beside the feed-forward: it reads what the feed-forward reads and adds to what that gives.
+    """One adapter per block, parallel to the feed-forward: it reads the same input and adds to the output.
 
     Source: He et al. 2022, "Towards a Unified View of Parameter-Efficient Transfer Learning", section 4.6.
     """
@@ -137,7 +137,7 @@ class Parallel(Bottleneck):
     summary: ClassVar[str] = "one bottleneck adapter beside each feed-forward"
 
     scale: float = 4.0
-    "s, by which what an adapter gives is multiplied (the paper's 4)"
+    "factor s on the adapter's output (4 in the paper)"
 
     def places(self, backbone: Backbone) -> list[Place]:
         found = []
@@ -146,7 +146,7 @@ class Parallel(Bottleneck):
         return found
 
     def edits(self, backbone: Backbone, places: list[Place]) -> list[Edit]:
-        """An ear at each feed-forward's first layer hears what its adapter reads."""
+        """The adapters, and an `Ear` at the first layer of each feed-forward that records the input for its adapter."""
         edits = []
         for edit, place in zip(super().edits(backbone, places), places):
             heard: list[Tensor] = []
@@ -156,14 +156,14 @@ class Parallel(Bottleneck):
 
 
 def _first(backbone: Backbone, rung: int) -> Site:
-    """The first layer of a block's feed-forward; of a gated one, either of the two that read its input."""
+    """The first layer of a block's feed-forward; in a gated one, either of the two that read its input."""
     return next(s for s in backbone.ladder.sites_of("linear") if s.rung == rung and s.part == "feedforward")
 
 
 @METHODS.register("conv_adapter")
 @dataclass(frozen=True)
 class ConvAdapter(Bottleneck):
-    """One a rung of convolutions, after its last module: 1x1 convolutions down and up, on [B, C, H, W].
+    """One adapter per rung of convolutions, after its last module: 1x1 convolutions down and up on [B, C, H, W].
 
     Sources: Rebuffi et al. 2018, "Efficient parametrization of multi-domain deep neural networks"; Chen et al. 2022,
     "Conv-Adapter".
@@ -172,7 +172,7 @@ class ConvAdapter(Bottleneck):
     summary: ClassVar[str] = "a convolutional bottleneck adapter after each block"
 
     reduction: float = 4.0
-    "width of the stream over the width of the bottleneck, which has 1 unit at least"
+    "reduction factor: stream width divided by bottleneck width (at least 1 unit)"
 
     def places(self, backbone: Backbone) -> list[Place]:
         rungs = sorted({site.rung for site in backbone.ladder.sites_of("conv")})
@@ -190,9 +190,9 @@ class ConvAdapter(Bottleneck):
 
 
 def _last(root: nn.Module, path: str) -> str | None:
-    """The path, or that of the last module in it where it is a chain, which would run an adapter as one more link.
+    """The path, or for a chain the path of its last module, because a chain would run an adapter as another link.
 
-    None for other modules that go through their children, such as DenseNet's blocks.
+    None for other containers of modules, such as DenseNet's blocks.
     """
     module = root.get_submodule(path)
     while isinstance(module, nn.Sequential) and len(module):
@@ -202,7 +202,7 @@ def _last(root: nn.Module, path: str) -> str | None:
 
 
 class Adapter(Beside):
-    """What is added to a module's output [B, …, D] or [B, C, H, W]: a bottleneck on the same or on another tensor."""
+    """Adds a bottleneck of the same or of another tensor to a module's output [B, …, D] or [B, C, H, W]."""
 
     row_wise: ClassVar[bool] = True
     NAMES = ("down.weight", "down.bias", "up.weight", "up.bias")
@@ -221,13 +221,13 @@ class Adapter(Beside):
         return self.scale * self.up(self.activation(self.down(x)))
 
     def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        if isinstance(output, tuple):  # torch's MultiheadAttention gives its weights too
+        if isinstance(output, tuple):  # torch's MultiheadAttention also returns its attention weights
             return (output[0] + self.added(output[0]), *output[1:])
         return output + self.added(output if self.heard is None else self.heard.pop())
 
 
 class Ear(Beside):
-    """Keeps what its module is called with for the adapter that reads it."""
+    """Records the input of its module for the adapter that reads it."""
 
     row_wise: ClassVar[bool] = True
 
@@ -240,7 +240,7 @@ class Ear(Beside):
         return args, kwargs
 
     def folded(self, module: nn.Module) -> None:
-        """Hears nothing any more; it has no weights."""
+        """Does nothing, because it has no weights."""
 
 
 def _ear(heard: list[Tensor], module: nn.Module) -> Ear:

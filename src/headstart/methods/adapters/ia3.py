@@ -21,10 +21,10 @@ from headstart.methods.plan import Beside, Edit, Group, Plan
 @METHODS.register("ia3")
 @dataclass(frozen=True)
 class Ia3(GradientMethod):
-    """`softmax(Q (l_k * K)^T / sqrt d) (l_v * V)` and `W_out (l_ff * f(x))`, with vectors l of ones at first.
+    """`softmax(Q (l_k * K)^T / sqrt d) (l_v * V)` and `W_out (l_ff * f(x))`, where the vectors l start as ones.
 
-    Networks without attention get a scale on the output channels of each convolution or hidden linear layer, which is
-    the same idea where there are no keys and values. Scales merge exactly into the layers beside which they stand.
+    Networks without attention get a scale on the output channels of each convolution or hidden linear layer instead.
+    Scales merge exactly into their layers.
     Source: Liu et al. 2022, "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context
     Learning", section 3.3.
     """
@@ -53,14 +53,14 @@ class Ia3(GradientMethod):
             if parts is None:
                 continue
             told.append(parts)
-            # a fused layer holds keys and values side by side: one scale from the first key to the last value
+            # one scale from the first key to the last value, because a fused layer holds them side by side
             for path in dict.fromkeys((parts.key.path, parts.value.path)):
                 own = [p for p in (parts.key, parts.value) if p.path == path]
                 bounds = min(p.start for p in own), max(p.stop for p in own)
                 found[path] = linear[path], {"start": bounds[0], "stop": bounds[1]}
         if not told or not values_reach(backbone, told):
             raise MethodError(
-                "ia3: the keys and values of this backbone's attention can't be told apart (torch's own "
+                "ia3: the keys and values of this backbone's attention can't be separated (torch's own "
                 "MultiheadAttention fuses them, GPT-NeoX and others interleave them head by head); train lora or "
                 "pfeiffer instead."
             )
@@ -118,7 +118,7 @@ class Scales(Beside):
                 "it; serve the model with headstart, or train lora."
             )
         weight: Any = module.weight
-        transposed = hasattr(module, "nf")  # transformers' Conv1D keeps its weight as [in, out]
+        transposed = hasattr(module, "nf")  # transformers' Conv1D has its weight as [in, out]
         rows = weight.T if transposed else weight
         with torch.no_grad():
             if self.inputs:

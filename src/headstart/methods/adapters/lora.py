@@ -1,4 +1,4 @@
-"""LoRA: a low-rank update beside frozen weights."""
+"""LoRA (also DoRA, PiSSA, rsLoRA): low-rank updates of frozen weights."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Lora(FromWords, GradientMethod):
     """`y = W x + s B A dropout(x)` with A [r, in] random, B [out, r] zero, so that step 0 equals the base.
 
     `s = alpha / r`, or `alpha / sqrt(r)` when rank-stabilised. A convolution gets a convolution of the same kernel,
-    stride and padding to r channels, followed by a 1x1 convolution; a layer whose own forward pads or standardises
-    computes with the weight W + s B A. Grouped convolutions stay as they are. Sources: Hu et al. 2021, "LoRA", section
+    stride and padding to r channels, followed by a 1x1 convolution; a layer whose forward pads or standardises uses the
+    weight W + s B A. Grouped convolutions get no update. Sources: Hu et al. 2021, "LoRA", section
     4.1; Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA"; Liu et al. 2024, "DoRA:
     Weight-Decomposed Low-Rank Adaptation"; Meng et al. 2024, "PiSSA".
     """
@@ -36,23 +36,23 @@ class Lora(FromWords, GradientMethod):
     conv_rate: ClassVar[float] = 3e-3
 
     rank: int = 8
-    "rank r of the update"
+    "rank r of the updates"
     alpha: float = 16.0
-    "scale of the update: s = alpha / rank"
+    "scale of the updates: s = alpha / rank"
     rank_stabilised: bool = False
-    "s = alpha / sqrt(rank) instead"
+    "rank-stabilised scale: s = alpha / sqrt(rank)"
     dropout: float = 0.0
-    "probability with which inputs of the update are dropped in training"
+    "dropout on the inputs of the updates, as a probability"
     targets: tuple[str, ...] = ("auto",)
-    """where: auto (linear or conv, whichever holds more weights), linear, attention, feedforward, conv, all, or
-    patterns of module paths such as *.query,*.value"""
+    """layers with an update: auto (linear or conv, whichever holds more weights), linear, attention, feedforward, conv,
+    all, or patterns of module paths such as *.query,*.value"""
     ranks: tuple[str, ...] = ()
-    """other ranks for rungs or layers, such as encoder.layer.5=16,encoder.layer.0=0: names of rungs, or patterns of
-    paths; the last that fits counts, and 0 leaves a layer out"""
+    """ranks of single rungs or layers, such as encoder.layer.5=16,encoder.layer.0=0: names of rungs, or patterns of
+    paths; the last match counts, and 0 omits a layer"""
     dora: bool = False
-    "weight-decomposed: the size of each row of a weight trains apart from its direction"
+    "DoRA: train the norm of each row of a weight apart from its direction"
     start: Start = "zero"
-    "zero: the update begins as nothing; pissa: as the leading singular vectors of the weight, taken off it first"
+    "start of the updates: zero, or pissa for the leading singular vectors, which are subtracted from the weight"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         module = backbone.module
@@ -79,13 +79,15 @@ class Lora(FromWords, GradientMethod):
         return partial(LoraLayer, rank=rank, scale=scale, dropout=self.dropout, dora=self.dora, start=self.start)
 
     def _ranked(self, backbone: Backbone) -> list[tuple[Site, int]]:
-        """The sites with the rank of each. Raises `MethodError` where an entry of `ranks` fits none."""
+        """The sites with their ranks. Raises `MethodError` if an entry of `ranks` matches none."""
         sites = self.sites(backbone)
         found = {site.path: self.rank for site in sites}
         for entry in self.ranks:
             pattern, equals, number = entry.rpartition("=")
             if not equals or not number.strip().isdigit():
-                raise MethodError(f"lora: ranks takes PATTERN=RANK, such as encoder.layer.5=16; {entry!r} is not so.")
+                raise MethodError(
+                    f"lora: ranks takes PATTERN=RANK, such as encoder.layer.5=16; {entry!r} does not fit."
+                )
             fitting = [
                 site.path
                 for site in sites
@@ -101,7 +103,7 @@ class Lora(FromWords, GradientMethod):
         return ranked
 
     def sites(self, backbone: Backbone) -> tuple[Site, ...]:
-        """The sites that the update is put on. Raises `MethodError` where a target matches none."""
+        """The sites with an update. Raises `MethodError` if a target matches none."""
         module = backbone.module
         possible = [s for s in backbone.ladder.sites_of("linear", "conv") if _takes(module.get_submodule(s.path))]
         if not possible:
@@ -121,7 +123,7 @@ class Lora(FromWords, GradientMethod):
 
 def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) -> bool:
     if any(target == other.path for other in possible):
-        return site.path == target  # a whole path is that layer, whatever its name means or ends
+        return site.path == target  # a full path means that layer, even if it is also a keyword or an ending
     if target == "auto":
         weight = {"linear": 0, "conv": 0}
         for other in possible:
@@ -137,5 +139,5 @@ def _matches(site: Site, target: str, possible: list[Site], backbone: Backbone) 
 
 
 def _takes(layer: nn.Module) -> bool:
-    """Grouped convolutions have few weights a channel, and a forward of the layer's own has to be given a weight."""
+    """True for layers that can have an update: ungrouped, and either plain or with a forward that takes a weight."""
     return getattr(layer, "groups", 1) == 1 and (is_plain(layer) or owns_weight(layer))

@@ -1,4 +1,4 @@
-"""A frozen layer with its low-rank update: what LoRA puts in the place of linear layers and convolutions."""
+"""LoRA layer: a frozen linear layer or convolution with a low-rank update."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def weight_of(module: Any) -> Tensor:
 class LoraLayer(nn.Module):
     """`y = W x + s (B A - B_0 A_0) x`; DoRA: `y = m (W + s B A) x / ||W + s B A||`, norms over a row's weights.
 
-    Linear layers, convolutions, and transformers' transposed Conv1D. B_0 A_0 is 0 unless the start is PiSSA's, where
-    A and B begin as the leading singular vectors of W, and B_0 A_0 as what they begin as.
+    For linear layers, convolutions, and transformers' transposed Conv1D. B_0 A_0 is 0 unless start is `pissa`: then A
+    and B start as the leading singular vectors of W, and B_0 A_0 is their value at the start.
 
-    A layer with a forward of its own, which pads as TensorFlow does or standardises its weight (timm's `Conv2dSame`,
-    `ScaledStdConv2d`), gets the update before that: `y = f(W + s B A; x)`. So merging is exact for it too.
+    A layer whose forward pads like TensorFlow or standardises its weight (timm's `Conv2dSame`, `ScaledStdConv2d`) gets
+    the update before that, `y = f(W + s B A; x)`, so that merging is exact for it too.
     """
 
     first_a: Tensor | None
@@ -65,11 +65,11 @@ class LoraLayer(nn.Module):
         self.magnitude = nn.Parameter(self._norms(self._rows(weight.detach())).clone()) if dora else None
 
     def _leading(self, rank: int) -> None:
-        """A and B from the `rank` largest singular values: s B A is the best approximation of W of this rank."""
+        """Sets A and B from the `rank` largest singular values: s B A is then the best approximation of W."""
         a, b = weight_of(self.lora_a), weight_of(self.lora_b)
         rows = self._rows(weight_of(self.base).detach())
         u, values, v = torch.linalg.svd(rows.flatten(1).float(), full_matrices=False)
-        k = min(rank, len(values))  # a layer of few outputs has fewer
+        k = min(rank, len(values))  # a layer with few outputs has fewer singular values
         root = (values[:k] / self.scale).sqrt()
         with torch.no_grad():
             a.zero_()
@@ -79,17 +79,17 @@ class LoraLayer(nn.Module):
 
     @property
     def reads_weights(self) -> bool:
-        """Whether the base's weights are used beside the base's own forward."""
+        """True if the forward reads the base's weights directly."""
         return self.magnitude is not None or not self.plain
 
     @property
     def transposed(self) -> bool:
-        """Whether the base keeps its weight as [in, out] (transformers' Conv1D, told by `nf`)."""
+        """True if the base has its weight as [in, out] (transformers' Conv1D, recognised by `nf`)."""
         return hasattr(self.base, "nf")
 
     @property
     def weight(self) -> Tensor:
-        """The base's weight: models that others wrote look at its type and device."""
+        """The base's weight, because some models read its type and device."""
         return weight_of(self.base)
 
     @property
@@ -98,7 +98,7 @@ class LoraLayer(nn.Module):
         return bias
 
     def _rows(self, weight: Tensor) -> Tensor:
-        """[out, in, *kernel], however the base keeps it."""
+        """The weight as [out, in, *kernel]."""
         return weight.T if self.transposed else weight
 
     @staticmethod
@@ -106,7 +106,7 @@ class LoraLayer(nn.Module):
         return rows.flatten(1).norm(dim=1)  # [out]
 
     def _low(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the update multiplies, and both factors, with those of the start beside them where there are any."""
+        """Input and both factors of the update; after a PiSSA start the initial factors are appended with a minus."""
         low = F.dropout(x, self.dropout, self.training) if self.dropout else x
         a, b = weight_of(self.lora_a), weight_of(self.lora_b)
         if self.first_a is not None and self.first_b is not None:
@@ -114,19 +114,19 @@ class LoraLayer(nn.Module):
         return low, a, b
 
     def _whole(self, x: Tensor) -> Tensor:
-        """`W x + s (B A - B_0 A_0) x`. The scale is put on the few values between A and B."""
+        """`W x + s (B A - B_0 A_0) x`. The scale multiplies the r values between A and B, which are few."""
         low, a, b = self._low(x)
         whole: Tensor = self.base(x)
         if a.dim() > 2:
             between = self.scale * self._applied(low, self.lora_a, a)
             return whole + self._applied(between, self.lora_b, b)
         between = self.scale * F.linear(low, a)
-        # one pass over the output: the sum is made within the product
+        # adds within the product, because that saves a pass over the output
         rows = torch.addmm(whole.reshape(-1, whole.shape[-1]), between.reshape(-1, len(a)), b.T)
         return rows.view(whole.shape)
 
     def factors(self) -> tuple[Tensor, Tensor] | None:
-        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None where it is not so."""
+        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None for other layers."""
         a, b = weight_of(self.lora_a).detach(), weight_of(self.lora_b).detach()
         if self.magnitude is not None or a.dim() > 2 or not self.plain:
             return None
@@ -136,11 +136,11 @@ class LoraLayer(nn.Module):
 
     @staticmethod
     def _applied(x: Tensor, layer: Any, weight: Tensor) -> Tensor:
-        """The layer's own operation with another weight."""
+        """The layer's operation with another weight."""
         return F.linear(x, weight) if weight.dim() == 2 else layer._conv_forward(x, weight, None)
 
     def _through_weight(self, x: Tensor) -> Tensor:
-        """`f(W + s B A; x)`; with dropout, what the update adds is that of the inputs that were kept."""
+        """`f(W + s B A; x)`; with dropout, the update sees only the inputs that are kept."""
         weight = self.weight + self.delta()
         if self.magnitude is not None:
             rows = (-1, *(1,) * (weight.dim() - 1))
@@ -177,7 +177,7 @@ class LoraLayer(nn.Module):
         return (b.flatten(1) @ a.flatten(1)).reshape(b.shape[0], *a.shape[1:])  # [out, in, *kernel]
 
     def merged(self) -> nn.Module:
-        """An ordinary layer with the update, and DoRA's magnitudes, in its weight."""
+        """An ordinary layer with the update, and DoRA's magnitudes, merged into its weight."""
         if not owns_weight(self.base):
             raise ModelError(
                 f"a {type(self.base).__name__} computes its weight from other parameters at each call, so an update "

@@ -20,9 +20,10 @@ from headstart.methods.term import TRAIN, Beginning, Outputs, Step, TaskTerm, Te
 class Distill(GradientMethod):
     """`loss + strength/2 mean_d (f_d(x) - f0_d(x))^2 / var(f0)`, f0 the base's pooled features of the same example.
 
-    In units of the base's own variance, so that one strength suits every backbone. Learning without forgetting does
-    the same with the outputs of old heads, which a backbone has none of; augmented views are held to the features of
-    the plain one. Source: Li & Hoiem 2016, "Learning without Forgetting"; as features, Romero et al. 2015, "FitNets".
+    The distance is in units of the base's variance, so that one strength suits every backbone. Learning without
+    Forgetting does the same with the outputs of old heads, which a backbone lacks. Augmented views are pulled to the
+    features of the plain image. Source: Li & Hoiem 2016, "Learning without Forgetting"; as features, Romero et al.
+    2015, "FitNets".
     """
 
     summary: ClassVar[str] = "every weight trains, features held near the base's"

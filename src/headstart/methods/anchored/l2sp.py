@@ -27,11 +27,11 @@ class L2Sp(GradientMethod):
     summary: ClassVar[str] = "every weight trains, pulled towards the base"
 
     alpha: float = 0.01
-    "strength of the pull of the backbone towards the base"
+    "L2 penalty on the distance of the backbone from the base"
     beta: float = 0.01
-    "strength of the pull of the head towards zero"
+    "L2 penalty on the head"
     weight_decay: float = 0.0
-    "decoupled weight decay of AdamW, which would pull towards zero besides"
+    "decoupled weight decay of AdamW; 0, because it would also pull towards zero"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))

@@ -1,4 +1,4 @@
-"""Model soup: the average of what the other methods of a comparison have reached."""
+"""Model soup: the average weights of the comparison's other models."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from headstart.methods.plan import Plan
 @METHODS.register("soup")
 @dataclass(frozen=True)
 class Soup(Method):
-    """Weights of the best training on validation, averaged with those of each other one that does not lower its score.
+    """Averages the best model on validation with each other model that does not lower the validation score.
 
-    Ingredients are all trainings of the comparison, tuning included, that change weights alone and read the top; its
-    training costs as much as theirs together, and its use as much as one of them. Source: Wortsman et al. 2022, "Model
+    Ingredients are all trainings of the comparison, trials included, that only change weights and read the top. Its
+    training cost is the sum of theirs; its latency is that of one model. Source: Wortsman et al. 2022, "Model
     soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference time",
     algorithm 1 (greedy).
     """

@@ -1,4 +1,4 @@
-"""WiSE-FT: weights between the base's and the tuned ones."""
+"""WiSE-FT: interpolates the weights of the base and of the tuned model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from headstart.methods.plan import Plan
 @METHODS.register("wiseft")
 @dataclass(frozen=True)
 class WiseFt(FromWords, GradientMethod):
-    """`(1 - a) start + a tuned`: the base with the solved probe's head (or the zero-shot one, as in the
-    paper, where `words` are given), everything tuned from there, and in between.
+    """`(1 - a) start + a tuned`: start is the base with the probe's head (with `words`, the zero-shot head of the
+    paper), tuned is full fine-tuning from there.
 
-    Validation chooses a among `shares`, of equals the one nearest the base; the record holds the whole curve.
+    Validation chooses a among `shares`; ties go to the one nearest the base. The record holds the whole curve.
     Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3.
     """
 
     summary: ClassVar[str] = "tuned and base weights interpolated, the share chosen on validation"
 
     shares: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    "shares a of the tuned weights that are tried"
+    "shares a of the tuned weights to try, from 0 to 1"
     penalty: float = 30.0
-    "strength of the L2 penalty with which the head is solved first"
+    "L2 penalty of the probe that gives the first head"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if not self.shares or not all(0 <= share <= 1 for share in self.shares):

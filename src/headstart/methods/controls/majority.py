@@ -15,7 +15,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("majority")
 @dataclass(frozen=True)
 class Majority(Method):
-    """A head of zeros whose biases are the training set's log frequencies (or mean): the input is not looked at."""
+    """A head of zeros with the training set's log class frequencies (or mean) as biases; it ignores the input."""
 
     control: ClassVar[bool] = True
     needs_bias: ClassVar[bool] = True

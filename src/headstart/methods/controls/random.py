@@ -15,12 +15,12 @@ from headstart.methods.plan import Plan
 @METHODS.register("random")
 @dataclass(frozen=True)
 class Random(Method):
-    """The probe on features that nothing was learned for: what it reaches needs no pretrained model.
+    """A probe on the features of a random network: the quality that needs no pretrained model.
 
-    Random networks keep much of their input, such as which words occur or how bright a corner is. A high value tells
-    of a task that such shortcuts solve; the distance from here to the probe is what the frozen base brings. One
-    training, one pass over the data: nothing is tuned. Source: Conneau et al. 2018, "What you can cram into a single
-    $&!#* vector", section 4, whose untrained encoders are this control.
+    Random networks keep much of their input, such as which words occur or how bright a corner is. A high score means
+    that such shortcuts solve the task; the difference to the probe measures the frozen base. There is one training and
+    no tuning. Source: Conneau et al. 2018, "What you can cram into a single $&!#* vector", section 4, whose untrained
+    encoders are this control.
     """
 
     control: ClassVar[bool] = True
@@ -28,9 +28,9 @@ class Random(Method):
     summary: ClassVar[str] = "control: a probe on the same architecture with random weights"
 
     penalty: float = 30.0
-    "strength of the L2 penalty on the head, in the units of scikit-learn's 1/C"
+    "L2 penalty on the head, in units of scikit-learn's 1/C"
     reads: Reads = "all"
-    "all: the features of every rung side by side; top: those at the top alone"
+    "features that the head reads: all for those of every rung side by side, or top"
 
     @property
     def head_reads(self) -> Reads:

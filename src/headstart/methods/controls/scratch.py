@@ -1,4 +1,4 @@
-"""Control: the same architecture from random weights."""
+"""Control: training the same architecture from random weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("scratch")
 @dataclass(frozen=True)
 class Scratch(GradientMethod):
-    """Everything trains, and nothing was learned before: what the pretraining is worth is the distance to this."""
+    """Trains all weights from random values; the difference to fine-tuning measures the pretraining."""
 
     control: ClassVar[bool] = True
     summary: ClassVar[str] = "control: the same architecture from random weights"

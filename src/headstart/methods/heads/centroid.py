@@ -1,4 +1,4 @@
-"""Nearest centroid: each class is the mean of its few examples."""
+"""Nearest centroid (prototypes): each class is the mean of its examples."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from headstart.methods.plan import Plan
 @METHODS.register("centroid")
 @dataclass(frozen=True)
 class Centroid(Method):
-    """`logit_c = (2 mu_c x - |mu_c|^2) / (2 sigma^2)`: the posterior of equally likely round Gaussians.
+    """`logit_c = (2 mu_c x - |mu_c|^2) / (2 sigma^2)`: the posterior of equally likely spherical Gaussians.
 
-    sigma^2 is the variance within the classes, averaged over the features; with one example a class it is taken
-    between the examples instead. Source: Snell et al. 2017, "Prototypical Networks for Few-shot Learning", section 2.3.
+    sigma^2 is the variance within the classes, averaged over the features; with one example per class, the variance
+    between the examples. Source: Snell et al. 2017, "Prototypical Networks for Few-shot Learning", section 2.3.
     """
 
     summary: ClassVar[str] = "the class whose mean is nearest, on frozen features"
     needs_bias: ClassVar[bool] = True
 
     reads: Reads | None = None
-    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
+    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
@@ -44,7 +44,7 @@ class Centroid(Method):
 
 
 class CentroidHead(nn.Linear):
-    """A linear layer that is solved by counting."""
+    """A linear layer solved in closed form from class means."""
 
     def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
         if kind != "single_label":
@@ -55,7 +55,7 @@ class CentroidHead(nn.Linear):
         within = x - means[targets]
         freedom = max(1, len(x) - self.out_features)
         variance = float(within.square().sum() / (freedom * x.shape[1]))
-        if variance <= 0:  # one example a class
+        if variance <= 0:  # one example per class
             variance = max(float((x - x.mean(0)).square().mean()), 1e-12)
         with torch.no_grad():
             self.weight.copy_(means / variance)

@@ -1,4 +1,4 @@
-"""Nearest neighbours: a vote of the most similar training examples."""
+"""k nearest neighbours: a vote of the most similar training examples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NearestNeighbours(Method):
     """`p_c = (votes_c + e) / (k + C e)` of the k neighbours by cosine similarity on frozen features, e = 0.01.
 
     For regression: the mean of the neighbours' values. The artifact holds the features of the training examples.
-    A temperature T makes of them `softmax(log p / T)`.
+    Temperature scaling with T gives `softmax(log p / T)`.
     Source: Fix & Hodges 1951; as a measure of representations, Wu et al. 2018, "Unsupervised Feature Learning via
     Non-Parametric Instance Discrimination".
     """
@@ -31,7 +31,7 @@ class NearestNeighbours(Method):
     neighbours: int = 5
     "number k of neighbours"
     reads: Reads | None = None
-    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
+    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
@@ -52,7 +52,7 @@ class NearestNeighbours(Method):
 class NeighboursHead(nn.Module):
     """keys: [n, D] features of the training examples, of length 1; values: [n, outputs] one-hot classes or targets.
 
-    votes: [1] that log shares are multiplied by, 1 / T; 0 where values are averaged.
+    votes: [1] factor of the log shares, 1 / T; 0 for regression.
     """
 
     SMOOTHING = 0.01

@@ -1,4 +1,4 @@
-"""Mahalanobis head: class means under one shared covariance."""
+"""Mahalanobis head (linear discriminant analysis): class means under one shared covariance."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from headstart.methods.plan import Plan
 class Mahalanobis(Method):
     """`logit_c = mu_c S^-1 x - mu_c S^-1 mu_c / 2 + log pi_c` with S the shrunk covariance within the classes.
 
-    `S = (1 - a) S_0 + a tr(S_0)/D I`, a after Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional
-    covariance matrices": few examples of many features. This is linear discriminant analysis.
+    `S = (1 - a) S_0 + a tr(S_0)/D I`, a by Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional
+    covariance matrices", because there are few examples and many features. This is linear discriminant analysis.
     Source: Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution Samples", section 2.1.
     """
 
@@ -28,7 +28,7 @@ class Mahalanobis(Method):
     needs_bias: ClassVar[bool] = True
 
     reads: Reads | None = None
-    "top: the features at the top; all: those of every rung side by side; left out: chosen on validation"
+    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
 
     @property
     def head_reads(self) -> Reads:
@@ -45,7 +45,7 @@ class Mahalanobis(Method):
 
 
 class MahalanobisHead(nn.Linear):
-    """A linear layer that is solved by linear discriminant analysis."""
+    """A linear layer solved by linear discriminant analysis."""
 
     def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
         if kind != "single_label":
@@ -54,7 +54,7 @@ class MahalanobisHead(nn.Linear):
         counts = torch.bincount(targets, minlength=self.out_features)
         means = torch.stack([x[targets == c].mean(0) if counts[c] else x.mean(0) for c in range(len(counts))])  # [C, D]
         within = x - means[targets]
-        if len(x) <= len(counts):  # one example a class: the spread between them is all there is
+        if len(x) <= len(counts):  # with one example per class, only the spread between classes is known
             within = x - x.mean(0)
         weight = torch.linalg.solve(shrunk_covariance(within), means.T).T  # [C, D]
         prior = (counts.double().clamp(min=0.5) / counts.sum()).log()
@@ -64,7 +64,7 @@ class MahalanobisHead(nn.Linear):
 
 
 def shrunk_covariance(centred: Tensor) -> Tensor:
-    """Ledoit and Wolf's estimate from centred rows [n, D]: `(1 - a) X'X/n + a m I`, m the mean variance.
+    """Ledoit-Wolf covariance of centred rows [n, D]: `(1 - a) X'X/n + a m I`, m the mean variance.
 
     `a = min(b, d) / d` with `d = |X'X/n - m I|^2 / D` and `b = sum_i |x_i x_i' - X'X/n|^2 / (n^2 D)`.
     """

@@ -1,4 +1,4 @@
-"""Scalar mix: a linear head on one learned average of all rungs."""
+"""Scalar mix (ELMo): a linear head on a learned average of all rungs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from headstart.methods.plan import Plan
 class Mix(GradientMethod):
     """`gamma sum_l softmax(s)_l h_l` over the pooled features h_l of all rungs, each layer-normalised, then linear.
 
-    The backbone is frozen, so its features are computed once and an epoch costs next to nothing. Rungs of another
-    width than the top's (in convolutional networks) go through a learned linear map each. Source: Peters et al. 2018,
+    The backbone is frozen, so its features are computed once and epochs are cheap. Rungs whose width differs from the
+    top's (in convolutional networks) go through a learned linear map each. Source: Peters et al. 2018,
     "Deep contextualized word representations", equation 1 and section 3.2.
     """
 
@@ -30,9 +30,9 @@ class Mix(GradientMethod):
     conv_rate: ClassVar[float] = 1e-2
 
     normalise: bool = True
-    "whether each rung's features are layer-normalised before they are averaged"
+    "layer-normalise each rung's features before the average"
     stretch: float = 8.0
-    "times as many epochs as the other methods of the run: they are cheap here"
+    "factor on the number of epochs of the run, above 1 because epochs are cheap here"
 
     @property
     def head_reads(self) -> Reads:
@@ -46,7 +46,7 @@ class Mix(GradientMethod):
 
 
 class MixHead(nn.Module):
-    """widths: of the levels in the order in which they lie side by side; the last is the top's."""
+    """widths: sizes of the levels in their order side by side; the last one is the top's."""
 
     def __init__(self, widths: Sequence[int], outputs: int, bias: bool, normalise: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Linear probe: the frozen backbone's features, computed once, under a convex head solved to convergence."""
+"""Linear probe: a convex head on the frozen backbone's features, solved to convergence."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from headstart.methods.plan import Plan
 class Probe(FromWords, Method):
     """`min_W  (1/n) sum_i loss(W z_i, y_i) + penalty/(2n) ||W||^2` on standardised features z, biases unpenalised.
 
-    The loss is cross-entropy, binary cross-entropy a label, or half the squared error. The standardisation is folded
-    into the head afterwards. Where classes are told in words, the penalty holds W near the zero-shot classifier instead
-    of zero, and the head reads the top alone. Source: Alain & Bengio 2016, "Understanding intermediate layers using
+    The loss is cross-entropy, binary cross-entropy per label, or half the squared error. The standardisation is folded
+    into the head afterwards. With `words`, the penalty pulls W towards the zero-shot classifier instead of zero, and
+    the head reads only the top. Source: Alain & Bengio 2016, "Understanding intermediate layers using
     linear classifier probes".
     """
 
     summary: ClassVar[str] = "features of the frozen backbone under a linear head, solved to convergence"
 
     penalty: float = 30.0
-    "strength of the L2 penalty on the head, in the units of scikit-learn's 1/C"
+    "L2 penalty on the head, in units of scikit-learn's 1/C"
     reads: Reads | None = None
-    """all: the features of every rung side by side; top: those at the top alone, which an export can hold; left out:
+    """features that the head reads: all for those of every rung side by side, or top, which an export needs; default:
     chosen on validation"""
 
     @property

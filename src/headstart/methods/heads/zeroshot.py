@@ -1,4 +1,4 @@
-"""Zero-shot: classes told in words, and nothing trained."""
+"""Zero-shot classification by the names of the classes (CLIP); nothing is trained."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from headstart.methods.plan import Plan
 @METHODS.register("zeroshot")
 @dataclass(frozen=True)
 class Zeroshot(FromWords, Method):
-    """`argmax_c cos(image, text_c)`, text_c the mean over the templates of the class's name under each.
+    """`argmax_c cos(image, text_c)`, text_c the mean of the class's name over the templates (prompt ensemble).
 
-    For the backbones of CLIP and SigLIP, whose tower for texts is read once. Training examples only say how long their
-    features are on average, which makes the cosines a linear head. Source: Radford et al. 2021, "Learning Transferable
+    Needs a CLIP or SigLIP backbone, whose text tower runs once. Training examples only give the mean length of their
+    features, which turns the cosines into a linear head. Source: Radford et al. 2021, "Learning Transferable
     Visual Models From Natural Language Supervision", section 3.1.4.
     """
 
-    summary: ClassVar[str] = "the classes' names through CLIP's tower for texts; nothing is trained"
+    summary: ClassVar[str] = "class names through CLIP's text tower; nothing is trained"
 
     words: tuple[str, ...] = ("{}",)
-    "templates for the names of the classes, such as an icon of a {}; several are averaged"
+    "prompt templates for the names of the classes, such as an icon of a {}; several are averaged"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if not self.words:

@@ -1,4 +1,4 @@
-"""BitFit: only the biases train."""
+"""BitFit: trains only the biases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("bitfit")
 @dataclass(frozen=True)
 class BitFit(GradientMethod):
-    """Every bias (a parameter of one dimension called `bias`, `q_bias`, `in_proj_bias`, …), and the head.
+    """Trains every bias (a one-dimensional parameter called `bias`, `q_bias`, `in_proj_bias`, …) and the head.
 
     Source: Ben Zaken et al. 2022, "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
     Language-models", section 3.
@@ -31,7 +31,7 @@ class BitFit(GradientMethod):
         biases = {n for n, p in parameters.items() if p.dim() == 1 and _is_bias(n.rpartition(".")[2])}
         if not biases:
             raise MethodError(
-                "bitfit: this backbone has no biases, as most decoders of today; train norms, ia3 or lora instead."
+                "bitfit: this backbone has no biases, like most current decoders; train norms, ia3 or lora instead."
             )
         groups = rung_groups(backbone, only=biases)
         return self.plan(backbone, (*groups, head_group(backbone, head)))

@@ -1,4 +1,4 @@
-"""Contrastive few-shot tuning: the encoder learns from pairs of a few examples, a head is solved on top."""
+"""Contrastive few-shot tuning (SetFit): the encoder learns from pairs of examples, then a head is solved."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Contrastive(GradientMethod):
     """`1/2 mean_same (1 - cos(f_i, f_j))^2 + 1/2 mean_different cos(f_i, f_j)^2` over all pairs within a batch.
 
-    n examples hold n (n - 1) / 2 pairs, so that few of them teach the encoder much; all pairs of a batch come from one
-    pass over its examples. Then the probe's head is solved on what was learned. Augmentations that mix two examples
-    are left out: a mixture is of no one class.
-    Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit), section 3, which passes every
-    pair through the encoder anew.
+    n examples give n (n - 1) / 2 pairs, so a few examples teach the encoder much; all pairs of a batch come from one
+    forward pass over its examples. Then the probe's head is solved on the learned features. Augmentations that mix two
+    examples are skipped, because a mixture belongs to no single class.
+    Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit), section 3, which runs the
+    encoder once per pair.
     """
 
     summary: ClassVar[str] = "the encoder learns from pairs of few examples, then a solved head"
@@ -37,13 +37,13 @@ class Contrastive(GradientMethod):
     conv_rate: ClassVar[float] = 1e-3
 
     batch: int = 32
-    "examples a step, among which all pairs are formed"
+    "examples per step; all their pairs are used"
     stretch: float = 0.5
-    "times as many epochs as the other methods of the run"
+    "factor on the number of epochs of the run"
     frozen: int = 1
-    "how many of the lowest rungs stay as they are, so that a step is cheaper; 1: the embeddings or the stem"
+    "number of lowest rungs that are frozen, which makes steps cheaper; 1 freezes the embeddings or the stem"
     penalty: float = 1.0
-    "strength of the L2 penalty of the head that is solved at the end"
+    "L2 penalty of the head that is solved at the end"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if not 0 <= self.frozen < len(backbone.ladder):

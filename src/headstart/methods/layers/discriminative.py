@@ -1,4 +1,4 @@
-"""Discriminative fine-tuning: lower rungs, which are more general, train at lower rates."""
+"""Discriminative fine-tuning (layer-wise learning-rate decay): lower rungs train at lower rates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Discriminative(GradientMethod):
     conv_rate: ClassVar[float] = 3e-3
 
     factor: float = 2.6
-    "by how much the learning rate falls from one rung to the next below"
+    "factor by which the learning rate falls from a rung to the next lower one"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone, factor=self.factor), head_group(backbone, head))

@@ -1,4 +1,4 @@
-"""Freezing: the lowest rungs keep the base's weights, the rungs above them and the head train."""
+"""Freezing layers: the lowest rungs keep the base's weights, the other rungs and the head train."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("freeze")
 @dataclass(frozen=True)
 class Freeze(GradientMethod):
-    """Rungs below `rungs` (or `share` of them) are frozen and run in eval mode, so that their output can be kept.
+    """Freezes the lowest `rungs` (or a `share` of them) in eval mode, so that their output can be cached.
 
     Source: Yosinski et al. 2014, "How transferable are features in deep neural networks?".
     """
@@ -25,9 +25,9 @@ class Freeze(GradientMethod):
     base_rate: ClassVar[float] = 2e-4
 
     rungs: int | None = None
-    "how many of the lowest rungs are frozen; left out: `share` of them"
+    "number of lowest rungs that are frozen; default: by `share`"
     share: float = 0.5
-    "share of the rungs that is frozen, where `rungs` is not given"
+    "share of the rungs that is frozen, if `rungs` is not given"
 
     def depth(self, backbone: Backbone) -> int:
         n = len(backbone.ladder)

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight of the backbone and the head trains."""
+"""Full fine-tuning: trains every weight of the backbone and the head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LP-FT: solve the linear probe first, then fine-tune everything from there."""
+"""LP-FT: linear probing, then full fine-tuning from there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("lpft")
 @dataclass(frozen=True)
 class LpFt(GradientMethod):
-    """The head begins as the probe's solution, so that early steps don't distort the features for a random head.
+    """The head starts as the probe's solution, because a random head would distort the features in early steps.
 
     Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution".
     """
@@ -23,7 +23,7 @@ class LpFt(GradientMethod):
     summary: ClassVar[str] = "the probe's head first, then every weight trains from there"
 
     penalty: float = 30.0
-    "strength of the L2 penalty with which the head is solved first"
+    "L2 penalty of the probe that gives the first head"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))

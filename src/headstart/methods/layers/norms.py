@@ -1,4 +1,4 @@
-"""Norm tuning: only the scales and shifts of the normalisations train."""
+"""Norm tuning: trains only the scales and shifts of the normalisation layers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from headstart.methods.plan import Plan
 @METHODS.register("norms")
 @dataclass(frozen=True)
 class Norms(GradientMethod):
-    """Weights and biases of all norm sites (layer, batch, group, RMS), and the head.
+    """Trains the weights and biases of all norm sites (layer, batch, group, RMS) and the head.
 
-    A batch norm that trains follows the statistics of its batches. Sources: Frankle et al. 2021, "Training BatchNorm
+    A trained batch norm also updates its running statistics. Sources: Frankle et al. 2021, "Training BatchNorm
     and Only BatchNorm"; Qi et al. 2022, "Parameter-Efficient Tuning on Layer Normalization for Pre-trained Language
     Models".
     """

@@ -1,4 +1,4 @@
-"""ULMFiT's recipe: discriminative rates, slanted triangular schedule and gradual unfreezing together."""
+"""ULMFiT: discriminative rates, slanted triangular schedule and gradual unfreezing together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.methods.plan import Plan, ScheduleName
 @METHODS.register("ulmfit")
 @dataclass(frozen=True)
 class Ulmfit(GradientMethod):
-    """Discriminative rates (factor 2.6 a rung), slanted triangular schedule (cut 0.1, ratio 32), gradual unfreezing.
+    """Discriminative rates (factor 2.6 per rung), slanted triangular schedule (cut 0.1, ratio 32), gradual unfreezing.
 
     Source: Howard & Ruder 2018, sections 3.2 and 3.3.
     """
@@ -25,11 +25,11 @@ class Ulmfit(GradientMethod):
     conv_rate: ClassVar[float] = 3e-3
 
     schedule: ScheduleName = "slanted_triangular"
-    "the learning rate over the steps"
+    "learning-rate schedule: constant, linear, cosine, one_cycle or slanted_triangular"
     factor: float = 2.6
-    "by how much the learning rate falls from one rung to the next below"
+    "factor by which the learning rate falls from a rung to the next lower one"
     share: float = 0.6
-    "share of the steps after which every rung trains"
+    "share of the steps after which all rungs train"
     stages: int = 4
     "number of phases, from the head alone to the whole network"
 

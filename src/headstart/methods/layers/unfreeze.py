@@ -1,4 +1,4 @@
-"""Gradual unfreezing: the head first, then rung after rung from the top."""
+"""Gradual unfreezing: first the head trains, then rung after rung from the top."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.methods.plan import Plan
 @METHODS.register("unfreeze")
 @dataclass(frozen=True)
 class Unfreeze(GradientMethod):
-    """The head trains alone, then ever more rungs from the top; the whole network from `share` of the steps on.
+    """First the head trains alone, then more and more rungs from the top; all of them after `share` of the steps.
 
     Source: Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.3.
     """
@@ -23,7 +23,7 @@ class Unfreeze(GradientMethod):
     summary: ClassVar[str] = "gradual unfreezing from the top"
 
     share: float = 0.6
-    "share of the steps after which every rung trains"
+    "share of the steps after which all rungs train"
     stages: int = 4
     "number of phases, from the head alone to the whole network"
 

@@ -27,31 +27,31 @@ from headstart.methods.plan import Beside, Edit, Group, Model, Plan
 class Prefix(GradientMethod):
     """`softmax(Q [P_k; K]^T / sqrt d) [P_v; V]` with p learned rows P_k, P_v for each attention site.
 
-    As if p tokens had been read before: every query sees the prefix, also under a causal mask, keys are not rotated,
-    and the real tokens' positions count from p on (PEFT's semantics). With `reparametrise` the rows come from an
-    embedding [p, D] through a two-layer MLP while training. The model must compute its attention through
-    `scaled_dot_product_attention`, or have it as an option; this is tried before anything trains.
-    Source: Li & Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation", sections 4.2 and 4.3.
+    The prefix acts like p earlier tokens: every query sees it, also under a causal mask, its keys are not rotated, and
+    the positions of the real tokens start at p (as in PEFT). With `reparametrise` the rows come from an embedding [p,
+    D] through a two-layer MLP in training. The model's attention must be able to use `scaled_dot_product_attention`,
+    which is tried before the training. Source: Li & Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for
+    Generation", sections 4.2 and 4.3.
     """
 
     summary: ClassVar[str] = "learned keys and values before the real ones, at each attention site"
     base_rate: ClassVar[float] = 1e-2
 
     tokens: int = 16
-    "length p of the prefix"
+    "length p of the prefix, in tokens"
     reparametrise: bool = False
-    "whether the prefix comes from a smaller embedding through an MLP"
+    "compute the prefix from an embedding through an MLP in training"
     hidden: int = 128
-    "hidden units of that MLP"
+    "width of that MLP, in hidden units"
     spread: float = 1.0
-    "standard deviation of the first keys and values"
+    "standard deviation of the initial keys and values"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.tokens < 1:
             raise MethodError(f"prefix: tokens is {self.tokens}, but has to be at least 1.")
         sites = _sites(backbone)
         shift = _takes_positions(backbone)
-        source: list[Tensor] = []  # the rows of all sites, where an MLP makes them
+        source: list[Tensor] = []  # rows of all sites, filled by the MLP
         edits, groups = [], []
         for number, found in enumerate(sites):
             path = f"backbone.{found.site.path}"
@@ -61,7 +61,7 @@ class Prefix(GradientMethod):
                 edits.append(Edit(path, partial(build, rows=_from(source, number))))
             else:
                 edits.append(Edit(path, partial(build, size=size, spread=self.spread)))
-                # a shifted position changes what even the embeddings give: nothing below is the base's
+                # rung 0, because shifted positions change even the embeddings
                 rung = 0 if shift and number == 0 else found.site.rung
                 groups.append(Group(f"prefix:{number}", (f"{path}.keys", f"{path}.values"), rung=rung))
         if shift or self.reparametrise:
@@ -75,20 +75,20 @@ class Prefix(GradientMethod):
 
 
 def _sites(backbone: Backbone) -> list[Projections]:
-    """The attention sites with their heads. Raises `MethodError` where there are none, or none that can be used."""
+    """Projections of the attention sites. Raises `MethodError` if there is no site, or one that can't take a prefix."""
     attention = backbone.ladder.sites_of("attention")
     if not attention:
         raise MethodError("prefix: this backbone has no attention; train conv_adapter on convolutions, or lora.")
     told = [projections(backbone.module, site) for site in attention]
     sites = [found for found in told if found is not None]
-    reason = "its keys and values can't be told apart" if len(sites) < len(told) else _tried(backbone, sites)
+    reason = "its keys and values can't be separated" if len(sites) < len(told) else _tried(backbone, sites)
     if reason:
         raise MethodError(f"prefix: no prefix can be put into the attention of this backbone: {reason}. Train lora.")
     return sites
 
 
 def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
-    """None where attention with an empty prefix is reached at every site and changes nothing; else the reason."""
+    """None if an empty prefix reaches every attention site and changes nothing; else the reason."""
     batch = backbone.probes()[0]
     module = backbone.module
     edits = tuple(
@@ -102,7 +102,7 @@ def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
                 placed = [module.get_submodule(s.site.path) for s in sites]
                 found = backbone.features(batch)
                 missed = [s.site.path for s, m in zip(sites, placed) if not m.reached]
-    except Exception as error:  # the model's own code refuses: scores that are capped, say
+    except Exception as error:  # because foreign code may raise anything, for instance if it caps scores
         return f"it fails with {type(error).__name__}: {str(error)[:120]}"
     if missed:
         return f"{missed[0]} does not use scaled_dot_product_attention"
@@ -116,9 +116,9 @@ def _takes_positions(backbone: Backbone) -> bool:
 
 
 class PrefixedAttention(nn.Module):
-    """An attention module whose keys and values get rows in front.
+    """An attention module with learned rows before its keys and values.
 
-    keys, values: [p, key_value_heads * head_size], or `rows()` gives both where an MLP makes them.
+    keys, values: [p, key_value_heads * head_size]; with an MLP, `rows()` returns both instead.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class PrefixedAttention(nn.Module):
             )
 
     def __getattr__(self, name: str) -> Any:
-        """What others read off the attention module."""
+        """Other attributes come from the wrapped attention module."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -142,7 +142,7 @@ class PrefixedAttention(nn.Module):
 
     def merged(self) -> nn.Module:
         raise ModelError(
-            "keys and values that no input made can't be merged into a model; export the adapter of a text model with "
+            "a prefix can't be merged into the weights of a model; export the adapter of a text model with "
             "--format peft, or serve it with headstart."
         )
 
@@ -155,7 +155,7 @@ class PrefixedAttention(nn.Module):
 
 
 class _Prefixed(TorchFunctionMode):
-    """While it lasts, attention is computed over [prefix; real] keys and values."""
+    """Inside this context, attention runs over the keys and values [prefix; real]."""
 
     def __init__(self, keys: Tensor, values: Tensor, heads: int) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class _Prefixed(TorchFunctionMode):
         return self._attention(*args, **(kwargs or {}))
 
     def _rows(self, rows: Tensor, like: Tensor) -> Tensor:
-        """[p, kv * d] as [B, H, p, d], with as many heads as `like` has by now."""
+        """[p, kv * d] as [B, H, p, d], with the number of heads of `like`."""
         rows = rows.to(like.dtype).reshape(len(rows), self.heads, like.shape[-1]).transpose(0, 1)  # [kv, p, d]
         rows = rows.repeat_interleave(like.shape[1] // self.heads, dim=0)  # [H, p, d]
         return rows.expand(len(like), *rows.shape)
@@ -189,7 +189,7 @@ class _Prefixed(TorchFunctionMode):
         if enable_gqa and key.shape[1] != query.shape[1]:
             times = query.shape[1] // key.shape[1]
             key, value = key.repeat_interleave(times, dim=1), value.repeat_interleave(times, dim=1)
-        # written out: on a CPU the fused kernel's backward pass under a mask is slower
+        # written out, because on a CPU the fused kernel's backward pass with a mask is slower
         scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)  # [B, H, T, p+T]
         if attn_mask is not None:
             scores = scores + F.pad(attn_mask.to(scores.dtype), (p, 0))
@@ -198,7 +198,7 @@ class _Prefixed(TorchFunctionMode):
 
 
 class Rows(Beside):
-    """At the root: shifts positions, and makes the rows of all sites where they are reparametrised."""
+    """At the root of the model: shifts positions, and with `reparametrise` computes the rows of all sites."""
 
     NAMES = ("embedding", "inner.weight", "inner.bias", "outer.weight", "outer.bias")
 
@@ -214,7 +214,7 @@ class Rows(Beside):
             nn.init.normal_(self.outer.bias, std=spread)
 
     def rows(self) -> Tensor:
-        """[p, sum of 2 sizes]: key and value rows of each site in turn."""
+        """[p, 2 * sum of sizes]: the key and value rows of each site in turn."""
         return self.outer(torch.tanh(self.inner(self.embedding)))
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -243,7 +243,7 @@ def _from(source: list[Tensor], number: int) -> _Read:
 
 @dataclass
 class _Read:
-    """The rows of one site among those that the root has just made."""
+    """Reads the rows of one site from those of `Rows`."""
 
     source: list[Tensor]
     number: int

@@ -19,16 +19,16 @@ from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Beside, Edit, Group, Plan
 
 FREQUENT = 5000
-"most frequent words, of which the paper draws those that virtual tokens begin as"
+"number of most frequent words from which the paper draws the start of the virtual tokens"
 BRACKETED = re.compile(r"\[.+\]|<.+>")
 
 
 @METHODS.register("prompt")
 @dataclass(frozen=True)
 class Prompt(GradientMethod):
-    """The model reads `[P; E(x)]` with p learned rows P in front of the embeddings; the head reads x's places alone.
+    """The model reads `[P; E(x)]` with p learned rows P before the embeddings; the head reads only the places of x.
 
-    The virtual tokens are attended to by all others, take the first p positions, and take no part in the pooling.
+    All tokens attend to the virtual ones, which take the first p positions and are left out of the pooling.
     Source: Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", section 2.
     """
 
@@ -38,9 +38,9 @@ class Prompt(GradientMethod):
     tokens: int = 16
     "number p of virtual tokens"
     start: Literal["vocabulary", "text", "classes", "random"] = "vocabulary"
-    "the first virtual tokens: frequent words of the vocabulary drawn at random, `text`, names of classes, or noise"
+    "start of the virtual tokens: vocabulary (random frequent words), text, classes (their names) or random (noise)"
     text: str = ""
-    "what the virtual tokens begin as, such as an instruction; for start=text"
+    "text that the virtual tokens start as, such as an instruction; for start=text"
 
     def for_classes(self, labels: Sequence[str]) -> Prompt:
         return replace(self, text=" ".join(labels)) if self.start == "classes" else self
@@ -66,7 +66,7 @@ class Prompt(GradientMethod):
         return self.plan(backbone, (group, head_group(backbone, head)), edits=edits)
 
     def _ids(self, backbone: Backbone) -> list[int]:
-        """The text's tokens, repeated or cut to the number of virtual ones."""
+        """The tokens of the text, repeated or cut to the number of virtual tokens."""
         preparation: Any = backbone.preparation
         ids = list(preparation.tokenizer(self.text, add_special_tokens=False)["input_ids"])
         if not ids:
@@ -75,9 +75,9 @@ class Prompt(GradientMethod):
 
 
 def frequent_words(backbone: Backbone) -> tuple[int, ...]:
-    """Rows of the first 5,000 words of the vocabulary, which is ordered by frequency or nearly so.
+    """Rows of the first 5,000 words of the vocabulary, which is roughly ordered by frequency.
 
-    Without special tokens and those in brackets: `[unused12]`, `<extra_id_3>`, `<0x0A>` occur in no text.
+    Special tokens and bracketed ones (`[unused12]`, `<extra_id_3>`, `<0x0A>`) are left out, because no text has them.
     """
     preparation: Any = backbone.preparation
     tokenizer = preparation.tokenizer
@@ -90,7 +90,7 @@ def frequent_words(backbone: Backbone) -> tuple[int, ...]:
 
 
 class VirtualTokens(Beside):
-    """embeddings: [p, D], put before those of the text, and taken off the model's output again."""
+    """Puts embeddings [p, D] before those of the text, and removes their places from the model's output."""
 
     def __init__(
         self, tokens: int, start: str, ids: list[int] | None, frequent: Sequence[int], module: nn.Module
@@ -98,7 +98,7 @@ class VirtualTokens(Beside):
         super().__init__()
         table: Any = module.get_input_embeddings()  # type: ignore[operator]
         self.positions = positions(module)
-        self.table = [table]  # in a list: it is the model's, not a part of this
+        self.table = [table]  # in a list, so that it is no submodule of this module
         weight: Tensor = table.weight.detach()
         if start == "random":
             rows = weight.std() * torch.randn(tokens, weight.shape[1], dtype=weight.dtype).to(weight.device)

@@ -19,9 +19,9 @@ from headstart.methods.plan import Beside, Edit, Group, Plan
 @METHODS.register("vpt")
 @dataclass(frozen=True)
 class VisualPrompt(GradientMethod):
-    """`[x_0; P_0]` enters the first block (shallow); deep: each block i gets its own P_i in place of the last one's.
+    """`[x_0; P_0]` enters the first block (shallow); deep: each block i replaces the previous rows by its P_i.
 
-    The p rows stand behind the patches, so that a class token stays first, and are gone after the last block.
+    The p rows follow the patches, so that a class token stays first, and are removed after the last block.
     Source: Jia et al. 2022, "Visual Prompt Tuning", section 3.2.
     """
 
@@ -29,9 +29,9 @@ class VisualPrompt(GradientMethod):
     base_rate: ClassVar[float] = 1e-2
 
     tokens: int = 8
-    "number p of virtual patches"
+    "number p of virtual patches per block"
     deep: bool = True
-    "new ones for each block, instead of one set for the first"
+    "VPT-deep: new virtual patches for each block, instead of one set for the first"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.tokens < 1:
@@ -62,7 +62,7 @@ def _patches(tokens: int, width: int, replaces: bool, taken: int, last: bool, mo
 
 
 class VirtualPatches(Beside):
-    """patches: [p, D] behind those that enter a block; `taken` are taken off before (deep) or after the last block."""
+    """Appends patches [p, D] to a block's input; removes `taken` rows before it (deep) or after the last block."""
 
     def __init__(self, tokens: int, width: int, replaces: bool, taken: int, last: bool) -> None:
         super().__init__()
