@@ -43,7 +43,7 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
 
 def test_two_sizes_are_too_few_for_a_law(here: Path) -> None:
     done = curve("--sizes", "4,8", "--target", "0.9", "--out", "c").expect(0)
-    assert "asks for 3 sizes; here are 2" in done.out
+    assert "need 3 sizes; there are 2" in done.out
 
 
 def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

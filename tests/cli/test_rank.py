@@ -36,7 +36,7 @@ def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
     assert told.count("[") == 5, "an interval of the probe and one of the tuned model each, and one of the difference"
     assert "Nothing was trained" not in told
     assert "Start from bert, though" in told
-    assert "can't tell it from all others: bert less again is " in " ".join(told.split()), "they are twins"
+    assert "can't separate it from all others: bert less again is " in " ".join(told.split()), "they are twins"
     assert "Nothing was trained" in call("rank", "reviews.csv", "--models", "bert").out
 
 

@@ -37,7 +37,7 @@ def test_figures_limits_and_gates() -> None:
     single = card(EXAMPLE, replace(row, seeds=row.seeds[:1], stopped=Stop(0.11, "time", epochs=3.0)))
     assert "One seed" in single
     assert "one seed, with" in single
-    assert "stopped its training after 3 epochs; the value is of that" in single
+    assert "stopped its training after 3 epochs; the value is that of the shorter training" in single
     record = CheckRecord(
         "retention of a|b", "accuracy", True, 500, Score(0.8, 0.7, 0.9), Score(0.7, 0.6, 0.8, 3), -0.1, -0.15, -0.05,
         0.001, -0.14, -0.06, 0.01, "regressed", "not_regressed", "failed",

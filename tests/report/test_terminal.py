@@ -41,7 +41,7 @@ def test_a_row_that_a_race_stopped_keeps_its_value_and_is_marked():
     (line,) = (line for line in text.splitlines() if "prefix" in line)
     assert line.startswith("x prefix")
     assert "92.0" in line
-    assert "x stopped early: its value is of that." in " ".join(text.split())
+    assert "x stopped early, with the value of the shorter training." in " ".join(text.split())
 
 
 def test_the_model_and_the_columns_are_named_and_a_small_model_is_owned_up_to():

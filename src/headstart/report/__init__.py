@@ -1,6 +1,6 @@
 """Pages, terminal tables, charts and model cards: pure functions of records.
 
-Importing this package tells the records how they are shown; the renderers themselves are imported when they are needed.
+Importing this package registers the renderers of records; each renderer is imported at its first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model card of an artifact, in the Hub's format: what it is, how good it is, on what, and where its limits lie."""
+"""Model card of an artifact, in the Hub's format: the model, its quality, its data and its limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def card(found: Comparison, row: Row, judged: Judged | None = None) -> str:
-    """Markdown with a YAML header. judged: what `headstart evaluate` said of the model, where it did."""
+    """Markdown with a YAML header. judged: the result of `headstart evaluate`, if there is one."""
     return "\n".join(
         [_header(found, row), *_body(found, row), *(_checks(judged) if judged else []), *_limits(found, row)]
     )
@@ -26,7 +26,7 @@ def card(found: Comparison, row: Row, judged: Judged | None = None) -> str:
 def adopted_card(
     method: str, configuration: Mapping[str, Any], labels: Sequence[str], base: str, fingerprint: str, adapter: str
 ) -> str:
-    """The card of a model that another program trained: what it is, and that nothing was measured."""
+    """Model card of an adopted model, which another program trained; it has no measurements."""
     from huggingface_hub import ModelCardData
 
     hub = bool(HUB_NAME.fullmatch(base)) and not Path(base).exists()
@@ -36,7 +36,7 @@ def adopted_card(
     )  # fmt: skip
     lines = [
         f"# {method} on {escaped(Path(base).name)}", "",
-        f"Tells apart {len(labels)} classes: {_listed(labels)}." if labels else "Gives a number.",
+        f"Predicts one of {len(labels)} classes: {_listed(labels)}." if labels else "Predicts a number.",
         "", "## How it was made", "",
         f"Read from {escaped(adapter)}, an adapter that PEFT wrote.", "",
         *_settings(configuration), f"- base: {escaped(base)}, fingerprint {fingerprint}", "", "## Limits", "",
@@ -73,7 +73,8 @@ def _body(found: Comparison, row: Row) -> list[str]:
     lines = [
         f"# {row.method} on {escaped(Path(found.data.source).name or 'data')}",
         "",
-        f"Gives each {task.modality.replace('_', ' ')} {what}" + (f": {_listed(task.labels)}." if task.labels else "."),
+        f"Predicts for each {task.modality.replace('_', ' ')} {what}"
+        + (f": {_listed(task.labels)}." if task.labels else "."),
         f"Made from {escaped(found.model.source)} ({fmt.count(found.model.parameters)} parameters) by the method "
         f"`{row.method}` of Headstart {found.environment.headstart}, which trained "
         f"{fmt.share(row.trained_share)} of the parameters.",
@@ -84,7 +85,7 @@ def _body(found: Comparison, row: Row) -> list[str]:
         "",
         "## How good it is",
         "",
-        f"{fmt.metric_heading(row.metric)} on {fmt.counted(tested, 'test example')} that were looked at once, "
+        f"{fmt.metric_heading(row.metric)} on {fmt.counted(tested, 'test example')}, used only once, "
         f"{_mean(found, row)}, with a 95 % interval: **{fmt.value(row.metric, row.value)}** "
         f"{fmt.interval(row.metric, row.low, row.high)}.",
         *_early(row),
@@ -129,8 +130,10 @@ def _settings(configuration: Mapping[str, Any]) -> list[str]:
 
 
 def _early(row: Row) -> list[str]:
-    """That a race ended the training, which the value above is of."""
-    return [f"A race stopped its training after {row.stopped.length}; the value is of that."] if row.stopped else []
+    """A note if a race stopped the training early."""
+    if not row.stopped:
+        return []
+    return [f"A race stopped its training after {row.stopped.length}; the value is that of the shorter training."]
 
 
 def _checks(judged: Judged) -> list[str]:
@@ -170,7 +173,7 @@ def _limits(found: Comparison, row: Row) -> list[str]:
     ]
     if found.folds:
         lines.append(
-            f"- The figures are of cross-validation. This model is that of the first of {found.folds} folds: it was "
+            f"- The figures are from cross-validation. This model is that of the first of {found.folds} folds: it was "
             "trained without the examples of that fold."
         )
     if len(row.seeds) < 2:

@@ -1,4 +1,4 @@
-"""Numbers as people read them. Every function takes None (or NaN) and gives `–`."""
+"""Numbers as text for readers. Every function turns None and NaN into `–`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 MISSING = "–"
 MOST_NEEDED = 100_000
-"largest number of examples that is shown as an estimate"
+"maximum number of examples shown as an estimate"
 
 PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_rate", "exact_match", "hit_rate")
-"metrics whose name contains one of these lie in [0, 1] and are shown as percent"
+"words in the names of metrics that lie in [0, 1] and are shown in percent"
 
 NAMES = {
     "accuracy": "Accuracy",
@@ -32,7 +32,7 @@ NAMES = {
 
 
 def finite(number: float | None) -> float | None:
-    """The number itself, or None where it is missing, NaN or infinite."""
+    """The number, or None if it is missing, NaN or infinite."""
     return None if number is None or not math.isfinite(number) else float(number)
 
 
@@ -56,7 +56,7 @@ def metric_heading(metric: str) -> str:
 
 
 def value(metric: str, number: float | None, signed: bool = False) -> str:
-    """A metric's value: `96.1` for 0.961 where the metric is a share, else three decimals or four digits."""
+    """A metric's value: `96.1` for 0.961 if the metric is a share, else three decimals or four digits."""
     number = finite(number)
     if number is None:
         return MISSING
@@ -73,7 +73,7 @@ def value(metric: str, number: float | None, signed: bool = False) -> str:
 
 
 def interval(metric: str, low: float | None, high: float | None) -> str:
-    """`[95.0, 97.2]`, or an empty string where an end is missing."""
+    """`[95.0, 97.2]`, or `""` if an end is missing."""
     if finite(low) is None or finite(high) is None:
         return ""
     return f"[{value(metric, low)}, {value(metric, high)}]"
@@ -106,7 +106,7 @@ def count(number: float | None) -> str:
 
 
 def needed(number: int) -> str:
-    """`about 1.7k` examples; `more than 100k` beyond, where the number hangs on the last digits of a difference."""
+    """`about 1.7k` examples; `more than 100k` beyond, where the estimate is too uncertain."""
     return f"more than {MOST_NEEDED // 1000}k" if number > MOST_NEEDED else f"about {count(number)}"
 
 
@@ -122,12 +122,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def seeds(number: int) -> str:
-    """`mean over 3 seeds`; `one seed`, which is no mean."""
+    """`mean over 3 seeds`; `one seed`."""
     return "one seed" if number == 1 else f"mean over {counted(number, 'seed')}"
 
 
 def margin(metric: str, number: float | None) -> str:
-    """`1 point`, `0.5 points`, `0.012 in Root mean squared error`; what was asked for, not what was measured."""
+    """A margin or a threshold: `1 point`, `0.5 points`, `0.012 in Root mean squared error`."""
     number = finite(number)
     if number is None:
         return MISSING
@@ -193,7 +193,7 @@ def learning_rate(number: float | None) -> str:
 
 
 def setting(item: Any, name: str = "") -> str:
-    """One configuration value on one line; where `name` tells of a learning rate, as `3e-4`."""
+    """A setting on one line; learning rates, recognised by `name`, as `3e-4`."""
     if isinstance(item, float) and (name == "lr" or "learning_rate" in name):
         return learning_rate(item)
     if item is None:

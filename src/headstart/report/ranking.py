@@ -1,4 +1,4 @@
-"""The order in which methods are shown, and what is said about each."""
+"""The order of methods in tables, and the marks on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from headstart.report.format import finite
 
 
 def ranked(comparison: Comparison) -> list[Row]:
-    """Best value first (by the metric's own direction), rows without a value last; ties keep the record's order."""
+    """Rows with the best value first and rows without a value last; ties keep the record's order."""
     sign = -1.0 if comparison.task.higher_is_better else 1.0
 
     def key(row: Row) -> tuple[int, float]:
@@ -24,7 +24,7 @@ def chosen(comparison: Comparison, row: Row) -> bool:
 
 
 def also(comparison: Comparison) -> list[str]:
-    """Names of the metrics that stand beside the main one."""
+    """Names of the additional metrics."""
     return list(dict.fromkeys(score.metric for row in comparison.rows for score in row.also))
 
 
@@ -33,17 +33,17 @@ def is_reference(comparison: Comparison, row: Row) -> bool:
 
 
 def is_cheapest(comparison: Comparison, row: Row) -> bool:
-    """Whether it is the cheapest shown to lie within the margin, beside another method that is to be used."""
+    """True if it is the cheapest non-inferior method and another one is recommended."""
     return comparison.verdict.cheapest == row.method and not chosen(comparison, row)
 
 
 def is_stopped(row: Row) -> bool:
-    """Whether a race ended its training before its time: a value is then of the shorter training."""
+    """True if a race stopped its training early; its value is then that of the shorter training."""
     return row.stopped is not None and row.status != "ok"
 
 
 def p_shown(row: Row) -> float | None:
-    """The adjusted p where there is one, else the plain one."""
+    """The corrected p-value if there is one, else the plain one."""
     adjusted = finite(row.p_adjusted)
     return finite(row.p_value) if adjusted is None else adjusted
 

@@ -1,4 +1,4 @@
-"""Scales and ticks of the page's own charts: numbers to pixels."""
+"""Scales and ticks of the page's charts: numbers to pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Axis:
-    """Maps `low … high` to the pixels `start … end`, evenly or by the logarithm."""
+    """Maps `low … high` to the pixels `start … end`, linearly or logarithmically."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Axis:
 
 
 def linear(numbers: Iterable[float], start: float, end: float, margin: float = 0.06, floor: float = 1e-9) -> Axis:
-    """An even axis around the numbers with a margin on both sides; a single number gets room around it."""
+    """A linear axis around the numbers, with a margin on both sides."""
     numbers = list(numbers)
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
     room = (high - low) * margin or max(abs(high) * 0.05, floor)
@@ -65,7 +65,7 @@ def linear_steps(low: float, high: float, most: int) -> list[float]:
 
 
 def log_steps(low: float, high: float, most: int) -> list[float]:
-    """Powers of 10 within the axis, with 3 (or 2 and 5, or more) between them where there is room."""
+    """Powers of 10 within the axis, with 3 (or 2 and 5, or more) between them if there is room."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     best: list[float] = []
     for factors in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
@@ -76,7 +76,7 @@ def log_steps(low: float, high: float, most: int) -> list[float]:
 
 
 def time_steps(low: float, high: float, most: int) -> list[float]:
-    """Seconds that read well (10 s, 1 min, 1 h) within a logarithmic axis; powers of 10 below one second."""
+    """Round durations (10 s, 1 min, 1 h) within a logarithmic axis; powers of 10 below one second."""
     ladders = (
         (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400),
         (1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 86400),

@@ -1,4 +1,4 @@
-"""Which classes a method takes for which: a heat map of bounded size and the most confused pairs."""
+"""Confusion matrix: a heat map of limited size, and the most confused pairs of classes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from headstart.core.records.comparison import Row
 
 MOST_CLASSES = 20
-"up to here the whole matrix is drawn"
+"maximum number of classes for the whole matrix"
 WORST = 14
-"else so many classes with the most errors are, and the others as one"
+"number of classes with the most errors that are drawn of a larger matrix; the others are merged"
 PAIRS = 12
 
 
@@ -17,9 +17,9 @@ PAIRS = 12
 class Cell:
     count: int
     share: float
-    "of the true class"
+    "share of the true class"
     kind: str
-    "`right`, `wrong`, or `mixed` for the classes drawn as one among themselves"
+    "`right`, `wrong`, or `mixed` for the cell of merged classes among themselves"
     tooltip: str
 
 
@@ -37,13 +37,13 @@ class Confusion:
     cells: list[list[Cell]]
     pairs: list[Pair]
     left_out: int
-    "classes that are drawn as one"
+    "number of merged classes"
     errors: int
     total: int
 
 
 def confusion(row: Row, labels: tuple[str, ...]) -> Confusion | None:
-    """None where the row has no matrix or one that does not fit the labels."""
+    """The heat map; None if the row has no matrix, or one that does not fit the labels."""
     matrix, n = row.confusion, len(labels)
     if n < 2 or len(matrix) != n or any(len(line) != n for line in matrix):
         return None

@@ -1,4 +1,4 @@
-"""Curves of one method: the geometry of small line charts."""
+"""Training curves of one method: the geometry of small line charts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Line:
     path: str
     dots: list[Pair]
     style: str
-    "`s0` … `s5`: one a seed; `train` or `validation` for the losses"
+    "`s0` … `s5`, one per seed; `train` or `validation` for the losses"
     tooltip: str
     best: Pair | None = None
-    "the reading that was kept"
+    "the best reading, whose weights were kept"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Series:
     words: str
     seed: int
     kept: float | None = None
-    "where on the x-axis the reading is that was kept"
+    "x of the reading whose weights were kept"
 
 
 def validation_curves(row: Row, metric: str) -> Lines | None:
-    """Validation value by epoch, a line a seed, with a ring on the epoch kept; None without two readings."""
+    """Validation value by epoch, one line per seed, with a ring on the best epoch; None without two readings."""
     series = [
         Series(_finite((point.epoch, point.validation_value) for point in run.curve), f"s{i % 6}", f"seed {run.seed}",
                run.seed, run.best_epoch)
@@ -59,7 +59,7 @@ def validation_curves(row: Row, metric: str) -> Lines | None:
 
 
 def loss_curves(row: Row) -> Lines | None:
-    """Training and validation loss by epoch, a line each a seed."""
+    """Training and validation loss by epoch, two lines per seed."""
     series = []
     for run in row.seeds:
         train = _finite((point.epoch, point.train_loss) for point in run.curve)
@@ -70,7 +70,7 @@ def loss_curves(row: Row) -> Lines | None:
 
 
 def interpolation_curves(row: Row, metric: str) -> Lines | None:
-    """Validation value between the start and the tuned weights, a line a seed, with a ring on the share kept."""
+    """Validation value between the start and the tuned weights, one line per seed, with a ring on the chosen share."""
     series = []
     for i, run in enumerate(row.seeds):
         points = _finite((share.share, share.validation_value) for share in run.interpolation)
@@ -82,7 +82,7 @@ def interpolation_curves(row: Row, metric: str) -> Lines | None:
 
 
 def _finite(pairs: Iterable[tuple[float, float | None]]) -> list[Pair]:
-    """Missing readings are left out, so that a line bridges them: train and validation are read at different steps."""
+    """Points of a line without missing readings, because train and validation are measured at different steps."""
     return [(x, number) for x, y in pairs if (number := fmt.finite(y)) is not None]
 
 

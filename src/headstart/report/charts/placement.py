@@ -1,4 +1,4 @@
-"""Where the labels of a scatter go: beside their points, off the other labels, points and intervals."""
+"""Label placement in a scatter plot: beside the points, without overlap with labels, points and intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Box:
     bottom: float
 
     def overlap(self, other: Box) -> float:
-        """Shared area, in square pixels."""
+        """Overlap of two boxes, in square pixels."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(width, 0.0) * max(height, 0.0)
@@ -25,25 +25,25 @@ class Box:
 
 @dataclass(frozen=True)
 class Label:
-    """`x`, `y` is the anchor on the text's baseline; `line`, where set, leads from the point to a far label."""
+    """A placed label. x, y: anchor on the text's baseline; line: from the point to a far label, or None."""
 
     text: str
     x: float
     y: float
     anchor: str = "start"
-    "SVG's `text-anchor`: the end that faces the point, so that a misjudged width does no harm"
+    "SVG's `text-anchor`: the end that faces the point, so that a wrong width estimate does no harm"
     line: tuple[float, float, float, float] | None = None
 
 
 def text_width(text: str, size: float = 11.5) -> float:
-    """An estimate, for a sans-serif face, that errs on the wide side."""
+    """Width estimate for a sans-serif font, rather too wide."""
     return sum(0.34 if c in "iljtfr.,:;'|! " else 0.95 if c in "mwMW" or ord(c) > 0x2000 else 0.58 for c in text) * size
 
 
 def place(texts: Sequence[str], points: Sequence[tuple[float, float]], bars: Sequence[Box], frame: Box) -> list[Label]:
-    """One label a point. Crowded points go first; each takes the free place that is nearest to it.
+    """Places one label per point: crowded points first, each label at the nearest free place.
 
-    `bars` are boxes to stay off (the intervals); `frame` is the area to stay within.
+    bars: boxes to avoid (the intervals). frame: area to stay within.
     """
     dots = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     crowd = [sum(math.hypot(x - a, y - b) < 60 for a, b in points) for x, y in points]
@@ -67,7 +67,7 @@ def place(texts: Sequence[str], points: Sequence[tuple[float, float]], bars: Seq
 
 
 def _candidates(point: tuple[float, float], width: float, dot: Box) -> list[tuple[Box, float]]:
-    """Boxes around the point, the usual places first, then rings further out; with their price."""
+    """Candidate boxes around the point with their penalties: the usual places first, then wider rings."""
     x, y = point
     found = []
     for ring, reach in enumerate((0.0, 14.0, 28.0, 44.0, 62.0, 84.0)):
@@ -76,7 +76,7 @@ def _candidates(point: tuple[float, float], width: float, dot: Box) -> list[tupl
             dx, dy = math.cos(angle), math.sin(angle)
             middle_x = x + dx * (9 + reach + width / 2)
             middle_y = y + dy * (8 + reach + HEIGHT / 2)
-            if abs(dx) < 0.3:  # above and below the text is centred, so the width plays no part
+            if abs(dx) < 0.3:  # no width here, because text above and below is centred
                 middle_x = x + dx * width / 2
             box = Box(middle_x - width / 2, middle_y - HEIGHT / 2, middle_x + width / 2, middle_y + HEIGHT / 2)
             side = 0.0 if step == 0 else 3.0 if step in (4, 12) else 2.0 if step == 8 else 5.0

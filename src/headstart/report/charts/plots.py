@@ -1,4 +1,4 @@
-"""Figures as SVG text, drawn by matplotlib without a display, the same bytes for the same record."""
+"""Figures as SVG text by matplotlib, without a display; the same record gives the same bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCENT, INK, GREY = "#1d5f9e", "#33404d", "#8a949e"
 def quality_against_cost(comparison: Comparison) -> str:
     """The metric with its interval against training seconds (log axis).
 
-    Methods without both are left out; a control far from all methods stands at the edge with its value.
+    Methods without both are omitted; a control far from all methods is drawn at the edge with its value.
     """
     metric = comparison.task.metric
     rows = [row for row in ranked(comparison) if fmt.finite(row.value) is not None and (row.train_seconds or 0) > 0]
@@ -66,7 +66,7 @@ def _annotate(
     points: list[tuple[float, float]],
     whiskers: list[tuple[float, float, float]],
 ) -> None:
-    """Labels beside their points, clear of one another: placed in points (1/72 inch), downwards as on a screen."""
+    """Places labels beside their points without overlap, in points (1/72 inch), y downwards."""
     figure.draw_without_rendering()
     scale = 72 / figure.dpi
 
@@ -93,7 +93,7 @@ def _annotate(
 def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float], suggestion: float | None) -> str:
     """Loss against learning rate (log axis), with the suggested rate marked; readings that are not finite are gaps.
 
-    Raises `ValueError` where the two sequences differ in length.
+    Raises `ValueError` if the two sequences differ in length.
     """
     if len(learning_rates) != len(losses):
         raise ValueError(f"{len(learning_rates)} learning rates but {len(losses)} losses")
@@ -111,7 +111,7 @@ def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float]
             xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=9, color=ACCENT,
         )  # fmt: skip
     known = [reading for reading in readings if reading is not None]
-    if known:  # the explosion at the end would flatten the part that matters
+    if known:  # limited, because the explosion at the end would flatten the relevant part
         start, best = known[0], min(known)
         ceiling = start + 1.0 * max(start - best, 0.05 * abs(start), 1e-6)
         if max(known) > ceiling:
@@ -122,9 +122,9 @@ def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float]
 
 
 def learning_curve(found: LearningCurve) -> str:
-    """The metric with its interval against the number of training examples (log axis), a line a method.
+    """The metric with its interval against the number of training examples (log axis), one line per method.
 
-    Dashed: the fitted law, up to ten times the most examples that were tried. Dotted: the values that were asked for.
+    Dashed: the fitted power law, up to ten times the largest size. Dotted: the targets.
     """
     figure = _figure(7.0, 4.2)
     axes = figure.subplots()
@@ -159,7 +159,7 @@ def learning_curve(found: LearningCurve) -> str:
 
 
 def _whole_ticks(axes: Axes) -> None:
-    """1, 2 and 5 times the powers of ten on a log axis, written out: 1,000 and not 10 to the 3."""
+    """Ticks at 1, 2 and 5 times the powers of ten on a log axis, as plain numbers such as 1,000."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_xlim()
@@ -169,7 +169,7 @@ def _whole_ticks(axes: Axes) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib does not read as mathematics."""
+    """The text, escaped so that matplotlib does not parse it as mathematics."""
     return text.replace("$", r"\$")
 
 
@@ -183,7 +183,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _svg(figure: Figure) -> str:
-    """SVG with text as text; ids from a fixed salt and no date, so that the same figure gives the same bytes."""
+    """The figure as SVG with selectable text; fixed ids and no date, so that the same figure gives the same bytes."""
     import matplotlib
 
     for axes in figure.axes:

@@ -1,4 +1,4 @@
-"""Quality against cost: the geometry of the page's main chart."""
+"""Quality against cost (Pareto chart): the geometry of the page's main chart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.report.ranking import ranked
 
 
 class Point(Protocol):
-    """What is drawn: a row of a comparison, or a model of an evaluation. Its cost is the field that the cost names."""
+    """A point: a row of a comparison or a model of an evaluation. The cost axis names the field that holds its cost."""
 
     @property
     def method(self) -> str: ...
@@ -35,11 +35,11 @@ class Point(Protocol):
 @dataclass(frozen=True)
 class Cost:
     field: str
-    "the row's field"
+    "field of the row"
     name: str
-    "short, for the switch"
+    "short name, for the switch"
     title: str
-    "the axis"
+    "title of the axis"
     show: Callable[[float | None], str]
     time: bool = False
 
@@ -62,7 +62,7 @@ class Mark:
     kind: str
     "`chosen`, `control` or `method`"
     outside: bool
-    "the value lies below the axis; drawn on its end"
+    "True if the value lies below the axis; it is drawn at its end"
     tooltip: str
     label: Label
 
@@ -77,15 +77,15 @@ class Scatter:
     y_ticks: list[Tick]
     marks: list[Mark]
     frontier: str
-    "path through the methods that no other beats in both quality and cost"
+    "path of the Pareto front: methods that no other beats in both quality and cost"
     zero: float | None
-    "where cost 0 stands, left of the logarithmic axis"
+    "place of cost 0, left of the logarithmic axis"
     missing: list[str]
-    "methods with a value but no such cost"
+    "methods with a value but without this cost"
 
 
 def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: float = 430) -> Scatter | None:
-    """None where fewer than two methods have both a value and this cost."""
+    """The chart; None if fewer than two methods have both a value and this cost."""
     task, use = comparison.task, comparison.verdict.method
     return chart(ranked(comparison), task.metric, task.higher_is_better, cost, use, width, height)
 
@@ -93,7 +93,7 @@ def scatter(comparison: Comparison, cost: Cost, width: float = 920, height: floa
 def chart(
     points: Sequence[Point], metric: str, higher: bool, cost: Cost, use: str | None, width: float, height: float
 ) -> Scatter | None:
-    """The points, the best first. use: the one that is to be used."""
+    """The points, the best first. use: name of the recommended one."""
     rows = [row for row in points if fmt.finite(row.value) is not None]
     shown = [row for row in rows if (_cost(row, cost) or 0.0) > 0 or _cost(row, cost) == 0.0]
     if len(shown) < 2:
@@ -139,7 +139,7 @@ def _ends(row: Point, low: float, high: float) -> tuple[float, float] | None:
 
 
 def quality_range(rows: Sequence[Point]) -> list[float]:
-    """Values and interval ends of the methods; a control far off would press them together and is left out."""
+    """Values and interval ends of the methods; a far-off control is omitted, because it would compress the others."""
 
     def reach(row: Point) -> list[float]:
         found = (fmt.finite(row.value), fmt.finite(row.low), fmt.finite(row.high))
@@ -155,7 +155,7 @@ def quality_range(rows: Sequence[Point]) -> list[float]:
 
 
 def _frontier(marks: list[Mark], frame: Box) -> str:
-    """Steps from cheap to dear, upwards only."""
+    """The Pareto front as steps, from cheap to expensive."""
     best: list[Mark] = []
     for mark in sorted((m for m in marks if m.kind != "control" and not m.outside), key=lambda m: (m.x, m.y)):
         if not best or mark.y < best[-1].y:

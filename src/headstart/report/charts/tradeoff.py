@@ -1,4 +1,4 @@
-"""Quality against cost of an evaluation: base, tuned models and what others offer, with the efficient frontier."""
+"""Quality against cost of an evaluation: base, tuned models and other offers, with the efficient frontier (Pareto)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Spot:
 
 
 def tradeoff(found: Evaluation) -> tuple[Scatter, Scatter, str] | None:
-    """For wide and for narrow screens, and the metric; None where there is no target check, or no cost of two models.
+    """Charts for wide and narrow screens, and the metric; None without a target check or without costs of two models.
 
-    Cost is money where the suite says what an hour costs, else the latency of one example.
+    The cost is money if the suite gives the price of an hour, else the latency of one example.
     """
     targets = [(one, _target(one)) for one in found.models if one.checks]
     if not targets or found.base_cost is None or len({check.check for _, check in targets}) > 1:
@@ -58,7 +58,7 @@ def tradeoff(found: Evaluation) -> tuple[Scatter, Scatter, str] | None:
 
 
 def _target(one: Judged) -> CheckRecord:
-    """What has to improve, else the first check."""
+    """The check that has to improve, else the first check."""
     return next((check for check in one.checks if check.gate == "improved"), one.checks[0])
 
 

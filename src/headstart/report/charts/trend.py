@@ -1,4 +1,4 @@
-"""Evaluations of a run over time: a line for each model and test set, with intervals, and every gate's verdict."""
+"""Evaluations of a run over time: a line per model and test set, with intervals and the verdicts of gates."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from headstart.report.charts.curves import Line, Lines
 from headstart.report.charts.placement import Box
 
 SHOWN = ("target", "test")
-"kinds of checks that are followed"
+"kinds of checks in the trend"
 History = Sequence[tuple[int, Evaluation]]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What one evaluation found of one model on one set."""
+    """Value of one evaluation for one model and test set."""
 
     number: int
     started: str
@@ -28,7 +28,7 @@ class Moment:
 
 
 def moments(history: History) -> list[Moment]:
-    """Every check of the target's classes, the earliest first."""
+    """All checks of the target's classes, the earliest first."""
     return [
         Moment(
             number,
@@ -49,7 +49,7 @@ def started(found: Evaluation) -> str:
 
 
 def charts(history: History) -> list[Lines]:
-    """One chart for each metric that was measured at least twice: value by evaluation, whiskers to its interval."""
+    """One chart per metric with at least two values: value by evaluation, with intervals as whiskers."""
     found = moments(history)
     metrics = dict.fromkeys(moment.record.metric for moment in found)
     drawn = [_chart(metric, [moment for moment in found if moment.record.metric == metric]) for metric in metrics]
@@ -72,8 +72,8 @@ def _chart(metric: str, found: Sequence[Moment]) -> Lines | None:
         for moment, (across, _) in zip(mine, dots):
             path += f"M{across:.1f} {y(moment.record.tuned.low):.1f}V{y(moment.record.tuned.high):.1f}"
         last = mine[-1].record.tuned
-        told = f"{name}: {fmt.value(metric, last.value)} {fmt.interval(metric, last.low, last.high)}"
-        lines.append(Line(path, dots, style, f"{told}, evaluation {mine[-1].number}"))
+        legend = f"{name}: {fmt.value(metric, last.value)} {fmt.interval(metric, last.low, last.high)}"
+        lines.append(Line(path, dots, style, f"{legend}, evaluation {mine[-1].number}"))
         legend.append((style, name))
     return Lines(
         f"{fmt.metric_heading(metric)}, with 95 % intervals", "evaluation", width, height, frame,

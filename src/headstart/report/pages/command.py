@@ -1,4 +1,4 @@
-"""The command line that repeats a comparison, from the options in its record, and those that go on from its run."""
+"""Command lines that repeat a comparison, from the options in its record, and follow-up commands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from headstart.core.records.comparison import Comparison
 
 FLAGLESS = ("cache", "cache_bytes", "clip", "patience", "seed")
-"options that Python takes and the command line has no flag for; the one that can be True, `cache`, is so by default"
+"options of the Python API without a flag; `cache`, the only one that can be True, has this default"
 
 
 def command(configuration: dict[str, Any]) -> str:
-    """`headstart compare q.csv --seeds 3 --race`; empty where the record holds no options.
+    """`headstart compare q.csv --seeds 3 --race`; empty if the record holds no options.
 
-    An option `command` is taken as it stands. Else each option is a flag: what is false or None is left out, lists are
-    joined by commas (test files each have their flag), and each setting has a `--set` of its own. What no flag can say
-    is read from the run's configuration file. Empty, too, for data or a model that Python handed over as objects.
+    An option `command` is used literally. Else each option becomes a flag: False and None are omitted, lists are joined
+    by commas (each test file has its flag), and each setting has its `--set`. Options without a flag are read from the
+    run's configuration file. Also empty if the data or the model were Python objects.
     """
     if not configuration or configuration.get("from_python"):
         return ""
@@ -46,7 +46,7 @@ def command(configuration: dict[str, Any]) -> str:
 
 
 def _said(configuration: dict[str, Any]) -> bool:
-    """Whether flags can say it: a column's name with a comma would be read as two columns."""
+    """True if flags can express the option; a column name with a comma would be read as two columns."""
     text = configuration.get("text")
     return not (isinstance(text, (list, tuple)) and any("," in str(name) for name in text))
 
@@ -56,7 +56,7 @@ def _setting(value: Any) -> str:
 
 
 def next_steps(comparison: Comparison, folder: str | Path) -> list[tuple[str, str]]:
-    """What can be done with the run's model, and the command for it; nothing where no model was kept."""
+    """Follow-up commands on the run's model, with descriptions; empty if no model was kept."""
     used, *others = comparison.verdict.named or (None,)
     if used is None or comparison.status != "complete":
         return []

@@ -1,7 +1,7 @@
-"""One comparison as one self-contained HTML page, and as a small fragment for notebooks.
+"""A comparison as a self-contained HTML page, and as a fragment for notebooks.
 
-The page asks nothing of the network (its own Content-Security-Policy forbids it), works without JavaScript, and
-holds the whole record as JSON. Everything that came from a user passes Jinja's escaping.
+The page works offline (its Content-Security-Policy forbids requests) and without JavaScript, and holds the whole record
+as JSON. All values from users pass Jinja's escaping.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headstart.report.pages.templating import environment, frame
 
 
 def page(comparison: Comparison, folder: str | Path = "runs/NAME") -> str:
-    """The whole page, from `<!doctype html>` on. folder: the run's, for the commands that go on from it."""
+    """The whole page, from `<!doctype html>` on. folder: the run folder, for the follow-up commands."""
     return environment().get_template("page.html.j2").render(
         **_shared(comparison),
         drawn=[chart for cost in COSTS if (chart := _chart(comparison, cost.field)) is not None],
@@ -36,12 +36,12 @@ def page(comparison: Comparison, folder: str | Path = "runs/NAME") -> str:
 
 
 def fragment(comparison: Comparison) -> str:
-    """The main table and the verdict with inline styles only, for a notebook's output cell."""
+    """The main table and the verdict for a notebook, with inline styles only."""
     return environment().get_template("fragment.html.j2").render(**_shared(comparison))
 
 
 def audit_fragment(record: DataRecord) -> str:
-    """The data audit with inline styles only, for a notebook's output cell."""
+    """The data audit for a notebook, with inline styles only."""
     return environment().get_template("audit_fragment.html.j2").render(data=record)
 
 
@@ -50,13 +50,13 @@ def _shared(comparison: Comparison) -> dict[str, Any]:
 
 
 def _shown(comparison: Comparison) -> int:
-    """The panel that is open at first: the verdict's method, else the best."""
+    """The method whose panel is open at first: the recommended one, else the best."""
     rows = ranking.ranked(comparison)
     return next((i for i, row in enumerate(rows) if ranking.chosen(comparison, row)), 0)
 
 
 def _chart(comparison: Comparison, field: str) -> tuple[Scatter, Scatter] | None:
-    """The chart for wide and for narrow screens."""
+    """The chart of quality against cost, for wide and for narrow screens."""
     cost = next(cost for cost in COSTS if cost.field == field)
     wide, narrow = scatter(comparison, cost), scatter(comparison, cost, width=350, height=400)
     return None if wide is None or narrow is None else (wide, narrow)

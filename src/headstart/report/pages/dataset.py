@@ -1,4 +1,4 @@
-"""The data audit as plain cells: class counts side by side for the splits, findings by severity."""
+"""The data audit as cells of a page: class counts per split, findings by severity."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SEVERITIES = {"error": 0, "warning": 1, "note": 2}
 class ClassCounts:
     label: str
     counts: list[int]
-    "one a split"
+    "one per split"
     shares: list[float]
-    "percent of the largest class in that split, for the bar"
+    "length of the bar, in percent of the largest class in that split"
 
 
 def class_counts(record: DataRecord) -> list[ClassCounts]:
-    """Largest class of the first split first; empty where there are no classes."""
+    """Rows of classes, the largest in the first split first; empty without classes."""
     labels = list(dict.fromkeys(label for split in record.splits for label in split.class_counts))
     largest = [max(split.class_counts.values(), default=0) or 1 for split in record.splits]
     rows = []

@@ -1,4 +1,4 @@
-"""An evaluation as one self-contained HTML page."""
+"""An evaluation as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from headstart.report.terminal.evaluation import COLUMNS, asked, conclusion, ref
 
 
 def page(found: Evaluation, history: History = ()) -> str:
-    """Checks a model, the examples that flipped with texts or pictures, and costs; asks nothing of the network.
+    """Checks per model, examples with changed predictions (texts or images), and costs; works offline.
 
-    history: the run's evaluations by number, for the trend.
+    history: the evaluations of the run by number, for the trend chart.
     """
     sides = [(reference(found), found.base_cost), *((one.name, one.cost) for one in found.models)]
     costs = [(name, cost) for name, cost in sides if cost]

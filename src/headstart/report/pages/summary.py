@@ -1,4 +1,4 @@
-"""The main table as plain cells, for the page and for notebooks."""
+"""The main table as cells, for the page and for notebooks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Column:
 class TableCell:
     text: str
     value: float | None = None
-    "what the column is sorted by; None goes last"
+    "sort key; None goes last"
     detail: str = ""
     "a second, smaller text"
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The interval and the value in percent of the bar's width; `outside` where the value lies off the scale."""
+    """Interval and value in percent of the bar's width; `outside` if the value is off the scale."""
 
     low: float | None
     high: float | None
@@ -44,7 +44,7 @@ class Line:
     quality: TableCell
     bar: Bar | None
     cells: list[TableCell]
-    "one for each of `Table.columns` after the first two (method and quality)"
+    "one per entry of `Table.columns` after the first two (method and quality)"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _costs(metric: str, row: Row) -> list[TableCell]:
 
 
 def _scale(rows: list[Row]) -> tuple[float, float] | None:
-    """The ends of the bars: the methods' intervals; controls count only where there is nothing else."""
+    """Scale of the bars: the range of the methods' intervals; controls count only if there are no others."""
     for group in ([row for row in rows if not row.control], rows):
         ends = [fmt.finite(number) for row in group for number in (row.low, row.value, row.high)]
         known = [number for number in ends if number is not None]

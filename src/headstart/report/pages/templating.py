@@ -1,4 +1,4 @@
-"""What the pages share: Jinja's environment, and the frame of style, scripts and the record itself."""
+"""Common parts of the pages: Jinja's environment, style, scripts and the embedded record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SWITCH_ON = "document.documentElement.classList.add('js')"
 
 
 def frame(record: Record, *scripts: str) -> dict[str, Any]:
-    """For a page's template: its style, its scripts with the hashes by which its policy knows them, its record."""
+    """Values for a page's template: style, scripts with their hashes for the Content-Security-Policy, the record."""
     script = "\n".join(map(_text, scripts))
     return {
         "style": Markup(_text("page.css")), "script": Markup(script), "switch_on": Markup(SWITCH_ON),
@@ -67,10 +67,10 @@ def environment() -> jinja2.Environment:
 
 
 def _name(source: str) -> str:
-    """What a heading calls a model or a data set: of a path from the root its last part alone."""
+    """Name of a model or a data set in a heading; the last part of an absolute path."""
     return Path(source).name if source.startswith(("/", "~")) else source
 
 
 def _settings(record: Any) -> dict[str, Any]:
-    """A dict as it is; a record as the dict of its fields."""
+    """The fields of a record as a dict."""
     return dataclasses.asdict(record) if dataclasses.is_dataclass(record) else dict(record)  # type: ignore[arg-type]

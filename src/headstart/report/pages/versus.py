@@ -1,4 +1,4 @@
-"""Two runs side by side as one self-contained HTML page."""
+"""Two runs side by side as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headstart.report.ranking import ranked
 
 
 def page(found: Versus) -> str:
-    """Options and versions that differ, every method of both runs, and their verdicts."""
+    """A page with the options and versions that differ, the methods of both runs, and their verdicts."""
     first, second = found.runs
     order = list(dict.fromkeys(row.method for run in found.runs for row in ranked(run)))
     rows = [{row.method: row for row in run.rows} for run in found.runs]
@@ -22,17 +22,17 @@ def page(found: Versus) -> str:
 
 
 def _differing(found: Versus) -> list[tuple[str, str, str]]:
-    """Name, and what it is in each run, of all that is not the same."""
+    """Names and both values of the options and versions that differ."""
     sides = []
     for run in found.runs:
         environment_ = run.environment
-        told = {
+        versions = {
             "data": run.data.source, "data's fingerprint": run.data.fingerprint, "model": run.model.source,
             "precision": environment_.precision, "device": environment_.device, "processor": environment_.processor,
             "headstart": environment_.headstart, **environment_.libraries,
         }  # fmt: skip
         options = {k: fmt.setting(v, k) for k, v in run.configuration.items() if k not in ("data", "model")}
-        sides.append({**options, **told})
+        sides.append({**options, **versions})
     names = list(dict.fromkeys([*sides[0], *sides[1]]))
     values = [(name, *(str(side.get(name, fmt.MISSING)) for side in sides)) for name in names]
     return [(name, a, b) for name, a, b in values if a != b]

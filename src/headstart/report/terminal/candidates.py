@@ -1,4 +1,4 @@
-"""A ranking of pretrained models, for terminals."""
+"""A ranking of pretrained models as terminal text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headstart.report.terminal.columns import aligned
 
 
 def table(found: Ranking) -> str:
-    """A line a candidate, best first, and what the columns are."""
+    """One line per candidate, best first, then an explanation of the columns."""
     head: tuple[str, ...] = (
         "model",
         "LogME",
@@ -33,49 +33,49 @@ def table(found: Ranking) -> str:
         *_read_from(scored),
         *_not_seen(scored),
         *(_raced(scored, found.metric, found.validation) if raced else (
-            "First is the highest LogME; overlapping intervals do not tell models apart. Nothing was trained.",
+            "Sorted by LogME. Models with overlapping intervals may be equally good. Nothing was trained.",
         )),
     ]  # fmt: skip
     return "\n".join(lines)
 
 
 def _read_from(scored: list[Candidate]) -> list[str]:
-    """From which rung and at which size features were read: both can change the order."""
+    """Notes on the rung and the image size of the features, because both can change the order."""
     rungs = any(one.rung != "top" for one in scored)
-    told = [] if rungs else ["Features are those of the top; --rungs scores the others too."]
+    notes = [] if rungs else ["Features are those of the top; --rungs scores the others too."]
     sizes: dict[tuple[int, ...], list[str]] = {}
     for one in scored:
         if one.image_size:
             sizes.setdefault(one.image_size, []).append(one.model)
     if not sizes:
-        return told
+        return notes
     each = "; ".join(
         f"{' x '.join(map(str, size))} ({', '.join(dict.fromkeys(models))})" for size, models in sizes.items()
     )
-    return [*told, *textwrap.wrap(f"Images were read at {each} pixels; the order may change with --image-size.", 110)]
+    return [*notes, *textwrap.wrap(f"Images were read at {each} pixels; the order may change with --image-size.", 110)]
 
 
 def _not_seen(scored: list[Candidate]) -> list[str]:
-    """What each model does not see of the data, a paragraph a finding, once for all rungs of a model."""
-    told = dict.fromkeys(f"{one.model}: {finding}." for one in scored for finding in one.findings)
-    return [line for each in told for line in textwrap.wrap(each, 110)]
+    """Findings on how each model sees the data, one paragraph each."""
+    notes = dict.fromkeys(f"{one.model}: {finding}." for one in scored for finding in one.findings)
+    return [line for each in notes for line in textwrap.wrap(each, 110)]
 
 
 def _raced(scored: list[Candidate], metric: str, validation: int) -> tuple[str, ...]:
-    """What the race says, and what it can't."""
+    """The result of the race, and models that it can't separate from the best."""
     lines = (
-        "First are the fine-tuned (in full, all training examples, one seed) in the order of their race on validation,",
+        "Fine-tuned models come first (all weights and training examples, one seed), by their race on validation,",
         "then the others by LogME.",
     )
     first = scored[0]
     if first.tuned is None:
-        return (*lines, "None could be fine-tuned at its default rate.")
+        return (*lines, "No model could be fine-tuned at its default learning rate.")
     near = [one for one in scored if one.behind_low is not None and one.behind_low <= 0 <= (one.behind_high or 0.0)]
-    told = "; ".join(
+    close = "; ".join(
         f"{first.name} less {one.name} is {fmt.value(metric, one.behind, signed=True)} "
         f"{fmt.interval(metric, one.behind_low, one.behind_high)}" for one in near
     )  # fmt: skip
-    cant = f", though {validation} examples can't tell it from all others: {told}" if near else ""
+    cant = f", though {validation} examples can't separate it from all others: {close}" if near else ""
     return (*lines, *textwrap.wrap(f"Start from {first.name}{cant}.", 110))
 
 

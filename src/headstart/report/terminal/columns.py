@@ -1,4 +1,4 @@
-"""Rows of text under each other, for terminals."""
+"""Text tables with aligned columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
-    """A line a row; the columns `left` stand to the left, the others to the right. Negative ones count from the end."""
+    """One line per row; the columns `left` are left-aligned (negative ones count from the end), the others right."""
     count = len(rows[0])
     words = {place % count for place in left}
     widths = [max(len(row[i]) for row in rows) for i in range(count)]

@@ -1,4 +1,4 @@
-"""Plain text for terminals, pipes and logs: no colour, at most 100 columns."""
+"""A comparison as terminal text: no colour, at most 100 columns."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHORTEST_NAME = 12
 
 
 def table(comparison: Comparison) -> str:
-    """One row a method, best first, then a line of explanation and the verdict, a paragraph each of its lines.
+    """One row per method, best first, then an explanation of the columns and the verdict.
 
-    `>` marks the method to use, `=` the cheapest within the margin, `~` a control, `x` one that a race stopped. A
-    method that gave no result shows its status instead.
+    Marks: `>` the recommended method, `=` the cheapest within the margin, `~` a control, `x` stopped by a race. A
+    method without a result shows its status instead.
     """
     rows = ranked(comparison)
     metric = comparison.task.metric
@@ -38,7 +38,7 @@ def table(comparison: Comparison) -> str:
         "lr",
     ]
     body = [_cells(comparison, row) for row in rows]
-    if len(rows) == 1:  # nothing to compare it with
+    if len(rows) == 1:  # no reference to compare with
         at = 3 + len(others)
         head, *body = (cells[:at] + cells[at + 2 :] for cells in (head, *body))
     results = [cells for row, cells in zip(rows, body) if fmt.finite(row.value) is not None]
@@ -63,7 +63,7 @@ def table(comparison: Comparison) -> str:
 
 
 def audit(record: DataRecord) -> str:
-    """What the data holds and what is wrong with it: the splits with their class counts, then the findings."""
+    """The data audit: the splits with their class counts, then the findings."""
     used = f"{fmt.whole(record.rows_read)} rows read, {fmt.whole(record.rows_used)} used"
     lines = [*_wrap(f"{record.source}: {used}")]
     for line in record.understood:
@@ -86,7 +86,7 @@ def audit(record: DataRecord) -> str:
 
 
 def clean(text: str) -> str:
-    """The text with control characters (escapes, line breaks) made visible as `?` or a blank."""
+    """The text with control characters (escapes, line breaks) replaced by `?` or a blank."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
 
 
@@ -144,14 +144,14 @@ def _explanation(comparison: Comparison) -> list[str]:
     if any(row.control for row in comparison.rows):
         parts.append("~ control.")
     if any(is_stopped(row) and fmt.finite(row.value) is not None for row in comparison.rows):
-        parts.append("x stopped early: its value is of that.")
+        parts.append("x stopped early, with the value of the shorter training.")
     if seeds == 1:
-        parts.append("One seed tells two trained models apart, not two methods.")
+        parts.append("One seed compares two trained models, not two methods.")
     return _wrap(" ".join(parts))
 
 
 def _sources(comparison: Comparison) -> list[str]:
-    """The model and the columns that were used; of a small built-in model, that others are usually better."""
+    """The model and the columns; for a built-in model, a note that larger ones are usually better."""
     model, columns = comparison.model, comparison.data.columns
     read = "".join(f", {role} from {name}" for role, name in columns.items())
     lines = _wrap(
@@ -165,7 +165,7 @@ def _sources(comparison: Comparison) -> list[str]:
 
 
 def _seeds(comparison: Comparison) -> str:
-    """`mean over 3 seeds`; `mean over 1 to 3 seeds` where a race gave some methods fewer."""
+    """`mean over 3 seeds`; `mean over 1 to 3 seeds` if a race gave some methods fewer."""
     rows = [row for row in comparison.rows if fmt.finite(row.value) is not None and row.learning_rate is not None]
     trained = [len(row.seeds) for row in rows if row.seeds]
     least, most = min(trained, default=0), max(trained, default=len(comparison.seeds))
@@ -173,7 +173,7 @@ def _seeds(comparison: Comparison) -> str:
 
 
 def _parts(comparison: Comparison, rows: list[Row]) -> list[str]:
-    """The quality on each part of the test split, a line a part and a column a method, best first."""
+    """Quality on each part of the test split: one line per part, one column per method, best first."""
     measured = [row for row in rows if row.parts]
     if not measured:
         return []
@@ -217,7 +217,7 @@ def _classes(counts: dict[str, int], most: int = 8) -> str:
 
 
 def _line(cells: list[str], widths: list[int], gap: str) -> str:
-    """Mark and method from the left, numbers from the right."""
+    """A table with the mark and the method left-aligned, numbers right-aligned."""
     parts = []
     for i, (cell, width) in enumerate(zip(cells, widths)):
         cell = _shorten(cell, width)
@@ -231,7 +231,7 @@ def _shorten(text: str, width: int) -> str:
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
-    """Lines of at most `WIDTH`; a name is not broken at its hyphens, so that it can be copied."""
+    """Wraps to `WIDTH` columns; names are not broken at hyphens, so that they can be copied."""
     return textwrap.wrap(clean(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [
         first
     ]

@@ -1,4 +1,4 @@
-"""An evaluation, for terminals."""
+"""An evaluation as terminal text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ a gate passes where they show what it asks, fails where they show the contrary, 
 
 
 def tables(found: Evaluation) -> str:
-    """A table of checks a model, who flipped, the costs side by side, and what the gates came to."""
+    """A table of checks per model, the changed predictions, the costs side by side, and the verdicts of the gates."""
     parts = [_model(one, found) for one in found.models]
     parts.append(_costs(found))
     parts.append("\n".join(found.notes))
@@ -22,12 +22,12 @@ def tables(found: Evaluation) -> str:
 
 
 def reference(found: Evaluation) -> str:
-    """What a column calls that which the models are held against."""
+    """Name of the reference model in a column."""
     return "base" if found.against == "base" else "other"
 
 
 def conclusion(found: Evaluation) -> str:
-    """Whether the gates were passed, which failed, and how many examples would decide what is open."""
+    """The verdict of the gates: failed ones, and for undecided ones the number of examples that would decide."""
     named = {
         verdict: [(one.name, record) for one in found.models for record in one.checks if record.verdict == verdict]
         for verdict in ("passed", "failed", "undecided")
@@ -37,14 +37,14 @@ def conclusion(found: Evaluation) -> str:
         lines.append(f"failed: {', '.join(f'{name}: {record.check}' for name, record in failed)}")
     for name, record in named["undecided"]:
         if record.examples_needed:
-            told = f"{fmt.needed(record.examples_needed)} examples would decide"
+            cure = f"{fmt.needed(record.examples_needed)} examples would decide"
             if record.examples_needed <= fmt.MOST_NEEDED:
-                told += f", {fmt.count(record.more_examples)} more"
+                cure += f", {fmt.count(record.more_examples)} more"
         else:
-            told = "no number of examples would decide; more seeds might"
-        lines.append(f"undecided: {name}: {record.check}; {told}")
+            cure = "no number of examples would decide; more seeds might"
+        lines.append(f"undecided: {name}: {record.check}; {cure}")
     if found.passed:
-        lines.append("every gate passed" if named["passed"] else "no gate was asked")
+        lines.append("every gate passed" if named["passed"] else "no gate was set")
     return "\n".join(lines)
 
 
@@ -63,7 +63,7 @@ def _model(one: Judged, found: Evaluation) -> str:
 
 
 def asked(record: CheckRecord) -> str:
-    """What the gate asks of the change, such as `> -1.0`."""
+    """The gate's condition on the change, such as `> -1.0`."""
     if record.gate == "none":
         return fmt.MISSING
     bar = 0.0 if record.gate == "improved" else record.tolerance
@@ -84,12 +84,12 @@ def _cells(record: CheckRecord, main: str) -> tuple[str, ...]:
 
 def _costs(found: Evaluation) -> str:
     sides = [(reference(found), found.base_cost), *((one.name, one.cost) for one in found.models)]
-    told = [(name, cost) for name, cost in sides if cost]
-    if not told:
+    known = [(name, cost) for name, cost in sides if cost]
+    if not known:
         return ""
-    columns = [column for column in COLUMNS if any(column.of(cost) is not None for _, cost in told)]
+    columns = [column for column in COLUMNS if any(column.of(cost) is not None for _, cost in known)]
     head = ("cost", *(column.heading(found) for column in columns))
-    rows = [(name, *(column.show(column.of(cost)) for column in columns)) for name, cost in told]
+    rows = [(name, *(column.show(column.of(cost)) for column in columns)) for name, cost in known]
     lines = aligned([head, *rows])
     for one in found.externals:
         reached = ""
@@ -110,7 +110,7 @@ def money(number: float | None) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A cost as a table shows it."""
+    """A cost as a cell of a table."""
 
     title: str
     field: str
@@ -139,4 +139,4 @@ COLUMNS = (
     Column("J each", "joules", money),
     Column("$ a 1000", "money", money),
 )
-"one example's latency; throughput in batches of 32, and what is counted at it; money by the suite's price of an hour"
+"columns: latency of one example; throughput in batches of 32, and energy and money measured at it"

@@ -1,4 +1,4 @@
-"""The history of runs, for terminals."""
+"""The history of runs as terminal text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.report.terminal.columns import aligned
 
 
 def listing(entries: Sequence[Entry]) -> str:
-    """A line a run, the latest last."""
+    """One line per run, the latest last."""
     if not entries:
         return "No runs here yet: `headstart compare`, `fit`, `curve` or `pretrain` makes one."
     head = (
@@ -32,12 +32,12 @@ def _cells(one: Entry) -> tuple[str, ...]:
 
 
 def _verb(one: Entry) -> str:
-    """With the objective of a pretraining."""
+    """The verb, for a pretraining with its objective."""
     return f"{one.verb} {one.methods[0]}" if one.verb == "pretrain" else one.verb
 
 
 def _used(one: Entry) -> str:
-    """The method to use; where there is none, whether the run came to its end."""
+    """The recommended method, or the status of the run if there is none."""
     return one.verdict or (fmt.MISSING if one.status in ("complete", "ok") else one.status)
 
 
@@ -47,7 +47,7 @@ def _short(source: str) -> str:
 
 
 def details(one: Entry) -> str:
-    """Everything that is known of a run without opening its folder."""
+    """All that the index holds about a run."""
     value = f"{fmt.value(one.metric, one.value)} {fmt.interval(one.metric, one.low, one.high)}".strip()
     lines = [
         ("folder", one.folder + ("" if one.there else " (gone)")),
@@ -68,7 +68,7 @@ def details(one: Entry) -> str:
 
 
 def difference(a: Entry, b: Entry) -> str:
-    """What differs between two runs: options, versions, outcome; `same` where nothing does."""
+    """Differences of two runs in options, versions and results; one line if there are none."""
     sides = [_facts(one) for one in (a, b)]
     names = [name for name in {**sides[0], **sides[1]} if sides[0].get(name) != sides[1].get(name)]
     if not names:

@@ -1,4 +1,4 @@
-"""An improvement as the terminal shows it: evidence, what was tried, and whether it helped."""
+"""An improvement as terminal text: proposals, their evidence, and the results of the trials."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from headstart.core.records.improvement import Improvement, Tried
 from headstart.report.format import interval, metric_heading, p_value, seconds, value
 
 SPARE = 1.2
-"by how much more than forecast a budget is advised"
+"factor on the forecast time in the advised budget"
 
 
 def text(found: Improvement) -> str:
-    """A paragraph a proposal."""
+    """One paragraph per proposal."""
     if not found.tried:
-        return f"{found.run}: nothing to propose for {found.method} on what is known."
+        return f"{found.run}: nothing to propose for {found.method} from the evidence."
     parts = [_part(found, one) for one in found.tried]
     helped = [one.proposal.name for one in found.tried if one.status == "helped"]
     tried = [one for one in found.tried if one.difference is not None]
     end, seeds = "", f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     if tried:
-        what = f"{', '.join(helped)} helped" if helped else "none helped for certain"
+        what = f"{', '.join(helped)} helped" if helped else "none was shown to help"
         took = seconds(sum(one.seconds or 0.0 for one in tried))
         end = (
             f"\nOf {len(tried)} tried with {seeds} on {found.validation:,} validation examples, {what} "
@@ -30,7 +30,7 @@ def text(found: Improvement) -> str:
     if found.needed is not None:
         end += (
             f"\nNothing {'more ' * bool(tried)}was tried: the method as it was and one change to it, with "
-            f"{seeds}, take about {seconds(found.needed)} with what goes before: "
+            f"{seeds}, take about {seconds(found.needed)} with the preparation: "
             f"--budget {math.ceil(SPARE * found.needed)}s or more."
         )
     return "\n".join(parts) + end
@@ -38,8 +38,8 @@ def text(found: Improvement) -> str:
 
 def _part(found: Improvement, one: Tried) -> str:
     lines = [f"{one.proposal.name}: {_outcome(found, one)}"]
-    for label, told in (("because", one.proposal.evidence), ("so", one.proposal.advice)):
-        lines += textwrap.wrap(f"{label} {told}", 100, initial_indent="  ", subsequent_indent="    ")
+    for label, sentence in (("because", one.proposal.evidence), ("so", one.proposal.advice)):
+        lines += textwrap.wrap(f"{label} {sentence}", 100, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)
 
 

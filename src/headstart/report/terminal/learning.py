@@ -1,4 +1,4 @@
-"""Learning curves, for terminals."""
+"""Learning curves as terminal text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headstart.report.terminal.columns import aligned
 
 
 def table(found: LearningCurve) -> str:
-    """A line a size, a column a method; then what more data would bring."""
+    """One line per size and one column per method; then the forecast for more data."""
     methods = list(dict.fromkeys(one.method for one in found.readings))
     head = ("labels a class", "examples", *methods)
     rows = [head]
@@ -22,7 +22,7 @@ def table(found: LearningCurve) -> str:
     elif len(found.sizes) < FEWEST:
         lines += [
             "",
-            f"A power law, and what a target would take, asks for {FEWEST} sizes; here are {len(found.sizes)}.",
+            f"A power law and its forecasts need {FEWEST} sizes; there are {len(found.sizes)}.",
         ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The table of methods by measured fact, for terminals and for the docs."""
+"""The table of methods with their measurements, for terminals and the documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPECTED = {
     "pfeiffer": (0.01, 0.05),
     "prompt": (0.0, 0.001),
 }
-"the textbook's share of trained parameters: from, to"
+"expected share of trained parameters by the literature: from, to"
 
 
 def measured() -> MeasuredMethods:
@@ -28,7 +28,7 @@ def measured() -> MeasuredMethods:
 
 
 def table(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
-    """Every method of `summaries` with what was measured of it, at most 100 columns; `–` for what was not."""
+    """A text table of the methods of `summaries` with their measurements, 100 columns wide; `–` if unmeasured."""
     letters = {kind: kind[0].upper() for kind in found.kinds}
     head = ["method", "trains", "memory", "a step", "size", "1 ex.", "merged", *found.tasks, "works on"]
     lines = aligned([head, *(_cells(name, found, letters) for name in summaries)], left=(0, -1))
@@ -64,7 +64,7 @@ def _cells(name: str, found: MeasuredMethods, letters: Mapping[str, str]) -> lis
 
 
 def markdown(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
-    """The same as Markdown with intervals, and the textbook's expectations beside what was measured."""
+    """The table as Markdown, with intervals, and the literature's expectations beside the measurements."""
     tasks = "".join(f" {task} % |" for task in found.tasks)
     lines = [
         f"| method | trains | memory | a step | size | one example | merged |{tasks} works on |",
@@ -87,7 +87,7 @@ def markdown(found: MeasuredMethods, summaries: Mapping[str, str]) -> str:
 
 
 def refusals(found: MeasuredMethods) -> list[str]:
-    """Where a method could not run on a kind of backbone, with its own words."""
+    """Methods that could not run on a kind of backbone, with their error messages."""
     return [
         f"- `{facts.method}` on {kind}: {said}"
         for facts in found.facts
@@ -97,7 +97,7 @@ def refusals(found: MeasuredMethods) -> list[str]:
 
 
 def elsewhere(found: MeasuredMethods) -> list[str]:
-    """Whose costs are those of another model."""
+    """Methods whose costs were measured on another model."""
     return [
         f"- `{facts.method}` has no place in {found.model}: its costs are of {facts.elsewhere}, which alone takes "
         f"{fmt.seconds(facts.elsewhere_base_latency_seconds, '')} for one example."
@@ -107,16 +107,16 @@ def elsewhere(found: MeasuredMethods) -> list[str]:
 
 
 def expectations(found: MeasuredMethods) -> list[str]:
-    """The textbook's share of trained parameters against the measured one, row by row."""
+    """The expected share of trained parameters beside the measured one, per method."""
     lines = ["| method | the textbook expects | measured | |", "|---|---|---|---|"]
     for name, (low, high) in EXPECTED.items():
         facts = found.of(name)
         if facts is None or facts.trained_share is None:
             continue
         share = facts.trained_share
-        told = fmt.share(high) if low == high else f"< {fmt.share(high)}" if low == 0 else (
+        expected = fmt.share(high) if low == high else f"< {fmt.share(high)}" if low == 0 else (
             f"{fmt.share(low)} to {fmt.share(high)}")  # fmt: skip
         agrees = low - 5e-5 <= share <= high + 5e-5
         verdict = "agrees" if agrees else "more than expected" if share > high else "less than expected"
-        lines.append(f"| `{name}` | {told} | {fmt.share(share)} | {verdict} |")
+        lines.append(f"| `{name}` | {expected} | {fmt.share(share)} | {verdict} |")
     return lines
