@@ -1,4 +1,4 @@
-"""Batches: which examples go together. Plain indices; nothing here touches an input."""
+"""Batching: examples of a batch as index arrays, by length, by class, or by a token budget."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from headstart.core.seeds import derive
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, pool: int = 50) -> list[np.ndarray]:
-    """One epoch: every example once, in random batches of like length.
+    """Bucketing by length: one epoch of random batches whose examples have similar lengths.
 
     Examples are shuffled, sorted by length within pools of `pool * batch_size`, cut into batches of exactly
     `batch_size` (the last may be smaller), and the batches are shuffled. The same (seed, epoch) gives the same list.
-    One example left over takes a companion from the batch before it: a batch norm has no statistics of one value.
+    A single example left over takes a companion from the batch before, because batch norm needs two.
 
-    lengths: [n] tokens of each example. pool: batches a pool; 1 gives plain random batches.
+    lengths: [n] tokens of each example. pool: batches per pool; 1 gives plain random batches.
     Raises `ValueError` for a batch size or pool below 1.
     """
     lengths = np.asarray(lengths)
@@ -33,12 +33,12 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, p
 
 
 def balanced_batches(classes: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """One epoch: every example once, dealt class by class, so that each batch holds the classes as evenly as it can.
+    """Balanced batches: one epoch in which each batch holds the classes as evenly as possible.
 
     Each class is shuffled; round r takes the r-th example of every class that has one, in random order. The same
-    (seed, epoch) gives the same list, and another epoch brings other examples together.
+    (seed, epoch) gives the same list; other epochs combine other examples.
 
-    classes: [n] the class of each example. Raises `ValueError` for a batch size below 1.
+    classes: [n] class of each example. Raises `ValueError` for a batch size below 1.
     """
     classes = np.asarray(classes)
     if batch_size < 1:
@@ -56,7 +56,7 @@ def balanced_batches(classes: np.ndarray, batch_size: int, seed: int, epoch: int
 def split_by_tokens(batch: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     """Cuts one batch into micro-batches whose padded size, longest length x count, is at most `batch_tokens`.
 
-    A single example above the budget forms its own. Longest first, so that memory runs out at once or not at all.
+    An example above the budget is a micro-batch alone. The longest come first, so that a lack of memory shows at once.
 
     batch: [b] indices into `lengths`. lengths: [n] tokens of all examples.
     """
@@ -64,7 +64,7 @@ def split_by_tokens(batch: np.ndarray, lengths: np.ndarray, batch_tokens: int) -
 
 
 def sorted_batches(lengths: np.ndarray, batch_tokens: int, max_count: int) -> list[np.ndarray]:
-    """All examples for prediction, longest first, each batch within `batch_tokens` and of at most `max_count`."""
+    """Batches of all examples for prediction, longest first, of at most `batch_tokens` and `max_count` examples."""
     lengths = np.asarray(lengths)
     return _cut(_longest_first(np.arange(len(lengths)), lengths), lengths, batch_tokens, max_count)
 
@@ -78,7 +78,7 @@ def _cut(order: np.ndarray, lengths: np.ndarray, batch_tokens: int, max_count: i
         raise ValueError(f"batch_tokens and max_count must be at least 1, not {batch_tokens} and {max_count}")
     parts, at = [], 0
     while at < len(order):
-        # Sorted by length, so the first example of a part is its longest.
+        # the first example is the longest, because the indices are sorted by length
         count = max(1, batch_tokens // max(1, int(lengths[order[at]])))
         count = count if max_count is None else min(count, max_count)
         parts.append(order[at : at + count])

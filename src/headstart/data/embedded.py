@@ -1,4 +1,4 @@
-"""The embedded default: scikit-learn's handwritten digits, ten labels a class to learn from."""
+"""The embedded data set: scikit-learn's handwritten digits, with ten training labels per class."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from headstart.data.examples import Data
 from headstart.data.read import read
 
 EACH = 10
-"labels a class in train, and as many in validation; the other images are the test split"
+"labels per class in train, and as many in validation; the other images are the test split"
 SIDE = 32
 
 
 def digits(seed: int = 0) -> Data:
     """The 1,797 digits of 8x8 pixels (UCI's optical recognition set), upsampled to 32x32: 100 train, 100 validation.
 
-    A user with a few hundred labels is in this position; the large test split is a luxury that shows the differences.
+    The training split is as small as that of many users; the large test split makes differences visible.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

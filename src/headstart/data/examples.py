@@ -1,4 +1,4 @@
-"""Examples: the rows of one split, lying in a memory-mapped Arrow file."""
+"""Examples: the rows of a split, in a memory-mapped Arrow file."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HASHED = 1024
-"inputs that are read at once to be hashed"
+"inputs hashed at once"
 
 Input = str | tuple[str, str] | bytes
 "a text, a pair of texts, or the encoded bytes of an image"
 
 
 class Examples:
-    """Rows `rows` of an Arrow table with the input columns; targets and ids are held as arrays.
+    """Rows `rows` of an Arrow table with the input columns; targets and ids are arrays.
 
-    ids: [n] int64, the example's number in the whole source, unique over the splits of one `Data`.
-    decoding: how images are read; `inputs` gives those that it is about as plain RGB, so that all readers agree.
+    ids: [n] int64, number of the example in the whole source, unique over the splits of one `Data`.
+    decoding: rule for decoding images; `inputs` applies it, so that all readers get the same RGB values.
     targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression.
-    units: [n] int64, rows that a split keeps together (same input or group); None where that is not known.
-    clusters: [n] int64, rows that count as one in every interval and test (`--group`, `--cluster-by`); None where each
-        example counts for itself.
-    places: where the example came from, such as `reviews.csv:17`, for messages.
+    units: [n] int64, rows that splits keep together (same input or group); None if unknown.
+    clusters: [n] int64, rows that count as one in intervals and tests (`--group`, `--cluster-by`); None if each
+        example counts alone.
+    places: origin of each example for messages, such as `reviews.csv:17`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Examples:
         self.units, self.clusters = units, clusters
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process, they take their own rows along, not the whole table."""
+        """Pickles only these rows, because another process does not need the whole table."""
         table = self.table.take(self.rows)
         return Examples, (
             table, np.arange(len(self)), self.ids, self.targets, self.decoding, self.units, self.clusters,
@@ -64,7 +64,7 @@ class Examples:
 
     @cached_property
     def content(self) -> str:
-        """Hash of the inputs in their order; of the files of an image folder: path, size and time of change."""
+        """Hash of the inputs in order; for an image folder, of path, size and modification time of the files."""
         digest = xxhash.xxh3_128()
         paths = (self.table.schema.metadata or {}).get(HOLDS) == b"path"
         for name in ("input", "input_b"):
@@ -83,11 +83,11 @@ class Examples:
         return Examples(self.table, rows, ids, targets, self.decoding, units, clusters)
 
     def decoded_by(self, decoding: Decoding) -> Examples:
-        """The same examples, whose images are read by this rule."""
+        """The same examples with this rule for decoding images."""
         return Examples(self.table, self.rows, self.ids, self.targets, decoding, self.units, self.clusters)
 
     def with_(self, other: Examples) -> Examples:
-        """These and the other examples of the same table."""
+        """These and other examples of the same table, concatenated."""
         mine, others = ((part.rows, part.ids, part.targets) for part in (self, other))
         units, clusters = (
             None if a is None or b is None else np.concatenate([a, b])
@@ -97,10 +97,10 @@ class Examples:
         return Examples(self.table, rows, ids, targets, self.decoding, units, clusters)
 
     def inputs(self, positions: Sequence[int] | np.ndarray | None = None) -> list[Input]:
-        """The inputs at these positions (all where None), read from the mapped file now.
+        """Reads the inputs at these positions from the mapped file; None means all.
 
         The table's columns are `input` and, for text pairs, `input_b`; for image folders `input` holds paths, whose
-        files are read here. Raises `DataError` where such a file has gone since.
+        files are read here. Raises `DataError` if such a file no longer exists.
         """
         rows = self.rows if positions is None else self.rows[np.asarray(positions, dtype=np.int64)]
         first = self._column("input", rows)
@@ -136,7 +136,7 @@ def _file(path: str) -> bytes:
 
 @dataclass(frozen=True)
 class Data(ShowingHTML):
-    """A task with its three splits and the record of where they come from and what the audit found."""
+    """A task with its three splits, and the record of their origin and of the audit's findings."""
 
     task: Task
     train: Examples
@@ -144,9 +144,9 @@ class Data(ShowingHTML):
     test: Examples
     record: DataRecord
     origin: Mapping[str, Any] | None = None
-    """the source and the options with which `headstart.read` reads the same again; None for what was made of objects"""
+    """source and options to read the same data again with `headstart.read`; None if it came from Python objects"""
 
     def decoded_by(self, decoding: Decoding) -> Data:
-        """The same examples, whose images are read by this rule."""
+        """The same examples with this rule for decoding images."""
         splits = {name: getattr(self, name).decoded_by(decoding) for name in ("train", "validation", "test")}
         return replace(self, task=replace(self.task, images=decoding), **splits)

@@ -1,4 +1,4 @@
-"""Parts of a test set: by the file that its examples come from, or by what a column holds, such as the language."""
+"""Parts (slices) of a test set, by file or by the values of a column, such as the language."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Examples
 
 MOST = 50
-"parts; a column that holds more values tells examples apart, not parts"
+"maximum number of parts; a column with more values identifies examples, not parts"
 
 _ROW = re.compile(r"(?P<file>.+)(:\d+|\[\d+\])")
 
 Parts = dict[str, np.ndarray]
-"name of a part to the positions of its examples in the test set"
+"positions of the examples in the test set, by the name of the part"
 
 
 def by_file(test: Examples) -> Parts:
-    """The examples of each file."""
+    """Parts by file."""
     return grouped([_file(place) for place in _places(test)])
 
 
 def by_column(test: Examples, held: Mapping[str, str], name: str) -> Parts:
-    """The examples of each value of a column. held: place (`reviews.csv:17`) to what the column `name` holds there.
+    """Parts by the values of the column `name`. held: its values by place (`reviews.csv:17`).
 
-    Raises `ConfigurationError` where it holds more values than `MOST`.
+    Raises `ConfigurationError` if there are more values than `MOST`.
     """
     found = grouped([held.get(place) or "(empty)" for place in _places(test)])
     if len(found) > MOST:
         raise ConfigurationError(
             f"the column {name!r} holds {len(found)} values in the test set; a report has room for {MOST}. "
-            "Choose one that names a language, a source or the like."
+            "Choose one such as the language or the source."
         )
     return found
 
 
 def grouped(names: Sequence[str] | np.ndarray) -> Parts:
-    """Positions by name, in the order in which the names first come."""
+    """Positions by name; names in the order of their first occurrence."""
     array = np.asarray(names)
     return {str(name): np.flatnonzero(array == name) for name in dict.fromkeys(array.tolist())}
 
 
 def _file(place: str) -> str:
-    """`a.csv` of `a.csv:17` and of `a.csv[3]`, the folder of an image."""
+    """File of a place: `a.csv` of `a.csv:17` and of `a.csv[3]`; the folder of an image."""
     row = _ROW.fullmatch(place)
     return row["file"] if row else place.partition("/")[0]
 

@@ -1,4 +1,4 @@
-"""`read`: from what the user has to a task with three splits and the record of what was found."""
+"""`read`: turns a user's source into a task with three splits, and the record of the audit."""
 
 from __future__ import annotations
 
@@ -60,22 +60,23 @@ def read(
 
     source: a CSV, TSV, JSONL or Parquet file; a folder of class folders of images; a folder of train, validation and
         test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the hub.
-    text: the input's column, or two for text pairs (`"premise,hypothesis"` or a tuple); found where None.
-    label, group: columns; the label is found where None. Rows of one group never lie in two made splits,
-        and count as one in every interval and test.
-    cluster_by: a column whose rows count as one in every interval and test, and may lie in several splits.
-    validation, test: sources of their own for these splits, one or a list, or names of splits of a data set that has
-        several.
-    kind: `single_label`, `multi_label` or `regression`; found where None.
-    seed: of the made splits. validation_share, test_share: of the rows that are split, for splits that are not given;
-        without a share, validation gets 15 % but at most 500 rows: more would choose little better, and cost training.
-    workers: threads that decode images. max_image_pixels: width x height above which an image is left out.
-    folder: where the temporary store is kept while in use (default: TMPDIR).
-    class_weights: sets `Task.class_weights` to n / (classes x count), mean 1 over the training examples.
+    text: input column, or two for text pairs (`"premise,hypothesis"` or a tuple) [default: detected].
+    label: label column [default: detected].
+    group: column; rows of one group stay in one made split, and count as one in intervals and tests.
+    cluster_by: column; its rows count as one in intervals and tests, and may lie in several splits.
+    validation, test: sources of these splits, one or a list, or names of splits of a data set that has several.
+    kind: `single_label`, `multi_label` or `regression` [default: detected].
+    seed: seed of the made splits.
+    validation_share, test_share: shares of the rows for made splits; by default validation gets 15 % but at most 500
+        rows, because more would choose little better and cost training examples.
+    workers: threads that decode images.
+    max_image_pixels: images with more pixels (width x height) are left out.
+    folder: place of the temporary store [default: TMPDIR].
+    class_weights: set `Task.class_weights` to n / (classes x count), with mean 1 over the training examples.
     progress: called with a stage (`reading`, `checking`) and the rows done.
 
-    Raises `DataError` (nothing usable, unclear columns, conflicting labels, too few rows), `ConfigurationError` for
-    an option out of range, `ResourceError` where the store can't be written.
+    Raises `DataError` (no usable row, unclear columns, conflicting labels, too few rows), `ConfigurationError` for an
+    option out of range, `ResourceError` if the store can't be written.
 
     Example: `read("reviews.csv", text="text", label="stars")`.
     """
@@ -162,7 +163,7 @@ def _roles(
     findings: Findings,
     cluster_by: str | None,
 ) -> tuple[Roles, tuple[str, ...]]:
-    """Roles by the first training table; every other table must have the same columns."""
+    """Roles of the columns by the first training table; all other tables must have the same columns."""
     first = splits["train"][0]
     if isinstance(first, ImageFolder):
         text, label = text or "file", label or "folder"
@@ -192,7 +193,7 @@ def _roles(
 
 
 def _paths(splits: Splits, roles: Roles) -> bool:
-    """Whether all images are files, so that the store holds their paths; among others, files are read into it."""
+    """True if all images are files, so that the store holds paths; else it holds the bytes of all images."""
     if roles.modality != "image":
         return False
     tables = [table for tables in splits.values() for table in tables]
@@ -209,7 +210,7 @@ def _paths(splits: Splits, roles: Roles) -> bool:
 
 
 def _units(splits: Splits, roles: Roles) -> list[str]:
-    """Columns of every table that could say which rows belong together, where no group is given."""
+    """Columns of all tables that could be groups, if no group is given."""
     if roles.group is not None:
         return []
     tables = [table.sample() for tables in splits.values() for table in tables]
@@ -218,7 +219,7 @@ def _units(splits: Splits, roles: Roles) -> list[str]:
 
 
 def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ...]:
-    """Lines for people: the columns and the task, then how each file was read."""
+    """Summary for the user: the columns and the task, then how each file was read."""
     what = f"{targets.kind}, {len(targets.labels)} classes" if targets.labels else targets.kind
     files = [
         f"{table.name}: {found}"
@@ -231,7 +232,7 @@ def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ..
 
 
 def _is_one_hot(table: pa.Table) -> bool:
-    """Whether each row has one label of several columns."""
+    """True if each row has exactly one label over several columns."""
     return all(len(json.loads(label)) == 1 for label in table.column("label").unique().to_pylist())
 
 
@@ -249,7 +250,7 @@ def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: 
 
 
 def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, findings: Findings) -> None:
-    """Marks rows as left out; raises where that empties a split."""
+    """Marks rows as left out; raises `DataError` if a split becomes empty."""
     split[~usable] = -1
     for name in sorted(given, key=NAMES.index):
         if not (split == NAMES.index(name)).any():
@@ -257,7 +258,7 @@ def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, fi
 
 
 def _codes(table: pa.Table, column: str) -> np.ndarray:
-    """[n] codes of groups or clusters; a row without one is alone in one."""
+    """[n] codes of groups or clusters; a row without a name is a group alone."""
     encoded = table.column(column).combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
     alone = np.flatnonzero(codes < 0)
@@ -273,7 +274,7 @@ def _make(
     shares: dict[str, float],
     seed: int,
 ) -> dict[str, str]:
-    """Makes the splits named in `shares` out of the training rows, in place; gives their origins."""
+    """Makes the splits named in `shares` from the training rows, in place; returns their origins."""
     if not shares:
         return {}
     pool = np.flatnonzero(split == 0)
@@ -306,7 +307,7 @@ def _weights(train: np.ndarray, targets: Targets) -> tuple[float, ...]:
 
 
 def _fingerprint(parts: Sequence[np.ndarray], values: np.ndarray, digest: np.ndarray) -> str:
-    """BLAKE2b over each split's ids, inputs (their digests) and targets, in the order of the splits."""
+    """Fingerprint of the data: BLAKE2b over ids, digests of inputs, and targets of the splits in order."""
     found = hashlib.blake2b(digest_size=16)
     for name, rows in zip(NAMES, parts):
         found.update(f"{name}:{len(rows)}:{values.dtype}:{values.shape[1:]}".encode())

@@ -1,4 +1,4 @@
-"""The audit: what is wrong with the data that no metric would show. It notes and never changes a row."""
+"""Data audit: problems that no metric shows, such as leaks and duplicates. It changes no row."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from headstart.data.audit.prints import Prints
 from headstart.data.ingest.store import gather
 
 FEW = 5
-"training examples below which a class is rare"
+"minimum number of training examples of a class that is not rare"
 IMBALANCE = 10
-"largest class over smallest from which class weights are suggested"
+"ratio of the largest to the smallest class from which class weights are suggested"
 NAMES = ("train", "validation", "test")
 
 
@@ -28,7 +28,7 @@ def audit(
     groups: np.ndarray | None,
     findings: Findings,
 ) -> None:
-    """Notes duplicates, leaks, conflicts, near duplicates, split groups, rare classes and imbalance.
+    """Finds duplicates, leaks, conflicting labels, near duplicates, split groups, rare classes and imbalance.
 
     split: [n] int8, 0 train, 1 validation, 2 test, -1 for rows left out. targets: as in `Examples`, of all rows.
     groups: [n] codes or None.
@@ -89,7 +89,7 @@ def _conflicts(table: pa.Table, digest: np.ndarray, rows: np.ndarray, targets: n
 
 
 def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
-    """Images that differ in their files, but not at few pixels, and have other labels. Blank ones are noted apart."""
+    """Images that are equal at a few pixels but have different labels. Blank images have their own finding."""
     assert prints.small is not None
     rows = rows[prints.small[rows] != 0]
     if not len(rows):
@@ -107,7 +107,7 @@ def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.
 def _near(table: pa.Table, prints: Prints, split: np.ndarray, findings: Findings) -> None:
     for held, other in ((2, 0), (2, 1), (1, 0)):
         rows, others = np.flatnonzero(split == held), np.flatnonzero(split == other)
-        rows = rows[~np.isin(prints.digest[rows], prints.digest[others])]  # exact ones are leaks
+        rows = rows[~np.isin(prints.digest[rows], prints.digest[others])]  # exact duplicates are leaks
         pairs = near_duplicates.crossing(prints.bands, rows, others, _same(table, prints))
         if pairs:
             found = np.array(pairs)
@@ -122,7 +122,7 @@ def _same(table: pa.Table, prints: Prints) -> near_duplicates.Same:
 
     def alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         close = np.zeros(len(first), dtype=bool)
-        for at in range(0, len(first), 1_024):  # so that few texts are in memory
+        for at in range(0, len(first), 1_024):  # in chunks, to keep few texts in memory
             part = slice(at, at + 1_024)
             pairs = zip(_texts(table, first[part]), _texts(table, second[part]))
             close[part] = [near_duplicates.resemblance(a, b) >= near_duplicates.NEAR for a, b in pairs]
@@ -151,7 +151,7 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
     counts = class_counts(targets[split == 0], len(labels))
     rare = [f"{label}: {count}" for label, count in zip(labels, counts.tolist()) if count < FEW]
     if rare:
-        message = f"classes with fewer than {FEW} training examples: what is measured on them means little"
+        message = f"classes with fewer than {FEW} training examples: measurements on them mean little"
         findings.add("rare_class", "warning", message, rare)
     for code, name in enumerate(NAMES[1:], start=1):
         held = class_counts(targets[split == code], len(labels))
@@ -168,7 +168,7 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
 
 
 def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:
-    """[classes] examples of each class; for multi-label targets an example counts for each of its labels."""
+    """[classes] number of examples per class; a multi-label example counts for each of its labels."""
     if targets.ndim == 2:
         return targets.sum(axis=0).astype(np.int64)
     return np.bincount(targets, minlength=classes)

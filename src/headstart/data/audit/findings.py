@@ -1,4 +1,4 @@
-"""Findings: what reading and auditing note down, gathered by kind, with a count and the first few places."""
+"""Findings of reading and of the audit, collected by kind, with a count and the first places."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def rows(count: int) -> str:
 
 
 class Findings:
-    """Gathers findings. One entry a (kind, message); `{rows}` in a message becomes its count in words.
+    """Collects findings, one entry per (kind, message); `{rows}` in a message becomes the count.
 
-    `left_out` counts the rows of the source that never reached the store.
+    left_out: number of rows of the source that were not stored.
     """
 
     def __init__(self) -> None:
@@ -58,6 +58,6 @@ class Findings:
         return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 
     def errors(self) -> str:
-        """The errors found, for a message: `2 rows without a label, left out (a.csv:2, a.csv:3).`"""
+        """The errors as text for a message: `2 rows without a label, left out (a.csv:2, a.csv:3).`"""
         found = [finding for finding in self.records() if finding.severity == "error"]
         return " ".join(f"{e.message} ({', '.join(e.examples)})." for e in found[:4])

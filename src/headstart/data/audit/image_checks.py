@@ -1,4 +1,4 @@
-"""Every image is decoded before training, and looked at as a model will see it: whole, visible, and in a few bits."""
+"""Image checks before training: decodes every image and tests that a model can see it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from headstart.data.images.formats import TooLarge, is_dicom
 from headstart.data.images.image import raw, upright
 
 NEAR_BITS = 3
-"differing bits of 64 up to which two images may be one picture"
+"maximum number of differing bits, of 64, for near-duplicate candidates"
 NEAR_VALUES = 6.0
-"mean difference of 8 x 8 thumbnails, of 255, up to which they are"
+"maximum mean difference of 8 x 8 thumbnails, of 255, for near duplicates"
 FAINT = 32
-"of 256 grey levels: what spans fewer shows a model little"
+"minimum contrast in grey levels, of 256; an image with less shows a model little"
 SMALL = 32
-"side in pixels at which images are compared across classes: small backbones see no more"
+"side in pixels for comparing images across classes, because small backbones see no more"
 STRIP = 4
-"times as long as wide, from which a square crop of the middle leaves out most of a picture"
+"aspect ratio from which a centre crop loses most of an image"
 SAMPLED = 100_000
-"grey levels of a picture that are looked at"
+"maximum number of grey levels that are checked per image"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one image's check found."""
+    """Result of the check of one image."""
 
     digest: int
     "64 bits of BLAKE2b over the file's bytes"
@@ -44,28 +44,28 @@ class Look:
     "empty, `unreadable` or `too_large`"
     detail: str = ""
     bits: int = 0
-    "difference hash: is each of 8 x 8 places brighter than its right neighbour"
+    "difference hash (dHash): one bit per place of 8 x 8, set if it is brighter than its right neighbour"
     thumbnail: bytes = b""
     "8 x 8 RGB, 192 bytes"
     small: int = 0
-    "64 bits of BLAKE2b over the picture at `SMALL` x `SMALL` pixels"
+    "64 bits of BLAKE2b over the image at `SMALL` x `SMALL` pixels"
     spread: int = 255
     "largest difference within a channel after decoding"
     levels: int = 256
-    "different grey levels after decoding, of a picture that holds more of them; 256 for other pictures"
+    "number of grey levels after decoding, for an image with more levels in its file; 256 for others"
     integers: tuple[float, ...] = ()
     "lowest, highest, 0.1th and 99.9th percentile of integer grey levels of more than 8 bits"
     floats: tuple[float, ...] = ()
-    "the same of floating-point ones"
+    "the same for floating-point grey levels"
     backgrounds: tuple[int, ...] = ()
-    "of a picture with transparent pixels: the grey levels under them that keep it visible"
+    "for an image with transparent pixels: background grey levels on which it stays visible"
     frames: bool = False
-    "whether there are several, of which only the first is read"
+    "True if there are several frames or pages, of which only the first is read"
     strip: bool = False
 
     @property
     def asks(self) -> bool:
-        """Whether it depends on the data set's decoding rule what a model sees."""
+        """True if the data set's decoding rule changes what a model sees."""
         return bool(self.integers or self.floats or self.backgrounds)
 
 
@@ -102,9 +102,9 @@ def _hashed(data: bytes) -> int:
 
 
 def _seen(data: bytes, image: Image.Image, shown: Image.Image) -> dict[str, object]:
-    """The fields of a `Look` that are about how the picture was stored."""
+    """The fields of a `Look` about the storage of the image."""
     found: dict[str, object] = {"strip": max(image.size) >= STRIP * min(image.size)}
-    with contextlib.suppress(Exception):  # of a broken second frame nothing is wanted
+    with contextlib.suppress(Exception):  # ignored, because only the first frame is read
         found["frames"] = image.format != "MPO" and bool(getattr(image, "is_animated", False))
     deep = np.asarray(image) if is_deep(image) else None if is_dicom(data) else deep_levels(data)
     if deep is not None:
@@ -128,7 +128,7 @@ def looks(
 ) -> Iterator[list[Look]]:
     """Checks batches of images, in order whatever `workers` is.
 
-    workers: threads (decoding releases the interpreter's lock); 0: in this one.
+    workers: number of threads; 0 means the calling thread. Threads help, because decoding releases the GIL.
     """
     if workers <= 0:
         for batch in items:
@@ -140,7 +140,7 @@ def looks(
 
 
 def rule(found: Sequence[Look]) -> Decoding:
-    """The decoding rule of a data set, from the looks at its training images."""
+    """The decoding rule of a data set, from the checks of its training images."""
     return settled(
         [look.integers for look in found if look.integers],
         [look.floats for look in found if look.floats],
@@ -149,7 +149,7 @@ def rule(found: Sequence[Look]) -> Decoding:
 
 
 def remarks(look: Look) -> Iterator[tuple[str, Severity, str]]:
-    """(kind, severity, message) of what makes a sound image hard to see for a model."""
+    """(kind, severity, message) of problems that make a valid image hard to see for a model."""
     if look.spread < BLANK:
         yield "blank", "warning", "{rows} with an image that is one colour after decoding"
     elif look.spread < FAINT:
@@ -166,7 +166,7 @@ def remarks(look: Look) -> Iterator[tuple[str, Severity, str]]:
 
 
 def near(bits: np.ndarray, thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[pairs] bool: whether images `first[i]` and `second[i]` look alike.
+    """[pairs] bool: True if images `first[i]` and `second[i]` look alike.
 
     bits: [n] uint64. thumbnails: [n, 192] uint8. first, second: [pairs] indices.
     """

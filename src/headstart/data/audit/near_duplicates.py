@@ -1,4 +1,4 @@
-"""Near duplicates over two splits, in linear time: MinHash over shingles for texts, and bands to find candidates.
+"""Near duplicates between two splits in linear time: MinHash over shingles, and LSH bands for candidates.
 
 A. Broder, On the resemblance and containment of documents (1997); Leskovec, Rajaraman, Ullman, Mining of Massive
 Datasets, 3.4: with `BANDS` bands of `ROWS` hashes two texts of resemblance s meet with 1 - (1 - s^4)^5, which is 93 %
@@ -16,13 +16,13 @@ SHINGLE = 5
 "characters"
 BANDS, ROWS = 5, 4
 NEAR = 0.8
-"shared shingles over all shingles from which two texts count as near duplicates"
+"minimum Jaccard similarity of the shingles of near duplicates"
 TEXT_READ = 20_000
-"characters of a text that are looked at"
+"maximum number of characters of a text that are compared"
 CANDIDATES = 8
-"rows of the other split a row is compared with in each band"
+"maximum number of candidates per row and band"
 MOST_CHECKS = 50_000
-"comparisons in all, so that data made from one template does not take for ever"
+"maximum number of comparisons, because data from one template would take too long"
 
 _SPACES = re.compile(r"[\W_]+")
 _ODD = np.random.default_rng(20_240_501).integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)
@@ -32,15 +32,15 @@ Same = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def normal(text: str) -> str:
-    """Lower case, letters and digits only, single spaces; a text of signs only stays as it is."""
+    """The text in lower case with only letters, digits and single spaces; a text without letters is unchanged."""
     text = text[:TEXT_READ]
     return _SPACES.sub(" ", text.casefold()).strip() or text
 
 
 def signatures(texts: Sequence[str]) -> np.ndarray:
-    """[n, BANDS] uint64: equal texts (after `normal`) share all bands, alike ones some.
+    """[n, BANDS] uint64 MinHash bands: equal texts (after `normal`) share all bands, similar ones some.
 
-    Texts are not empty.
+    Texts must not be empty.
     """
     gap = "\0" * (SHINGLE - 1)
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
@@ -51,7 +51,7 @@ def signatures(texts: Sequence[str]) -> np.ndarray:
         hashes = (hashes ^ joined[k : k + windows]) * _MIX
         hashes ^= hashes >> np.uint64(29)
     starts = np.concatenate([[0], np.cumsum(lengths + SHINGLE - 1)[:-1]])
-    # Windows that begin in a gap belong to no text.
+    # windows that start between two texts belong to none
     edges = np.stack([starts, starts + lengths], axis=1).reshape(-1)
     edges = edges[edges < windows]
     found = np.empty((len(texts), BANDS), dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Prints: one pass over the stored inputs that gives each row a digest and what near duplicates are found by."""
+"""Fingerprints of rows: one pass over the inputs gives digests, and bands for near duplicates."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Progress = Callable[[str, int], None]
 class Prints:
     """digest: [n] uint64 of each input's bytes. usable: [n] bool. bands: [n, b] uint64.
 
-    Of images: bits, thumbnails as in `image_checks`; small: [n] uint64 of the picture at few pixels, 0 where it is
-    blank; decoding: the rule by which all are read.
+    Images only: bits, thumbnails as in `image_checks`; small: [n] uint64 hash of the image at a few pixels, 0 if blank;
+    decoding: the rule for all images.
     """
 
     digest: np.ndarray
@@ -49,7 +49,7 @@ def take_prints(
     findings: Findings,
     progress: Progress | None,
 ) -> Prints:
-    """Reads every input once; images that can't be decoded or are too large are noted and marked unusable."""
+    """Reads every input once; undecodable and oversized images give findings and are marked unusable."""
     if modality == "image":
         return _images(table, max_pixels, workers, findings, progress)
     digests, bands, done = [], [], 0
@@ -65,7 +65,7 @@ def take_prints(
 
 
 def _texts(table: pa.Table) -> Iterator[tuple[list[str], list[str]]]:
-    """(normalised texts, raw texts) by batch; the two of a pair are one text with a sign between."""
+    """(normalised texts, raw texts) by batch; a pair is one text with a separator."""
     pair = "input_b" in table.column_names
     for batch in table.select(["input", "input_b"] if pair else ["input"]).to_batches(max_chunksize=_ROWS):
         raw = batch.column(0).to_pylist()

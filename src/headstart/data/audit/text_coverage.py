@@ -1,7 +1,7 @@
-"""Text coverage, looked at before training: how much of the texts a model reads, and whether it knows their words.
+"""Text coverage before training: the share of the texts that a model reads, and unknown words.
 
-Tokens a word tell a foreign language: MiniLM's English vocabulary has 1.4 on English tweets, 2.1 on French, 4.6 on
-Arabic ones. A word is what stands between blanks; of scripts without blanks, each sign counts as one.
+Tokens per word reveal a foreign language: MiniLM's English vocabulary needs 1.4 on English tweets, 2.1 on French, 4.6
+on Arabic ones. Words are separated by blanks; in scripts without blanks, each sign counts as a word.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from headstart.data.audit.findings import SHOWN, Findings, Severity
 from headstart.data.examples import Data, Input
 
 LOOKED_AT = 4_000
-"texts, spread over all splits; of more, shares are estimated"
+"maximum number of texts that are checked; the shares of more texts are estimated from these"
 TOKENS_A_WORD = 1.9
-"above which a text is in words that the vocabulary does not hold"
+"tokens per word above which the vocabulary does not fit a text"
 FEWEST_WORDS = 4
-"of texts whose tokens a word are looked at"
+"minimum number of words of a text for its tokens per word to count"
 FOREIGN, UNKNOWN, CUT = 0.25, 0.02, 0.01
-"shares of such texts, of unknown tokens, of cut texts from which it is a warning"
+"shares of foreign texts, unknown tokens and cut texts from which there is a warning"
 
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 "Thai, Lao, Burmese, Khmer, kana and Chinese characters"
@@ -33,10 +33,10 @@ Encode = Callable[[list[Any]], Sequence[Sequence[int]]]
 
 
 def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int | None) -> Data:
-    """The data with findings on texts that the model cuts, and on those that its vocabulary does not hold.
+    """The data with findings on truncated texts, and on texts that do not fit the vocabulary.
 
-    encode: the token ids of texts, special ones among them, nothing cut. limit: tokens that the model reads. special:
-    tokens of an example that are no text. unknown: the id of unknown tokens, or None.
+    encode: gives token ids of whole texts, with special tokens. limit: tokens that the model reads. special: number of
+    special tokens per example. unknown: id of the unknown token, or None.
     """
     texts, places, count = _some(data)
     ids = encode(texts)
@@ -52,7 +52,7 @@ def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int |
 
 
 def noted(data: Data, kind: str, severity: Severity, message: str) -> Data:
-    """The data with one more finding, which is about none of its rows."""
+    """The data with one more finding, without places."""
     findings = Findings()
     findings.add(kind, severity, message)
     return _with(data, findings)
@@ -64,7 +64,7 @@ def _with(data: Data, findings: Findings) -> Data:
 
 
 def _some(data: Data) -> tuple[list[Input], list[str], int]:
-    """Texts spread over the splits, their places, and how many there are in all."""
+    """A sample of texts from all splits, their places, and the total number."""
     parts = [part for part in (data.train, data.validation, data.test) if len(part)]
     count = sum(map(len, parts))
     texts: list[Input] = []

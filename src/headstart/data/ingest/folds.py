@@ -1,4 +1,4 @@
-"""Cross-validation (k-fold): every example is tested once, by models that were trained without it."""
+"""k-fold cross-validation: every example is tested once, by a model trained without it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEWEST = 2
 
 
 def check_folds(data: Data, count: int) -> None:
-    """Raises `ConfigurationError` for data whose test examples were given, or that can't be cut into so many folds."""
+    """Raises `ConfigurationError` if test examples were given, or if the data are too few for the folds."""
     if count < FEWEST:
         raise ConfigurationError(f"folds is {count}, but has to be at least {FEWEST}.")
     if given := [split.name for split in data.record.splits if split.name != "train" and split.origin == "given"]:
@@ -34,11 +34,11 @@ def check_folds(data: Data, count: int) -> None:
 
 
 def folded(data: Data, count: int, seed: int = 0) -> list[Data]:
-    """The same examples cut `count` times: fold k is the test split of the k-th, the rest trains and validates.
+    """The data in `count` versions: in version k, fold k is the test split, and the rest trains and validates.
 
-    Folds are stratified by class and keep rows of one group, or with the same input, together. Of what is left a
-    validation split is made as `read` makes it, of the size that it had. Raises `ConfigurationError` as `check_folds`
-    does, and `DataError` where a fold would leave a class without a training example.
+    Folds are stratified by class and keep rows of one group or with the same input together. The validation split is
+    made from the rest as in `read`, with its former size. Raises `ConfigurationError` like `check_folds`, and
+    `DataError` if a fold would leave a class without a training example.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -48,7 +48,9 @@ def folded(data: Data, count: int, seed: int = 0) -> list[Data]:
     strata = strata_of(every.targets)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=derive(seed, "folds") % 2**32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer examples than folds: `_cut` decides
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # ignored, because `_cut` reports classes with fewer examples than folds
         cuts = list(splitter.split(strata, strata, units))
     return [
         _cut(data, every, rest, tested, f"fold {at + 1} of {count}", derive(seed, "fold", at))

@@ -1,4 +1,4 @@
-"""Intake: from tables to the store. Rows without an input or a label are left out here, each with its place."""
+"""Intake: streams tables into the store. Rows without an input or a label are left out, with a finding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
 _MISSING_WORDS = {"", "nan", "NaN", "null", "NULL"}
 _WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
-"a whole number as pandas writes it where cells of its column are empty"
+"a whole number as pandas writes it if its column has empty cells"
 
 Row = tuple[Any, ...]
 Progress = Callable[[str, int], None]
@@ -42,10 +42,10 @@ def take_in(
     progress: Progress | None,
     units: Sequence[str] = (),
 ) -> tuple[pa.Table, set[int]]:
-    """Streams all tables into a store and maps it; and the splits that rows were given for, usable or not.
+    """Streams all tables into a mapped store; also returns the splits that have rows, usable or not.
 
-    units: columns of which hashes are kept, to see what rows may belong together.
-    Raises `DataError` where no row is usable.
+    units: columns whose hashes are kept, to find rows that may belong together.
+    Raises `DataError` if no row is usable.
     """
     pair = roles.modality == "text_pair"
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
@@ -83,7 +83,7 @@ def _rows(
         marked = [column[at] for column in marks]
         unmarked = roles.marks is not None and not roles.marks.means and marked[0] in (None, "")
         where = SPLIT_CODES[roles.marks.split(marked, place)] if roles.marks and not unmarked else split
-        given.add(where)  # also by rows that are left out: a test split without labels is not replaced in silence
+        given.add(where)  # before rows are left out, because a test split without labels must not be replaced silently
         found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
             found.note(place, findings)
@@ -106,7 +106,7 @@ def _rows(
 
 
 def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
-    """The label as a string and the tag of its type; declared class names take the place of their numbers."""
+    """The label as a string, and the tag of its type; numbers with declared class names become these."""
     if isinstance(value, str):
         value = value.strip()
         return (None, MISSING) if value in _MISSING_WORDS else (value, STRING)
@@ -117,7 +117,7 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
     if isinstance(value, int):
         if not class_names:
             return str(value), INTEGER
-        # -1 is the library's sign for a label that is kept back.
+        # -1 is the library's code for a withheld label
         return (class_names[value], STRING) if 0 <= value < len(class_names) else (None, MISSING)
     if isinstance(value, float):
         return (repr(value), FLOAT) if math.isfinite(value) else (None, MISSING)
@@ -136,13 +136,13 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
 
 
 def _group(value: Any) -> str | None:
-    """The name of a group as all files write it: without blanks around it, `3.0` as `3`; None for a missing one."""
+    """Normalised name of a group: stripped, `3.0` as `3`; None if missing."""
     text = "" if value is None else str(value).strip()
     return None if text in _MISSING_WORDS else text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _unit(value: Any) -> int:
-    """A hash of a group's name, 0 for a missing one."""
+    """Hash of a group's name, 0 if missing."""
     name = _group(value)
     if name is None:
         return 0
@@ -150,7 +150,7 @@ def _unit(value: Any) -> int:
 
 
 def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:
-    """The names of the columns that hold yes, as a list; missing where all cells are empty."""
+    """Names of the label columns that hold 1, as a list; missing if all cells are empty."""
     if all(cell is None or cell == "" for cell in cells):
         return None, MISSING
     marks = [flag(cell) for cell in cells]

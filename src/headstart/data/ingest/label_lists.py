@@ -1,4 +1,4 @@
-"""Labels of which a row has several: lists, lists written as text, multi-hot lists, names with separators between."""
+"""Multi-label cells: lists, lists written as text, multi-hot lists, names with separators."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SEPARATORS = "|;"
 _ON, _OFF = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,\[\](){}]+""")
 _BARE_GAP = re.compile(r"""['"]\s+['"]""")
-"between two texts of a numpy array, which Python would join"
+"between two texts of a printed numpy array, which Python would concatenate"
 
 
 def as_list(text: str) -> list[str] | None:
-    """The items of a list that JSON, Python or numpy wrote, else None: `["a"]`, `['a', 'b']`, `[1 0]`, `[]`."""
+    """Items of a list written by JSON, Python or numpy, else None: `["a"]`, `['a', 'b']`, `[1 0]`, `[]`."""
     bare = text.strip()
     if len(bare) < 2 or bare[0] + bare[-1] not in ("[]", "()", "{}"):
         return None
@@ -39,7 +39,7 @@ def as_list(text: str) -> list[str] | None:
 
 
 def separated(names: Sequence[str]) -> list[list[str]]:
-    """Each name's parts: between `|` or `;` where any name has one, else between commas; a list in text is a list."""
+    """Splits each name at `|` or `;` if any name has one, else at commas; a list as text is parsed."""
     lists = [as_list(name) for name in names]
     rest = [name for name, items in zip(names, lists) if items is None]
     signs = SEPARATORS if any(sign in name for name in rest for sign in SEPARATORS) else ","
@@ -51,7 +51,7 @@ def separated(names: Sequence[str]) -> list[list[str]]:
 
 
 def multi_hot(sets: Sequence[Sequence[str]], column: str) -> list[list[str]] | None:
-    """For lists of zeros and ones, all of one length, the places of the ones; None where the items are names.
+    """Multi-hot lists of one length as the places of their ones; None if the items are names.
 
     Raises `DataError` for such lists of several lengths, and for lists of fractions (soft labels).
     """
@@ -82,7 +82,7 @@ def _are_fractions(marks: Sequence[Sequence[str]]) -> bool:
 
 
 def share_parts(names: Sequence[str]) -> bool:
-    """Whether names look like several labels: a part of one is a name by itself, or parts are fewer than names."""
+    """True if names look like several labels: a part is also a name, or there are fewer parts than names."""
     parts = {name: [part.strip() for part in re.split("[|;,]", name)] for name in names}
     several = {part for found in parts.values() if len(found) > 1 for part in found}
     every = {part for found in parts.values() for part in found}

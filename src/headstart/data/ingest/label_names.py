@@ -1,4 +1,4 @@
-"""Names of classes: spellings that are one class are merged, those that could be are noted."""
+"""Class names: equal spellings are merged, similar ones give findings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from headstart.data.ingest.look_alike import alike, merged, spelled
 from headstart.data.tables.numbers import MISSING, number
 
 MANY_WHOLE = 10
-"distinct whole numbers above which classes could be a quantity"
+"number of distinct whole-number classes from which they could be a quantity"
 
 
 def merge(names: list[str], codes: np.ndarray, findings: Findings) -> list[str]:
-    """Names that Unicode holds for equal become the most frequent spelling among them."""
+    """Merges names that are equal by Unicode into their most frequent spelling."""
     counts = dict(zip(names, np.bincount(codes, minlength=len(names)).tolist()))
     same = merged(counts)
     for name in sorted({*same.values()}):
@@ -36,7 +36,7 @@ def merge_items(sets: list[list[str]], codes: np.ndarray, findings: Findings) ->
 
 
 def note_alike(labels: Sequence[str], findings: Findings) -> None:
-    """Notes classes that differ in case, blanks or look-alike letters only, and those named like a missing value."""
+    """Findings on classes that differ only in case, blanks or look-alike letters, or are named like a missing value."""
     for same in alike(labels):
         plain = len({" ".join(label.casefold().split()) for label in same}) == 1
         how = "differ in case or spaces only" if plain else "look the same but are written with other letters"
@@ -51,7 +51,7 @@ def note_alike(labels: Sequence[str], findings: Findings) -> None:
 def note_unknown(
     table: pa.Table, wrong: np.ndarray, names: Sequence[str], labels: Sequence[str], findings: Findings
 ) -> None:
-    """Notes the rows whose label training does not show, and the training label that theirs looks like."""
+    """Findings on rows whose label is missing in training, with the most similar training label."""
     if wrong.any():
         rows = np.flatnonzero(wrong)
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
@@ -73,7 +73,7 @@ def note_unknown(
 
 
 def whole(names: list[str], findings: Findings) -> list[str]:
-    """Whole numbers that a spreadsheet or pandas wrote as 1.0 become 1, 2, …; codes such as 010 or 1e1 stay apart."""
+    """Merges whole numbers written as 1.0 by a spreadsheet or pandas with 1; codes such as 010 or 1e1 stay separate."""
     plain = re.compile(r"-?(0|[1-9]\d*)(\.0+)?", re.ASCII)
     if not all(plain.fullmatch(name) for name in names if name.lower() not in MISSING):
         same: dict[float | None, list[str]] = {}
@@ -94,7 +94,7 @@ def whole(names: list[str], findings: Findings) -> list[str]:
 
 
 def hint_at_quantity(names: Sequence[str], values: Sequence[float | None], column: str, findings: Findings) -> None:
-    """Notes numbers that were taken for classes and could be a quantity."""
+    """Findings on numbers that are taken as classes but could be a quantity."""
     whole = all(value is not None and value.is_integer() for value in values)
     if len(names) > (MANY_WHOLE if whole else 2):
         message = (
@@ -105,7 +105,7 @@ def hint_at_quantity(names: Sequence[str], values: Sequence[float | None], colum
 
 
 def odd_ones(names: Sequence[str]) -> str:
-    """Where most labels are numbers: the words among them, which made classes of all."""
+    """Message about words among mostly numeric labels, because they turn all labels into classes."""
     odd = [name for name in dict.fromkeys(names) if number(name) is None]
     if not odd or len(odd) > len(set(names)) / 10:
         return ""

@@ -1,4 +1,4 @@
-"""Labels: which kind of target a column is, its class names in order, and the targets as numbers."""
+"""Labels: detects the kind of target, orders the class names, and encodes the targets as numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from headstart.data.tables.numbers import MISSING as WORDS_FOR_MISSING
 from headstart.data.tables.numbers import natural, numbers
 
 MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
-"tags of a label's type; a cell of delimited text has none, so that `1` there is the 1 of JSON and Parquet"
+"tags of a label's type; cells of CSV have none, so that `1` there equals the 1 of JSON and Parquet"
 _WORDS = {
     STRING: "text",
     CELL: "text",
@@ -37,12 +37,12 @@ _WORDS = {
 }
 
 REGRESSION_OVER = 20
-"distinct numbers, not all whole, above which a numeric label is a quantity and not a class"
+"distinct numbers, not all whole, above which a numeric label means regression"
 
 
 @dataclass(frozen=True)
 class Targets:
-    """kind, class names, targets of all rows, and which rows have one that can be used."""
+    """Kind, class names, targets of all rows, and a mask of the usable rows."""
 
     kind: str
     labels: tuple[str, ...]
@@ -55,9 +55,9 @@ def build(
 ) -> Targets:
     """Targets of all rows of the store.
 
-    training: [n] bool, the rows whose labels are the ones to learn: rows with other labels are left out and noted.
-    order: class names as the source declares them; else they are sorted, numbers by value.
-    Raises `DataError` where types conflict, there is one class, or the label can't be of the kind asked for.
+    training: [n] bool, the rows that define the classes; other rows with other labels are left out, with a finding.
+    order: class names declared by the source [default: sorted, numbers by value].
+    Raises `DataError` if types conflict, if there is only one class, or if the labels do not fit the given kind.
     """
     tags = table.column("tag").to_numpy()
     _refuse_conflicts(table, tags, column)
@@ -100,7 +100,7 @@ def build(
 def _lists(
     names: list[str], tagged: bool, kind: str | None, column: str, declared: bool, findings: Findings
 ) -> list[list[str]] | None:
-    """The items of each label where a row has several: of lists, of text that writes lists, or of text to be parted."""
+    """Items of multi-label cells: lists, lists written as text, or texts with separators."""
     if tagged:
         sets = [json.loads(name) for name in names]
     elif kind == "multi_label":
@@ -123,7 +123,7 @@ def _lists(
 
 
 def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
-    """The names that are no word for a missing value, and those that are."""
+    """Names without and with words for a missing value."""
     gone = {name for name in names if name.lower() in WORDS_FOR_MISSING}
     known = [name for name in dict.fromkeys(names) if name not in gone]
     return known, gone
@@ -169,7 +169,7 @@ def _single_label(
     order: Sequence[str],
     findings: Findings,
 ) -> Targets:
-    """lost: [n] bool, rows whose label is missing after all."""
+    """lost: [n] bool, rows whose label turned out to be missing."""
     distinct = len(set(names))
     if distinct > REGRESSION_OVER and distinct > len(codes) / 2:
         advice = "If it is a quantity, use kind regression; else name" if numeric else odd_ones(names) + "Name"
@@ -251,7 +251,7 @@ def _multi_label(
 
 
 def _known(seen: Sequence[str] | set[str], order: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The class names that training shows, in the declared order or sorted, and their places."""
+    """The class names of the training rows, in the declared order or sorted, and their indices."""
     found = set(seen)
     labels = tuple(name for name in order if name in found) if order else tuple(natural(list(found)))
     return labels, {name: at for at, name in enumerate(labels)}

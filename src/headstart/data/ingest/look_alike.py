@@ -1,4 +1,4 @@
-"""Names that look the same: equal to Unicode (NFC, NFD, invisible signs), or alike to the eye (Cyrillic а, Latin a)."""
+"""Look-alike names: equal by Unicode (NFC, NFD, invisible signs), or confusable (Cyrillic а, Latin a)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TWINS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеорсухіјѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο‐‑‒–—’‘“”",
     "ABESIJKMHOPCTYXaeopcyxijsdqwABEZHIKMNOPTYXo-----''\"\"",
 )
-"Cyrillic and Greek letters, dashes and quotes with the Latin signs they look like"
+"confusables: Cyrillic and Greek letters, dashes and quotes, with the Latin signs that look the same"
 
 
 def canonical(name: str) -> str:
@@ -21,12 +21,12 @@ def canonical(name: str) -> str:
 
 
 def appearance(name: str) -> str:
-    """One form of all names that look alike: twins of other scripts, wide and narrow letters, upper and lower case."""
+    """Skeleton of a name, equal for names that look alike in other scripts, widths or case."""
     return canonical(unicodedata.normalize("NFKC", name.translate(_TWINS))).casefold()
 
 
 def merged(counts: Mapping[str, int]) -> dict[str, str]:
-    """Each name to the most frequent spelling of those with one canonical form; names that stand alone are left out."""
+    """The most frequent spelling for each name with several spellings of one canonical form."""
     found: dict[str, list[str]] = {}
     for name in counts:
         found.setdefault(canonical(name), []).append(name)
@@ -39,7 +39,7 @@ def merged(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
-    """Groups of names with one appearance, those of one only left out."""
+    """Groups of at least two names with the same skeleton."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(appearance(name), []).append(name)
@@ -47,6 +47,6 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 
 def spelled(name: str) -> str:
-    """The name in quotes, with the code points of its signs that are not ASCII: `'é' (U+00E9)`."""
+    """The name in quotes, with the code points of its non-ASCII signs: `'é' (U+00E9)`."""
     odd = " ".join(f"U+{ord(sign):04X}" for sign in name if not sign.isascii())
     return f"{name!r} ({odd})" if odd else repr(name)

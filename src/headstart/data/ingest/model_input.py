@@ -1,4 +1,4 @@
-"""Model input: a row's cells as what a model reads, or why they can't be. Training and prediction share this check."""
+"""Model input: converts a row's cells for the model, or returns the problem; for training and prediction alike."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from headstart.data.tables.table import ImagePath, Problem
 from headstart.tasks.task import Modality
 
 LONGEST = 1_000_000
-"characters; longer texts are left out: no model reads them, and they are mostly a quote left open"
+"characters; longer texts are left out, because they mostly come from an open quote"
 LONG = 100_000
 "characters; longer texts are kept with a warning"
 
 _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-"Unicode's categories of controls, zero-width signs and blanks"
+"Unicode categories of controls, zero-width signs and blanks"
 
 EMPTY = Problem("empty", "without text")
 NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
@@ -29,10 +29,10 @@ Checked = str | tuple[str, str] | bytes
 
 
 def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
-    """What a model of this modality reads of these cells: one text or image, or two texts.
+    """Converts cells to a model's input: one text or image, or two texts; or returns the problem.
 
-    Numbers become texts. Halves of surrogate pairs, which JSON can write and UTF-8 can't, become `?`. An image is its
-    encoded bytes or an `ImagePath`; whether it can be decoded is not looked at here.
+    Numbers become texts. Lone surrogates, which JSON can write but UTF-8 can't, become `?`. An image is its encoded
+    bytes or an `ImagePath`; it is not decoded here.
     """
     if modality == "image":
         value = values[0].get("bytes") if isinstance(values[0], dict) else values[0]
@@ -53,7 +53,7 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text: "" for a missing one, None for what can't be one."""
+    """A cell as text: `""` if missing, None for lists and objects."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if value is None or (isinstance(value, float) and math.isnan(value)):

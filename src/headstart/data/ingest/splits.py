@@ -1,7 +1,7 @@
-"""Splits: the missing ones of train, validation and test are made, by class or by group, fixed by the seed.
+"""Making missing splits: stratified by class or by group, determined by the seed.
 
 Rows of one unit stay together. A unit is a group where one is given, else the rows with the same input, so that a
-text that stands twice in a file never lies in train and in test.
+text that occurs twice in a file is never in both train and test.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from headstart.core.errors import DataError
 from headstart.core.seeds import derive
 
 _MOST_CELLS = 20_000_000
-"groups x classes up to which groups are laid out by class"
+"maximum of groups x classes for stratified groups"
 
 
 def by_class(strata: np.ndarray, units: np.ndarray, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
-    """Row indices of each split named in `shares`; the rows of no split are for training.
+    """Stratified splits: row indices of each split named in `shares`; all other rows are for training.
 
-    strata: [n] int64, what the splits should have alike (classes; all 0 for none). units: [n], rows that stay together.
-    shares: split name to the share of all rows, above 0. Every stratum keeps at least one unit for training, and
-    every split gets at least one row. Raises `DataError` where that can't be.
+    strata: [n] int64, classes to distribute evenly (all 0 for none). units: [n], rows that stay together. shares: share
+    of all rows by split, above 0. Every stratum keeps a unit for training, and every split gets a row; `DataError` if
+    that is impossible.
     """
     names, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
     size = np.bincount(unit_of)
@@ -30,11 +30,11 @@ def by_class(strata: np.ndarray, units: np.ndarray, shares: Mapping[str, float],
     if len(names) < len(shares) + 1:
         raise DataError(_too_few(len(strata), f"{len(names)} different inputs", shares))
     rng = np.random.default_rng(derive(seed, "split"))
-    # Lonely inputs before repeated ones, at random within: repeated inputs tend to training, and test counts each once.
+    # single inputs first, because repeated ones belong in training, and test should count each input once
     order = np.lexsort((rng.random(len(names)), size, stratum))
     last = np.ones(len(order), dtype=bool)
     last[:-1] = stratum[order][1:] != stratum[order][:-1]
-    open_units = order[~last]  # the last of each stratum stays for training
+    open_units = order[~last]  # not the last unit of a stratum, because it stays for training
     rows_of = np.bincount(stratum, weights=size).astype(np.int64)  # rows of each stratum
     taken: dict[str, np.ndarray] = {}
     for at, (name, share) in enumerate(shares.items()):
@@ -60,7 +60,7 @@ def strata_of(targets: np.ndarray) -> np.ndarray:
 
 
 def _quotas(rows: np.ndarray, share: float) -> np.ndarray:
-    """[strata] rows to take: `share` of each, rounded so that the sum is right (largest remainders)."""
+    """[strata] rows to take by the largest-remainder method: `share` of each, with the right sum."""
     exact = rows * share
     quotas = np.floor(exact).astype(np.int64)
     rest = max(1, round(float(exact.sum()))) - int(quotas.sum())
@@ -79,10 +79,10 @@ def _fill(units: np.ndarray, stratum: np.ndarray, size: np.ndarray, quotas: np.n
 
 
 def by_group(classes: np.ndarray, groups: np.ndarray, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
-    """Like `by_class`, with whole groups: large ones first, each to the split that lacks its classes most.
+    """Splits of whole groups: large groups first, each to the split that lacks its classes most.
 
-    classes: [n] int64. groups: [n]. Every class keeps a group for training. Raises `DataError` with the numbers where
-    there are fewer groups than splits, or where the classes' groups can't be spread.
+    classes: [n] int64. groups: [n]. Every class keeps a group for training. Raises `DataError` with the numbers if
+    there are fewer groups than splits, or if training can't keep every class.
     """
     names, group_of = np.unique(groups, return_inverse=True)
     every = ["train", *shares]

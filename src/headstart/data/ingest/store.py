@@ -1,4 +1,4 @@
-"""The store: rows are written to an Arrow file as they are read and then memory-mapped, so none need stay in memory."""
+"""Store of examples: rows are streamed into an Arrow file and memory-mapped, so that memory stays small."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from headstart.core.errors import ResourceError
 from headstart.tasks.task import Modality
 
 HOLDS = b"headstart.input"
-"schema metadata: `path` where the column `input` holds the paths of images"
+"schema metadata: `path` if the column `input` holds paths of images"
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
-    """input, [input_b], place, label (as written), tag (its type, see `labels`), group, split, cluster, [unit 0, …].
+    """Schema: input, [input_b], place, label (as written), tag (its type, `labels`), group, split, cluster, [unit 0, …].
 
-    units: columns with hashes of what rows may belong to (`repeated_columns`).
+    units: number of columns with hashes of possible groups (`repeated_columns`).
     """
     kind = pa.large_binary() if modality == "image" and not paths else pa.large_string()
     fields = [pa.field("input", kind)]
@@ -45,8 +45,8 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
 class Store:
     """Writes batches to a file in a temporary folder; `open` maps it.
 
-    folder: where to make the temporary folder (default: TMPDIR). Leaving the context by an error removes it.
-    Raises `ResourceError` where the disk is full or may not be written.
+    folder: parent of the temporary folder [default: TMPDIR]. An error inside the context removes it.
+    Raises `ResourceError` if the disk is full or not writable.
     """
 
     def __init__(self, kind: pa.Schema, folder: str | os.PathLike[str] | None = None) -> None:
@@ -70,7 +70,7 @@ class Store:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, columns: dict[str, list[Any]]) -> None:
-        """Appends rows; the lists are as long as each other and bear the schema's names."""
+        """Appends rows, given as lists of equal length by the schema's names."""
         arrays = [_array(columns[field.name], field.type) for field in self.schema]
         try:
             self._writer.write_batch(pa.record_batch(arrays, schema=self.schema))
@@ -86,7 +86,7 @@ class Store:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         if os.name == "posix":
-            # A mapped file may lose its name at once: then even a killed process leaves nothing behind.
+            # deleted at once, so that even a killed process leaves no file behind; the mapping stays valid
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             weakref.finalize(table, shutil.rmtree, self.folder, ignore_errors=True)
@@ -96,7 +96,7 @@ class Store:
 def gather(table: pa.Table, name: str, rows: np.ndarray) -> list[Any]:
     """The values of column `name` at `rows`, in their order.
 
-    Batch by batch: `ChunkedArray.take` takes 9 ms for 32 of a million rows, this 0.3 ms.
+    Read batch by batch, because `ChunkedArray.take` takes 9 ms for 32 of a million rows, this 0.3 ms.
     """
     column = table.column(name)
     ends = np.cumsum([len(chunk) for chunk in column.iterchunks()])
@@ -116,7 +116,7 @@ def gather(table: pa.Table, name: str, rows: np.ndarray) -> list[Any]:
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
-    except UnicodeEncodeError:  # JSON can write half of a surrogate pair, which no UTF-8 text may hold
+    except UnicodeEncodeError:  # because JSON can write a lone surrogate, which UTF-8 can't encode
         return pa.array([v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values], kind)
 
 

@@ -1,7 +1,7 @@
-"""Unlabelled inputs, as `predict` gets them: texts, files of texts, images, folders of images.
+"""Unlabelled inputs of `predict`: texts, files of texts, images, folders of images.
 
-`stream` is the front door of prediction. Rows pass the readers and the check (`model_input`) that training uses, in the
-order of the files; a row that can't be used keeps its place and says why.
+`stream` reads all inputs of a prediction, with the readers and the check (`model_input`) of training, in the order of
+the files. A row that can't be used keeps its place and has a `problem`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from headstart.tasks.task import Modality
 class Unlabelled:
     """One row to predict.
 
-    value: what the model reads, an image in a file by its path: all at once would not fit into memory; None where
-        the row can't be used.
-    name: what stands for it in the output (the text itself, or the image's place).
-    place: `reviews.csv:17` for a row of a file, the path for an image, empty for a text given as such.
-    problem: why the row can't be used; empty where it can.
-    columns: the cells of its row by column, as they were read, an image's by its path; empty for what is in no table.
+    value: the model's input, images of files as paths because all would not fit into memory; None if unusable.
+    name: the row in the output: the text, or the image's place.
+    place: `reviews.csv:17` for a row of a file, the path of an image, empty for a text argument.
+    problem: reason why the row is unusable, else empty.
+    columns: cells of the row by column, images as paths; empty outside of tables.
     """
 
     value: Input | None
@@ -51,13 +50,12 @@ def stream(
     columns: Mapping[str, str],
     findings: Findings,
 ) -> Iterator[Unlabelled]:
-    """Every input as one or many rows, in order; files are read as the rows are asked for.
+    """Yields the rows of all inputs in order; files are read lazily.
 
-    A file of rows gives one row each, from the column `text`, or else the one the model was trained on (`columns`,
-    roles to names), or else the one that looks like it; an image or a folder of images gives its pictures; anything
-    else is a text itself, for pairs with a tab between the two.
-    findings: what the readers note (bytes of another encoding, rows that were mended); to be shown to the user.
-    Raises `DataError` for files that can't be read at all and for inputs of the wrong kind.
+    A table gives its rows, from the column `text`, else from the column of the training (`columns`, names by role),
+    else from a detected one; an image or a folder gives images; anything else is a text, for pairs with a tab between.
+    findings: collects the readers' notes (other encodings, repaired rows), to be shown to the user. Raises `DataError`
+    for unreadable files and for inputs of the wrong kind.
     """
     for entry in inputs:
         path = Path(entry)
@@ -70,7 +68,7 @@ def stream(
 
 
 def columns_of(inputs: Sequence[str]) -> list[str]:
-    """`input` where some come from no table, and the columns of all tables in order but for those of bytes."""
+    """Columns of all tables in order, without those of bytes; first `input`, if some rows come from no table."""
     found: dict[str, None] = {}
     for entry in inputs:
         path, own = Path(entry), list[str]()
@@ -84,7 +82,7 @@ def columns_of(inputs: Sequence[str]) -> list[str]:
 def unlabelled(
     inputs: Sequence[str], modality: Modality, text: str | None = None, columns: Mapping[str, str] | None = None
 ) -> list[Unlabelled]:
-    """All rows of `stream`. Raises `DataError` where one of them can't be used, or where there is none."""
+    """All rows of `stream`. Raises `DataError` if one is unusable, or if there are none."""
     found = []
     for row in stream(inputs, modality, text, columns or {}, Findings()):
         if row.problem:
@@ -96,14 +94,14 @@ def unlabelled(
 
 
 def _shown(name: str) -> str:
-    """The name as UTF-8 can write it: a file's or an argument's bytes need not be UTF-8."""
+    """The name as valid UTF-8, because names of files and arguments may hold other bytes."""
     return name.encode("utf-8", "replace").decode()
 
 
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
         return kind(path)
-    except OSError:  # a long text is no path
+    except OSError:  # raised for a text that is too long for a path
         return False
 
 
@@ -125,7 +123,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         known = {format_of(path), suffix} & {*FORMATS, *SUFFIXES, *ADVICE}
         if " " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
             raise DataError(f"there is no file {entry}.")
-        if known and (near := _neighbour(path)):  # `my file.csv`, which could be a text too
+        if known and (near := _neighbour(path)):  # because `my file.csv` could also be a text
             raise DataError(f"there is no file {entry}. Did you mean {near}?")
         return Unlabelled(entry, entry)
     found = model_input(entry.split("\t"), modality)
@@ -137,7 +135,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
 
 
 def _neighbour(path: Path) -> str | None:
-    """A file of nearly this name in the same folder."""
+    """A file with a similar name in the same folder."""
     beside = [each.name for each in path.parent.iterdir()] if _is(path.parent, Path.is_dir) else []
     return next(iter(difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)), None)
 
@@ -190,7 +188,7 @@ def _rows(
 
 
 INPUTS = ("text", "text_b", "image")
-"roles of columns that the model reads"
+"roles of input columns"
 
 
 def _row(
@@ -205,12 +203,12 @@ def _row(
 
 
 def _holds_bytes(column: Column) -> bool:
-    """Whether the cells are bytes, or whole images as base64 or in an object: `_row` leaves them out."""
+    """True for a column of bytes, or of images as base64 or objects, which `_row` leaves out."""
     return column.kind == "image" and any(isinstance(_shown_cell(value), bytes) for value in column.values)
 
 
 def _shown_cell(value: Any) -> Any:
-    """A cell for the output: a path of an image as it stood in the table, the bytes of one as such."""
+    """A cell for the output: the path of an image as in the table, or its bytes."""
     if isinstance(value, ImagePath):
         return getattr(value, "given", str(value))
     return value["bytes"] or value.get("path") if isinstance(value, dict) and "bytes" in value else value
