@@ -106,7 +106,7 @@ def test_columns_of_zeros_and_ones_are_one_label(csv_file: File, json_file: File
     assert all(("food", "drink", "other")[at % 3] == data.task.labels[by_text[text]]
                for at, (text, _) in enumerate(ROWS) if text in by_text)  # fmt: skip
     some = columns(csv_file, "text,toxic,rude", lambda at: int(at % 2), lambda at: int(at % 4 > 1))
-    with pytest.raises(DataError, match="if each is a class of its own: --label toxic,rude"):
+    with pytest.raises(DataError, match="if each is a class: --label toxic,rude"):
         read(some)
     data = read(some, label="toxic,rude")
     assert (data.task.kind, data.task.labels) == ("multi_label", ("rude", "toxic"))

@@ -1,4 +1,4 @@
-"""Co-occurrence: how often words stand together, counted in bounded memory and kept on disk in random order."""
+"""Co-occurrence matrix (GloVe), counted in limited memory and stored on disk in random order."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from headstart.core.seeds import derive
 ENTRY = np.dtype([("row", np.uint32), ("column", np.uint32), ("count", np.float32)])
 "X[row, column]"
 PAIR = np.dtype([("key", np.uint64), ("count", np.float64)])
-"two words in either order: key - 1 is the smaller id times the vocabulary, plus the larger"
+"a pair of words in either order: key - 1 = smaller id * vocabulary + larger id"
 LOAD = 0.7
-"share of a hash table's slots that may be filled"
+"maximum load of the hash table, as a share of its slots"
 BLOCK = 1 << 23
-"entries that are shuffled, and learned from, together"
+"number of entries that are shuffled and used together"
 AT_ONCE = 1 << 20
-"words, and pairs of each run, that are worked on at once, where memory allows"
+"number of words, and of pairs per run, that are processed at once if memory allows"
 MERGING = 96
-"bytes that a pair takes while runs are merged"
+"bytes per pair while runs are merged"
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def count(
 ) -> Cooccurrence:
     """Sums 1/distance over all pairs of words at most `window` apart, in both directions, and writes a folder.
 
-    ids: the words of a packed corpus; the id `vocabulary` separates paragraphs, and no pair reaches across.
-    memory: gibibytes of the table in which pairs are gathered. A full one is sorted and written as a run, and the runs
-    are merged in the end.
+    ids: words of a packed corpus; the id `vocabulary` separates paragraphs, and no pair crosses it.
+    memory: size of the hash table of pairs, in gibibytes. A full table is sorted and written as a run; the runs are
+    merged at the end.
     """
     with replacing_folder(folder) as place:
         runs = list(_runs(ids, vocabulary, window, place, memory, progress))
@@ -63,7 +63,9 @@ def count(
         at_once = max(1, min(AT_ONCE, int(memory * (1 << 30) / (MERGING * len(runs)))))
         for turn, pairs in enumerate(merged(runs, at_once)):
             entries = _both_ways(pairs, vocabulary)
-            for number, path in enumerate(places):  # opened in turn: there may be more than a process may hold open
+            for number, path in enumerate(
+                places
+            ):  # opened one by one, because there may be more than a process may have open
                 with path.open("ab") as file:
                     file.write(entries[(number + turn) % blocks :: blocks].tobytes())
         for number, path in enumerate(places):
@@ -78,7 +80,7 @@ def count(
 def _runs(
     ids: np.ndarray, vocabulary: int, window: int, place: Path, memory: float, progress: Progress
 ) -> Iterator[np.ndarray]:
-    """Sorted pairs, each once a run; a run lies on the disk unless it is the only one."""
+    """Runs of sorted, distinct pairs; on disk unless there is only one."""
     from headstart.data.corpus.cooccurrence_kernel import gather
 
     needed = 2 * max(1, min(len(ids) * window, vocabulary * (vocabulary + 1) // 2))
@@ -106,7 +108,7 @@ def _sorted(table: np.ndarray) -> np.ndarray:
 
 
 def merged(runs: Sequence[np.ndarray], at_once: int) -> Iterator[np.ndarray]:
-    """Sorted pairs of all runs, a key's counts added up; at most `at_once` pairs of each run are in memory."""
+    """Merges the sorted runs, summing counts of equal keys, with at most `at_once` pairs of each run in memory."""
     at = [0] * len(runs)
     while any(a < len(run) for a, run in zip(at, runs)):
         last = min(int(run["key"][min(a + at_once, len(run)) - 1]) for a, run in zip(at, runs) if a < len(run))
@@ -127,7 +129,7 @@ def merged(runs: Sequence[np.ndarray], at_once: int) -> Iterator[np.ndarray]:
 
 
 def _both_ways(pairs: np.ndarray, vocabulary: int) -> np.ndarray:
-    """X_ij and X_ji of each pair; a word beside itself counts twice, as it stands in the other's window both ways."""
+    """X_ij and X_ji of each pair; a word with itself counts twice, because each is in the other's window."""
     first, second = np.divmod(pairs["key"] - np.uint64(1), np.uint64(vocabulary))
     other = first != second
     entries = np.empty(len(pairs) + int(other.sum()), dtype=ENTRY)

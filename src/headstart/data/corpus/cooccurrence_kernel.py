@@ -1,4 +1,4 @@
-"""The inner loop of counting, compiled; importing this file imports numba."""
+"""Compiled inner loop of co-occurrence counting; importing this file imports numba."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numba import njit
 def gather(ids, start, vocabulary, window, table, filled, most):  # type: ignore[no-untyped-def]
     """Adds 1/distance for each pair of words in a window to a hash table with linear probing.
 
-    table: records of key and count, a power of two of them; key 0 is a free slot. Stops before a word that might fill
-    more than `most` slots; returns where it stopped and how many slots are filled.
+    table: a power of two of records with key and count; key 0 is a free slot. Stops before a word that might fill more
+    than `most` slots; returns the position where it stopped and the number of filled slots.
     """
     mask = np.uint64(len(table) - 1)
     for at in range(start, len(ids)):

@@ -1,4 +1,4 @@
-"""Corpus: running text to pretrain on, a paragraph at a time; nothing but the paragraph under way is in memory."""
+"""Corpus: running text for pretraining, streamed by paragraph."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from headstart.data.tables.sources import FORMATS, format_of, split_of
 from headstart.data.tables.table import Table, readable
 
 PLAIN = (".txt", ".text", ".md", ".rst")
-"a line is a paragraph"
+"formats of plain text, where each line is a paragraph"
 LONGEST = 1 << 20
-"bytes of a line that is read at once: a file without line ends is a text as well"
+"bytes of a line that are read at once, because a file may have no line ends"
 AT_ONCE, CHARACTERS = 4_096, 1 << 24
-"paragraphs that are worked on together, and about how many characters they have at most"
+"maximum number of paragraphs, and of characters, that are processed together"
 READABLE = (
     f"a text file ({', '.join(PLAIN)}, also .gz) with a paragraph a line, a table with a column of texts "
     f"({', '.join(FORMATS)}), a folder of these, or the name of a data set on the hub"
@@ -31,10 +31,10 @@ READABLE = (
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the user named, read from its start as often as `paragraphs` is called.
+    """A source of text; each call of `paragraphs` reads it from the start.
 
-    text: the column of tables that holds the text; left out: the one that looks like it. all_splits: read what is named
-    as a validation or test split also where it stands beside a training split.
+    text: text column of tables [default: detected]. all_splits: read validation and test splits too, even beside a
+    training split.
     """
 
     sources: tuple[str, ...]
@@ -42,9 +42,9 @@ class Corpus:
     all_splits: bool = False
 
     def paragraphs(self, findings: Findings | None = None) -> Iterator[str]:
-        """Every paragraph in order, white space around it removed; empty lines are left out.
+        """All paragraphs in order, stripped and without empty ones.
 
-        Raises `DataError` for what does not exist, can't be read or holds no text.
+        Raises `DataError` for sources that do not exist, can't be read or hold no text.
         """
         findings = findings or Findings()
         for source in self.sources:
@@ -58,9 +58,9 @@ class Corpus:
                     findings.add("empty", "warning", "files without any text were passed over", [file.name])
 
     def stamp(self, progress: Progress) -> list[list[Any]]:
-        """Name and digest of each file: whether the corpus is still the one it was, wherever it lies by now.
+        """Names and digests of the files, to recognise an unchanged corpus even after a move.
 
-        Raises `DataError` for a file that can't be read, and where none has the columns that one is named of.
+        Raises `DataError` for an unreadable file, and if `text` is given but no file has columns.
         """
         files = [file for source in self.sources for file in _files(source, self.all_splits, Findings())]
         if self.text is not None and all(isinstance(f, Path) and format_of(f) in PLAIN for f in files):
@@ -73,7 +73,7 @@ class Corpus:
 
 
 def together(paragraphs: Iterable[str]) -> Iterator[list[str]]:
-    """Paragraphs in lists that memory holds, however long each of them is."""
+    """Paragraphs in lists of limited size."""
     gathered: list[str] = []
     characters = 0
     for text in paragraphs:
@@ -106,9 +106,9 @@ def _files(source: str, all_splits: bool, findings: Findings) -> list[Path | hub
 
 
 def _without_judging(files: list[Path], root: Path, findings: Findings) -> list[Path]:
-    """The files but for those that are named as splits that judge, or lie in folders so named, beside a training split.
+    """The files without validation and test splits, by file or folder name, if there is a training split.
 
-    Who learns from the text of a test split, if not from its labels, has seen what it is judged by.
+    A model that has learned the text of a test split has seen its evaluation, even without the labels.
     """
     named = {
         file: [

@@ -1,21 +1,21 @@
-"""Which paragraphs of a corpus are held out: by their text, so that no copy of one is trained on."""
+"""Held-out paragraphs of a corpus, chosen by a hash of the text, so that no copy of one is trained on."""
 
 from __future__ import annotations
 
 import numpy as np
 
 SHARE, AT_LEAST, AT_MOST = 50, 10, 2_000
-"every 50th paragraph is held out to judge by, but about 10 at least and 2,000 at most"
+"every 50th paragraph is held out for evaluation, but about 10 at least and 2,000 at most"
 LOOKED_AT = 1 << 22
-"paragraphs, spread over the corpus, among which those to hold out are chosen"
+"number of paragraphs, spread over the corpus, from which the held-out ones are chosen"
 FREQUENT = 20
-"a text that every 20th paragraph repeats is trained on, where there are others"
+"a text that every 20th paragraph repeats is not held out, if there are others"
 
 
 def chosen(marks: np.ndarray) -> np.ndarray:
-    """Marks of the paragraphs to hold out, sorted. marks: [n] a hash of each paragraph's text.
+    """Sorted marks of the held-out paragraphs. marks: [n] hash of each paragraph's text.
 
-    As the hashes are random, so is the choice; it is the same for the same paragraphs, in whatever order they come.
+    The choice is random like the hashes, and independent of the order of the paragraphs.
     """
     wanted = min(AT_MOST, max(AT_LEAST, len(marks) // SHARE))
     sample = marks[:: -(-len(marks) // LOOKED_AT) or 1]
@@ -32,16 +32,16 @@ def chosen(marks: np.ndarray) -> np.ndarray:
 
 
 def is_among(marks: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """[n] whether each mark is one of those sorted ones."""
+    """[n] True for marks among the sorted held-out ones."""
     at = np.searchsorted(held, marks)
     found: np.ndarray = held[np.minimum(at, len(held) - 1)] == marks if len(held) else np.zeros(len(marks), dtype=bool)
     return found
 
 
 class Runs:
-    """Windows of a stream between its held-out paragraphs: none holds a part of one.
+    """Windows of a stream without held-out paragraphs.
 
-    starts, ends: [r] of the runs. length: of a window; the last of a run may be shorter, but has two ids at least.
+    starts, ends: [r] of the runs between them. length: ids per window; the last of a run has at least two.
     """
 
     def __init__(self, starts: np.ndarray, ends: np.ndarray, length: int) -> None:

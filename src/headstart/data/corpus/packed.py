@@ -1,4 +1,4 @@
-"""Packed: a corpus as token ids on disk, and its pieces in random batches; memory does not grow with the corpus."""
+"""Packed corpus: token ids on disk, and pieces in random batches; memory is independent of its size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from headstart.core.seeds import derive
 from headstart.data.corpus import held_out
 
 BLOCK = 1 << 16
-"units that are shuffled together: what lies in memory of an epoch's order"
+"number of units that are shuffled together, which bounds the memory"
 FEW = 200
-"with fewer paragraphs, of which one may be a whole book, windows are held out by their place"
+"with fewer paragraphs, windows are held out by position, because one paragraph may be a whole book"
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,12 @@ class Pieces:
 class Packed:
     """The ids of all paragraphs one after the other, each followed by a separator.
 
-    length: most ids of a piece. joined: pieces are windows of the whole stream between held-out paragraphs, of that
-    length where there is room; otherwise each is a paragraph, or a part of a longer one.
-    A unit is a window or a paragraph. Units are dealt to blocks in turn, so that each block is a fair sample of the
-    corpus; an epoch takes the blocks in random order, and each block's pieces in random batches of like length.
+    length: maximum number of ids in a piece.
+    joined: True if pieces are windows of the stream between held-out paragraphs; else each is a paragraph or a part of
+        a longer one.
+
+    A unit is a window or a paragraph. Units are dealt to blocks in turn, so that each block is a fair sample; an epoch
+    takes the blocks in random order, and the pieces of a block in random batches of similar length.
     """
 
     def __init__(self, folder: Path, length: int, joined: bool) -> None:
@@ -53,7 +55,7 @@ class Packed:
         self.blocks = max(1, -(-self.units // BLOCK))
 
     def _between(self) -> held_out.Runs:
-        """Windows of the stream; all of it where they are held out by their place."""
+        """Windows of the stream, including held-out ones if these are chosen by position."""
         if self._by_place:
             return held_out.Runs(np.array([0]), np.array([len(self.ids)]), self.length)
         held = self._held_numbers()
@@ -61,7 +63,7 @@ class Packed:
         return held_out.Runs(np.append(0, self.ends[held]), np.append(starts, len(self.ids)), self.length)
 
     def _held_numbers(self) -> np.ndarray:
-        """Numbers of the held-out paragraphs, found a part of the marks at a time."""
+        """Numbers of the held-out paragraphs, computed in chunks."""
         parts = [
             at + np.flatnonzero(held_out.is_among(self.marks[at : at + BLOCK], self._held))
             for at in range(0, len(self.marks), BLOCK)
@@ -69,7 +71,7 @@ class Packed:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def is_held(self, paragraphs: np.ndarray) -> np.ndarray:
-        """[n] whether these paragraphs are held out."""
+        """[n] True for held-out paragraphs."""
         return held_out.is_among(self.marks[paragraphs], self._held)
 
     def _pieces(self, units: np.ndarray) -> Pieces:
@@ -78,28 +80,28 @@ class Packed:
         return self._parts(self.paragraphs(units))
 
     def _parts(self, whole: Pieces) -> Pieces:
-        """Each cut into parts that are no longer than a piece may be."""
+        """Cuts stretches into pieces of at most `length`."""
         parts = -(-whole.lengths // self.length)
         which = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
         starts = np.repeat(whole.starts, parts) + which * self.length
         return Pieces(starts, np.minimum(np.repeat(whole.lengths, parts) - which * self.length, self.length))
 
     def paragraphs(self, numbers: np.ndarray) -> Pieces:
-        """Whole paragraphs, uncut."""
+        """Whole paragraphs."""
         starts = np.where(numbers > 0, self.ends[np.maximum(numbers, 1) - 1], 0)
         return Pieces(starts, self.ends[numbers] - 1 - starts)
 
     def following(self, starts: np.ndarray) -> np.ndarray:
-        """Numbers of the paragraphs behind those in which these stretches begin; behind the last is the first."""
+        """Numbers of the paragraphs after those of these stretches; the first follows the last."""
         return (np.searchsorted(self.ends, starts, side="right") + 1) % len(self.ends)
 
     @property
     def held_out(self) -> Pieces:
-        """The pieces that are never trained on."""
+        """The held-out pieces."""
         if self._by_place:
             return self._pieces(np.flatnonzero(self._at_held_place(np.arange(self.units))))
         whole = self.paragraphs(self._held_numbers())
-        # in a stream the separator is foretold as well
+        # plus one, because in a stream the separator is predicted too
         return self._parts(Pieces(whole.starts, whole.lengths + 1) if self.joined else whole)
 
     def _at_held_place(self, units: np.ndarray) -> np.ndarray:
@@ -115,26 +117,26 @@ class Packed:
         return self._pieces(units)
 
     def batches(self, tokens: int, extra: int, seed: int, epoch: int) -> Iterator[Pieces]:
-        """One epoch's batches: each of like lengths, at most `tokens` ids when padded, `extra` a piece counted.
+        """Batches of one epoch, of similar lengths and at most `tokens` ids after padding, plus `extra` per piece.
 
-        Every epoch has as many.
+        All epochs have the same number of batches.
         """
         rng = np.random.default_rng(derive(seed, "pieces", epoch))
         for block in rng.permutation(self.blocks):
             pieces = self._block(int(block))
-            order = np.lexsort((rng.random(len(pieces)), pieces.lengths))[::-1]  # random among equals
+            order = np.lexsort((rng.random(len(pieces)), pieces.lengths))[::-1]  # random order among equal lengths
             parts = _cut(pieces.lengths[order] + extra, tokens)
             for part in rng.permutation(len(parts) - 1):
                 yield pieces.take(order[parts[part] : parts[part + 1]])
 
     def count(self, tokens: int, extra: int) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         lengths = (np.sort(self._block(block).lengths)[::-1] + extra for block in range(self.blocks))
         return sum(len(_cut(found, tokens)) - 1 for found in lengths)
 
 
 def packed_ids(folder: Path) -> np.ndarray:
-    """The ids of a packed corpus, read from the disk as they are looked at."""
+    """The ids of a packed corpus, memory-mapped."""
     return _array(folder, "ids")
 
 
@@ -152,10 +154,9 @@ def _cut(lengths: np.ndarray, tokens: int) -> list[int]:
 
 
 def pack(folder: Path, encoded: Iterable[list[list[int]]], separator: int, vocabulary: int) -> int:
-    """Writes lists of ids, a paragraph each, as they come, and returns how many ids of text there were.
+    """Streams lists of ids, one per paragraph, to disk; returns the number of ids.
 
-    Beside them lies a hash of each paragraph. Two bytes an id where the vocabulary allows; the files' names end in the
-    type of what they hold.
+    Also writes a hash of each paragraph. Ids take two bytes if the vocabulary allows; the file names end in the type.
     """
     dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
     at = paragraphs = 0

@@ -1,4 +1,4 @@
-"""Pairs: pictures with what is said of them, read from tables into a store on disk."""
+"""Pairs of images and captions, read from tables into a store on disk."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from headstart.data.tables.sources import resolve
 from headstart.data.tables.table import Column, ImagePath, Table, readable
 
 CAPTIONS = ("caption", "captions", "text", "description", "alt", "title")
-"columns that are taken for captions where none is named, the first that is there"
+"default caption columns; the first existing one is used"
 VALIDATION, AT_LEAST, AT_MOST = 0.05, 2, 1_000
-"share of the pairs that is held out, and how many at least (a single one is told from no other) and at most"
+"held-out share of the pairs, with its minimum (two, because retrieval needs another pair) and maximum"
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """images, texts: row by row one belongs to the other. columns, splits: that they are from."""
+    """images, texts: pairs row by row. columns, splits: their origin."""
 
     images: Examples
     texts: Examples
@@ -42,12 +42,12 @@ class Pairs:
 
 
 def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings, split: str = "train") -> Pairs:
-    """All pairs of this split of the sources; those without a caption or a readable image are left out.
+    """All pairs of this split of the sources with a caption and a readable image.
 
-    split: of a source that lacks it, the training tables. caption: a column, or several with commas between, whose
-    texts are joined in the same way (`folder new, action`).
+    split: sources without this split give their training tables. caption: a column, or several separated by commas,
+    whose texts are joined by commas (`folder new, action`).
 
-    Raises `DataError` where a table has no column of images, or none of captions.
+    Raises `DataError` if a table has no column of images, or none of captions.
     """
     kind = pa.schema([("image", pa.large_binary()), ("caption", pa.large_string()), ("place", pa.large_string())])
     captions_of: dict[str, None] = {}
@@ -79,7 +79,7 @@ def read_pairs(sources: Sequence[str], caption: str | None, findings: Findings, 
 
 
 def held_out(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
-    """Pairs to train on, and others to judge by; a picture with several captions is on one side with all of them."""
+    """Training and held-out pairs; all captions of an image stay on one side."""
     key = derive(seed, "pairs").to_bytes(8, "big")
     digests = [
         hashlib.blake2b(data, digest_size=8, key=key).digest()

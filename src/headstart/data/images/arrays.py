@@ -1,4 +1,4 @@
-"""Images given as arrays or tensors: their axes, their types, and the range of their values."""
+"""Images as arrays or tensors: axes, types and ranges of values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.data.images.decoding import levels
 def pixels(value: Any, decoding: Decoding) -> np.ndarray:
     """An array or tensor [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels as [H, W] or [H, W, C].
 
-    Raises `DataError` for other shapes and types, and for floats that are no grey levels.
+    Raises `DataError` for other shapes and types, and for floats outside 0 … 255.
     """
     is_tensor = hasattr(value, "detach")
     if is_tensor:

@@ -1,4 +1,4 @@
-"""Augmentation by name: what `light`, `strong,no-flip` or `crop,colour` are put together from."""
+"""Image augmentation by name: the parts of `light`, `strong,no-flip` or `crop,colour`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTS = {
     "mixup": "two images and their labels blended (Zhang et al. 2018)",
     "cutmix": "a rectangle of another image put in, labels blended (Yun et al. 2019)",
 }
-"what an augmentation of images is put together from, in the order in which it is done"
+"parts of an augmentation, in the order of their application"
 PRESETS = {
     "none": (), "light": ("shift",), "strong": ("flip", "randaugment", "erase"), "mixup": ("shift", "mixup"),
     "cutmix": ("shift", "cutmix"),
@@ -24,7 +24,7 @@ PRESETS = {
 def parts_of(name: str) -> tuple[str, ...]:
     """The parts of an augmentation such as `light`, `crop,colour` or `strong,no-flip`, in the order of `PARTS`.
 
-    Raises `ConfigurationError` for a word that is neither a preset nor a part, or one left out that is not there.
+    Raises `ConfigurationError` for an unknown word, or for `no-…` of a part that is not included.
     """
     found: set[str] = set()
     words = [word.strip() for word in name.split(",")]

@@ -1,4 +1,4 @@
-"""Decoding rule: grey levels and transparency to 8-bit RGB, one rule for a whole data set, kept with its models."""
+"""Image decoding: one rule per data set for grey levels and transparency to 8-bit RGB, saved with its models."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 from headstart.core.records.decoding import Decoding
 
 INTEGER_TOPS = (255, 1_023, 4_095, 16_383, 65_535)
-"largest values of 8-, 10-, 12-, 14- and 16-bit grey levels, whatever the file's container holds"
+"largest values of 8-, 10-, 12-, 14- and 16-bit grey levels"
 FLOAT_TOPS = (1.0, *INTEGER_TOPS)
 FULL = 0.5
-"share of 0 … top from which a data set is read at that scale; a narrower one is stretched over its own range"
+"minimum share of 0 … top that a data set must fill for this scale; a narrower one is stretched"
 BACKGROUNDS = (255, 0, 128)
-"grey levels that may lie under transparent pixels, the preferred one first"
+"background grey levels for transparent pixels, the preferred one first"
 BLANK = 8
-"of 255: pictures whose channels each vary by less are one colour to a model"
+"minimum range of a channel, of 255; images with less in all channels are one colour to a model"
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -48,7 +48,7 @@ def levels(values: np.ndarray, by: Decoding) -> np.ndarray:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image holds single grey levels of more than 8 bits."""
+    """True for a greyscale image of more than 8 bits."""
     return image.mode.startswith("I") or image.mode == "F"
 
 
@@ -65,14 +65,14 @@ def spread(image: Image.Image) -> int:
 
 
 def visible_on(clear: Image.Image) -> tuple[int, ...]:
-    """The backgrounds on which an RGBA image is not one colour; all of them where it is so on each."""
+    """Backgrounds on which an RGBA image is not one colour; all of them if there is none."""
     return tuple(level for level in BACKGROUNDS if spread(over(clear, level)) >= BLANK) or BACKGROUNDS
 
 
 def span(low: float, high: float, tops: Sequence[float]) -> tuple[float, float]:
-    """The range that a data set's grey levels are scaled by: 0 … top where they fill it, else low … high.
+    """Grey-level range for scaling: 0 … top if the data fill it, else low … high.
 
-    low, high: of the data set, without outliers. tops: the largest values that pictures are made with.
+    low, high: range of the data set without outliers. tops: largest values of common formats.
     """
     top = next((float(top) for top in tops if high <= top), math.inf)
     return (0.0, top) if low >= 0 and high - low >= FULL * top else (low, high)
@@ -84,16 +84,16 @@ def settled(
     """The rule of a data set.
 
     integers, floats: (lowest, highest, 0.1th, 99.9th percentile) of each picture with such grey levels.
-    backgrounds: of each picture with transparent pixels, the ones that keep it visible; what keeps most is chosen.
+    backgrounds: for each image with transparent pixels, those that keep it visible; the one that keeps most is chosen.
     """
     level = max(BACKGROUNDS, key=lambda one: sum(one in seen for seen in backgrounds)) if backgrounds else None
     return Decoding(_range(integers, INTEGER_TOPS), _range(floats, FLOAT_TOPS), level)
 
 
 def _range(ends: Sequence[tuple[float, ...]], tops: Sequence[float]) -> tuple[float, ...]:
-    """Over all pictures but the 1 % with the lowest and the highest values.
+    """Range of all images without the 1 % with the lowest and highest values.
 
-    Where single pixels (markers, dead sensors) leave the others less than a sixteenth of that, these alone count.
+    If single pixels (markers, dead sensors) widen it more than sixteenfold, the range of the other pixels counts.
     """
     if not ends:
         return ()
@@ -106,7 +106,7 @@ def _range(ends: Sequence[tuple[float, ...]], tops: Sequence[float]) -> tuple[fl
 
 
 def _alone(values: np.ndarray) -> tuple[float, float]:
-    """The range of a picture of which no data set is known: 0 … the next top, or its own where it has negative ones."""
+    """Range of a single image: 0 … the next top, or its own range if it has negative levels."""
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     if not finite.size:
         return 0.0, 1.0

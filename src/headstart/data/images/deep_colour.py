@@ -1,4 +1,4 @@
-"""Colours of 16 bits a channel in PNG and TIFF, of which Pillow would keep the upper 8 bits."""
+"""16-bit colours in PNG and TIFF, because Pillow keeps only the upper 8 bits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _OTHER_ORDER = {
     for mode in ("RGB", "RGBA")
     for order in "LBN"
 }
-"Pillow's names of byte orders, each with the one by which the lower bytes are taken for the upper ones"
+"Pillow's names of byte orders, each with the order that reads the lower bytes as the upper ones"
 _GREY_ALPHA = "LA;16B"
 
 
 def deep_levels(data: bytes) -> np.ndarray | None:
-    """[H, W, C] uint16 of an image of 16 bits a channel with colours or alpha; None for other images.
+    """[H, W, C] uint16 of a 16-bit image with colours or alpha; None for other images.
 
-    Pillow keeps the upper bytes alone, which may be all zero, unless it is made to read the lower ones for them.
+    Reads the image twice, once with swapped bytes, because Pillow only keeps the upper byte, which may be zero.
     """
     is_png = data[:4] == b"\x89PNG"
     if data[24:25] != b"\x10" if is_png else data[:4] not in (b"II*\0", b"MM\0*"):
-        return None  # a few bytes decide, since every image is asked
+        return None  # checks a few bytes first, because this runs for every image
     upper, lower = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(data))
     name = _rawmode(upper)
     if name == _GREY_ALPHA:  # four bytes a pixel, as RGBA has
@@ -40,12 +40,12 @@ def deep_levels(data: bytes) -> np.ndarray | None:
 
 
 def holds_deep_colours(image: Image.Image) -> bool:
-    """Whether an opened image that is not loaded yet has 16 bits a channel with colours or alpha."""
+    """True if an opened, not yet loaded image has 16 bits per channel with colours or alpha."""
     return _rawmode(image) in (_GREY_ALPHA, *_OTHER_ORDER)
 
 
 def _rawmode(image: Image.Image) -> str:
-    """Pillow's name of how the file's pixels lie; empty for a loaded image and where its parts differ."""
+    """Pillow's name of the pixel layout in the file; empty for a loaded image, or if its tiles differ."""
     tiles = getattr(image, "tile", ())
     names = {tile.args if isinstance(tile.args, str) else str(tile.args[0]) if tile.args else "" for tile in tiles}
     return names.pop() if len(names) == 1 else ""

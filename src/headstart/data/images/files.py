@@ -1,4 +1,4 @@
-"""Image files below a folder, in one order and by one rule for training and prediction."""
+"""Image files below a folder, with the same order and rule in training and prediction."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from headstart.data.images.formats import SUFFIXES
 from headstart.data.tables.numbers import natural
 
 JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"}
-"names that operating systems leave in folders, in lower case"
+"names of files that operating systems create, in lower case"
 
 
 def is_hidden(name: str) -> bool:
-    """Whether the name is hidden or an operating system's own (`._0.png`, `Thumbs.db`), and no one's data."""
+    """True for hidden files and those of operating systems (`._0.png`, `Thumbs.db`)."""
     return name.startswith(".") or name.lower() in JUNK
 
 
 class Passed:
-    """Counts what a walk passes over, to be named in one finding a reason."""
+    """Counts ignored files, for one finding per reason."""
 
     def __init__(self) -> None:
         self._places: dict[str, list[str]] = {}
         self._suffixes: collections.Counter[str] = collections.Counter()
 
     def other(self, place: str) -> None:
-        """A file that is no image by its suffix."""
+        """Counts a file whose suffix is not an image's."""
         self._suffixes[os.path.splitext(place)[1].lower() or "without a suffix"] += 1
         self._places.setdefault("", []).append(place)
 
@@ -46,10 +46,10 @@ class Passed:
 
 
 def image_files(folder: str | os.PathLike[str], passed: Passed | None = None) -> Iterator[str]:
-    """Paths of the images below `folder`, naturally sorted, those of a folder before those of its subfolders.
+    """Paths of the images below `folder`, in natural order, files of a folder before those of its subfolders.
 
-    Hidden files and folders are left out. Linked folders are entered, but each real folder once, and none that lies
-    above `folder`, so that a circle of links ends. passed: counts what is left out besides.
+    Hidden files and folders are ignored. Links to folders are followed, but each real folder only once and none above
+    `folder`, so that a circle of links ends. passed: counts the other ignored files.
     """
     passed = Passed() if passed is None else passed
     top = os.path.realpath(folder)
@@ -79,7 +79,7 @@ def any_image(folder: Path) -> bool:
 
 
 def subfolders(root: Path) -> list[str]:
-    """Names of the visible subfolders, links among them, naturally sorted."""
+    """Names of the visible subfolders, including links, in natural order."""
     return natural([entry.name for entry in os.scandir(root) if entry.is_dir() and not is_hidden(entry.name)])
 
 

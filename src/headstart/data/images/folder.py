@@ -1,4 +1,4 @@
-"""A folder whose subfolders are the classes and hold the images."""
+"""Image folder: subfolders are the classes and hold the images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from headstart.data.tables.table import SAMPLE, Chunk, Chunker, Column, ImagePat
 class ImageFolder:
     """`root/class/…/image.png`. Columns: `file` (the path; read only when used) and `folder` (the class).
 
-    name: what places begin with, such as `train` for `train/cat/1.png`; empty for none.
-    classes: folder of each class, where these are not simply the subfolders of `root`.
-    understood: how the layout was read, in a sentence for the findings; empty where it is plain.
+    name: prefix of places, such as `train` for `train/cat/1.png`; may be empty.
+    classes: folder of each class, if these are not the subfolders of `root`.
+    understood: how the layout was read, as a sentence for the findings; empty if it is obvious.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ImageFolder:
         self.understood = understood
 
     def _files(self, findings: Findings) -> Iterator[tuple[str, str, str]]:
-        """(place, path, class), in an order that does not depend on the file system."""
+        """(place, path, class), in an order independent of the file system."""
         passed = Passed()
         for label, folder in self.folders.items():
             found = False
@@ -52,7 +52,7 @@ class ImageFolder:
         return f"{self.name}/{inside}" if self.called else inside
 
     def sample(self) -> list[Column]:
-        each = SAMPLE // max(1, len(self.folders)) + 1  # a few of each, so that all classes are seen
+        each = SAMPLE // max(1, len(self.folders)) + 1  # a few per class, so that the sample has all classes
         found = [
             (ImagePath(path), label)
             for label, folder in self.folders.items()

@@ -1,4 +1,4 @@
-"""Image formats: which suffixes are pictures, and readers for HEIC and DICOM where their packages are installed."""
+"""Image formats: suffixes, and readers for HEIC and DICOM if their packages are installed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NOT_READ = (
 
 
 class TooLarge(DataError):
-    """An image whose header gives more pixels than allowed."""
+    """An image with more pixels than allowed, by its header."""
 
 
 @functools.cache
 def register() -> None:
-    """Adds HEIC to Pillow's formats where pillow-heif is installed (the extra `heic`)."""
+    """Adds HEIC to Pillow's formats if pillow-heif is installed (the extra `heic`)."""
     try:
         import pillow_heif
     except ImportError:
@@ -40,7 +40,7 @@ def register() -> None:
 
 
 def missing_reader(data: bytes) -> str:
-    """Why these bytes are no readable image and what to do, in a clause; empty where that is unknown."""
+    """Reason why these bytes are no readable image, and advice; empty if unknown."""
     if not data:
         return "the file is no image: it is empty"
     if data[4:12] in _HEIC:
@@ -58,9 +58,9 @@ def is_dicom(data: bytes) -> bool:
 def dicom(data: bytes, max_pixels: int) -> np.ndarray | Image.Image:
     """The first frame of a DICOM file, as a viewer shows it.
 
-    Grey levels are those of the modality (slope and intercept applied), [H, W] float64; where the file gives a window
-    (PS3.3 C.11.2.1.2), they are cut to it and become an 8-bit image. MONOCHROME1 is inverted. Colours become RGB.
-    Raises `DataError` without pydicom (the extra `dicom`), and where the file holds no readable picture.
+    Grey levels have slope and intercept applied, [H, W] float64; with a window (PS3.3 C.11.2.1.2) they are clipped to
+    it and become an 8-bit image. MONOCHROME1 is inverted. Colours become RGB. Raises `DataError` without pydicom (the
+    extra `dicom`), and for a file without a readable image.
     """
     try:
         import pydicom
@@ -88,7 +88,7 @@ def dicom(data: bytes, max_pixels: int) -> np.ndarray | Image.Image:
 
 
 def _first(value: Any) -> float | None:
-    """A DICOM number, the first of several; None where it is missing."""
+    """A DICOM number, the first of several; None if missing."""
     if value is None or value == "":
         return None
     return float(value if isinstance(value, (int, float)) else value[0] if hasattr(value, "__getitem__") else value)

@@ -1,4 +1,4 @@
-"""Layout of an image folder: which of its subfolders are splits and which are classes."""
+"""Layout of an image folder: detects which subfolders are splits and which are classes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from headstart.data.tables.table import Table
 
 
 def image_splits(root: Path) -> dict[str, list[Table]] | None:
-    """Image folders by split; None where `root` has no folders of images.
+    """Image folders by split; None if `root` has no folders of images.
 
-    Read are root/class, root/split/class and root/class/split. A folder counts as a split if its name says so
+    Layouts: root/class, root/split/class and root/class/split. A folder counts as a split if its name says so
     (`training_set`, `Val`, `seg_test`) and its subfolders are classes, so that a class may be called `train`.
     A single folder around all others is entered.
-    Raises `DataError` where the folders of splits hold images, but no classes.
+    Raises `DataError` if the folders of splits hold images without classes.
     """
     root = _entered(root)
     folders = {name: root / name for name in subfolders(root) if any_image(root / name)}
@@ -49,19 +49,19 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
 
 
 def _apart(named: Mapping[str, str], inner: Mapping[str, Mapping[str, Path]]) -> bool:
-    """Whether some folder shares no class with those for training: then they are no splits of one data set."""
+    """True if a folder shares no class with training, so that the folders are no splits."""
     known = {label.casefold() for name, split in named.items() if split == "train" for label in inner[name]}
     return any(known.isdisjoint(label.casefold() for label in inner[name]) for name in named)
 
 
 def _classes(folder: Path) -> dict[str, Path]:
-    """The subfolders with images, below a single folder around them too."""
+    """Subfolders with images, also inside a single outer folder."""
     folder = _entered(folder)
     return {name: folder / name for name in subfolders(folder) if any_image(folder / name)}
 
 
 def _entered(root: Path) -> Path:
-    """The folder itself, or the one in it that holds all there is, as unpacked archives have it."""
+    """The folder, or the only folder in it, as in unpacked archives."""
     inside = root
     while len(names := [name for name in subfolders(inside) if any_image(inside / name)]) == 1:
         inside /= names[0]
@@ -69,7 +69,7 @@ def _entered(root: Path) -> Path:
 
 
 def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[str, list[Table]]:
-    """root/class/split: the splits lie within each class."""
+    """The layout root/class/split."""
     found: dict[str, dict[str, Path]] = {}
     for label, folders in inner.items():
         for name, split in splits_of(folders, split_of_words).items():
@@ -79,7 +79,7 @@ def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[
 
 
 def _doubt(inner: Mapping[str, Mapping[str, Path]]) -> str:
-    """A note where every folder holds subfolders of the same names: the classes may be one level further in."""
+    """A note if all folders hold subfolders of the same names, because the classes may be one level deeper."""
     names = {tuple(classes) for classes in inner.values()}
     if len(inner) < 2 or len(names) > 1 or len(next(iter(names))) < 2:
         return ""

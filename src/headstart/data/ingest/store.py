@@ -22,7 +22,7 @@ HOLDS = b"headstart.input"
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
-    """Schema: input, [input_b], place, label (as written), tag (its type, `labels`), group, split, cluster, [unit 0, …].
+    """Schema: input, [input_b], place, label (as written), tag (its type), group, split, cluster, [unit 0, …].
 
     units: number of columns with hashes of possible groups (`repeated_columns`).
     """

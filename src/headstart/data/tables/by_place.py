@@ -1,4 +1,4 @@
-"""Other columns of a source, by the place of their rows: what was not kept when the examples were read."""
+"""Reads another column of a source later, by the places of the rows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from headstart.data.tables.table import readable
 
 
 def column_by_place(source: Any, name: str, validation: Any = None, test: Any = None) -> dict[str, str]:
-    """Place (`reviews.csv:17`) to what the column holds there, over all files of the source; "" where it is empty.
+    """Values of the column by place (`reviews.csv:17`) over all files of the source; `""` if empty.
 
-    Raises `DataError` where no file has the column.
+    Raises `DataError` if no file has the column.
     """
     found: dict[str, str] = {}
     known: dict[str, None] = {}

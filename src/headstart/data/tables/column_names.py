@@ -1,4 +1,4 @@
-"""Names that columns of texts, pairs, labels and row numbers commonly have."""
+"""Common names of columns of texts, pairs, labels and row numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PAIRS = (
     ("question", "passage"), ("query", "passage"), ("query", "document"),
 )  # fmt: skip
 PLAIN_TEXT = ("text", "sentence")
-"taken even where other texts stand beside them"
+"names of texts that win over other text columns"
 TEXTS = (
     "review", "content", "question", "comment", "tweet", "message", "document", "body", "description", "utterance",
     "query", "headline", "title", "abstract", "sms", "post", "input",
@@ -19,7 +19,7 @@ LABELS = (
     "gold_label", "coarse_label",
 )  # fmt: skip
 IDS = ("id", "idx", "index", "guid", "uuid", "_id", "rowid", "row", "nr", "unnamed: 0", "unnamed 1")
-"of columns that number the rows"
+"names of columns with row numbers"
 OTHERS = ("split", "group", "weight", "date", "time", "timestamp", "lang", "language", "source", "file", "file_name")
 
 KNOWN = frozenset(

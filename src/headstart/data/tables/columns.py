@@ -1,4 +1,4 @@
-"""Which column is the input and which the label: by the user's word, by common names, else by what they hold."""
+"""Column roles: input and label, as given, by common names, or by their values."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Roles:
 
     modality: Modality
     text: tuple[str, ...]
-    "one column, or two for pairs; for images the column that holds them"
+    "input column, or two for pairs; for images the image column"
     labels: tuple[str, ...]
-    "one column, or several of zeros and ones, a class each"
+    "label column, or several of 0 and 1, one per class"
     group: str | None = None
     marks: Marks | None = None
-    "of the split"
+    "column of the split"
     guessed: tuple[str, ...] = ()
-    "columns that were chosen by what they hold, not by their name"
+    "columns that were detected by their values, not by their names"
     cluster: str | None = None
-    "of rows that count as one in statistics, and may lie in several splits"
+    "column of clusters: rows that count as one in statistics and may lie in several splits"
 
     @property
     def label(self) -> str:
@@ -65,10 +65,10 @@ def choose(
     has_splits: bool,
     cluster: str | None = None,
 ) -> Roles:
-    """The columns' roles. Names given are taken at their word; the others are found.
+    """Detects the roles of the columns that are not given.
 
-    has_splits: the splits are files of their own, so a `split` column means nothing.
-    Raises `DataError` where a given column does not exist or the choice is not clear, listing the columns.
+    has_splits: True if the splits are separate files; a column `split` is then ignored.
+    Raises `DataError` with the columns if a given one does not exist or the choice is not clear.
     """
     known = {column.name: column for column in columns}
     wanted = _given_text(text, known)
@@ -82,7 +82,7 @@ def choose(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
             )
     marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
-    # A column called text or label stays it when it groups as well; else another would take its role in silence.
+    # a column called text or label keeps this role even as a group, because else another column would take it silently
     beside = {name for name in (group, cluster) if name and name.lower() not in (*PLAIN_TEXT, *PLAIN_LABEL)}
     taken = {*wanted, *labels, *beside, *(marks.columns if marks else ())}
     left = [column for column in columns if column.name not in taken]
@@ -109,7 +109,7 @@ def choose(
 
 
 def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:
-    """`--label toxic,rude` names several columns where there is none of that whole name."""
+    """`--label toxic,rude` names several columns, unless one has this whole name."""
     if label is None or label in known or "," not in label:
         return [] if label is None else [label]
     return [name.strip() for name in label.split(",") if name.strip()]
@@ -151,7 +151,7 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     if len(named) == 1 or (len(named) == 2 and any({*named} == {*first(pair, free)} for pair in PAIRS)):
         return named
     texts = sorted((c for c in free if c.kind == "text"), key=lambda column: -column.mean_length)
-    # The longest is the text only where it is clearly so.
+    # the longest column is the text only if it is clearly longer
     clear = len(texts) == 1 or (len(texts) > 1 and texts[0].mean_length >= 3 * texts[1].mean_length)
     if clear and not images and not named:
         return [texts[0].name]
@@ -167,7 +167,7 @@ def _is_usual(name: str) -> bool:
 def find_inputs(
     columns: Sequence[Column], source: str, modality: Modality, text: str | None, trained: Sequence[str]
 ) -> list[str]:
-    """The input columns of a file without labels: those given, else those trained on, else those that look like it."""
+    """Input columns of a file without labels: the given ones, else those of the training, else detected ones."""
     known = {column.name: column for column in columns}
     names = _given_text(text, known) or (list(trained) if set(trained) & set(known) else [])
     for name in names:

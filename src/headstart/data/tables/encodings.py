@@ -1,4 +1,4 @@
-"""Encodings of text files: marks, UTF-16 without a mark, and files that are no text although they are named as one."""
+"""Encoding detection: byte-order marks, UTF-16 without one, and files that are no text in spite of their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO
 from headstart.core.errors import DataError
 
 HEAD = 8_192
-"bytes that are looked at"
+"bytes that are inspected"
 
 _MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -41,7 +41,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked where they begin as gzip's do, whatever the file is called."""
+    """The file's bytes, decompressed if they start like gzip's, whatever its name."""
     file = path.open("rb")
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
@@ -54,7 +54,7 @@ def opened(path: Path) -> IO[bytes]:
 def encoding_of(path: Path, head: bytes) -> str:
     """Python's name of the encoding in which the file begins: UTF-8 unless a mark or its zero bytes say otherwise.
 
-    Raises `DataError` for what is no text: other formats, web pages, pointers to the data, binary data.
+    Raises `DataError` for files that are no text: other formats, web pages, pointers to the data, binary data.
     """
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     found = marked or _wide_without_mark(head) or "utf-8"

@@ -24,7 +24,7 @@ _BATCH = 1_024
 
 
 class HubTable:
-    """One split: a `datasets.Dataset`, read as Arrow batches, its images left encoded."""
+    """One split: a `datasets.Dataset`, read as Arrow batches with encoded images."""
 
     def __init__(self, dataset: Any, name: str) -> None:
         self.name = name
@@ -36,8 +36,10 @@ class HubTable:
             inner = inner[0] if isinstance(inner, list) and inner else inner
             if type(inner).__name__ == "ClassLabel" and inner.names:
                 self.class_names[column] = tuple(str(label) for label in inner.names)
-        self.fingerprint: str = dataset._fingerprint  # of the rows and what was done to them; with_format makes another
-        # with_format("arrow") gives storage as it lies: ClassLabel as integers, Image as {bytes, path}, undecoded.
+        self.fingerprint: str = (
+            dataset._fingerprint
+        )  # fingerprint of the rows and their processing, taken first because with_format changes it
+        # with_format("arrow") gives the raw storage: ClassLabel as integers, Image as {bytes, path}, undecoded
         self._dataset = dataset.with_format("arrow")
 
     format = "Arrow"
@@ -57,12 +59,12 @@ class HubTable:
 
 
 def is_dataset(source: object) -> bool:
-    """Whether `source` is a `Dataset` or `DatasetDict` that the caller already loaded."""
+    """True if `source` is a loaded `Dataset` or `DatasetDict`."""
     return type(source).__module__.split(".")[0] == "datasets"
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether `save_to_disk` wrote this folder."""
+    """True if `save_to_disk` wrote this folder."""
     return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
 
 
@@ -78,12 +80,12 @@ def saved(folder: Path) -> dict[str, Any]:
         return splits(datasets.load_from_disk(str(folder)))
     except DataError:
         raise
-    except Exception as error:  # the library raises many kinds; each means the folder can't be used
+    except Exception as error:  # because the library raises many kinds of errors
         raise DataError(f"can't load the data set saved in {folder}: {_reason(error)}") from error
 
 
 def named(name: str) -> dict[str, Any]:
-    """The splits of a data set on the hub. Raises `DataError` where it does not exist or can't be reached."""
+    """The splits of a data set on the hub. Raises `DataError` if it does not exist or can't be reached."""
     import datasets
 
     try:
@@ -101,7 +103,7 @@ def named(name: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _offline_where_unreachable() -> Iterator[None]:
-    """Where the hub's name does not resolve, only what is cached is looked up: the library would retry for 25 s."""
+    """Offline mode if the hub's host name does not resolve, because the library would retry for 25 s."""
     import datasets
     from huggingface_hub import constants
 
@@ -122,14 +124,14 @@ def _offline_where_unreachable() -> Iterator[None]:
 
 
 def splits(loaded: Any) -> dict[str, Any]:
-    """Name to `Dataset`; a single one counts as `train`. Raises `DataError` for streamed data sets."""
+    """Data sets by split name; a single one is `train`. Raises `DataError` for streamed data sets."""
     if type(loaded).__name__ not in {"Dataset", "DatasetDict"}:
         raise DataError(f"data of the type {type(loaded).__name__} can't be read; load the data set without streaming.")
     return dict(loaded) if type(loaded).__name__ == "DatasetDict" else {"train": loaded}
 
 
 def chosen(found: dict[str, Any], name: str) -> Any:
-    """The split that the caller named. Raises `DataError` with those there are."""
+    """The named split. Raises `DataError` with the existing ones."""
     if name not in found:
         raise DataError(f"no split {name!r}.{suggestion(name, found)} There are: {', '.join(found)}.")
     return found[name]

@@ -1,6 +1,6 @@
-"""JSON: one object a line, or one value that holds a table (`json_shapes`).
+"""JSON: one object per line, or one value that holds a table (`json_shapes`).
 
-Why not pyarrow's JSON reader: it stops at a wrong line or at a key of two types, and gives no line for a good row.
+Not pyarrow's JSON reader, because it stops at a wrong line or at a key of two types, and gives no line numbers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from headstart.data.tables.table import Chunk, Chunker, Column, Problem, mostly_
 
 
 class JsonLines:
-    """A file of JSON objects. Lines that are no object are problems; where most are, `DataError`.
+    """A file of JSON objects. Lines that are no objects are problems; `DataError` if most are.
 
-    A file that holds one value, or objects over several lines, is read whole into memory; its places read
+    A file with one value, or with objects over several lines, is read into memory as a whole; its places are
     `file.json[3]`.
     """
 
@@ -34,11 +34,11 @@ class JsonLines:
 
     @property
     def format(self) -> str:
-        """`JSON lines, UTF-8`: how the file is read, in words."""
+        """`JSON lines, UTF-8`: how the file is read, for the user."""
         return f"{'JSON' if self._whole else 'JSON lines'}, {self.encoding}"
 
     def _is_whole(self) -> bool:
-        """Whether the file is one value, or values over several lines, and no object a line."""
+        """True if the file is one value, or values over several lines, instead of one object per line."""
         found = (line for line in lines(self.path, Findings()) if line.strip())
         first, second = next(found, None), next(found, None)
         if first is None:
@@ -49,14 +49,14 @@ class JsonLines:
         try:
             value = json.loads(first, object_pairs_hook=self._once)
         except (ValueError, RecursionError):
-            # cut after a bracket, a brace or a comma: the value goes on in the next line
+            # a line that ends in a bracket, a brace or a comma continues in the next line
             return start.startswith("[") or (start.startswith("{") and start.rstrip().endswith(("{", "[", ",")))
         if isinstance(value, list):
             return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
         return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
 
     def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """The first object. Where it has a key twice the file has it in every line, and one value would be lost."""
+        """The first object. Raises `DataError` for a repeated key, because every line would lose a value."""
         names = [name for name, _ in pairs]
         if double := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(f"{self.path} names {', '.join(double)} twice in one object. Give each its own name.")
@@ -78,7 +78,7 @@ class JsonLines:
             values = list(json_shapes.documents("".join(lines(self.path, findings))))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.path} begins as a JSON array or object but can't be read: {error}.") from error
-        if len(values) > 1:  # objects over several lines, one after another
+        if len(values) > 1:  # several objects over several lines
             return values
         found = json_shapes.rows(values[0])
         if found == []:

@@ -1,4 +1,4 @@
-"""Shapes of JSON that hold a table: arrays of objects, columns, pandas' orients, rows under `data`."""
+"""JSON layouts of tables: arrays of objects, columns, pandas' orients, rows under `data`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 NAMES = ("data", "rows", "records", "examples", "items", "instances", "results")
-"keys under which an object keeps its rows"
+"keys of an object that hold its rows"
 
 
 def documents(text: str) -> Iterator[Any]:
-    """All JSON values of a text, one after another, whatever white space or commas lie between them."""
+    """All JSON values of a text in order, separated by white space or commas."""
     decoder, at = json.JSONDecoder(), 0
     while True:
         while at < len(text) and (text[at].isspace() or text[at] == ","):
@@ -23,12 +23,12 @@ def documents(text: str) -> Iterator[Any]:
 
 
 def is_table(value: Any) -> bool:
-    """Whether one object is more than one row: `rows` finds a table in it."""
+    """True if `rows` finds a table in the object."""
     return isinstance(value, Mapping) and rows(value) is not None
 
 
 def rows(value: Any) -> list[Any] | None:
-    """The rows of a value that holds a table, else None.
+    """Rows of a value that holds a table, else None.
 
     `[{…}, …]`; `{"data": [{…}, …]}` with other keys beside it; `{"columns": […], "data": [[…], …]}` (pandas' split);
     `{"text": […], "label": […]}` and `{"text": {"0": …}, …}` (columns); `{"0": {"text": …}, …}` (pandas' index).
@@ -59,9 +59,9 @@ def rows(value: Any) -> list[Any] | None:
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row whose inner objects become cells of their own: `{"review": {"text": …}}` has the column `review.text`.
+    """Flattens a row: `{"review": {"text": …}}` gets the column `review.text`.
 
-    An object with `bytes` is an image and stays.
+    An object with `bytes` is an image and is kept.
     """
     found: dict[str, Any] = {}
     for name, value in row.items():
@@ -77,7 +77,7 @@ def _is_index(key: str) -> bool:
 
 
 def splits_in(value: Any) -> list[str]:
-    """Keys of an object whose values are each a table: `{"train": [{…}], "test": [{…}]}`."""
+    """Keys of an object of tables: `{"train": [{…}], "test": [{…}]}`."""
     if not isinstance(value, Mapping):
         return []
     return [key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], Mapping)]

@@ -1,4 +1,4 @@
-"""Which column is the label, where none is named: by common names, else by values that are few and repeat."""
+"""Detects the label column by common names, else by few repeated values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from headstart.data.tables.split_columns import flag
 from headstart.data.tables.table import Column
 
 FEW = 50
-"distinct values in the sample up to which an unnamed column may be the label"
+"maximum number of distinct values in the sample for a label column without a common name"
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{2,4}( .*)?")
 
 
 def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -> tuple[list[str], bool]:
-    """The label's column, or several of zeros and ones of which each row has one; and whether its name said so.
+    """The label column, or several one-hot columns; and True if it was found by its name.
 
-    free: the columns that are neither text nor anything else. Raises `DataError` where the choice is not clear.
+    free: columns without another role. Raises `DataError` if the choice is not clear.
     """
     free = [column for column in free if column.kind not in ("image", "none") and column.name.lower() not in IDS]
     if plain := first(PLAIN_LABEL, free):
@@ -36,12 +36,12 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     candidates = named or [column.name for column in few]
     what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
     flags = [column.name for column in few if _is_flag(column)]
-    several = f"; if each is a class of its own: --label {','.join(flags)}" if len(flags) > 1 else ""
+    several = f"; if each is a class: --label {','.join(flags)}" if len(flags) > 1 else ""
     raise DataError(f"{source}: {what} the label. Name it with --label{several}. {listed(columns)}")
 
 
 def first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:
-    """Names of the columns that match any of `names`, without regard to case, in the order of `names`."""
+    """Names of the columns that match one of `names`, ignoring case, in the order of `names`."""
     return [column.name for name in names for column in columns if column.name.lower() == name.lower()]
 
 
@@ -50,7 +50,7 @@ def listed(columns: Sequence[Column]) -> str:
 
 
 def _one_hot(few: Sequence[Column]) -> list[str]:
-    """Columns of zeros and ones, all of them, of which each row has one."""
+    """One-hot columns: those of 0 and 1, if each row has a single 1."""
     if len(few) < 2 or not all(map(_is_flag, few)):
         return []
     marked = zip(*(map(flag, column.values) for column in few))

@@ -1,4 +1,4 @@
-"""Layout of a delimited text, found from its first lines: delimiter, header, what stands above it, kinds of columns."""
+"""CSV dialect detection from the first lines: delimiter, header, lines above it, kinds of columns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from headstart.data.tables.numbers import number
 from headstart.data.tables.quoted import Dialect, Habits, Quoted, Row
 
 LOOKED_AT = 2_000
-"lines that the layout is found from"
+"number of lines for the detection"
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _TRIED = 200
-"rows that a delimiter is tried on"
+"number of rows for trying a delimiter"
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """skipped: lines above the header. header: the columns' names. headless: the first line is a row already."""
+    """skipped: lines above the header. header: names of the columns. headless: True if the first line is a row."""
 
     dialect: Dialect
     header: list[str]
@@ -31,7 +31,7 @@ class Layout:
     headless: bool = False
     habits: Habits | None = None
     row_names: bool = False
-    "each row has one cell more than the header, its name, as R writes it"
+    "True if each row starts with a name without a header cell, as R writes it"
 
     @property
     def width(self) -> int:
@@ -39,9 +39,9 @@ class Layout:
 
 
 def find(lines: Sequence[str], own: str) -> Layout | None:
-    """The layout by which most rows have as many cells as the header; None without any line.
+    """The layout by which most rows are as wide as the header; None for no lines.
 
-    own: the delimiter of the file's extension, taken where others fit as well. Excel's line `sep=;` decides.
+    own: delimiter of the file's suffix, which wins ties. Excel's line `sep=;` decides.
     """
     named = _SEP.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comments(lines, own)
@@ -64,14 +64,14 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
 def _habits(
     lines: Sequence[str], dialect: Dialect, alone: Sequence[Sequence[str]], width: int, has_header: bool
 ) -> Habits:
-    """What the columns hold, by the rows on one line; by lines that could be rows where quotes left few of those."""
+    """Kinds of the columns by rows on one line; by lines that could be rows if quotes leave few of those."""
     read = [row for row in itertools.islice(Quoted(lines, dialect, width), has_header, None) if row.span == 1]
     rows = [row.cells for row in read if len(row.cells) == width and not row.mended]
     return Habits(rows if len(rows) >= max(5, len(alone) // 10) else alone[has_header:], width)
 
 
 def _comments(lines: Sequence[str], own: str) -> int:
-    """Lines that begin with # above the header. A last one such as `#id,text`, with the rows' cells, is the header."""
+    """Number of comment lines (#) above the header. A last one as wide as the rows, `#id,text`, is the header."""
     count = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
     if not count or not any(line.strip() for line in lines[count:]):
         return 0
@@ -93,7 +93,7 @@ def _best(lines: Sequence[str], own: str, named: str | None) -> tuple[Dialect, l
 
 
 Fit = tuple[float, float, float]
-"how well a delimiter fits: the share of rows of the header's width, less those mended, less those with blanks after it"
+"score of a delimiter: share of rows as wide as the header, minus repaired ones, minus those with blanks after it"
 
 
 def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[str]] | None:
@@ -102,8 +102,8 @@ def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[s
         return None
     rows, right = _body(lines, dialect, len(header))
     blank = sum(all(cell.startswith(" ") for cell in row.cells[1:]) for row in right)
-    headed = all(cell.startswith(" ") for cell in header[1:])  # decides where each row has a delimiter in quotes
-    if blank > 0.95 * len(right) or (headed and not right):  # quotes count after the blank: other rows may fit now
+    headed = all(cell.startswith(" ") for cell in header[1:])  # matters if each row has a delimiter in quotes
+    if blank > 0.95 * len(right) or (headed and not right):  # again, because quotes after a blank now count
         dialect = replace(dialect, spaced=True)
         header = [cell.lstrip(" ") for cell in header]
         rows, right = _body(lines, dialect, len(header))
@@ -114,13 +114,13 @@ def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[s
 
 
 def _body(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[Row], list[Row]]:
-    """The first rows below the header, and those of its width."""
+    """The first rows below the header, and those as wide as it."""
     rows = list(itertools.islice(Quoted(lines, dialect, width), 1, _TRIED))
     return rows, [row for row in rows if len(row.cells) == width]
 
 
 def _alone(lines: Sequence[str], dialect: Dialect, widths: Sequence[int]) -> list[list[str]]:
-    """Lines that are rows of one of these widths on their own."""
+    """Lines that alone are rows of one of these widths."""
     found = []
     for line in lines:
         try:
@@ -138,9 +138,9 @@ def _are_names(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _is_a_row(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line holds values and no names: a number over numbers, a value that repeats, a sentence.
+    """True if the first line holds values instead of names: a number over numbers, a repeated value, a sentence.
 
-    One column whose name is a common one, or is far shorter than its texts, says that it is a header after all.
+    A single column with a common name, or a name far shorter than its texts, has a header.
     """
     if not rows or any(name.strip().lower() in KNOWN for name in header):
         return False

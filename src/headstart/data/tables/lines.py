@@ -1,4 +1,4 @@
-"""Lines of a text file as the user meant them: encodings, byte-order marks, compression, and files that are no text."""
+"""Lines of a text file: handles encodings, byte-order marks, compression, and files that are no text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
-    """Lines with their line ends (LF, CRLF or CR), decoded as UTF-8, UTF-16 or UTF-32; what is packed is unpacked.
+    """Lines with their line ends (LF, CRLF or CR), decoded as UTF-8, UTF-16 or UTF-32, and decompressed.
 
-    A line that is not UTF-8 is read as Windows-1252 where it holds no other sign of UTF-8, else its broken bytes become
-    U+FFFD; null bytes are removed. Each such line is counted in `findings`.
-    longest: bytes; a longer line, and a file may be one endless line, comes in pieces, cut at a blank where it has one,
-    and is counted too.
-    Raises `DataError` for binary files and unreadable ones.
+    A line that is not UTF-8 is read as Windows-1252, unless it also holds valid UTF-8 signs; then its broken bytes
+    become U+FFFD. Null bytes are removed. Each such line is counted in `findings`. longest: maximum line length in
+    bytes; a longer line is split, at a blank if possible, and counted too. Raises `DataError` for binary files and
+    unreadable ones.
     """
     try:
         with opened(path) as file:
@@ -43,7 +42,7 @@ def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterato
 
 
 def file_encoding(path: Path) -> str:
-    """Python's name of the encoding that `lines` reads the file in."""
+    """Python's name of the encoding that `lines` uses for the file."""
     try:
         with opened(path) as file:
             return encoding_of(path, file.peek(HEAD)[:HEAD])  # type: ignore[attr-defined]
@@ -52,7 +51,7 @@ def file_encoding(path: Path) -> str:
 
 
 def _pieces(path: Path, readline: Callable[[int], bytes], findings: Findings, longest: int) -> Iterator[bytes]:
-    """Raw lines, or parts of a line that is too long."""
+    """Raw lines; parts of overlong lines."""
     number, rest, cut = 1, b"", False
     while raw := rest + readline(longest):
         rest = b""
@@ -68,7 +67,7 @@ def _pieces(path: Path, readline: Callable[[int], bytes], findings: Findings, lo
 
 
 def _last_character(raw: bytes) -> int:
-    """Where the last character in UTF-8 begins, which may go on in the next piece."""
+    """Offset of the last UTF-8 character, which may continue in the next piece."""
     at = len(raw) - 1
     while at > 0 and raw[at] & 0xC0 == 0x80:
         at -= 1
@@ -100,7 +99,7 @@ def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[
 
 
 def _mended(raw: bytes, place: str, findings: Findings) -> str:
-    """A line that is not UTF-8: by Windows-1252, unless other signs in it show that it was UTF-8 and is damaged."""
+    """Decodes a line that is not UTF-8: by Windows-1252, or as damaged UTF-8 if it holds valid UTF-8 signs."""
     replaced = raw.decode("utf-8", "replace")
     if all(sign.isascii() or sign == "\ufffd" for sign in replaced):
         message = (
@@ -110,7 +109,7 @@ def _mended(raw: bytes, place: str, findings: Findings) -> str:
         findings.add("encoding", "warning", message, [place])
         try:
             return raw.decode("cp1252")
-        except UnicodeDecodeError:  # five bytes mean nothing there
+        except UnicodeDecodeError:  # five bytes are undefined there
             return raw.decode("latin-1")
     message = "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8"
     findings.add("encoding", "warning", message, [place])

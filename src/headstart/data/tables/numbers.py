@@ -1,4 +1,4 @@
-"""Numbers written as text, and the order that a person expects of names with numbers in them."""
+"""Parsing numbers in text, and natural sorting of names with numbers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def number(text: str) -> float | None:
 
 
 def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
-    """What the texts write, and how it was read: "" for plain numbers.
+    """Numbers of the texts, and a note on the format; `""` for plain numbers.
 
-    Where not all are plain: one currency sign or `%` beside each is taken off; then a comma is the decimal sign where
-    every text fits that, unless every one fits a comma between thousands too.
+    If not all are plain, one currency sign or `%` is removed from each; then a comma is the decimal sign if every text
+    fits that, unless every one also fits a comma between thousands.
     """
     plain = [number(text) for text in texts]
     if None not in plain or not texts:
@@ -57,7 +57,7 @@ def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
 
 
 def natural(names: list[str]) -> list[str]:
-    """Sorted: by value where all are numbers, else with runs of digits compared as numbers (`a2` before `a10`)."""
+    """Natural sort: by value if all are numbers, else with digits compared as numbers (`a2` before `a10`)."""
     values = {name: number(name) for name in names}
     if all(value is not None for value in values.values()):
         return sorted(names, key=lambda name: (values[name], name))

@@ -1,4 +1,4 @@
-"""Parquet files and whatever else comes as Arrow batches."""
+"""Parquet files and other Arrow batches."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from headstart.data.tables.spread import positions
 from headstart.data.tables.table import SAMPLE, Chunk, Column
 
 _BATCH = 1_024
-"rows a batch: small, since a row may be an image"
+"rows per batch; small, because a row may be an image"
 
 
 class Parquet:
-    """One Parquet file. Class names are read from the features that the `datasets` library leaves in the schema."""
+    """One Parquet file. Class names come from the features of the `datasets` library in the schema."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
@@ -50,7 +50,7 @@ class Parquet:
     format = "Parquet"
 
     def sample(self) -> list[Column]:
-        """Values of rows spread over the file; of images and other bytes, which are large, those of the first rows."""
+        """Values of rows spread over the file; images and other bytes only from the first rows, because they are large."""
         first = unnested(pa.Table.from_batches([next(self._batches(None)).slice(0, SAMPLE)]))
         light = [field.name for field in self.schema if not _is_heavy(field.type)]
         if self.rows <= SAMPLE or not light:
@@ -74,7 +74,7 @@ class Parquet:
 
 
 def unnested(table: pa.Table) -> pa.Table:
-    """Structs but for images as a column a field, `review.text`, as `json_shapes.flat` has it for JSON."""
+    """Flattens structs into columns such as `review.text`, like `json_shapes.flat`; images are kept."""
     names, columns = list(table.column_names), list(table.columns)
     while (at := next((i for i, one in enumerate(columns) if _is_nested(one.type)), None)) is not None:
         names[at : at + 1] = [f"{names[at]}.{field.name}" for field in columns[at].type]
@@ -105,14 +105,14 @@ def columns_of(table: pa.Table, class_names: dict[str, tuple[str, ...]]) -> list
 
 
 def values(column: pa.Array | pa.ChunkedArray, folder: Path | None) -> list[Any]:
-    """Python values; an image struct {bytes, path} becomes its bytes, read from `folder` where only a path is kept."""
+    """Python values; an image struct {bytes, path} becomes its bytes, read from `folder` if it only has a path."""
     if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
         return [_image(value, folder) for value in column.to_pylist()]
     return list(column.to_pylist())
 
 
 def _texts(found: list[Any]) -> list[Any]:
-    """Bytes as text where all are UTF-8, as Spark and others write texts; else, as of images, they stay."""
+    """Bytes as text if all are UTF-8, as Spark writes texts; else unchanged."""
     given = [value for value in found if value is not None]
     if any(not value or min(value[:64]) < 9 or missing_reader(value) for value in given):
         return found
@@ -131,11 +131,11 @@ def _image(value: dict[str, Any] | None, folder: Path | None) -> bytes | None:
     try:
         return (Path(path) if folder is None else folder / path).read_bytes()
     except OSError:
-        return b""  # no image: noted as unreadable with its place
+        return b""  # empty bytes, so that the audit reports the image as unreadable
 
 
 def declared_class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """Class names by column, from the key `huggingface` of the schema's metadata; {} where it is absent or broken."""
+    """Class names by column, from the key `huggingface` of the schema's metadata; {} if absent or broken."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""Rows of a delimited text (RFC 4180), with quotes that were left open or not doubled mended and noted.
+"""CSV rows (RFC 4180); repairs open and undoubled quotes, with findings.
 
-Why not pyarrow's CSV reader: it gives no line for a good row, and a lone quote makes it swallow rows without a word.
+Not pyarrow's CSV reader, because it gives no line numbers, and after a lone quote it swallows rows silently.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from headstart.data.tables.numbers import number
 
 LARGEST_CELL = 256_000_000
 LONGEST_ROW = 1_000_000
-"characters over several lines; beyond it a quote was surely left open"
+"maximum length of a cell over several lines, in characters; a longer one has an open quote"
 CLOSED = 200
-"most distinct values of a column that are remembered as the ones it takes"
+"maximum number of remembered distinct values of a column"
 _AROUND = ' \t"'
-"signs around a value that do not tell it from another"
+"signs around a value that are ignored in comparisons"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: empty where there is one column. spaced: a blank follows each delimiter. backslash: escapes quotes."""
+    """delimiter: empty for one column. spaced: a blank follows each delimiter. backslash: escapes quotes."""
 
     delimiter: str = ","
     spaced: bool = False
     backslash: bool = False
 
     def strict(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """A reader that raises `csv.Error` where a closing quote is followed by anything but a delimiter."""
+        """A reader that raises `csv.Error` unless a delimiter or the end follows a closing quote."""
         return csv.reader(
             lines,
             delimiter=self.delimiter or "\x1f",
@@ -41,7 +41,7 @@ class Dialect:
         )
 
     def plain(self, line: str) -> list[str]:
-        """Cells between delimiters, quotes being ordinary signs."""
+        """Cells between delimiters; quotes are ordinary signs."""
         if self.backslash:
             return next(csv.reader([line], delimiter=self.delimiter or "\x1f", escapechar="\\", quoting=csv.QUOTE_NONE))
         cells = line.split(self.delimiter) if self.delimiter else [line]
@@ -57,9 +57,9 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Row:
-    """line: on which it begins. span: lines it takes. mended: a quote in it was read as an ordinary sign.
+    """line: first line. span: number of lines. mended: True if a quote was read as an ordinary sign.
 
-    doubtful: it may be as many rows, since each of its lines alone has the header's cells.
+    doubtful: True if each of its lines alone is as wide as the header, so that they could be rows.
     """
 
     line: int
@@ -70,7 +70,7 @@ class Row:
 
 
 class Habits:
-    """What each column mostly holds: numbers, or a few values that repeat. Tells a row from a line inside a text."""
+    """Typical values per column, numbers or a few repeated ones; they distinguish a row from a line of a text."""
 
     def __init__(self, rows: Sequence[Sequence[str]], width: int) -> None:
         self._numbers: set[int] = set()
@@ -80,7 +80,7 @@ class Habits:
             found = set(values)
             if values and all(number(value) is not None for value in values):
                 self._numbers.add(at)
-            elif 0 < len(found) <= min(CLOSED, max(2, len(values) // 3), len(values) - 1):  # some repeat
+            elif 0 < len(found) <= min(CLOSED, max(2, len(values) // 3), len(values) - 1):  # some values repeat
                 self._values[at] = found
 
     def __bool__(self) -> bool:
@@ -93,11 +93,11 @@ class Habits:
 
 
 class Quoted:
-    """Reads rows out of lines.
+    """Parses lines into rows.
 
-    width: the header's cells, or 0 while it is not known. A quoted cell may span lines. Its opening quote counts as an
-    ordinary sign where no quote closes it (one followed by a delimiter or a line end), or where the lines that it
-    would take are rows: they have the header's cells, and hold what its columns hold elsewhere.
+    width: number of cells of the header, 0 if unknown. A quoted cell may span lines. Its opening quote is an ordinary
+    sign if no quote closes it (before a delimiter or a line end), or if the spanned lines are rows: as wide as the
+    header, with typical values of its columns.
     """
 
     def __init__(self, lines: Iterable[str], dialect: Dialect, width: int = 0, habits: Habits | None = None) -> None:
@@ -109,7 +109,9 @@ class Quoted:
         at = 1
         while (line := self._next()) is not None:
             bare = _bare(line)
-            cells = self.width > 1 and self.dialect.delimiter in bare  # of a row, be they empty and parted by tabs
+            cells = (
+                self.width > 1 and self.dialect.delimiter in bare
+            )  # cells of a row, even of empty ones separated by tabs
             if not bare or (self.width != 1 and not bare.strip() and not cells):
                 at += 1
                 continue
@@ -140,7 +142,7 @@ class Quoted:
         return Row(at, self.loose(bare), mended=True)
 
     def _taking(self, line: str, taken: list[str]) -> Iterator[str]:
-        """The line and those after it, as far as the reader asks for them."""
+        """Yields the line and the following ones, lazily."""
         size = 0
         following: str | None = line
         while following is not None and (not taken or size <= LONGEST_ROW):
@@ -152,14 +154,14 @@ class Quoted:
             self._back.appendleft(following)
 
     def _are_rows(self, alone: Sequence[Sequence[str]]) -> bool:
-        """Whether the lines of one quoted cell are rows of their own: two at least, and half of them, look like it."""
+        """True if the lines of a quoted cell are rows: at least two of them, and half of them, look like rows."""
         if not self.habits:
             return False
         hits = sum(len(cells) == self.width and self.habits.fit(cells) for cells in alone)
         return hits >= 2 and 2 * hits >= len(alone)
 
     def loose(self, bare: str) -> list[str]:
-        """One line's cells where its quotes follow no rule: those that give the header's width."""
+        """Cells of a line with irregular quotes: the parse that is as wide as the header."""
         for cells in (self._if_strict(bare), self._undoubled(bare)):
             if cells is not None and (len(cells) == self.width or not self.width):
                 return cells
@@ -172,7 +174,7 @@ class Quoted:
             return None
 
     def _undoubled(self, bare: str) -> list[str] | None:
-        """Cells of a line with quotes inside of quotes that are not doubled: only one before a delimiter closes."""
+        """Cells of a line with undoubled inner quotes: only a quote before a delimiter closes."""
         delimiter, at = self.dialect.delimiter, 0
         cells: list[str] = []
         while True:

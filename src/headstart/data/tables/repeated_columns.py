@@ -1,4 +1,4 @@
-"""Columns whose values repeat, such as `patient`: rows of one value may belong together, and then not in two splits."""
+"""Possible group columns, such as `patient`: rows with the same value may have to stay in one split."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _NAMED = re.compile(
     r"document|doc|article|thread|conversation|dialog(ue)?|family|case|study|video|recording|question|product|movie|"
     r"url|domain|device|sensor|account|household|specimen|sample|slide|animal|plant)([_ ]?(id|name|no|nr|number|key))?$"
 )
-"names of what rows commonly belong to"
+"common names of group columns"
 FEWEST = 5
-"values below which a column holds categories, and no units that rows belong to"
+"minimum number of values of a group column; fewer are categories"
 FEWEST_UNNAMED = 20
-"the same for a column of texts with any name"
+"minimum number of values of a group column with any name, if it holds texts"
 LONGEST = 60
-"mean characters of such texts"
+"minimum mean length of such texts, in characters"
 SHARE = 0.05
-"of the rows outside of training that share a value with it, from which the column is noted"
+"minimum share of rows outside training with a value of training that gives a finding"
 
 
 def candidates(columns: Sequence[Column], taken: Sequence[str]) -> list[str]:
-    """Names of the columns that could say which rows belong together."""
+    """Names of the columns that could be groups."""
     return [column.name for column in columns if column.name not in taken and _repeats(column)]
 
 
@@ -48,9 +48,9 @@ def _repeats(column: Column) -> bool:
 
 
 def note_crossing(table: pa.Table, names: Sequence[str], split: np.ndarray, findings: Findings) -> None:
-    """Notes each of these columns whose values lie in training and outside of it.
+    """Findings on group columns whose values lie in training and in other splits.
 
-    The store holds hashes of their values in the columns `unit 0`, `unit 1`, …, zero for none.
+    The store holds hashes of their values in the columns `unit 0`, `unit 1`, …, zero if missing.
     """
     for at, name in enumerate(names):
         values = table.column(f"unit {at}").to_numpy()

@@ -1,4 +1,4 @@
-"""What the user named, turned into tables by split."""
+"""Sources: turns the user's files, folders and hub names into tables by split."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ADVICE = {
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database: export the table as CSV"),
     **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one a row"),
 }
-"what to do with files that are not read, by their ending"
+"advice for files in unsupported formats, by suffix"
 READABLE = (
     "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
     "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
@@ -57,7 +57,7 @@ Splits = dict[str, list[Table]]
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file's name without its ending means, which may be a shard: `test-00000-of-00002`."""
+    """The split that a file name without suffix means, also for shards: `test-00000-of-00002`."""
     return splits_of([_unsharded(name)]).get(_unsharded(name))
 
 
@@ -69,9 +69,9 @@ def _unsharded(name: str) -> str:
 def resolve(source: Any, validation: Any = None, test: Any = None, findings: Findings | None = None) -> Splits:
     """Tables by split; `validation` and `test` name further sources, or splits of a data set that has several.
 
-    A list of sources is one split that is made of all of them. findings: gets a note on tables that are passed over.
+    A list of sources is one split of all their rows. findings: gets a note on ignored tables.
 
-    Raises `DataError` where a source does not exist, can't be read or holds nothing usable.
+    Raises `DataError` if a source does not exist, can't be read or holds no examples.
     """
     loaded = _loaded(source)
     if loaded is not None:
@@ -100,7 +100,7 @@ def resolve(source: Any, validation: Any = None, test: Any = None, findings: Fin
 
 
 def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> list[str]:
-    """Names of the splits, or of the tables in the folder of the training file, that are not read."""
+    """Names of splits, or of tables beside the training file, that are not used."""
     tables: list[Any] = [table for split in found.values() for table in split]
     if loaded is not None:
         return sorted(set(loaded) - {table.name for table in tables})
@@ -111,9 +111,9 @@ def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> l
 
 
 def _tell_apart(tables: Sequence[Table]) -> None:
-    """Files of one name get as much of their paths before it as tells them apart: places name their rows.
+    """Unique names for files with equal names, by adding parent folders, because places name their rows by file.
 
-    So do folders of images, with hyphens: their places are parted from them at the first slash.
+    Folders of images use hyphens instead of slashes, because their places start after the first slash.
     """
     alike: dict[str, list[Any]] = {}
     for table in tables:
@@ -129,17 +129,17 @@ def _tell_apart(tables: Sequence[Table]) -> None:
 
 
 def _called(table: Table) -> Table:
-    """Among others, the places of an image folder begin with its name."""
+    """If there are other sources, the places of an image folder start with its name."""
     return ImageFolder(table.root, table.name) if isinstance(table, ImageFolder) else table
 
 
 def _loaded(source: Any) -> dict[str, Any] | None:
-    """Splits by name where `source` is a data set of the `datasets` library; None for files and other folders."""
+    """Splits by name if `source` is a data set of the `datasets` library; None for files and other folders."""
     if hub.is_dataset(source):
         return hub.splits(source)
     if not isinstance(source, (str, os.PathLike)):
         how = f"Give {READABLE}."
-        if hasattr(source, "to_csv"):  # pandas and those that follow it
+        if hasattr(source, "to_csv"):  # data frames of pandas and similar libraries
             how = "Save it with .to_csv('examples.csv', index=False) and give that file."
         raise DataError(f"can't read examples from a {type(source).__name__}. {how}")
     path = Path(source)
@@ -157,7 +157,7 @@ def _loaded(source: Any) -> dict[str, Any] | None:
 
 
 def _near(path: Path) -> str:
-    """` Did you mean …?` with the names in the same folder that are nearly that of `path`."""
+    """` Did you mean …?` with similar names in the folder of `path`, or `""`."""
     parent = path.parent
     try:
         names = [entry.name for entry in parent.iterdir()]
@@ -215,7 +215,7 @@ def _folder(root: Path) -> Splits:
     if described:
         return described
     if (root / "data").is_dir() and not any_image(root / "data"):
-        return _folder(root / "data")  # the lay-out of data sets cloned from the hub
+        return _folder(root / "data")  # the layout of data sets cloned from the hub
     images = image_splits(root)
     if images is not None:
         return images
@@ -229,7 +229,7 @@ def _folder(root: Path) -> Splits:
 
 
 def _described(root: Path) -> Splits:
-    """Hugging Face's lay-out: a metadata file with a column of file names beside the images, or one in each split."""
+    """Hugging Face's ImageFolder with metadata: a table with file names beside the images, or one per split."""
     for name in METADATA:
         if (root / name).is_file():
             return {"train": [_file(root / name)]}
@@ -250,12 +250,12 @@ def _holds_examples(folder: Path) -> bool:
 
 
 def _stem(file: Path) -> str:
-    """The file's name without its endings and the number of its shard."""
+    """The file name without suffixes and shard number."""
     return _unsharded(file.name.removesuffix(".gz").removesuffix(format_of(file)))
 
 
 def _split_files(root: Path, files: Sequence[Path], by: Callable[[str], str | None] = split_named) -> Splits:
-    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} where there is no train file."""
+    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} without a train file."""
     found: dict[str, list[Path]] = {}
     named = splits_of(map(_stem, files), by)
     for file in files:

@@ -1,4 +1,4 @@
-"""Columns that mark the split of each row: `train`, `dev`, `test` under whatever name, or flags such as `is_test`."""
+"""Split columns: names of splits (`train`, `dev`, `test`), or flags such as `is_test`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from headstart.data.tables.table import Column
 
 _FLAG = re.compile(r"(?:is|in|for)_?(\w+?)(?:_?(?:set|split|flag|data))?|(\w+?)_?(?:flag|set|split)", re.IGNORECASE)
 MOST_NAMES, MOST_WORDS = 12, 3
-"distinct values of a column of splits, and words in each, of which one may say the split (`test_unseen`)"
+"maximum number of distinct values of a split column, and of words in each (`test_unseen` has two)"
 _TRUE = {"1", "1.0", "true", "t", "yes", "y", "x"}
 _FALSE = {"", "0", "0.0", "false", "f", "no", "n"}
 
 
 @dataclass(frozen=True)
 class Marks:
-    """columns: one that holds names of splits, or flags. means: the split that each flag means; empty for names.
+    """columns: one column of split names, or flags. means: the split of each flag; empty for names.
 
-    other: the split that `holdout` and the like name.
+    other: the split that `holdout` and similar names mean.
     """
 
     columns: tuple[str, ...]
@@ -35,7 +35,7 @@ class Marks:
         return next((split for split in ("train", "test", "validation") if split not in self.means), "train")
 
     def split(self, values: Sequence[Any], place: str) -> str:
-        """A row's split. Raises `DataError` for a value that means none, or for two flags at once."""
+        """A row's split. Raises `DataError` for an unknown value, or for two flags at once."""
         if not self.means:
             short = isinstance(values[0], str) and len(values[0].split()) <= MOST_WORDS
             found = split_of_words(values[0]) if short else None
@@ -51,15 +51,15 @@ class Marks:
 
 
 def flag(value: Any) -> bool | None:
-    """A cell as yes or no; None where it is neither."""
+    """A cell as True or False; None if it is neither."""
     text = "" if value is None else str(value).strip().lower()
     return True if text in _TRUE else False if text in _FALSE else None
 
 
 def find_marks(columns: Sequence[Column], taken: set[str | None]) -> Marks | None:
-    """A column `split`; else one that holds names of splits, train among them, and nothing else; else flags.
+    """Detects a column `split`, else one with only split names including train, else flags.
 
-    Raises `DataError` where a column `split` holds other words too.
+    Raises `DataError` if a column `split` holds other words.
     """
     free = [column for column in columns if column.name not in taken]
     for column in free:
@@ -81,7 +81,7 @@ def find_marks(columns: Sequence[Column], taken: set[str | None]) -> Marks | Non
 
 
 def _meaning(column: Column) -> str | None:
-    """The split that a flag means by its name, where it holds yes and no."""
+    """The split that a column of yes and no means by its name, or None."""
     found = _FLAG.fullmatch(column.name.strip())
     name = (found[1] or found[2]) if found else ""
     meaning = splits_of([name]).get(name)

@@ -1,4 +1,4 @@
-"""A sample spread over rows: the first ones alone would mislead, since many files are sorted by their label."""
+"""Samples spread over all rows, because many files are sorted by label and their first rows mislead."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from headstart.data.tables.table import SAMPLE
 
 LOOKED_AT = 1_000_000
-"rows of a stream after which no more are looked at"
+"maximum number of rows of a stream that are considered"
 _MIX = 0x9E3779B97F4A7C15
 
 T = TypeVar("T")
 
 
 class Spread(Generic[T]):
-    """rows: of a stream, in order; all up to 2 SAMPLE, else between SAMPLE and 2 SAMPLE of them, about evenly spaced.
+    """Sample of a stream: all rows up to 2 SAMPLE, else between SAMPLE and 2 SAMPLE of them, roughly evenly spaced.
 
-    A row is kept by a hash of its number, of which one more bit has to be zero each time there are too many: every
-    k-th row would hit or miss a column whose values take turns.
+    A row is kept by a hash of its number, where one more bit must be zero whenever the sample is too large. Not every
+    k-th row, because that would miss values that alternate.
     """
 
     def __init__(self, stream: Iterable[T]) -> None:
@@ -41,6 +41,6 @@ def _mark(at: int) -> int:
 
 
 def positions(count: int) -> np.ndarray:
-    """Row numbers of such a sample over all rows, where their count is known."""
+    """Row numbers of such a sample for a known number of rows."""
     step = -(-count // LOOKED_AT) or 1
     return np.fromiter(Spread(range(0, count, step)).rows, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Table: what every format looks like from outside. Columns to look at, and rows in chunks."""
+"""Table: the common interface of all formats, with a sample of the columns and the rows in chunks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from headstart.data.audit.findings import Findings
 from headstart.data.tables.numbers import number
 
 SAMPLE = 1_000
-"rows looked at to tell the columns apart"
+"number of rows in the sample for detecting column roles"
 CHUNK_ROWS = 4_096
 CHUNK_SIZE = 16_000_000
-"characters or bytes after which a chunk is closed early"
+"size at which a chunk is closed early, in characters or bytes"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name, the values of the first rows, and the class names where the file declares them."""
+    """A column's name, sample values, and the class names if the file declares them."""
 
     name: str
     values: tuple[Any, ...]
@@ -28,7 +28,7 @@ class Column:
 
     @cached_property
     def kind(self) -> str:
-        """`image`, `list`, `number`, `text`, or `none` where no row has a value."""
+        """`image`, `list`, `number`, `text`, or `none` without values."""
         values = [v for v in self.values if v is not None and v != ""]
         if not values:
             return "none"
@@ -51,7 +51,7 @@ class Column:
 
 
 class ImagePath(str):
-    """The path of an image's file, to tell it from a text. given: as it stood in a table, where it did."""
+    """Path of an image file, distinguished from text by its type. given: the path as written in the table."""
 
     __slots__ = ("given",)
     given: str
@@ -59,9 +59,9 @@ class ImagePath(str):
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a row can't be used: in a finding `{rows} <why>, left out: <advice>`, beside the row `<why>: <advice>`.
+    """Reason why a row is unusable: in a finding `{rows} <why>, left out: <advice>`, beside the row `<why>: <advice>`.
 
-    kind: of the finding. detail: what is special about this one row, such as how many lines it runs over.
+    kind: kind of the finding. detail: about this row only, such as its number of lines.
     """
 
     kind: str
@@ -75,16 +75,16 @@ class Problem:
         )
 
     def note(self, place: str, findings: Findings) -> None:
-        """Counts the row at `place` as left out."""
+        """Adds the row at `place` to the findings."""
         message = f"{{rows}} {self.why}, left out" + (f": {self.advice}" if self.advice else "")
         findings.leave_out(self.kind, message, f"{place} ({self.detail})" if self.detail else place)
 
 
 @dataclass
 class Chunk:
-    """Some rows: where each came from, and the wanted columns' values.
+    """Some rows: their places, and the values of the wanted columns.
 
-    problems: position in the chunk to what keeps a row from being read; its values are None.
+    problems: problems by position in the chunk; the values of such rows are None.
     """
 
     places: list[str]
@@ -92,7 +92,7 @@ class Chunk:
     problems: dict[int, Problem] = field(default_factory=dict)
 
     def without_problems(self, findings: Findings) -> Chunk:
-        """The rows that could be read; the others are noted as left out."""
+        """The readable rows; the others become findings."""
         for at, problem in self.problems.items():
             problem.note(self.places[at], findings)
         if not self.problems:
@@ -106,7 +106,7 @@ class Table(Protocol):
     """One file, or one split of a data set.
 
     `sample` gives the columns with some of their values; `chunks` streams the wanted columns, with a problem for each
-    row that could not be read. Both raise `DataError` where the whole is unreadable.
+    unreadable row. Both raise `DataError` if the file is unreadable.
     """
 
     name: str
@@ -117,13 +117,13 @@ class Table(Protocol):
 
 
 def readable(table: Table, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
-    """The rows of a table that could be read; the others are noted as left out."""
+    """The readable rows of a table; the others become findings."""
     for chunk in table.chunks(columns, findings):
         yield chunk.without_problems(findings)
 
 
 class Chunker:
-    """Gathers single rows into chunks, closing a chunk at `CHUNK_ROWS` rows or `CHUNK_SIZE` characters."""
+    """Collects single rows into chunks, closing a chunk at `CHUNK_ROWS` rows or `CHUNK_SIZE` characters."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = list(columns)
@@ -136,7 +136,7 @@ class Chunker:
         self.size = 0
 
     def add(self, place: str, values: Sequence[Any] | Problem) -> bool:
-        """Adds one row, or why it could not be read; True where the chunk is full and `take` is due."""
+        """Adds a row or its problem; True if the chunk is full and `take` must follow."""
         if isinstance(values, Problem):
             self.problems[len(self.rows)] = values
             values = [None] * len(self.columns)
@@ -153,7 +153,7 @@ class Chunker:
 
 
 def mostly_bad(name: str, good: int, bad: int, what: str, places: Sequence[str]) -> None:
-    """Raises `DataError` where most rows of a file could not be read: it is then another format, not a slip."""
+    """Raises `DataError` if most rows of a file are unreadable, because the file then has another format."""
     if bad > good:
         where = ", ".join(places)
         raise DataError(

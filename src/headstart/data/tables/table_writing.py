@@ -1,4 +1,4 @@
-"""Writing rows as CSV, TSV, JSON lines or Parquet, a chunk at a time: what is kept in memory does not grow."""
+"""Writing rows as CSV, TSV, JSON lines or Parquet in chunks, so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row]], None]
 WRITABLE = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 _FORMULA = re.compile(r"[=+\-@\t\r]")
-"what spreadsheets read as the beginning of a formula"
+"first signs of a formula in spreadsheets"
 
 
 def format_for(out: str | Path) -> str:
-    """`csv`, `tsv`, `jsonl` or `parquet` by the file's name. Raises `ConfigurationError` for another."""
+    """`csv`, `tsv`, `jsonl` or `parquet` by the file name. Raises `ConfigurationError` for others."""
     name = Path(out).name.lower()
     if not name.endswith(WRITABLE):
         raise ConfigurationError(f"can't write {out}: give a file that ends in {', '.join(WRITABLE)}.")
@@ -32,11 +32,11 @@ def format_for(out: str | Path) -> str:
 
 @contextlib.contextmanager
 def writing(out: str | Path, columns: Sequence[str], *, safe: bool = False, lines: bool = False) -> Iterator[Write]:
-    """Yields what writes rows into the file `out`, in the format of its name; the file takes its place when whole.
+    """Yields a function that writes rows into `out`, in the format of its name; the file appears when it is complete.
 
-    columns: the header, and the cells of each row in order; JSON lines get all that a row has.
-    safe: text that a spreadsheet would take for a formula gets an apostrophe in front, in CSV and TSV.
-    lines: JSON lines were asked for; raises `ConfigurationError` where the name says otherwise.
+    columns: header of the file, and order of the cells; JSON lines get all keys of a row.
+    safe: put an apostrophe before cells of CSV and TSV that a spreadsheet would run as a formula.
+    lines: JSON lines are required; raises `ConfigurationError` if the name has another format.
     """
     form = format_for(out)
     if lines and form != "jsonl":
@@ -47,14 +47,14 @@ def writing(out: str | Path, columns: Sequence[str], *, safe: bool = False, line
                 yield parquet.write
         else:
             packed = str(out).lower().endswith(".gz")
-            # a half of a surrogate pair, which JSON can hold, is written as `?`
+            # because JSON can hold a lone surrogate, which becomes `?`
             how: Any = {"mode": "wt", "encoding": "utf-8", "errors": "replace", "newline": ""}
             with gzip.open(temporary, **how) if packed else temporary.open(**how) as file:
                 yield writer(file, columns, form, safe=safe)
 
 
 def writer(file: IO[str], columns: Sequence[str], form: str, *, safe: bool = False, ascii_only: bool = False) -> Write:
-    """What writes rows into an open text file, whose header it writes at once."""
+    """Writes the header into an open text file, and returns a function that writes rows."""
     if form == "jsonl":
 
         def lines(rows: Sequence[Row]) -> None:
@@ -64,7 +64,7 @@ def writer(file: IO[str], columns: Sequence[str], form: str, *, safe: bool = Fal
         return lines
     sign = "\t" if form == "tsv" else ","
     plain = csv.writer(file, delimiter=sign, lineterminator="\n")
-    # Python before 3.13 leaves a carriage return unquoted, and readers take it for the end of the row.
+    # because Python before 3.13 leaves a carriage return unquoted, which readers take as the end of the row
     quoted = csv.writer(file, delimiter=sign, lineterminator="\n", quoting=csv.QUOTE_ALL)
     cell = _safe if safe else _cell
 
@@ -80,14 +80,14 @@ def writer(file: IO[str], columns: Sequence[str], form: str, *, safe: bool = Fal
 
 
 def _cell(value: Any) -> str:
-    """The value in full: a cell of the user's is not ours to round."""
+    """The value in full, because cells of the user must not be rounded."""
     if isinstance(value, (list, tuple, dict)):
         return _json(value, ascii_only=False)
     return "" if value is None else str(value)
 
 
 def _json(value: Any, ascii_only: bool) -> str:
-    """JSON as RFC 8259 has it, which knows no NaN and no Infinity: they become null."""
+    """JSON by RFC 8259; NaN and Infinity become null, because it lacks them."""
     try:
         return json.dumps(value, ensure_ascii=ascii_only, default=str, allow_nan=False)
     except ValueError:
@@ -116,7 +116,7 @@ def _is_number(text: str) -> bool:
 
 
 class _Parquet:
-    """Types are those of the first rows; a column that has none there, or several, is text."""
+    """Parquet writer; types come from the first rows, and a column with none or several types is text."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, list(columns)

@@ -1,4 +1,4 @@
-"""CSV and TSV files, row by row, with the line on which each row begins."""
+"""CSV and TSV files, row by row, with the line number of each row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WIDTH = "with more or fewer cells than the header"
 
 
 class Delimited:
-    """A table with a header line. Delimiter, quoting and header are found from the first lines (`layout`)."""
+    """A table with a header line. Delimiter, quoting and header are detected from the first lines (`layout`)."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
@@ -50,16 +50,16 @@ class Delimited:
         self._read = 0, 0
 
     typed = False
-    "a cell is text, whatever it writes"
+    "cells of CSV are text, even numbers"
 
     @property
     def format(self) -> str:
-        """`commas, UTF-8, 120 rows on 131 lines`: how the file was read, in words."""
+        """`commas, UTF-8, 120 rows on 131 lines`: how the file was read, for the user."""
         sign, (rows, last) = self.layout.dialect.delimiter, self._read
         return f"{DELIMITERS.get(sign, sign) or 'one column'}, {self.encoding}, {count(rows)} on {last:,} lines"
 
     def _records(self, findings: Findings) -> Iterator[tuple[int, list[str] | Problem]]:
-        """(line, cells) of rows that have as many cells as the header, and the problem of each of the others."""
+        """(line, cells) of rows as wide as the header; (line, problem) of the others."""
         layout, good, bad, wrong = self.layout, 0, 0, Findings()
         found = itertools.islice(lines(self.path, findings), layout.skipped, None)
         rows = iter(Quoted(found, layout.dialect, layout.width, layout.habits))
