@@ -102,7 +102,7 @@ def test_control_c_at_any_write(
     if (here / "run" / "progress").is_dir() and not (here / "run" / "model").exists():
         told = call("predict", "run", "a film")
         if finished := any_finished(here / "run"):
-            assert f"run was interrupted; these are answers of {finished}" in told.expect(0).err
+            assert f"run was interrupted; these are predictions of {finished}" in told.expect(0).err
         else:
             told.refused("was interrupted", "--resume")
     call("compare", "reviews.csv", *OPTIONS, "--resume").expect(0)

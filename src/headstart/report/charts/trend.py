@@ -72,8 +72,8 @@ def _chart(metric: str, found: Sequence[Moment]) -> Lines | None:
         for moment, (across, _) in zip(mine, dots):
             path += f"M{across:.1f} {y(moment.record.tuned.low):.1f}V{y(moment.record.tuned.high):.1f}"
         last = mine[-1].record.tuned
-        legend = f"{name}: {fmt.value(metric, last.value)} {fmt.interval(metric, last.low, last.high)}"
-        lines.append(Line(path, dots, style, f"{legend}, evaluation {mine[-1].number}"))
+        caption = f"{name}: {fmt.value(metric, last.value)} {fmt.interval(metric, last.low, last.high)}"
+        lines.append(Line(path, dots, style, f"{caption}, evaluation {mine[-1].number}"))
         legend.append((style, name))
     return Lines(
         f"{fmt.metric_heading(metric)}, with 95 % intervals", "evaluation", width, height, frame,
