@@ -23,22 +23,21 @@ from headstart.core.records.comparison import ModelRecord
 from headstart.core.showing import Showing
 
 Reads = Literal["top", "all"]
-"what a head reads: the pooled features at the top of the ladder, or those of all rungs"
+"features that a head reads: top for the pooled ones at the top of the ladder, all for those of every rung"
 
 
 @dataclass(eq=False, repr=False)
 class Backbone(Showing):
-    """What every loader returns.
+    """A pretrained network with its ladder and preprocessing; every loader returns one.
 
-    module: the network; its weights are the base, and methods leave them as they found them.
-    run: `run(module, batch)` gives the pooled features [B, dimension] with the module's own forward.
+    module: the network; methods restore its weights, which are the base.
+    run: `run(module, batch)` returns the pooled features [B, dimension] by the module's forward.
     preparation: turns texts or images into batches (tokenizer; size, mean, std, interpolation, crop).
-    reinitialise: `reinitialise(module, seed)` gives all weights fresh random values in place, as the architecture
-        prescribes: the control `scratch`.
-    head_bias: False where the library's own classifier for this architecture has no bias (decoders).
-    words: `words(labels, templates)` gives classes told in words over the features, where a tower for texts belongs to
-        the network.
-    reload: what a saved artifact needs to find this base again (a hub name or a folder); None for a live module.
+    reinitialise: `reinitialise(module, seed)` sets all weights to random values in place, as the architecture
+        prescribes; for the control `scratch`.
+    head_bias: False if the library's classifier for this architecture has no bias (decoders).
+    words: `words(labels, templates)` returns a zero-shot classifier by class names, if the network has a text tower.
+    reload: hub name or folder, for a saved artifact to load this base again; None for a live module.
     """
 
     module: nn.Module
@@ -56,7 +55,7 @@ class Backbone(Showing):
     words: Callable[[Sequence[str], Sequence[str]], ClassWords] | None = None
     reload: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    "loader options that change what is loaded (pooling, max_length, image_size), kept in artifacts"
+    "options of the loader (pooling, max_length, image_size), saved in artifacts"
 
     def features(self, batch: Batch, reads: Reads = "top") -> Tensor:
         """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")]."""
@@ -65,7 +64,7 @@ class Backbone(Showing):
         return torch.cat(levels(self.module, self.ladder, self.run, batch), dim=1)
 
     def width(self, reads: Reads) -> int:
-        """How many features a head gets."""
+        """Number of features that a head reads."""
         return self.dimension if reads == "top" else sum(self.level_widths)
 
     @cached_property
@@ -77,13 +76,13 @@ class Backbone(Showing):
         return tuple(level.shape[1] for level in found)
 
     def probes(self) -> list[Batch]:
-        """Two small batches of different shape, to try what the network does."""
+        """Two small probe batches of different shape."""
         return probes(self.modality, self.preparation, next(self.module.parameters()).device)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the weights as they were when first asked for."""
-        _ = self._checksum  # taken now, of the same weights
+        """Hash of the weights at the first access."""
+        _ = self._checksum  # computed now, of the same weights
         return fingerprint(self.module)
 
     @cached_property
@@ -92,8 +91,8 @@ class Backbone(Showing):
 
     @property
     def intact(self) -> bool:
-        """Whether the weights are still those that the fingerprint was taken of."""
-        _ = self.fingerprint  # taken now at the latest: whoever asks is about to change the weights
+        """True if the weights still equal those at the first access of the fingerprint."""
+        _ = self.fingerprint  # computed now at the latest, because the caller is about to change the weights
         return checksum(self.module) == self._checksum
 
     @property
@@ -127,7 +126,7 @@ def fingerprint(module: nn.Module) -> str:
 
 
 def checksum(module: nn.Module) -> str:
-    """The same by XXH3, which no artifact keeps: ten times as fast, to see that training left the base as it was."""
+    """XXH3 over the same bytes, to check that a training restored the base; ten times as fast, and never saved."""
     return _digest(module, xxhash.xxh3_128())
 
 

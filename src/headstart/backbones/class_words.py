@@ -1,4 +1,4 @@
-"""ClassWords: classes told in words, as a linear head on the features of a tower for pictures."""
+"""ClassWords: a zero-shot classifier from class names, as a linear head on image features (CLIP)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TEMPLATE = "{}"
 
 @dataclass(frozen=True)
 class ClassWords:
-    """classes: [C, W] of length one, in the space of the two towers. projection: [W, D] from the features there; None:
-    they lie in it. scale: of the cosines in the softmax.
+    """classes: [C, W] of length one, in the space of both towers. projection: [W, D] from the features into that space,
+    or None if they lie in it. scale: factor of the cosines in the softmax.
     """
 
     classes: Tensor
@@ -24,9 +24,9 @@ class ClassWords:
     scale: float
 
     def weight(self, features: Tensor) -> Tensor:
-        """[C, D] rows w such that `w z` orders a picture's classes as the cosines do.
+        """[C, D] rows w of a linear head whose scores `w z` rank the classes like the cosines.
 
-        The length of its own features is the same for all of them; the scores are divided by the mean length over
+        The length of an image's features is the same for all classes; the scores are divided by the mean length over
         `features` [n, D].
         """
         projection = None if self.projection is None else self.projection.to(features)
@@ -36,13 +36,13 @@ class ClassWords:
 
 
 def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Each label under each template, label by label; `_` stands for a space.
+    """Prompts: each label in each template, label by label; `_` becomes a space.
 
     Raises `ConfigurationError` for fewer than two labels, and for a template without a place for the label.
     """
     if len(set(labels)) < 2:
-        told = f"{labels[0]!r} alone" if labels else "none"
-        raise ConfigurationError(f"zero-shot takes two labels or more; there is {told}: --labels 'a,b,c'.")
+        given = f"only {labels[0]!r}" if labels else "none"
+        raise ConfigurationError(f"zero-shot takes two labels or more; there is {given}: --labels 'a,b,c'.")
     if not templates:
         raise ConfigurationError("zero-shot takes a template, such as 'a photo of a {}'; there is none.")
     if problem := next(filter(None, map(template_problem, templates)), None):
@@ -51,7 +51,7 @@ def said(labels: Sequence[str], templates: Sequence[str]) -> list[str]:
 
 
 def template_problem(template: str) -> str | None:
-    """A sentence that says why this is no template; None where it is one."""
+    """The problem of an invalid template, as a sentence; None if it is valid."""
     if "{}" not in template:
         return f"the template {template!r} has no place for the label; put {{}} where it goes."
     if rest := re.search(r"\{\w+\}", template):

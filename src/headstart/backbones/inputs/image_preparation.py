@@ -1,4 +1,4 @@
-"""Preparation of images: resize, crop, normalise, as the backbone was trained to see them."""
+"""Image preprocessing: resize, crop and normalise, as in the backbone's pretraining."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Batch = dict[str, Tensor]
 
 LONGEST = 64
-"times as long as wide: a longer strip is cut to its middle before it is resized, of which the crop shows less still"
+"maximum aspect ratio before resizing; a longer strip is cut to its middle, because the crop shows less anyway"
 TOKEN_PIXELS = 196
-"""so many pixels count as a token against `batch_tokens`: 32 pictures of 224 x 224 go through the model at once, more
-leave the processor's caches (`benchmarks/batches.py`)"""
+"""pixels that count as one token in `batch_tokens`: 32 images of 224 x 224 go through the model at once, because more
+do not fit into the processor's caches (`benchmarks/batches.py`)"""
 BATCH_TOKENS = 8192
-"most tokens that go through a model at once, where nothing else is asked for"
+"default size of a forward pass, in tokens"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
@@ -32,11 +32,12 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 class ImagePreparation:
     """Images to normalised tensors [C, H, W] as in evaluation; the two halves leave room for augmentation between.
 
-    size: height and width in pixels; mean, std: a channel, on values in [0, 1]; their length is the channel count.
-    interpolation: of the resizing (`bilinear`, `bicubic`, …).
-    crop_share: share of the resized image's shorter side that the centre crop keeps (`mode` `crop`).
-    mode: `crop` resizes the shorter side and crops the centre; `squash` resizes to `size` whatever the shape.
-    assumed: a sentence on what the model's files do not say and was taken for granted; empty where they say all.
+    size: height and width in pixels.
+    mean, std: per channel, on values in [0, 1]; their length is the number of channels.
+    interpolation: `bilinear`, `bicubic`, …
+    crop_share: side of the centre crop as a share of the resized shorter side (`mode` `crop`).
+    mode: `crop` resizes the shorter side and crops the centre; `squash` resizes to `size` without keeping the shape.
+    assumed: sentence about assumed settings that the model's files lack, or empty.
     """
 
     size: tuple[int, int]
@@ -63,15 +64,15 @@ class ImagePreparation:
 
     @property
     def tokens(self) -> int:
-        """What one image counts against `batch_tokens`."""
+        """Size of one image in `batch_tokens`."""
         return max(1, self.size[0] * self.size[1] // TOKEN_PIXELS)
 
     def at_once(self, batch_tokens: int, most: int = 256) -> int:
-        """How many images go through the model together."""
+        """Number of images per forward pass."""
         return max(1, min(most, batch_tokens // self.tokens))
 
     def convert(self, image: Image) -> Image:
-        """Grey or RGB, as the model wants it."""
+        """The image as grey or RGB, by the model's channels."""
         wanted = "L" if self.channels == 1 else "RGB"
         return image if image.mode == wanted else image.convert(wanted)
 
@@ -104,14 +105,14 @@ class ImagePreparation:
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))  # [C, H, W]
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """Bytes [B, C, H, W] as float32 with the model's mean and deviation, on whatever device they lie."""
+        """Normalises bytes [B, C, H, W] with the model's mean and deviation to float32, on their device."""
         mean, std = (
             torch.tensor(v).view(1, -1, 1, 1).to(pixels.device, non_blocking=True) for v in (self.mean, self.std)
         )
         return (pixels.float() / 255 - mean) / std
 
     def prepare(self, image: Image) -> Tensor:
-        """What evaluation sees: `to_tensor(resize_and_crop(image))`, [C, H, W]."""
+        """The input in evaluation: `to_tensor(resize_and_crop(image))`, [C, H, W]."""
         return self.to_tensor(self.resize_and_crop(image))
 
     def collate(self, examples: Sequence[Tensor]) -> Batch:
@@ -142,7 +143,7 @@ class ImagePreparation:
 
 
 def _shortened(image: Image) -> Image:
-    """The middle of a strip, since its shorter side is scaled up to the model's: 40,000 x 1 pixels would take 6 GB."""
+    """The middle of a long strip, because its shorter side is scaled up: 40,000 x 1 pixels would take 6 GB."""
     width, height = image.size
     most = LONGEST * min(width, height)
     if max(width, height) <= most:

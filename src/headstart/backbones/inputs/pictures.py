@@ -1,4 +1,4 @@
-"""Pictures inside a network: whether their channels come first or last."""
+"""Memory layout of feature maps: channels first or last."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from headstart.backbones.inputs.preparation import Batch
 
 
 def channels_last(shape: Sequence[int], batch: Batch) -> bool:
-    """Whether a state [B, C, H, W] or [B, H, W, C] of this shape has its channels last.
+    """True if a state of this shape is [B, H, W, C], False for [B, C, H, W].
 
-    The sides of a picture stay in proportion to those of the input, so the order is chosen in which they do; where both
-    do, channels come first. batch: the network's input, with `pixel_values` [B, C, H, W]; without, sides are equal.
+    The order is chosen whose aspect ratio is closer to that of the input; ties mean channels first. batch: the
+    network's input, with `pixel_values` [B, C, H, W]; without these, the input counts as square.
     """
     pixels = batch.get("pixel_values")
     wanted = 0.0 if pixels is None or pixels.dim() != 4 else math.log(pixels.shape[2] / pixels.shape[3])

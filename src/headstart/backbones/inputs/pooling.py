@@ -1,4 +1,4 @@
-"""Pooling: from one vector a token to one vector an example; padding never takes part."""
+"""Pooling: one vector per example from one vector per token, without padding."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def pool(hidden: Tensor, mask: Tensor | None, how: str) -> Tensor:
     """Pools hidden states over the real tokens of each example.
 
     mean: sum_t mask_t h_t / sum_t mask_t;  cls: h of the first real token;  last: h of the last real token;
-    concat: the mean, the largest value of each feature, and last side by side.
+    concat: mean, maximum and last side by side.
 
-    hidden: [B, T, D]; mask: [B, T], 1 for real tokens, or None where all are. Returns [B, D], for concat [B, 3 D].
-    The values at padded positions have no influence, not even where they are NaN.
+    hidden: [B, T, D]; mask: [B, T], 1 for real tokens, or None if all are. Returns [B, D], for concat [B, 3 D].
+    Values at padded positions have no influence, even if they are NaN.
     """
     if how not in POOLINGS:
         raise unknown("pooling", how, POOLINGS)

@@ -1,4 +1,4 @@
-"""Positions: from which number a text model counts them, and how many it has."""
+"""Positions of a text model: the number of the first one, and their limit."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from headstart.core.errors import MethodError
 
 @dataclass(frozen=True)
 class Positions:
-    """first: number of the first token's position; limit: how many there are, None where there is no end."""
+    """first: position of the first token. limit: number of positions; None if unlimited."""
 
     first: int
     limit: int | None
 
     @property
     def readable(self) -> int | None:
-        """Most tokens of a text."""
+        """Maximum number of tokens of a text."""
         return None if self.limit is None else self.limit - self.first
 
     def check(self, method: str, virtual: int, tokens: int) -> None:
-        """Raises `MethodError` where so many virtual tokens and a text of so many do not fit."""
+        """Raises `MethodError` if the virtual tokens and the text together exceed the positions."""
         if self.readable is not None and virtual + tokens > self.readable:
             raise MethodError(
                 f"{method}: a text of {tokens} tokens with {virtual} virtual ones before it is more than the "
@@ -33,7 +33,7 @@ class Positions:
 
 
 def positions(module: nn.Module) -> Positions:
-    """Models that keep the first rows of their table for padding (RoBERTa) count from the row after these."""
+    """Positions of a model; RoBERTa and others start after the rows that are reserved for padding."""
     limit: Any = getattr(getattr(module, "config", None), "max_position_embeddings", None)
     for name, child in module.named_modules():
         if "position" in name.rpartition(".")[2] and isinstance(child, nn.Embedding):

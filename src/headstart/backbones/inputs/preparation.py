@@ -1,4 +1,4 @@
-"""Preparation: turns texts or images into batches, as the backbone was trained to see them."""
+"""Preparation (preprocessing): turns texts or images into batches, as in the backbone's pretraining."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparati
 Batch = dict[str, Tensor]
 "the arguments of a model: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 Encoded = dict[str, np.ndarray]
-"one text without padding: `input_ids` [T] int32 and, where they are not all zero, `token_type_ids` [T] int8"
+"one text without padding: `input_ids` [T] int32 and, unless all are zero, `token_type_ids` [T] int8"
 
 
 @runtime_checkable
 class Preparation(Protocol):
-    """What both preparations have: a batch from prepared examples, and plain data that tells them apart."""
+    """Common interface of both preparations: batches from prepared examples, and their settings as plain data."""
 
     def collate(self, examples: Any) -> Batch: ...
 
@@ -31,10 +31,10 @@ class Preparation(Protocol):
 
 
 class TextPreparation:
-    """Texts or pairs of texts to ragged token ids, and these to right-padded batches.
+    """Tokenizes texts or pairs of texts, and makes right-padded batches.
 
     tokenizer: a tokenizer of transformers (or one that can be called like it).
-    max_length: most tokens of one example, special tokens counted; longer ones are truncated.
+    max_length: maximum number of tokens per example, including special ones; longer texts are truncated.
     """
 
     def __init__(self, tokenizer: Any, max_length: int) -> None:
@@ -42,30 +42,32 @@ class TextPreparation:
             raise ConfigurationError(f"max_length is {max_length}; it must be at least 1 token.")
         self.tokenizer = tokenizer
         self.max_length = max_length
-        # A tokenizer without a pad token (GPT-2, Llama) pads with its end token. Nothing here looks at ids to tell
-        # padding from text, so a real end token stays visible.
+        # a tokenizer without a pad token (GPT-2, Llama) pads with its end token; masks come from lengths and never from
+        # ids, so that a real end token stays visible
         pad = getattr(tokenizer, "pad_token_id", None)
         end = getattr(tokenizer, "eos_token_id", None)
         self.pad_id = int(pad if pad is not None else end if end is not None else 0)
-        # masks come from lengths: thousands of lists that nobody reads make Python look for garbage
+        # no masks from the tokenizer, because thousands of unused lists slow down the garbage collector
         self._asked = {"return_attention_mask": False} if hasattr(tokenizer, "model_input_names") else {}
         begin = getattr(tokenizer, "bos_token_id", None)
         self._lone = int(end if end is not None else begin if begin is not None else self.pad_id)
 
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
-        """Token ids without padding, one dict an input; an input without any token becomes one end token."""
+        """Token ids without padding, one dict per input; an input without tokens becomes one end token."""
         tokens = self._tokens(inputs, truncation=True, max_length=self.max_length)
         types = tokens.get("token_type_ids") or [None] * len(inputs)
         return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
 
     def whole(self, inputs: Sequence[str | tuple[str, str]]) -> list[list[int]]:
-        """Token ids of whole texts, special tokens among them: what `encode` would give if it cut nothing."""
-        quiet = {"verbose": False} if self._asked else {}  # transformers warns of long texts, which are meant here
+        """Token ids of whole texts, with special tokens: like `encode` without truncation."""
+        quiet = (
+            {"verbose": False} if self._asked else {}
+        )  # because transformers warns about long texts, which are expected here
         return list(self._tokens(inputs, truncation=False, **quiet)["input_ids"])
 
     @property
     def special(self) -> int:
-        """Special tokens that are put around one input."""
+        """Number of special tokens around one input."""
         count = getattr(self.tokenizer, "num_special_tokens_to_add", None)
         return 0 if count is None else int(count(pair=False))
 
@@ -92,9 +94,9 @@ class TextPreparation:
         return count is None or count(pair=True) > count(pair=False)
 
     def collate(self, examples: Sequence[Encoded]) -> Batch:
-        """Pads on the right to the longest: `input_ids`, `attention_mask` [B, T], `token_type_ids` where any has them.
+        """Pads on the right to the longest: `input_ids`, `attention_mask` [B, T], `token_type_ids` if one has any.
 
-        The mask is made from lengths, never from ids.
+        The mask comes from lengths, never from ids.
         """
         lengths = [len(e["input_ids"]) for e in examples]
         shape = (len(examples), max(lengths))
@@ -121,7 +123,7 @@ class TextPreparation:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], tokenizer: Any) -> TextPreparation:
-        """The preparation that `to_json` told of; the tokenizer must be the same, else `ArtifactError`."""
+        """The preparation of a `to_json` record. Raises `ArtifactError` if the tokenizer differs."""
         made = cls(tokenizer, int(value["max_length"]))
         if made.to_json() != value:
             raise ArtifactError(
@@ -132,7 +134,7 @@ class TextPreparation:
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Hash of the vocabulary and of how a few telling strings are tokenized; truncation settings leave it as it is."""
+    """Hash of the vocabulary and of the tokens of a few typical strings; independent of truncation settings."""
     digest = hashlib.blake2b(digest_size=8)
     vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else {}
     for word, index in sorted(vocabulary.items()):

@@ -1,6 +1,6 @@
-"""Attention: which layers of an attention site make queries, keys and values, and how many heads they have.
+"""Attention projections: the layers for queries, keys and values of an attention site, and the heads.
 
-Told by structure and by the field's usual names of the projections (`q_proj`, `query`, `k_lin`, `qkv`, …), never by the
+Recognised by structure and by common names of the projections (`q_proj`, `query`, `k_lin`, `qkv`, …), never by the
 model's name.
 """
 
@@ -21,12 +21,12 @@ from headstart.backbones.ladder.modes import evaluating
 from headstart.backbones.ladder.sites import linear_sizes
 
 FEW_PATCHES = 256
-"of a picture, up to which plain attention was found faster on a CPU"
+"maximum number of patches at which plain attention is faster on a CPU"
 
 
 @dataclass(frozen=True)
 class Part:
-    """The outputs `start` to `stop` of the linear layer at `path`: all of it, or a share of a fused one."""
+    """The outputs `start` to `stop` of the linear layer at `path`: the whole layer, or a part of a fused one."""
 
     path: str
     start: int
@@ -57,10 +57,10 @@ class Projections:
 
 
 def plain_attention(module: nn.Module) -> None:
-    """Off with timm's fused attention where a CPU computes: over few patches it is slower, most of all backwards.
+    """Disables timm's fused attention on a CPU, because it is slower over few patches, most of all backwards.
 
-    Measured by `benchmarks/attention.py`; `fused_forward` is the exception. It keeps [heads, patches, patches] of each
-    layer for the gradient.
+    Measured by `benchmarks/attention.py`; `fused_forward` is the exception. Plain attention keeps [heads, patches,
+    patches] of each layer for the gradient.
     """
     patches = getattr(getattr(module, "patch_embed", None), "num_patches", None)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -73,9 +73,9 @@ def plain_attention(module: nn.Module) -> None:
 
 @contextlib.contextmanager
 def fused_forward(module: nn.Module) -> Iterator[None]:
-    """While it lasts, timm's fused attention again on a CPU with AMX: forward alone, it is the faster one there."""
-    told: Any = getattr(torch.cpu, "get_capabilities", dict)()
-    parts: list[Any] = list(module.modules()) if told.get("amx_bf16") else []
+    """Enables timm's fused attention inside the context on a CPU with AMX, where it is faster without gradients."""
+    able: Any = getattr(torch.cpu, "get_capabilities", dict)()
+    parts: list[Any] = list(module.modules()) if able.get("amx_bf16") else []
     plain = [part for part in parts if getattr(part, "was_fused", False) and not part.fused_attn]
     try:
         for part in plain:
@@ -88,7 +88,7 @@ def fused_forward(module: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fused_attention(module: Any) -> Iterator[None]:
-    """While it lasts, this attention module calls `scaled_dot_product_attention`, if it knows how to."""
+    """Makes this attention module use `scaled_dot_product_attention` inside the context, if it can."""
     config: Any = getattr(module, "config", None)
     implementation, fused = getattr(config, "_attn_implementation", None), getattr(module, "fused_attn", None)
     try:
@@ -105,7 +105,7 @@ def fused_attention(module: Any) -> Iterator[None]:
 
 
 def projections(root: nn.Module, site: Site) -> Projections | None:
-    """The projections of an attention site; None where they can't be told (`nn.MultiheadAttention` fuses them)."""
+    """The projections of an attention site; None if they can't be found (`nn.MultiheadAttention` fuses them)."""
     module = root.get_submodule(site.path)
     named = {name: linear_sizes(child) for name, child in module.named_children()}
     linear = {name: sizes for name, sizes in named.items() if sizes is not None}
@@ -114,7 +114,7 @@ def projections(root: nn.Module, site: Site) -> Projections | None:
     if all(len(found) == 1 for found in roles.values()):
         parts = {r: Part(f"{site.path}.{n[0]}", 0, linear[n[0]][1]) for r, n in roles.items()}
     else:
-        # fused: the layer whose outputs are three times its inputs, or more than these under grouped queries
+        # fused: a layer with three times as many outputs as inputs, or with grouped queries any number above
         fused = [n for n, (inputs, outputs) in linear.items() if outputs > inputs]
         if len(fused) != 1:
             return None
@@ -140,7 +140,7 @@ def _role(name: str) -> str:
 
 
 def _said(module: nn.Module, *names: str) -> int | None:
-    """The first of these numbers that the module or its configuration tells."""
+    """The first of these numbers in the module or its configuration."""
     for owner in (module, getattr(module, "config", None)):
         for name in names:
             value: Any = getattr(owner, name, None)
@@ -162,7 +162,7 @@ def _head_size(module: nn.Module, query: int) -> int | None:
 
 
 def _fused_queries(module: nn.Module, inputs: int, outputs: int) -> int | None:
-    """How many outputs of a fused layer are queries."""
+    """Number of outputs of a fused layer that are queries."""
     heads, size = _heads(module), _said(module, "head_dim", "attention_head_size")
     if heads and size and heads * size < outputs and (outputs - heads * size) % (2 * size) == 0:
         return heads * size
@@ -170,9 +170,9 @@ def _fused_queries(module: nn.Module, inputs: int, outputs: int) -> int | None:
 
 
 def output_projection(root: nn.Module, ladder: Ladder, rung: int, part: str) -> Site | None:
-    """The last linear layer of a block's `attention` or `feedforward` that gives back the stream's width.
+    """The last linear layer of a block's `attention` or `feedforward` with as many outputs as the stream.
 
-    `nn.MultiheadAttention` never calls its own: the attention site itself stands for it.
+    For `nn.MultiheadAttention` it is the attention site, because the output layer is never called.
     """
     linear = [s for s in ladder.sites_of("linear") if s.rung == rung and s.part == part]
     attention = [s for s in ladder.sites_of("attention") if s.rung == rung]
@@ -184,9 +184,9 @@ def output_projection(root: nn.Module, ladder: Ladder, rung: int, part: str) -> 
 
 
 def values_reach(backbone: Backbone, found: Sequence[Projections]) -> bool:
-    """Whether what is told of fused layers is so: without values, nothing enters the attention's output projection.
+    """True if the parts of fused layers are right: with values set to zero, the output projection gets zeros.
 
-    Some models lay queries, keys and values of a fused layer side by side, others head by head; tried by running it.
+    It runs the model, because some have queries, keys and values side by side in a fused layer, others by head.
     """
     module, handles, seen = backbone.module, [], []
 

@@ -1,7 +1,7 @@
-"""Cutting: runs a backbone from a rung up, on activations kept from an earlier run, with the model's own forward.
+"""Activation caching: runs a backbone from a rung up, on cached activations, with the model's own forward.
 
 Rungs below the cut are replaced by stand-ins that return zeros of the right shape, and the first module of the rung
-at the cut gets the kept state in place of its first tensor. From there on everything runs for real.
+at the cut gets the cached state in place of its first tensor. All modules from there on run normally.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
 class _Reached(Exception):
-    """Stops a forward pass at the cut, once the state is there."""
+    """Stops a forward pass at the cut, as soon as the state is known."""
 
 
 class Cut:
-    """A backbone cut below rung `rung`; `rung == len(ladder)` means above all of them: the state is the features.
+    """A backbone cut below rung `rung`; with `rung == len(ladder)` the state is the features.
 
-    A cut learns the shapes that stand-ins return from the batches it records; `check` records two of different
-    shape and is to be asked before a cut is used.
+    A cut learns the shapes of its stand-ins from the batches that it records; call `check` before using a cut, which
+    records two batches of different shape.
     """
 
     def __init__(self, backbone: Backbone, rung: int) -> None:
@@ -52,7 +52,7 @@ class Cut:
     # ------------------------------------------------------------------------------------------------- recording
     @torch.no_grad()
     def record(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Runs the whole forward; gives the features [B, D] and the state that enters the rung at the cut."""
+        """Runs the whole forward; returns the features [B, D] and the state that enters the rung at the cut."""
         if self.is_top:
             features = self.backbone.features(batch)
             return features, features
@@ -64,7 +64,7 @@ class Cut:
 
     @torch.no_grad()
     def state(self, batch: Batch, reads: Reads = "top") -> Tensor:
-        """The state alone; the forward stops where it is known. reads: which features, above all rungs."""
+        """The state only; the forward stops at the cut. reads: the features to return for a cut above all rungs."""
         if self.is_top:
             return self.backbone.features(batch, reads)
         with self.capturing(stop=True) as kept, contextlib.suppress(_Reached):
@@ -93,7 +93,7 @@ class Cut:
 
     @contextlib.contextmanager
     def _watching(self, batch: Batch) -> Iterator[None]:
-        """Learns what the lower modules return, call by call."""
+        """Records the shapes of the outputs of the lower modules, call by call."""
         sizes, calls, hooks = Sizes.of(batch), dict.fromkeys(self._lower, 0), []
 
         def watch(path: str, output: Any) -> None:
@@ -121,7 +121,7 @@ class Cut:
             return state
         if any(path not in self._specs for path in self._lower):
             self.record(batch)
-        # the widest: frozen layers may be rounded for the time of a training
+        # the widest, because frozen layers may be rounded during a training
         dtype = max((p.dtype for p in self._module.parameters()), key=lambda kind: kind.itemsize)
         state = state.to(dtype) if state.is_floating_point() else state
         with self._standing_in(batch, state):
@@ -130,7 +130,7 @@ class Cut:
     @contextlib.contextmanager
     def _standing_in(self, batch: Batch, state: Tensor) -> Iterator[None]:
         sizes = Sizes.of(batch)
-        own: dict[nn.Module, Any] = {}  # module -> its own instance-level forward, where it had one
+        own: dict[nn.Module, Any] = {}  # module -> its instance-level forward, or None
         used = False
 
         def stand_in(path: str) -> Any:
@@ -153,13 +153,13 @@ class Cut:
 
         def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             nonlocal used
-            if used:  # a block that runs several times (ALBERT) is entered once
+            if used:  # only once, because a block may run several times (ALBERT)
                 return None
             used = True
-            restore()  # from here on a layer shared with the lower rungs runs for real
+            restore()  # restored now, because layers may be shared with the lower rungs
             return _with_first(args, kwargs, state)
 
-        # before whatever a method put beside the entry: what is kept is the base's own state
+        # prepended before a method's hooks, because the cache holds the base's state
         entry = self._module.get_submodule(self._entry or "")
         hook = entry.register_forward_pre_hook(enter, with_kwargs=True, prepend=True)
         try:
@@ -175,9 +175,9 @@ class Cut:
 
     # -------------------------------------------------------------------------------------------------- checking
     def check(self, batches: Sequence[Batch] | None = None) -> str | None:
-        """None where resuming gives what the whole forward gives, on two batches of different shape; else the reason.
+        """None if resuming equals the whole forward on two batches of different shape; else the reason.
 
-        Runs in eval mode; the state's padded positions are zeroed first, as a cache without padding would have them.
+        Runs in eval mode; padded positions of the state are zeroed first, like in a cache without padding.
         """
         batches = self.backbone.probes() if batches is None else batches
         try:
@@ -209,7 +209,7 @@ def states(cuts: Sequence[Cut], batch: Batch, reads: Reads = "top") -> list[Tens
 
 
 def check(backbone: Backbone, rung: int, batches: Sequence[Batch] | None = None) -> str | None:
-    """None where the cut is exact, else the reason; see `Cut.check`."""
+    """None if the cut is exact, else the reason; see `Cut.check`."""
     return Cut(backbone, rung).check(batches)
 
 

@@ -1,4 +1,4 @@
-"""A ladder as a drawing for the terminal: the head on top, a line a rung, what trains, and where it is cut."""
+"""Drawing of a ladder for the terminal: the head on top, one line per rung, trained parameters, the cut."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 
 MOST = 30
-"rungs drawn one by one; of a longer ladder the middle is folded"
+"maximum number of drawn rungs; the middle of a longer ladder is folded"
 WIDTH = 100
 
 
 def draw(backbone: Backbone, plan: Any = None) -> str:
-    """Plain text of at most 100 columns.
+    """The ladder as plain text of at most 100 columns.
 
     plan: anything with `groups` that have `rung`, `scale` and `parameters` (names relative to backbone and head).
     """
@@ -21,10 +21,10 @@ def draw(backbone: Backbone, plan: Any = None) -> str:
     total = sum(sizes.values())
     trained = _trained(plan, backbone)
     cut = min((group.rung for group in plan.groups), default=None) if plan is not None else None
-    told = f" ({backbone.kind}, {total:,} parameters, {backbone.dimension} features)"
-    room = WIDTH - len(told)
+    about = f" ({backbone.kind}, {total:,} parameters, {backbone.dimension} features)"
+    room = WIDTH - len(about)
     source = backbone.source if len(backbone.source) <= room else f"…{backbone.source[1 - room :]}"
-    lines = [source + told]
+    lines = [source + about]
     lines += [f"  head{' ' * 38}" + ("trains" if plan is not None else "")]
     rows: list[str] = []
     for index, rung in enumerate(ladder.rungs):
@@ -46,7 +46,7 @@ def draw(backbone: Backbone, plan: Any = None) -> str:
 
 
 def _trained(plan: Any, backbone: Backbone) -> dict[int, str]:
-    """What trains on each rung: `all`, or how many, with the scale of its learning rate where that is not 1."""
+    """Trained parameters by rung: all or a number, with the scale of the learning rate if it is not 1."""
     if plan is None:
         return {}
     found: dict[int, str] = {}

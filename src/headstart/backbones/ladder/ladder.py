@@ -1,7 +1,7 @@
 """The ladder: the ordered rungs of a backbone, from input to output.
 
-Freezing, discriminative learning rates, gradual unfreezing, where to put adapters and where to cut for the
-cache are all questions to the ladder, so that they work on any architecture without asking for its name.
+Freezing, discriminative learning rates, gradual unfreezing, places of adapters and the cut for the cache all use the
+ladder, so that they work on any architecture without asking for its name.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ class Rung:
     name: str
     "such as `embeddings`, `encoder.layer.3`, `layer2.1`, `final`"
     modules: tuple[str, ...]
-    """paths of its outermost modules, in the order in which they run; none lies inside another. What runs beside the
-    stream of activations (rotary positions, a norm of relative-position embeddings) is on no rung's list: a cut
-    replaces the modules listed and leaves those alone"""
+    """paths of its outermost modules, in the order of their calls; none lies inside another. Modules beside the stream
+    of activations (rotary positions, a norm of relative-position embeddings) are on no rung, because a cut replaces all
+    modules of a rung"""
     parameters: tuple[str, ...]
-    "names of all its parameters (tied ones, and those that lie directly on the root, on the lowest rung using them)"
+    "names of its parameters; tied ones, and those directly on the root, are on the lowest rung that uses them"
 
 
 @dataclass(frozen=True)
 class Site:
-    """A module where a method can add something."""
+    """A module where a method can add parameters."""
 
     path: str
     kind: SiteKind
     rung: int
     inputs: int
-    "features or channels that come in; 0 where it has no meaning"
+    "input features or channels; 0 if undefined"
     outputs: int
     groups: int = 1
     "groups of a convolution"
     part: str = ""
-    "`attention` or `feedforward` for linear layers inside a transformer block, else empty; told by structure"
+    "`attention` or `feedforward` for linear layers inside a transformer block, else empty; recognised by structure"
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Ladder:
     rungs: tuple[Rung, ...]
     sites: tuple[Site, ...]
     tail: tuple[str, ...] = ()
-    "paths of modules without parameters that run after the highest rung: a pooling, a dropout before the classifier"
+    "paths of modules without parameters after the highest rung: a pooling, a dropout before the classifier"
 
     def __len__(self) -> int:
         return len(self.rungs)
 
     def rung_of(self, parameter: str) -> int:
-        """The index of the rung on which this parameter lies."""
+        """Index of the rung of this parameter."""
         for index, rung in enumerate(self.rungs):
             if parameter in rung.parameters:
                 return index

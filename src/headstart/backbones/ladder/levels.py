@@ -1,7 +1,6 @@
-"""Levels: what a frozen backbone knows at each rung, pooled side by side.
+"""Levels: pooled features of each rung of a frozen backbone, side by side (Head2Toe).
 
-Lower rungs are more general, and a task may be easier to read off there than at the top: a linear head on all levels
-takes from each what it needs.
+Lower rungs are more general, and may suit a task better than the top; a linear head on all levels uses each as needed.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from headstart.backbones.ladder.shapes import first_tensor
 def levels(module: nn.Module, ladder: Ladder, run: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> list[Tensor]:
     """[B, D_k] each: the state entering each rung above the first, pooled, and the backbone's own pooled features.
 
-    States [B, T, D] are averaged over real tokens, pictures [B, C, H, W] (or [B, H, W, C]) over their area, [B, D]
-    are taken as they are. Rungs that are not called with a tensor are left out.
+    States [B, T, D] are averaged over real tokens, feature maps [B, C, H, W] (or [B, H, W, C]) over their area; [B, D]
+    stay unchanged. Rungs that are not called with a tensor are left out.
     """
     kept: dict[str, Tensor] = {}
 

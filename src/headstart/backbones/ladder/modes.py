@@ -1,4 +1,4 @@
-"""Training and evaluation mode of a model's parts."""
+"""Train and eval mode of the parts of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.backbones.ladder.ladder import Ladder
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """All parts in eval mode; on exit each is in the mode it was in."""
+    """Eval mode inside the context; on exit each part has its former mode."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
@@ -23,10 +23,10 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def train_above(module: nn.Module, ladder: Ladder, cut: int) -> None:
-    """Training mode above the cut, eval mode for all that lies below it, in which the states of a cache are computed.
+    """Train mode above the cut, eval mode below it, because cached states are computed in eval mode.
 
-    A part trains where it lies in a rung above the cut, or holds such rungs alone: a module around rungs on both sides
-    may drop out values below the cut by its own forward. At the top of the ladder nothing trains.
+    A part is in train mode if it lies in a rung above the cut, or holds only such rungs; a module around rungs on both
+    sides could apply dropout below the cut. With the cut at the top, all parts are in eval mode.
     """
     top = len(ladder)
     module.train(cut < top)
@@ -43,7 +43,7 @@ def train_above(module: nn.Module, ladder: Ladder, cut: int) -> None:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Paths of the modules around this one, the root's empty one included."""
+    """Paths of the modules around this one, including the empty path of the root."""
     while path:
         path = path.rpartition(".")[0]
         yield path

@@ -1,4 +1,4 @@
-"""Watches one run of a module: which units ran, in which order, and which of them the activations flow through."""
+"""Observes one run of a module: the units that ran, their order, and those on the stream of activations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from headstart.backbones.ladder.modes import evaluating
 
 @dataclass
 class Observation:
-    """What was seen of the units (paths) in one run.
+    """Observations about the units (paths) in one run.
 
     first: position of a unit's first call among all calls.
-    stream: units that ran and whose output has the batch's size in front: the rest (norms of relative embeddings,
-        rotary tables) runs beside the stream of activations.
-    touched: ids of the parameters of which the pooled features have a gradient; none is computed.
+    stream: units that ran and whose output starts with the batch size; others (norms of relative embeddings, rotary
+        tables) run beside the stream of activations.
+    touched: ids of the parameters in the graph of the pooled features; no gradient is computed.
     """
 
     first: dict[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Observation:
 
 
 def observe(root: nn.Module, paths: Iterable[str], run: Callable[[], Tensor]) -> Observation:
-    """Runs the module once, in eval mode, with gradients; leaves modes, flags, gradients and hooks as they were."""
+    """Runs the module once, in eval mode, with gradients; restores modes, flags, gradients and hooks."""
     seen = Observation()
     outputs: dict[str, Tensor | None] = {}
 
@@ -63,7 +63,7 @@ def observe(root: nn.Module, paths: Iterable[str], run: Callable[[], Tensor]) ->
 
 
 def _leaves_of(value: Tensor) -> set[int]:
-    """Ids of the tensors at which the graph behind this one ends."""
+    """Ids of the leaf tensors of this tensor's graph."""
     found, waiting, done = set(), [value.grad_fn], set()
     while waiting:
         node = waiting.pop()

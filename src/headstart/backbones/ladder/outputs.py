@@ -1,4 +1,4 @@
-"""Outputs: the size of what modules give back, seen in one run."""
+"""Sizes of the outputs of modules, observed in one run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Output:
     "features or channels"
     dims: int
     channels_first: bool
-    "whether it is a picture [B, C, H, W]; features come last in everything else, [B, H, W, C] included"
+    "True for [B, C, H, W]; in other outputs, including [B, H, W, C], features come last"
 
 
 def outputs_of(backbone: Backbone, paths: Sequence[str]) -> dict[str, Output]:
-    """Path to output for the modules that run once and return a tensor. Leaves modes and hooks as they were."""
+    """Outputs by path, for modules that run once and return a tensor. Restores modes and hooks."""
     found: dict[str, Output] = {}
-    again: set[str] = set()  # a pooling that serves several layers stands for none of them
+    again: set[str] = set()  # left out, because a module called several times has no single output
     module, sample = backbone.module, backbone.probes()[0]
 
     def note(path: str, output: Any) -> None:

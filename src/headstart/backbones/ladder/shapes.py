@@ -1,4 +1,4 @@
-"""Shapes: what a module returns, learned from runs, so that a stand-in can return the like for any batch."""
+"""Shape inference: learns the shapes of a module's outputs from runs, so that a stand-in fits any batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sizes:
 
 
 class Spec(Protocol):
-    """The form of a value."""
+    """Shape and type of a value, as a function of the batch's size."""
 
     def merged(self, other: Any) -> Spec: ...
 
@@ -37,7 +37,7 @@ class Spec(Protocol):
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What each dimension may be, judging by the batches seen: rows, tokens, their product or a constant."""
+    """Possible meanings of each dimension after the recorded batches: rows, tokens, their product or a constant."""
 
     dims: tuple[tuple[str | int, ...], ...]
     dtype: torch.dtype
@@ -51,13 +51,13 @@ class TensorSpec:
     def zeros(self, sizes: Sizes, like: Tensor) -> Tensor:
         shape = [sizes.value(options[0]) for options in self.dims]
         dtype = like.dtype if self.dtype.is_floating_point and like.is_floating_point() else self.dtype
-        # Real zeros, not one zero expanded: layers between the modules may write in place (relu_).
+        # real zeros instead of one expanded zero, because layers in between may write in place (relu_)
         return torch.zeros(shape, dtype=dtype, device=like.device)
 
 
 @dataclass(frozen=True)
 class ConstantSpec:
-    """None, numbers, strings: returned as they were."""
+    """None, numbers and strings, returned unchanged."""
 
     value: Any
 
@@ -70,7 +70,7 @@ class ConstantSpec:
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """A tuple, list or dict of values (model outputs among them)."""
+    """A tuple, list or dict of values, such as a model output."""
 
     kind: Any
     "the type"
@@ -91,7 +91,7 @@ class GroupSpec:
 
 @dataclass(frozen=True)
 class Varying:
-    """A value whose form changes from batch to batch in a way that sizes do not tell."""
+    """A value whose shape does not follow from the batch's size."""
 
     def merged(self, other: Any) -> Spec:
         return self
@@ -101,7 +101,7 @@ class Varying:
 
 
 def spec_of(value: Any, sizes: Sizes) -> Spec:
-    """The form of `value`, returned on a batch of these sizes."""
+    """The spec of `value`, returned for a batch of these sizes."""
     if isinstance(value, Tensor):
         return TensorSpec(tuple(_options(i, n, sizes) for i, n in enumerate(value.shape)), value.dtype)
     if isinstance(value, dict):
@@ -112,7 +112,7 @@ def spec_of(value: Any, sizes: Sizes) -> Spec:
 
 
 def _options(index: int, size: int, sizes: Sizes) -> tuple[str | int, ...]:
-    """All that a dimension may stand for, likeliest first."""
+    """Possible meanings of a dimension, likeliest first."""
     named = {"rows": sizes.rows, "tokens": sizes.tokens, "both": sizes.rows * sizes.tokens}
     order = ("rows", "both", "tokens") if index == 0 else ("tokens", "rows")
     fitting: list[str | int] = [name for name in order if named[name] == size]
@@ -120,7 +120,7 @@ def _options(index: int, size: int, sizes: Sizes) -> tuple[str | int, ...]:
 
 
 def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    """What a module is called with first: the state that enters it."""
+    """The first tensor argument of a module: the state that enters it."""
     if args and isinstance(args[0], Tensor):
         return args[0]
     return next((v for v in kwargs.values() if isinstance(v, Tensor)), None)

@@ -1,4 +1,4 @@
-"""Sites: the modules of a backbone where a method can add something, told by structure."""
+"""Sites: modules of a backbone where methods can add parameters, recognised by structure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.module
 
 
 def linear_sizes(module: nn.Module) -> tuple[int, int] | None:
-    """(inputs, outputs) of a linear layer, also of transformers' transposed `Conv1D`; None for anything else."""
+    """(inputs, outputs) of a linear layer, also of transformers' transposed `Conv1D`; None for other modules."""
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
     weight = getattr(module, "weight", None)
@@ -23,7 +23,7 @@ def linear_sizes(module: nn.Module) -> tuple[int, int] | None:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """A normalisation: torch's own, or a leaf whose only parameters are 1-D and of one size (RMSNorm and kin)."""
+    """True for torch's normalisation layers, and for leaves with only 1-D parameters of one size (RMSNorm)."""
     if isinstance(module, _NORMS):
         return True
     own = dict(module.named_parameters(recurse=False))
@@ -36,7 +36,7 @@ def is_norm(module: nn.Module) -> bool:
 
 
 def is_attention(module: nn.Module) -> bool:
-    """A module that owns the query, key and value projections, apart or fused."""
+    """True for a module with query, key and value projections, separate or fused."""
     if isinstance(module, nn.MultiheadAttention):
         return True
     name = type(module).__name__.lower()
@@ -55,11 +55,11 @@ def _attention_like(module: nn.Module) -> bool:
 def find_sites(root: nn.Module, rung_of: Callable[[str], int | None], blocks: set[int]) -> Iterator[Site]:
     """All sites in the order of the module tree.
 
-    rung_of: the rung of a module's path, None where it lies on none.
-    blocks: rungs that are blocks; a linear layer on one of them that also attends has a `part`.
+    rung_of: gives the rung of a module's path, or None.
+    blocks: rungs that are blocks; linear layers in blocks with attention have a `part`.
 
-    The output projection of `nn.MultiheadAttention` is no site: its fused kernel reads the weights and never calls
-    the layer, so that whatever a method put there would silently not be applied.
+    The output projection of `nn.MultiheadAttention` is no site, because its fused kernel reads the weights without
+    calling the layer, so that an adapter there would silently have no effect.
     """
     modules = dict(root.named_modules())
     fused = tuple(f"{path}." for path, m in modules.items() if isinstance(m, nn.MultiheadAttention))
@@ -87,7 +87,7 @@ def find_sites(root: nn.Module, rung_of: Callable[[str], int | None], blocks: se
 
 
 def _part(modules: dict[str, nn.Module], path: str) -> str:
-    """`attention` under a module called so that also holds others of the kind; else `feedforward`."""
+    """`attention` inside of a module with that name and other linear layers; else `feedforward`."""
     while path:
         path = path.rpartition(".")[0]
         if path and _attention_like(modules[path]):

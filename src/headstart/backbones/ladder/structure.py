@@ -1,4 +1,4 @@
-"""Finds a ladder by structure: the chain of like blocks, what comes before it, and what comes after."""
+"""Finds a ladder by structure: the chain of similar blocks, and the modules before and after it."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ Runner = Callable[[], Tensor]
 
 _CONTAINERS: tuple[type[nn.Module], ...] = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 COMPARABLE = 0.1
-"a second chain with this share of the first one's parameters makes a model ambiguous"
+"a model is ambiguous if a second chain has this share of the first one's parameters"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A module that a ladder does not look into."""
+    """A module that the ladder does not split further."""
 
     path: str
     module: nn.Module
     container: str
-    "path of the innermost container that it came from; empty for none"
+    "path of its innermost container, or empty"
     chain: str
-    "path of the module that owns the outermost container on the way; two owners are two chains"
+    "path of the module with its outermost container; two owners make two chains"
 
     @property
     def is_block(self) -> bool:
-        """Came from a container and has at least two weight matrices in at least two leaves."""
+        """True if it comes from a container and has at least two weight matrices in at least two leaves."""
         return bool(self.container) and _has_children(self.module) and _matrices(self.module) >= 2
 
 
 def find_ladder(module: nn.Module, run: Runner | None = None, blocks: str | None = None) -> Ladder:
     """The ladder of a module.
 
-    The module tree is opened from the root into units. Containers open into their elements; any other module opens
-    where a container inside it holds most of its parameters and it is not itself one of many like it (a stage of
-    stages still does: the elements of its container are alike and each a block). Units from containers with two weight
-    matrices or more are blocks, a rung each. Before the first: the rung `embeddings` or `stem`; between two blocks:
-    joins the block that follows; after the last: `final`. A model without blocks (a tutorial's net) has a rung a layer.
+    The module tree is split from the root into units. Containers split into their elements; another module splits if a
+    container inside holds most of its parameters and it is not one of many similar modules (stages split, because the
+    elements of their containers are similar blocks). Units from containers with at least two weight matrices are
+    blocks, one rung each. Modules before the first block are the rung `embeddings` or `stem`, those between two blocks
+    join the next block, those after the last are `final`. A model without blocks has one rung per layer.
 
-    run: executes the module once on a small batch. With it, units stand in the order in which they run instead of
-        that of registration, and what never runs is placed by its gradient (`_unrun`).
-    blocks: path of the container of the blocks, where the model has more than one chain.
+    run: runs the module once on a small batch. Units are then in the order of their calls instead of registration, and
+        units without a call are placed by their gradient (`_unrun`).
+    blocks: path of the container of the blocks, for a model with several chains.
 
-    Raises `ModelError` where two chains of comparable size exist, or where `blocks` matches none.
+    Raises `ModelError` if there are two chains of similar size, or if `blocks` matches none.
     """
     if not any(True for _ in module.parameters()):
         raise ModelError(f"{type(module).__name__} has no parameters, so there is nothing to adapt.")
@@ -77,7 +77,7 @@ def _size(module: nn.Module) -> int:
 
 
 def _matrices(module: nn.Module) -> int:
-    """Leaves with a weight of two dimensions or more."""
+    """Leaves with a weight of at least two dimensions."""
     return sum(
         any(p.dim() >= 2 for p in m.parameters(recurse=False))
         for m in module.modules()
@@ -101,7 +101,7 @@ def _open(root: nn.Module) -> list[Unit]:
             opens = type(module) is not nn.Sequential or any(_has_children(c) for c in module.children())
             opens = opens or module is root
         else:
-            # One element of a container is as good as many: a model cut down to one block has the same ladder.
+            # one element is enough, so that a model reduced to one block has the same ladder
             opens = module is root or _should_open(module, counts[type(module)] > 1 or bool(container))
         if not opens:
             units.append(Unit(path, module, container, chain or ""))
@@ -117,7 +117,7 @@ def _open(root: nn.Module) -> list[Unit]:
 
 
 def _should_open(module: nn.Module, repeated: bool) -> bool:
-    """A container inside holds most of the parameters, and the module is one of a kind or a stage of blocks."""
+    """True if a container inside holds most of the parameters, and the module is unique or a stage of blocks."""
     total = _size(module)
     if total == 0:
         return False
@@ -191,7 +191,7 @@ def _ordered(units: list[Unit], seen: Observation | None) -> list[Unit]:
 
 
 def _leaves(root: nn.Module) -> list[Unit]:
-    """Leaf modules, and what is one layer whatever it is made of: attention, recurrence, a norm with its activation."""
+    """Leaf modules and composite layers: attention, recurrence, a norm with its activation."""
     units: list[Unit] = []
 
     def visit(path: str, module: nn.Module) -> None:
@@ -208,7 +208,7 @@ def _leaves(root: nn.Module) -> list[Unit]:
 
 
 def _plain(units: list[Unit]) -> list[tuple[str, list[Unit]]]:
-    """A rung a layer; norms and layers without parameters go with the layer before them."""
+    """One rung per layer; norms and layers without parameters join the layer before them."""
     groups: list[tuple[str, list[Unit]]] = []
     lead: list[Unit] = []
     for unit in units:
@@ -240,7 +240,7 @@ def _group(units: list[Unit], chain: set[str]) -> list[tuple[str, list[Unit]]]:
 
 
 def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observation | None, chain: set[str]) -> Ladder:
-    """Rungs with every parameter on exactly one, and the sites on them."""
+    """The rungs, with each parameter on exactly one, and their sites."""
     place: dict[str, int] = {}  # path of a unit -> rung
     for index, (_, units) in enumerate(groups):
         for unit in units:
@@ -250,7 +250,7 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
     for name, parameter in root.named_parameters(remove_duplicate=False):
         rung = _rung_of(place, name)
         names.setdefault(parameter, name)
-        # What lies directly on the root or on an opened module (class token, positions) belongs to the lowest rung.
+        # parameters directly on the root or on a split module (class token, positions) belong to the lowest rung
         owners[parameter] = min(owners.get(parameter, len(groups)), 0 if rung is None else rung)
     rungs: list[Rung] = []
     tail: tuple[str, ...] = ()
@@ -265,7 +265,7 @@ def _ladder(root: nn.Module, groups: list[tuple[str, list[Unit]]], seen: Observa
             tail = on_stream
     assert sorted(n for r in rungs for n in r.parameters) == sorted(n for n, _ in root.named_parameters())
     blocks = {renumbered[i] for i, (name, _) in enumerate(groups) if name in chain and i in renumbered}
-    # A pooler whose output nobody reads is no place for a method: what it put there would change nothing.
+    # not in an unused pooler, because an adapter there would change nothing
     idle = tuple(f"{u.path}." for _, units in groups for u in units if u.path and _is_idle(u, seen))
 
     def site_rung(path: str) -> int | None:
@@ -287,10 +287,10 @@ def _rung_of(place: dict[str, int], name: str) -> int | None:
 
 
 def _unrun(unit: Unit, seen: Observation | None, index: int, count: int) -> int:
-    """The rung of a unit, with those that never ran placed by their gradient.
+    """The rung of a unit; units that never ran are placed by their gradient.
 
-    One that never ran but has a gradient is read by other modules (DeBERTa's relative embeddings), perhaps by all:
-    it goes to the lowest rung. One without (an unused pooler) goes to the highest, where it harms no cut.
+    With a gradient, the unit is read by other modules (DeBERTa's relative embeddings), perhaps by all, so it joins the
+    lowest rung. Without one (an unused pooler), it joins the highest rung, where it affects no cut.
     """
     if seen is None or unit.path in seen.first or not _size(unit.module):
         return index
@@ -298,13 +298,13 @@ def _unrun(unit: Unit, seen: Observation | None, index: int, count: int) -> int:
 
 
 def _is_idle(unit: Unit, seen: Observation | None) -> bool:
-    """Whether the unit has no part in the features, though it may run."""
+    """True if the unit does not affect the features, even if it runs."""
     return seen is not None and bool(_size(unit.module)) and not seen.influences(unit.module)
 
 
 def _on_stream(unit: Unit, seen: Observation | None) -> bool:
-    """Whether the activations flow through the unit, so that a cut above it stands in for it."""
+    """True if the activations flow through the unit, so that a cut above must replace it."""
     if seen is None:
-        # A module of buffers alone (rotary positions) runs beside the stream.
+        # a module with only buffers (rotary positions) runs beside the stream
         return bool(_size(unit.module)) or not any(True for _ in unit.module.buffers())
     return unit.path in seen.stream

@@ -1,4 +1,4 @@
-"""How a layer uses its weight: as PyTorch's own layers do, or after padding, standardising or computing it first."""
+"""Use of weights by layers: like PyTorch's layers, or after padding, standardisation or parametrisation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ KINDS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
 
 
 def is_plain(layer: Any) -> bool:
-    """Whether the layer computes what PyTorch's own linear layer or convolution computes from its attributes.
+    """True if the layer computes the same as PyTorch's linear layer or convolution with its attributes.
 
-    Not where a subclass pads by itself (TensorFlow's "same"), or standardises its weight before it uses it.
+    False for subclasses that pad by themselves (TensorFlow's "same"), or standardise their weight.
     """
     kind: Any = next((kind for kind in KINDS if isinstance(layer, kind)), None)
     if kind is None:
@@ -24,19 +24,19 @@ def is_plain(layer: Any) -> bool:
 
 
 def owns_weight(layer: nn.Module) -> bool:
-    """Whether the weight is a parameter, not computed from others at each call (weight norm, parametrisations)."""
+    """True if the weight is a parameter; False if it is computed at each call (weight norm, parametrisations)."""
     return layer._parameters.get("weight") is not None
 
 
 def with_weight(layer: nn.Module, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The layer's own forward with another weight."""
+    """The layer's forward with another weight."""
     out: torch.Tensor = functional_call(layer, {"weight": weight}, (x,))
     return out
 
 
 @torch.no_grad()
 def scales_with_weight(layer: Any) -> bool:
-    """Whether twice the weight gives twice the output, biases aside; not so where the weight is standardised first."""
+    """True if the output without bias is proportional to the weight; False if the weight is standardised first."""
     if is_plain(layer):
         return True
     if not owns_weight(layer):

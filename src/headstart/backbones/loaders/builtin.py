@@ -1,4 +1,4 @@
-"""Built-in backbones: folders inside the package that need no network, for images in timm's format."""
+"""Built-in backbones: folders inside the package, usable offline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.core.errors import HeadstartError, ModelError, suggestion
 def load_builtin(
     name: str, *, max_length: int | None = None, image_size: int | None = None, weights: bool = True, **options: Any
 ) -> Backbone:
-    """The built-in backbone of this name; `options` are those of its format's loader."""
+    """Loads the built-in backbone of this name. options: those of the loader of its format."""
     names = builtin_names()
     if name not in names:
         listed = f"Built in: {', '.join(f'builtin/{n}' for n in names)}." if names else "None is built into this copy."
@@ -33,7 +33,7 @@ def load_builtin(
 
 @contextlib.contextmanager
 def unpacked(source: str) -> Iterator[str]:
-    """While it lasts, a built-in text encoder as a folder that transformers reads; any other source as it is.
+    """Context with a folder of a built-in text encoder for transformers; other sources are returned unchanged.
 
     Raises `ModelError` for a built-in backbone of images.
     """
@@ -51,12 +51,12 @@ def unpacked(source: str) -> Iterator[str]:
             backbone.preparation.tokenizer.save_pretrained(folder)
         try:
             yield folder
-        except HeadstartError as error:  # the user knows it by its name
+        except HeadstartError as error:  # because the user knows it by this name
             raise type(error)(str(error).replace(folder, source)) from error
 
 
 def _text(folder: Path, source: str, *, weights: bool, **options: Any) -> Backbone:
-    """A folder in transformers' format whose weights are stored in a byte each."""
+    """A folder in transformers' format with 8-bit weights."""
     from headstart.backbones.loaders.eight_bits import restored
     from headstart.backbones.loaders.transformers import load_transformers
 

@@ -1,4 +1,4 @@
-"""Weights in a byte each: what lets a text encoder of eleven million weights fit into the package."""
+"""8-bit weight quantisation, so that a text encoder with eleven million weights fits into the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCALE = ".scale"
 def shrunk(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Matrices row by row as `w = scale * q` with integers |q| <= 127; vectors in half precision.
 
-    The rounding moves a weight by at most 1/254 of the largest of its row.
+    Rounding changes a weight by at most 1/254 of the largest one in its row.
     """
     found: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -27,7 +27,7 @@ def shrunk(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def restored(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What `shrunk` was given, to the rounding, in fp32."""
+    """Inverse of `shrunk` up to rounding, in fp32."""
     found: dict[str, Tensor] = {}
     for name, value in state.items():
         if name.endswith(SCALE):

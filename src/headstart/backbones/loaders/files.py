@@ -1,4 +1,4 @@
-"""Folders of models: what lies in them, and the errors when something is missing, broken or unsafe."""
+"""Model folders: reading config and weights, with errors for missing, broken or unsafe files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 @contextlib.contextmanager
 def weights_only() -> Iterator[None]:
-    """Makes PyTorch read tensors alone while another library loads a model, whatever that library asks for.
+    """Context in which `torch.load` only reads tensors, even if a library asks for more.
 
-    A pickle can run code when it is read, and a library may fall back to one. `torch.load` then refuses everything but
-    tensors and plain containers (its variable TORCH_FORCE_WEIGHTS_ONLY_LOAD).
+    A pickle can run code when it is read, and a library may fall back to one. TORCH_FORCE_WEIGHTS_ONLY_LOAD makes
+    `torch.load` refuse everything but tensors and plain containers.
     """
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
@@ -37,7 +37,7 @@ def weights_only() -> Iterator[None]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json, or a `ModelError` that says what is there instead."""
+    """The folder's config.json. Raises `ModelError` with the folder's content if there is none."""
     path = folder / "config.json"
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
@@ -55,7 +55,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def require_safetensors(folder: Path) -> None:
-    """Raises unless the folder has safetensors weights: pickles run code when they are read, so none ever is."""
+    """Raises `ModelError` unless the folder has safetensors weights, because pickles can run code."""
     if any(folder.glob("*.safetensors")):
         return
     pickles = sorted(p.name for pattern in PICKLES for p in folder.glob(pattern))
@@ -72,7 +72,7 @@ def require_safetensors(folder: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; a broken file is a `ModelError`."""
+    """All tensors of a safetensors file. Raises `ModelError` for a broken file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -83,7 +83,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def check_finite(module: nn.Module, source: str) -> None:
-    """Raises `ModelError` naming the first weights that hold NaN or infinity: no answer would mean anything."""
+    """Raises `ModelError` with the first weights that hold NaN or infinity, because predictions would mean nothing."""
     for name, tensor in module.named_parameters():
         if tensor.is_floating_point() and not tensor.is_meta and not torch.isfinite(_sum(tensor)):
             wrong = int((~torch.isfinite(tensor)).sum())
@@ -94,12 +94,15 @@ def check_finite(module: nn.Module, source: str) -> None:
 
 
 def _sum(tensor: Tensor) -> Tensor:
-    """Not finite where one value is not; in float64, which no sum of float32 leaves."""
+    """A sum that is finite only if all values are; in float64, which a sum of float32 can't overflow."""
     return tensor.detach().sum(dtype=torch.float64)
 
 
 def fill(module: nn.Module, weights: dict[str, Tensor], path: Path, ignore: Iterable[str] = ()) -> None:
-    """Puts weights into the module; missing keys, wrong shapes and unknown keys (but for `ignore`d prefixes) raise."""
+    """Loads weights into the module. Raises `ModelError` for missing keys, wrong shapes and unknown keys.
+
+    ignore: prefixes of keys that may be unknown.
+    """
     wanted = module.state_dict()
     missing = sorted(set(wanted) - set(weights))
     unknown = sorted(k for k in set(weights) - set(wanted) if not k.startswith(tuple(ignore)))

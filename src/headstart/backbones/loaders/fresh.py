@@ -1,4 +1,4 @@
-"""Fresh random weights: what the control `scratch` begins with."""
+"""Random initialisation, for the control `scratch`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 def refill(module: nn.Module, build: Callable[[], nn.Module], seed: int) -> None:
-    """Puts into `module` the weights of a model that `build` makes anew under `seed`, as its library initialises it."""
+    """Copies into `module` the weights of a new model by `build` under `seed`, initialised by its library."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = build().state_dict()

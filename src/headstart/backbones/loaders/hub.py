@@ -1,4 +1,4 @@
-"""Reading with transformers: what it raises as one clear message, what kind of model a config is, and its silence."""
+"""Loading with transformers: clear error messages, the kind of a model, and silence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.core.errors import HeadstartError, ModelError
 
 
 def reading(source: str, read: Callable[[], Any]) -> Any:
-    """Runs `read`; whatever transformers raises becomes one sentence that says what to do."""
+    """Runs `read` and turns errors of transformers into a `ModelError` with advice."""
     try:
         with weights_only():
             return read()
@@ -35,7 +35,7 @@ def reading(source: str, read: Callable[[], Any]) -> Any:
 
 
 def kind_of(config: Any) -> str:
-    """`encoder`, `decoder`, `encoder_decoder` or `vision`, from transformers' own tables of what a config can be."""
+    """`encoder`, `decoder`, `encoder_decoder` or `vision`, by transformers' tables of model classes."""
     from transformers.models.auto import modeling_auto as auto
 
     if (
@@ -60,7 +60,7 @@ def kind_of(config: Any) -> str:
 
 
 class quiet:
-    """Hides transformers' report of unused head weights, which are meant to be unused."""
+    """Hides transformers' report of unused head weights, because they are unused on purpose."""
 
     def __enter__(self) -> None:
         from transformers.utils import logging

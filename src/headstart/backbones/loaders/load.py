@@ -1,4 +1,4 @@
-"""`load`: from what a user names to a backbone, by what the name or the folder is."""
+"""`load`: dispatches a model's source to its loader, by the name or the folder's content."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def load(
     """A backbone from a live module, a folder, `timm/…`, `torchvision/…`, `builtin/…` or a hub name for transformers.
 
     pooling: `mean`, `cls` or `last`; each loader has its own default.
-    max_length: most tokens of a text.
+    max_length: maximum length of a text, in tokens.
     image_size: side of the square images, in pixels.
-    blocks: path of the chain of blocks, where a model has several.
+    blocks: path of the chain of blocks, for a model with several.
     weights: False for the architecture with random weights.
-    live: what only a live module takes: `features`, `tokenizer`, `mean`, `std`.
+    live: options of live modules: `features`, `tokenizer`, `mean`, `std`.
 
-    Raises `ModelError` with what to do where the source can't be loaded.
+    Raises `ModelError` with advice if the source can't be loaded.
     """
     loaded = _loaded(
         source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks,
@@ -52,7 +52,7 @@ def _loaded(
     blocks: str | None, trust_remote_code: bool, weights: bool, **live: Any,
 ) -> Backbone:  # fmt: skip
     if isinstance(source, nn.Module):
-        # a copy: the classifier comes off, and the user's own network stays as it is
+        # a copy, because the loader removes the classifier of the user's network
         from headstart.backbones.loaders.module import load_module
 
         return load_module(
@@ -118,7 +118,7 @@ def _loaded(
 
 
 def two_towers(source: str | Path) -> TwoTowers:
-    """Both towers of a folder that `headstart pretrain clip` wrote, or of CLIP or SigLIP of transformers.
+    """Loads both towers of a folder of `headstart pretrain clip`, or of CLIP or SigLIP of transformers.
 
     Raises `ModelError` for other models.
     """

@@ -1,4 +1,4 @@
-"""Backbones from any `nn.Module` that a user built, such as the `resnet18` object of the classic tutorial."""
+"""Backbones from any live `nn.Module`, such as a `resnet18` object."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def load_module(
     reinitialise: Callable[[nn.Module, int], None] | None = None,
     preparation: ImagePreparation | None = None,
 ) -> Backbone:
-    """A live module as a backbone, changed in place: a final classification layer is taken off, and attention may be
-    written out (`plain_attention`). `load` gives a copy here.
+    """A live module as a backbone. Changes it in place: removes a final classification layer, and may replace fused
+    attention (`plain_attention`); `load` passes a copy.
 
-    features: `features(module, batch)` gives the pooled features [B, D]. Without it the module is called with the
-        images (or with `input_ids` and `attention_mask`), its last linear layer, where it is the last thing that runs,
-        is replaced by an identity, and feature maps are averaged over their places.
+    features: `features(module, batch)` returns the pooled features [B, D]. By default the module is called with the
+        images (or with `input_ids` and `attention_mask`), a final linear layer is replaced by an identity, and feature
+        maps are averaged over their places.
     tokenizer: makes the module a text model.
-    image_size, mean, std: what it reads; 224 pixels and ImageNet's values unless given.
+    image_size, mean, std: input of the module [default: 224 pixels, ImageNet's values].
 
-    Raises `ModelError` where no features come out.
+    Raises `ModelError` if the module returns no features.
     """
     given = {"pooling": pooling, "max_length": max_length, "blocks": blocks, "features": features and "given"}
     options = {name: value for name, value in given.items() if value is not None}
@@ -144,7 +144,7 @@ def _default_run(module: nn.Module, pooling: str | None) -> Callable[[nn.Module,
 
 
 def _take_off_classifier(module: nn.Module, run: Callable[[], Tensor]) -> None:
-    """Replaces the last linear layer by an identity where its output is the module's output."""
+    """Replaces the last linear layer by an identity, if its output is the module's output."""
     calls: list[tuple[str, Tensor]] = []
     hooks = [
         m.register_forward_hook(lambda _, __, out, path=path: calls.append((path, out)))  # type: ignore[misc]
@@ -154,7 +154,7 @@ def _take_off_classifier(module: nn.Module, run: Callable[[], Tensor]) -> None:
     try:
         with torch.no_grad():
             out = run()
-    except Exception:  # told by the caller, with what to do
+    except Exception:  # reported by the caller, with advice
         return
     finally:
         for hook in hooks:
@@ -165,9 +165,9 @@ def _take_off_classifier(module: nn.Module, run: Callable[[], Tensor]) -> None:
 
 
 def reset(module: nn.Module, seed: int) -> None:
-    """Fresh random values in place: every layer's own `reset_parameters`, N(0, 0.02²) for parameters outside layers.
+    """Random initialisation in place: `reset_parameters` of every layer, N(0, 0.02²) for parameters outside layers.
 
-    Norms without one begin as norms do, at scale 1 and shift 0: a `scratch` whose signal dies would be a weak control.
+    Norms without `reset_parameters` start at scale 1 and shift 0, because `scratch` would be a weak control else.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

@@ -6,23 +6,23 @@ from importlib import resources
 from pathlib import Path
 
 DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
-"what is taken for data of a modality where the user names nothing"
+"default backbone by the modality of the data"
 
 
 def place() -> Path:
-    """The folder that holds them, one folder a name."""
+    """The folder of the built-in backbones, with one subfolder per name."""
     return Path(str(resources.files("headstart.backbones"))) / "builtin_weights"
 
 
 def builtin_names() -> list[str]:
-    """Names of the backbones that come with Headstart: the folders present."""
+    """Names of the built-in backbones, by the existing folders."""
     if not place().is_dir():
         return []
     return sorted(p.name for p in place().iterdir() if (p / "config.json").is_file())
 
 
 def is_builtin(source: str) -> bool:
-    """Whether the name means one of the package's; a folder of the user's goes before it, as in `load`."""
+    """True if the name means a built-in backbone; a folder of the user has priority, as in `load`."""
     return source.startswith("builtin/") and not Path(source).is_dir()
 
 

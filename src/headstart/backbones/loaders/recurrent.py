@@ -1,4 +1,4 @@
-"""Recurrent language models: made, saved, read again, and as backbones. AWD-LSTM (ULMFiT's) and ELMo."""
+"""Recurrent language models (AWD-LSTM of ULMFiT, ELMo): building, saving, loading, and as backbones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
     },
 }
 LONGEST = 512
-"tokens of a text, unless the user asks for more"
+"default maximum length of a text, in tokens"
 
 
 class Said(NamedTuple):
@@ -44,7 +44,7 @@ class Said(NamedTuple):
 
 
 class LanguageModel(nn.Module):
-    """A body and its head over the vocabulary."""
+    """A body with its vocabulary head."""
 
     def __init__(self, body: awd_lstm.AwdLstm | elmo.Elmo, vocabulary: int) -> None:
         super().__init__()
@@ -62,20 +62,20 @@ class LanguageModel(nn.Module):
 
 
 class RecurrentNetwork:
-    """What pretraining trains and saves."""
+    """The network that pretraining trains and saves."""
 
     def __init__(self, module: LanguageModel, kind: Architecture) -> None:
         self.module, self.kind = module, kind
 
     def save(self, folder: Path, tokenizer: Any, half: bool) -> None:
-        """A folder that `load` takes: `body.` and `head.` in one file of weights."""
+        """Writes a folder for `load`, with `body.` and `head.` in one file of weights."""
         from safetensors.torch import save_file
 
         module = self.module.cpu()
         state = {f"body.{name}": value for name, value in module.body.state_dict().items()}
         state |= {f"head.{name}": value for name, value in module.head.state_dict().items()}
         if self.kind == "awd_lstm":
-            del state["head.weight"]  # the embedding's
+            del state["head.weight"]  # shared with the embedding
         kept = {name: value.to(torch.bfloat16 if half else torch.float32) for name, value in state.items()}
         save_file({name: value.contiguous().clone() for name, value in kept.items()}, folder / "model.safetensors",
                   metadata={"format": "pt"})  # fmt: skip
@@ -88,7 +88,7 @@ class RecurrentNetwork:
 
 
 def new(kind: Architecture, size: str, tokenizer: Any, dropout: float, seed: int) -> RecurrentNetwork:
-    """A network of a named size with random weights. dropout: factor on the AWD-LSTM's rates."""
+    """A network of a named size with random weights. dropout: factor on the rates of the AWD-LSTM."""
     if size not in SIZES[kind]:
         raise ConfigurationError(
             f"size is {size!r}; {kind} has {', '.join(SIZES[kind])}.{suggestion(size, SIZES[kind])}"
@@ -100,7 +100,7 @@ def new(kind: Architecture, size: str, tokenizer: Any, dropout: float, seed: int
 
 
 def existing(kind: Architecture, source: str, dropout: float) -> tuple[RecurrentNetwork, Any]:
-    """The network and the tokenizer of a folder to go on from."""
+    """Network and tokenizer of a folder to continue from."""
     folder = Path(source).expanduser()
     if not folder.is_dir() or read_config(folder).get("kind") != kind:
         raise ModelError(f"{source} is no folder of such a model ({kind}); leave --from out, or give one.")
@@ -125,7 +125,7 @@ def _body(kind: Architecture, shape: dict[str, Any], tokenizer: Any, dropout: fl
 def _read_body(
     folder: Path, kind: Architecture, tokenizer: Any, dropout: float | None = None
 ) -> awd_lstm.AwdLstm | elmo.Elmo:
-    """As config.json says. dropout: factor on the AWD-LSTM's rates; None: the file's."""
+    """The network by config.json. dropout: factor on the rates of the AWD-LSTM; None for that of the file."""
     shape = {name: value for name, value in read_config(folder).items() if name not in ("library", "kind")}
     try:
         body = _body(kind, shape, tokenizer, shape.get("dropout", 1.0) if dropout is None else dropout)
@@ -160,10 +160,10 @@ def load_recurrent(
     source: str, *, pooling: str | None = None, max_length: int | None = None, blocks: str | None = None,
     weights: bool = True,
 ) -> Backbone:  # fmt: skip
-    """A folder that `headstart pretrain awd` or `elmo` wrote, without the head over its vocabulary.
+    """Loads a folder of `headstart pretrain awd` or `elmo`, without its vocabulary head.
 
-    pooling: by default `concat` for AWD-LSTM (mean, largest and last state; Howard & Ruder 2018, section 3.3) and
-    `mean` for ELMo.
+    pooling: `concat` for AWD-LSTM (mean, maximum and last state; Howard & Ruder 2018, section 3.3) and `mean` for ELMo
+    by default.
     """
     folder = Path(source).expanduser()
     kind = read_config(folder)["kind"]
@@ -206,6 +206,6 @@ def load_recurrent(
 
 
 def vocabulary_words(counts: dict[str, int], most: int) -> list[str]:
-    """The most frequent words, ties in the order of the alphabet, for a lexicon of `most` ids."""
+    """The most frequent words for a lexicon of `most` ids; ties in alphabetical order."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [word for word, _ in ordered[: most - len(SPECIAL)]]

@@ -30,7 +30,7 @@ def load_timm(
     loader: str = "timm",
     folder: Path | None = None,
 ) -> Backbone:
-    """`timm/NAME` or a folder as timm writes it (config.json with `architecture`, model.safetensors).
+    """Loads `timm/NAME` or a folder in timm's format (config.json with `architecture`, model.safetensors).
 
     pooling: `mean` or `cls` instead of the architecture's own.
     weights: False builds the architecture with random weights, and needs no network.
@@ -58,10 +58,10 @@ def load_timm(
 def build(
     name: str, source: str, image_size: int | None, *, optional: tuple[str, ...] = (), **arguments: Any
 ) -> nn.Module:
-    """timm's `create_model`, with `img_size` where the architecture has it: a convolutional net reads any size.
+    """timm's `create_model`, with `img_size` if the architecture has it; convolutional networks read any size.
 
-    optional: arguments that are left out too where the architecture does not take them.
-    Raises `ModelError` for what timm refuses, and for images that are no whole number of patches.
+    optional: arguments that are omitted if the architecture does not take them.
+    Raises `ModelError` for arguments that timm refuses, and for image sizes that are no multiple of the patch size.
     """
     import timm
 
@@ -82,7 +82,7 @@ def build(
                 raise ModelError(f"timm can't build {source}: {type(error).__name__}: {error}") from error
             del arguments[refused[0]]
         else:
-            if not hasattr(module, "_model_args"):  # timm before 1.0.31 does not say what a network was built with
+            if not hasattr(module, "_model_args"):  # because timm before 1.0.31 does not record the arguments
                 module._model_args = {k: v for k, v in arguments.items() if k not in ("pretrained", "num_classes")}
             if "img_size" in arguments:
                 _check_patches(module, source, arguments["img_size"])
@@ -91,7 +91,7 @@ def build(
 
 
 def _check_patches(module: nn.Module, source: str, size: int) -> None:
-    """A picture that is no whole number of patches would lose its edge, and nobody be told."""
+    """Raises `ModelError` unless images are whole patches, because timm would silently ignore their edges."""
     from timm.layers import PatchEmbed
 
     embedding = next((m for m in module.modules() if isinstance(m, PatchEmbed)), None)
@@ -107,7 +107,7 @@ def _check_patches(module: nn.Module, source: str, size: int) -> None:
 
 
 def check_architecture(name: str, where: str = "") -> None:
-    """Raises `ModelError` for what timm does not know."""
+    """Raises `ModelError` for an architecture that timm does not have."""
     import timm
 
     if name.partition(".")[0] not in timm.list_models():
@@ -150,7 +150,11 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
     check_architecture(name, f" ({folder}/config.json)")
     pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
     arguments = {**(config.get("model_args") or {}), **extra}
-    for name_of_the_call in ("num_classes", "pretrained", "checkpoint_path"):  # weights come from this folder alone
+    for name_of_the_call in (
+        "num_classes",
+        "pretrained",
+        "checkpoint_path",
+    ):  # no weights, because they come from this folder
         arguments.pop(name_of_the_call, None)
     if pooling := config.get("global_pool"):
         arguments.setdefault("global_pool", pooling)
@@ -171,10 +175,10 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
 
 
 def _converted(folder: Path, image_size: int | None, extra: dict[str, Any], error: ModelError) -> nn.Module:
-    """The folder as timm itself reads it, which resizes positions and renames the keys of older checkpoints.
+    """The folder loaded by timm, which resizes positions and renames keys of older checkpoints.
 
-    timm does not say what it could not fill, so the model is built twice from different seeds: a weight that differs
-    came from no file.
+    timm does not report missing weights, so the model is built twice with different seeds; weights that differ were
+    missing.
     """
     source = f"local-dir:{folder}"
     made = []
@@ -192,7 +196,7 @@ def _converted(folder: Path, image_size: int | None, extra: dict[str, Any], erro
 
 
 def _classifiers(module: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the classifier's weights, which a backbone does without."""
+    """Prefixes of the classifier's weights, which a backbone does not need."""
     names = getattr(module, "pretrained_cfg", {}).get("classifier", ())
     names = (names,) if isinstance(names, str) else tuple(names or ())
     return tuple(f"{name}." for name in names)
@@ -207,7 +211,7 @@ def wrap(
     image_size: int | None = None,
     blocks: str | None = None,
 ) -> Backbone:
-    """A live timm model; its classifier is taken off."""
+    """A live timm model as a backbone, without its classifier."""
     if getattr(module, "num_classes", 0):
         module.reset_classifier(0)  # type: ignore[operator]
     module.eval()
@@ -254,7 +258,7 @@ def _preparation(module: nn.Module, image_size: int | None) -> ImagePreparation:
 
 
 def reinitialise(module: nn.Module, seed: int) -> None:
-    """Fresh random values in place: each layer's own initialisation, then the architecture's."""
+    """Sets random weights in place: by each layer's initialisation, then the architecture's."""
     refill(module, lambda: _like(module), seed)
 
 

@@ -1,4 +1,4 @@
-"""A timm architecture to be trained from scratch: the config.json from which timm, and our loader, build it."""
+"""A timm architecture for training from scratch, as a config.json for timm and Headstart's loader."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from headstart.core.errors import ModelError
 def fresh_config(
     architecture: str, image_size: int, channels: tuple[int, ...] = (), patch_size: int = 0, depth: int = 0
 ) -> dict[str, Any]:
-    """What is 0 or empty is the architecture's own; channels are left out where it has no such argument.
+    """Builds the network; 0 and empty arguments mean the architecture's defaults, unsupported channels are omitted.
 
-    Raises `ModelError` for an architecture that timm does not know or does not build so, for channels that are not one
-    number a stage, and for images that are no whole number of patches.
+    Raises `ModelError` for an unknown architecture or unsupported arguments, for channels that are not one number per
+    stage, and for image sizes that are no multiple of the patch size.
     """
     check_architecture(architecture)
     given: dict[str, Any] = {"channels": list(channels), "patch_size": patch_size, "depth": depth}
@@ -35,7 +35,7 @@ def fresh_config(
             raise _not_a_stage_each(architecture, channels) from error
         raise
     own = inspect.signature(type(module)).parameters.get("channels")
-    # of too few timm makes a network that lacks stages and can't run, of too many it leaves the last out
+    # checked, because with too few channels timm's network can't run, and with too many it ignores the last
     if channels and own and isinstance(own.default, tuple) and len(own.default) != len(channels):
         raise _not_a_stage_each(architecture, channels)
     taken: dict[str, Any] = dict(getattr(module, "_model_args", {}))
@@ -64,7 +64,7 @@ def _not_a_stage_each(architecture: str, channels: tuple[int, ...]) -> ModelErro
 
 
 def existing_config(module: nn.Module) -> dict[str, Any]:
-    """The config.json of a network that timm has built by its name, with what it says of the images that it reads."""
+    """The config.json of a network that timm built by name, with its input settings."""
     own: dict[str, Any] = dict(getattr(module, "pretrained_cfg", {}))
     seen = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
     return {
@@ -77,14 +77,14 @@ def existing_config(module: nn.Module) -> dict[str, Any]:
 
 
 def built_with(module: nn.Module) -> dict[str, Any]:
-    """The arguments by which timm built the network, but for its weights and its classes."""
+    """Arguments of timm's construction of the network, without weights and classes."""
     left = ("pretrained", "num_classes", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
     taken: dict[str, Any] = getattr(module, "_model_args", {})
     return {name: value for name, value in taken.items() if name not in left and value is not None}
 
 
 def resized_config(config: dict[str, Any], module: nn.Module, image_size: int) -> dict[str, Any]:
-    """The config.json of a network that was built from `config` for images of another size."""
+    """The config.json of a network built from `config` for another image size."""
     taken = getattr(module, "_model_args", {})
     size = {"img_size": image_size} if taken.get("img_size") else {}
     seen = config.get("pretrained_cfg") or {}
@@ -96,6 +96,6 @@ def resized_config(config: dict[str, Any], module: nn.Module, image_size: int) -
 
 
 def _told(module: nn.Module) -> dict[str, Any]:
-    """What timm's own configuration says of the network's ends, and of the sizes that it reads."""
+    """timm's settings about the first and last layer, and about input sizes."""
     own: dict[str, Any] = getattr(module, "pretrained_cfg", {})
     return {name: own.get(name) for name in ("first_conv", "classifier", "fixed_input_size")}

@@ -34,7 +34,7 @@ def load_torchvision(
 ) -> Backbone:
     """`torchvision/NAME`, or a folder with `"library": "torchvision"` in its config.json.
 
-    Its classifier's last linear layer is taken off; what comes before it are the features.
+    The last linear layer of its classifier is removed; its input is the features.
     """
     if pooling is not None:
         raise ModelError("torchvision's models have their own pooling; leave pooling out.")
@@ -70,7 +70,7 @@ def load_torchvision(
 
 
 def architecture_of(backbone: Backbone) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments that build this backbone's network in torchvision; None where it came from elsewhere."""
+    """Name and arguments to build this backbone's network in torchvision; None for other backbones."""
     known = backbone.reinitialise
     if isinstance(known, partial) and known.func is _reinitialise:
         return known.args[0], known.args[1]
@@ -98,9 +98,9 @@ def _build(name: str, **arguments: Any) -> nn.Module:
 
 
 def _download(name: str, source: str) -> nn.Module:
-    """The network with torchvision's default weights, which PyTorch keeps as pickles: only tensors are read from them.
+    """The network with torchvision's default weights; of these pickle files only tensors are read.
 
-    The file's SHA-256 has to begin as the address says, also where it lay in the cache already.
+    The file's SHA-256 must start as in its address, even for a cached file.
     """
     from torchvision import models
 
@@ -108,7 +108,7 @@ def _download(name: str, source: str) -> nn.Module:
     file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     _check_hash(file)
     try:
-        if not file.exists():  # asked first: PyTorch says that it downloads before it knows whether it can
+        if not file.exists():  # tried first, because PyTorch announces a download before it knows that it is possible
             urlopen(Request(weights.url, method="HEAD"), timeout=30).close()
         with weights_only():
             module: nn.Module = models.get_model(name, weights=weights)
@@ -124,7 +124,7 @@ def _download(name: str, source: str) -> nn.Module:
 
 
 def _check_hash(file: Path) -> None:
-    """Raises `ModelError` where the file is there and is not the one that its name, NAME-SHA256, promises."""
+    """Raises `ModelError` if the file exists and its hash is not that of its name, NAME-SHA256."""
     if not file.exists():
         return
     wanted = file.stem.rpartition("-")[2]
@@ -138,7 +138,7 @@ def _check_hash(file: Path) -> None:
 
 
 def _preparation(name: str, written: dict[str, Any] | None, image_size: int | None) -> ImagePreparation:
-    """As written in the folder, else as the default weights were evaluated (known without downloading them)."""
+    """Preparation by the folder's config, else by that of the default weights, which needs no download."""
     if written is not None:
         found = ImagePreparation.from_json(written)
     else:
@@ -156,5 +156,5 @@ def _preparation(name: str, written: dict[str, Any] | None, image_size: int | No
 
 
 def _reinitialise(name: str, arguments: dict[str, Any], module: nn.Module, seed: int) -> None:
-    """Fresh random values in place, from a new model of the same architecture."""
+    """Sets random weights in place, from a new model of the same architecture."""
     refill(module, lambda: _build(name, **arguments), seed)

@@ -30,13 +30,13 @@ def load_transformers(
     trust_remote_code: bool = False,
     weights: bool = True,
 ) -> Backbone:
-    """A hub name or a folder that transformers' Auto classes read.
+    """Loads a hub name or a folder with transformers' Auto classes.
 
-    pooling: `mean`, `cls` or `last`. Without it, sentence-transformers' own settings are used where the folder has
-        them, else the mean for encoders, the last real token for decoders, and the architecture's own for images.
+    pooling: `mean`, `cls` or `last`. By default the settings of sentence-transformers if the folder has them, else the
+        mean for encoders, the last real token for decoders, and the architecture's pooling for images.
     weights: False builds the architecture with random weights.
 
-    Raises `ModelError` for what can't be found or read, or where a weight of the backbone is missing.
+    Raises `ModelError` if the source can't be found or read, or if it lacks a weight of the backbone.
     """
     if pooling is not None and pooling not in POOLINGS:
         raise unknown("pooling", pooling, POOLINGS)
@@ -62,11 +62,11 @@ def load_transformers(
 
 
 def _refuse_adapter(folder: Path) -> None:
-    """transformers applies an adapter that lies beside a model where PEFT is installed, and leaves it out elsewhere."""
+    """Raises `ModelError` for an adapter beside a model, because transformers applies it only if PEFT is installed."""
     if (folder / "adapter_config.json").exists() and (folder / "config.json").exists():
         raise ModelError(
             f"{folder} holds an adapter (adapter_config.json) beside the model, so that what is loaded would depend on "
-            "whether PEFT is installed. Move it into a folder of its own: `headstart adopt` makes a run of it there."
+            "whether PEFT is installed. Move it into another folder: `headstart adopt` makes a run of it there."
         )
 
 
@@ -94,7 +94,7 @@ def _config(source: str, trust_remote_code: bool) -> Any:
 
 
 def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weights: bool) -> nn.Module:
-    """The bare model in float32; a weight that the checkpoint lacks is an error, since it would be random."""
+    """The bare model in float32. Raises `ModelError` for a missing weight, because it would be random."""
     import transformers
     from transformers import AutoModel
 
@@ -109,7 +109,7 @@ def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weight
     if factory is AutoModel and _has_dense_pooler(model_class, config):
         extra["add_pooling_layer"] = False
     if kind in ("encoder", "encoder_decoder") and not torch.cuda.is_available():
-        # Measured: on a CPU the backward pass of plain attention is faster than that of the fused kernel.
+        # because on a CPU the backward pass of plain attention was measured to be faster than that of the fused kernel
         extra["attn_implementation"] = "eager"
     if factory is AutoModel:
         extra["trust_remote_code"] = trust_remote_code
@@ -133,7 +133,7 @@ def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weight
 
 
 def _has_dense_pooler(model_class: Any, config: Any) -> bool:
-    """Whether the class puts a dense layer behind its first token that can be left out."""
+    """True if the class has an optional dense pooler on its first token."""
     classes = model_class if isinstance(model_class, (tuple, list)) else (model_class,)
     for one in classes:
         if one is None or "add_pooling_layer" not in inspect.signature(one.__init__).parameters:

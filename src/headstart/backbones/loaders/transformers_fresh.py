@@ -1,4 +1,4 @@
-"""Fresh random weights for a transformers model, as its architecture prescribes."""
+"""Random initialisation of a transformers model, as its architecture prescribes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.backbones.loaders.fresh import refill
 
 
 def reinitialise(module: nn.Module, seed: int) -> None:
-    """Fresh random values in place, as the architecture prescribes, by building it anew from its configuration."""
+    """Sets random weights in place, from a new model with the same configuration."""
     refill(module, lambda: _like(module), seed)
 
 

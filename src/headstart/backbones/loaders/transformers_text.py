@@ -22,7 +22,7 @@ from headstart.backbones.tokenizers.tokenizer import check_vocabulary
 from headstart.core.errors import ModelError
 
 LONGEST = 512
-"tokens that an example has at most, unless the user asks for more"
+"default maximum length of an example, in tokens"
 
 
 def text_backbone(
@@ -82,7 +82,7 @@ def tokenizer_of(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        # Without any file transformers 5 makes up a tokenizer that knows only special tokens.
+        # checked, because without any file transformers 5 invents a tokenizer with only special tokens
         files = ("tokenizer.json", "vocab.*", "*.model", "tokenizer.*")
         if Path(source).is_dir() and not any(any(Path(source).glob(pattern)) for pattern in files):
             raise ValueError("the folder has no tokenizer.json, vocab or *.model file")
@@ -99,18 +99,18 @@ def tokenizer_of(source: str, trust_remote_code: bool) -> Any:
 
 
 def _longest(tokenizer: Any, module: nn.Module) -> int | None:
-    """Most tokens that the model can read: the least of what its tokenizer and its positions allow."""
+    """Maximum number of tokens of the model: the minimum of the limits of its tokenizer and its positions."""
     limits = [positions(module).readable, getattr(tokenizer, "model_max_length", None)]
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < 10**7]
     return min(known) if known else None
 
 
 READING = ("1_Pooling/config.json", "sentence_bert_config.json", "modules.json")
-"what sentence-transformers writes beside a model: how its features are pooled, and how much of a text it reads"
+"files of sentence-transformers beside a model: pooling and maximum length"
 
 
 def copy_reading(source: str, folder: Path) -> None:
-    """Keeps these files of a model for what was trained further from it."""
+    """Copies these files of a model to a model that was trained from it."""
     for name in READING:
         if file := _file_of(source, name):
             (folder / name).parent.mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ def copy_reading(source: str, folder: Path) -> None:
 
 
 def _file_of(source: str, name: str) -> Path | None:
-    """One of the files of a folder, or of a model of the hub; None where it has none such."""
+    """A file of a folder or of a model on the hub; None if it does not exist."""
     if (folder := place_of(source)).is_dir():
         return file if (file := folder / name).is_file() else None
     from transformers.utils import cached_file

@@ -20,7 +20,7 @@ from headstart.core.errors import ModelError
 
 
 def transformers_towers(source: str) -> TwoTowers:
-    """Its own projections, scale and preparation; SigLIP's texts are padded to their full length, as it learnt them."""
+    """Both towers with projections, scale and preparation; SigLIP's texts are padded to full length, as in training."""
     from transformers import AutoConfig, AutoModel
 
     if Path(source).is_dir():
@@ -57,5 +57,5 @@ def transformers_towers(source: str) -> TwoTowers:
 
 
 def _features(found: Any) -> Tensor:
-    """transformers 5 gives an output whose `pooler_output` is projected, 4 the tensor itself."""
+    """Projected features: `pooler_output` of the output of transformers 5, or the tensor of transformers 4."""
     return found if isinstance(found, Tensor) else found.pooler_output

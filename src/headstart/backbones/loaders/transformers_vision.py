@@ -68,7 +68,7 @@ def vision_backbone(
 
 
 def image_preparation(source: str, config: Any, image_size: int | None) -> ImagePreparation:
-    """As the model's image processor prepares images, or else as the architecture's config says."""
+    """Preparation by the model's image processor, else by the architecture's config."""
     settings = _processor(source)
     try:
         return _configured(settings, config, image_size)
@@ -80,7 +80,7 @@ def image_preparation(source: str, config: Any, image_size: int | None) -> Image
 
 
 def _processor(source: str) -> dict[str, Any]:
-    """The image processor's settings; {} where the model comes without. A file that is broken is a `ModelError`."""
+    """Settings of the image processor; {} if there is none. Raises `ModelError` for a broken file."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         path = Path(source) / name
         if path.is_file():

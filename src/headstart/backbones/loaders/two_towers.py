@@ -1,4 +1,4 @@
-"""TwoTowers: pictures and texts in one space (CLIP), and the folders that `headstart pretrain clip` writes."""
+"""Two towers (CLIP): images and texts in one space, and the folders of `headstart pretrain clip`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from headstart.backbones.loaders.files import fill, read_config, read_weights, r
 from headstart.core.errors import ModelError
 
 KIND = "clip"
-"what config.json calls a folder of ours"
+"value of `kind` in config.json of these folders"
 AT_ONCE = 128
-"texts that are read together"
+"number of texts per batch"
 
 
 @dataclass(eq=False)
 class TwoTowers:
-    """module: both networks with what projects them. image_features, text_features: a batch to [B, D] in one space.
+    """module: both networks with their projections. image_features, text_features: a batch to [B, D] in one space.
 
     Scores are `scale x . y` for features of length one.
     """
@@ -62,9 +62,9 @@ class TwoTowers:
         return torch.cat(found)
 
     def encode_classes(self, labels: Sequence[str], templates: Sequence[str]) -> Tensor:
-        """[C, D] of length one: for each label the mean over the templates of its features of length one.
+        """[C, D] of length one: the mean of each label's text features over the templates (prompt ensemble).
 
-        Raises `ConfigurationError` where there is nothing to tell apart, or a template has no place for a label.
+        Raises `ConfigurationError` for fewer than two labels, and for a template without a place for the label.
         Source: Radford et al. 2021, "CLIP", section 3.1.4.
         """
         every = self.read(said(labels, templates))
@@ -72,7 +72,7 @@ class TwoTowers:
 
 
 class Joined(nn.Module):
-    """Two towers of ours with their projections and the scale's logarithm."""
+    """Two backbones with projections and the logarithm of the scale."""
 
     def __init__(self, image: Backbone, text: Backbone, width: int, temperature: float) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Joined(nn.Module):
 
 
 def joined(image: Backbone, text: Backbone, width: int, temperature: float, source: str) -> TwoTowers:
-    """Two backbones as towers; the projections are random."""
+    """Two backbones as towers with random projections."""
     module = Joined(image, text, width, temperature)
     assert isinstance(image.preparation, ImagePreparation)
     assert isinstance(text.preparation, TextPreparation)
@@ -98,7 +98,7 @@ def joined(image: Backbone, text: Backbone, width: int, temperature: float, sour
 
 
 def class_words(towers: TwoTowers, labels: Sequence[str], templates: Sequence[str]) -> ClassWords:
-    """The classes' names as a linear head on the features of the tower for pictures.
+    """A zero-shot classifier from class names, as a linear head on the image features.
 
     Raises `ConfigurationError` for fewer than two labels, and for a template without a place for the label.
     """
@@ -111,9 +111,9 @@ def class_words(towers: TwoTowers, labels: Sequence[str], templates: Sequence[st
 
 
 def read_towers(folder: Path, load: Callable[..., Backbone]) -> tuple[TwoTowers, Backbone]:
-    """A folder that `headstart pretrain clip` wrote: both towers, and the one for pictures as a backbone.
+    """Reads a folder of `headstart pretrain clip`: both towers, and the image tower as a backbone.
 
-    load: loads the backbone of each tower (`loaders.load`, which itself leads here).
+    load: loader of the backbones of the towers, as an argument because `loaders.load` calls this module.
     """
     config = read_config(folder)
     try:
@@ -134,7 +134,7 @@ def read_towers(folder: Path, load: Callable[..., Backbone]) -> tuple[TwoTowers,
 def load_clip(
     source: str, load: Callable[..., Backbone], *, blocks: str | None = None, weights: bool = True, **others: Any
 ) -> Backbone:
-    """The tower for pictures with its projection, as a backbone for images. load: as `read_towers`."""
+    """The image tower with its projection as a backbone. load: see `read_towers`."""
     if unknown := [name for name, value in others.items() if value is not None]:
         raise ModelError(f"{source}: {', '.join(unknown)} can't be chosen for a tower; leave it out.")
     folder = Path(source).expanduser()

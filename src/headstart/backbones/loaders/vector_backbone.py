@@ -1,4 +1,4 @@
-"""Backbones from word vectors: a table of rows, with a bidirectional LSTM on top or without."""
+"""Backbones from word vectors: an embedding table, optionally with a BiLSTM on top."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from headstart.core.disk.files import write_json, write_text
 from headstart.core.errors import ArtifactError, ModelError, ResourceError, unknown
 
 KIND = "word_vectors"
-"what config.json calls such a folder"
+"value of `kind` in config.json of such a folder"
 UNKNOWN = ("subwords", "shared")
 LONGEST = 512
-"words of a text, unless the user asks for more"
+"default maximum length of a text, in words"
 
 
 class BiLSTM(nn.LSTM):
-    """One layer in both directions, that never reads padding: the mask holds 1 for words, which come first."""
+    """A bidirectional LSTM layer that ignores padding. mask: 1 for words, which come first."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__(inputs, width, batch_first=True, bidirectional=True)
@@ -49,10 +49,10 @@ class BiLSTM(nn.LSTM):
 
 
 class WordNetwork(nn.Module):
-    """Words' rows, and what a BiLSTM makes of them."""
+    """An embedding table with an optional BiLSTM."""
 
     def __init__(self, rows: int, dimension: int, bilstm: int) -> None:
-        """bilstm: its width in each direction; 0 for none."""
+        """bilstm: width of the BiLSTM per direction; 0 for none."""
         super().__init__()
         self.embedding = nn.Embedding(rows, dimension)
         self.bilstm = BiLSTM(dimension, bilstm) if bilstm else None
@@ -65,7 +65,7 @@ class WordNetwork(nn.Module):
 
 
 def with_unknown(vectors: WordVectors, how: str) -> tuple[list[str], np.ndarray]:
-    """Pieces of words, and a table [V + pieces + 1, D]: words, pieces, and the mean of all words for what has neither.
+    """Pieces of words, and a table [V + pieces + 1, D]: words, pieces, and the mean of all words for the rest.
 
     how: `subwords`, or `shared` for no pieces.
     """
@@ -79,17 +79,17 @@ def with_unknown(vectors: WordVectors, how: str) -> tuple[list[str], np.ndarray]
 def write_folder(
     folder: Path, vectors: WordVectors, how: str = "subwords", bilstm: int = 0, seed: int = 0, half: bool = False
 ) -> None:
-    """Writes config.json, words.txt, pieces.txt and model.safetensors into a folder that exists, and reads it again.
+    """Writes config.json, words.txt, pieces.txt and model.safetensors into an existing folder, and verifies them.
 
-    how: what unknown words get, see `with_unknown`. bilstm: width of a BiLSTM of random weights on top; 0 for none.
-    half: store the weights in bf16. Raises `ArtifactError` where what is read is not what was written.
+    how: treatment of unknown words, see `with_unknown`. bilstm: width of a BiLSTM with random weights on top; 0 for
+    none. half: store the weights in bf16. Raises `ArtifactError` if the folder differs when it is read again.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     broken = next((word for word in vectors.words if not word or "\n" in word), None)
     if broken is not None:
-        raise ModelError(f"{broken!r} can't stand on a line of its own, as words do in the folder.")
+        raise ModelError(f"{broken!r} can't be written on a line, as words are in the folder.")
     unsound = np.flatnonzero(~np.isfinite(vectors.matrix).all(1))
     if len(unsound):
         raise ModelError(
@@ -124,7 +124,7 @@ def read_words(path: Path) -> list[str]:
 
 
 def read_vectors(source: str | Path) -> WordVectors:
-    """The vectors of a folder that holds word vectors, or of a file."""
+    """Word vectors of a folder or a file."""
     place = Path(source).expanduser()
     if place.is_dir():
         config = read_config(place)
@@ -157,7 +157,7 @@ def load_word_vectors(
     source: str, *, pooling: str | None = None, max_length: int | None = None, blocks: str | None = None,
     weights: bool = True,
 ) -> Backbone:  # fmt: skip
-    """A folder of word vectors, or a file of them (unknown words then get the vectors of their pieces)."""
+    """Loads a folder or a file of word vectors; with a file, unknown words get the vectors of their pieces."""
     place = Path(source).expanduser()
     if place.is_dir():
         network = _network(place, weights)

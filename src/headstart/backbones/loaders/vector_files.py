@@ -1,4 +1,4 @@
-"""Files of word vectors: word2vec's text and binary formats, and GloVe's text, each also as .gz."""
+"""Files of word vectors: text and binary format of word2vec, text format of GloVe, each also as .gz."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headstart.core.disk.files import replacing
 from headstart.core.errors import ConfigurationError, ModelError, unknown
 
 FORMATS = ("text", "binary", "glove")
-"word2vec's text, which begins with how many words and dimensions there are; its binary; GloVe's text, which does not"
+"formats: word2vec's text with a header of words and dimensions, its binary, GloVe's text without a header"
 SUFFIXES = (".txt", ".vec", ".bin", ".glove", ".w2v")
 HEADER = re.compile(rb"\s*(\d+)\s+(\d+)\s*")
 LONGEST_WORD = 4096
@@ -27,14 +27,14 @@ LONGEST_WORD = 4096
 
 
 def is_vector_file(path: Path) -> bool:
-    """Whether its name ends like one of word vectors."""
+    """True if the name has a suffix of word-vector files."""
     return path.is_file() and path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
 def read_file(path: str | Path) -> WordVectors:
-    """The vectors of a file; which format it is in is seen from its beginning.
+    """The vectors of a file; the format is detected from its start.
 
-    A word that comes again is left out and counted. Raises `ModelError` with the line or word where it breaks off.
+    Repeated words are ignored and counted. Raises `ModelError` with the line or word of an error.
     """
     place = Path(path)
     try:
@@ -63,13 +63,13 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Whether numbers that can be read follow the first word."""
+    """True if the first word is followed by numbers."""
     numbers = beginning.partition(b"\n")[0].strip().partition(b" ")[2]
     return any(48 <= byte < 58 for byte in numbers) and all(32 <= byte < 127 for byte in numbers)
 
 
 class _Reader:
-    """Gathers the rows of one file."""
+    """Collects the rows of a file."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows, self.repeated = path, dict[str, int](), 0
@@ -90,17 +90,17 @@ class _Reader:
         return WordVectors(list(self.rows), matrix, self.repeated)
 
     def text(self, file: IO[bytes], number: int, dimension: int | None, count: int | None) -> WordVectors:
-        """number: of the first line, counted from 1."""
+        """number: of the first line, starting at 1."""
         seen = 0
         with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # what numpy says of a text that goes on otherwise
+            warnings.simplefilter("error", DeprecationWarning)  # raised by numpy for text after the numbers
             for at, line in enumerate(file, number):
                 line = line.rstrip()
                 if not line:
                     continue
                 if dimension is None:
                     dimension = line.count(b" ")
-                parts = line.rsplit(b" ", dimension)  # a word of GloVe's may hold spaces
+                parts = line.rsplit(b" ", dimension)  # because words of GloVe may contain spaces
                 vector = _numbers(parts[1:])
                 if vector is None or len(parts) != dimension + 1 or not dimension or not np.isfinite(vector).all():
                     raise ModelError(
@@ -146,9 +146,9 @@ def _numbers(parts: list[bytes]) -> np.ndarray | None:
 
 
 def write_file(vectors: WordVectors, path: str | Path, form: str) -> None:
-    """Writes `text`, `binary` or `glove`, packed where the name ends in .gz; numbers come back to the last bit.
+    """Writes `text`, `binary` or `glove`, compressed if the name ends in .gz; numbers are exact to the last bit.
 
-    Raises `ConfigurationError` for words with white space, which no other program would read.
+    Raises `ConfigurationError` for words with white space, because other programs can't read them.
     """
     if form not in FORMATS:
         raise unknown("format of word vectors", form, FORMATS)

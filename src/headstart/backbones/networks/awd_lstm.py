@@ -1,4 +1,4 @@
-"""AWD-LSTM: an LSTM language model whose every part is regularised by a dropout of its own; ULMFiT's network."""
+"""AWD-LSTM (ULMFiT's network): an LSTM language model with five kinds of dropout."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from headstart.backbones.networks.lstm import lstm_autocast
 
 @dataclass(frozen=True)
 class Shape:
-    """width: of the embedding, and of the last layer, since both share their weights. hidden: of the layers between.
+    """width: of the embedding and of the last layer, because they share weights. hidden: of the layers between.
 
-    dropout: factor on all five rates: of words 0.02, of the input 0.25, between layers 0.15, of the recurrent weights
-    0.2, of the output 0.1 (fastai's for language models; about half of those of Howard & Ruder 2018, section 4.1).
+    dropout: factor on the five rates: words 0.02, input 0.25, between layers 0.15, recurrent weights 0.2, output 0.1
+    (fastai's for language models; about half of those of Howard & Ruder 2018, section 4.1).
     """
 
     vocabulary: int
@@ -32,7 +32,7 @@ RATES = {"words": 0.02, "input": 0.25, "between": 0.15, "weights": 0.2, "output"
 
 
 def locked(hidden: Tensor, rate: float, training: bool) -> Tensor:
-    """Dropout with one mask for all times of an example. hidden: [B, T, D]
+    """Variational (locked) dropout: one mask for all time steps of an example. hidden: [B, T, D]
 
     Source: Gal & Ghahramani 2016, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks".
     """
@@ -43,9 +43,9 @@ def locked(hidden: Tensor, rate: float, training: bool) -> Tensor:
 
 
 class Words(nn.Embedding):
-    """Rows of words, of which some words are dropped wholly, wherever they stand; then locked dropout.
+    """Embedding dropout: drops whole words at all their places; then locked dropout.
 
-    rate: of words. after: of the rows' numbers; it is here so that a frozen embedding gives the same each time.
+    rate: of words. after: rate of the locked dropout; it is applied here, so that a frozen embedding is constant.
     """
 
     def __init__(self, vocabulary: int, width: int, rate: float, after: float = 0.0) -> None:
@@ -65,9 +65,9 @@ class Words(nn.Embedding):
 
 
 class Layer(nn.LSTM):
-    """One layer whose recurrent weights are dropped, then locked dropout.
+    """An LSTM layer with weight dropout (DropConnect), then locked dropout.
 
-    weights: share of the recurrent weights that a pass leaves out (DropConnect); the gradient reaches the whole ones.
+    weights: dropout rate of the recurrent weights; the gradient reaches the full weights.
     """
 
     def __init__(self, inputs: int, outputs: int, weights: float, after: float) -> None:
@@ -78,7 +78,7 @@ class Layer(nn.LSTM):
         return locked(self.undropped(hidden), self.after, self.training)
 
     def undropped(self, hidden: Tensor) -> Tensor:
-        """What the layer says before its dropout. [B, T, D] to [B, T, outputs]"""
+        """Output of the layer before its dropout. [B, T, D] to [B, T, outputs]"""
         inner = _Inner(self)
         if not self.training or not self.weights:
             found: Tensor = inner(hidden.float())
@@ -89,7 +89,7 @@ class Layer(nn.LSTM):
 
 
 class _Inner(nn.Module):
-    """The layer as torch has it: `functional_call` calls a module's own forward."""
+    """The plain torch layer, because `functional_call` needs a module's forward."""
 
     def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
@@ -101,10 +101,10 @@ class _Inner(nn.Module):
 
 
 class AwdLstm(nn.Module):
-    """Words through the layers from left to right; each window begins with a state of zeros.
+    """The LSTM layers over words; each window starts with a zero state.
 
-    Returns the hidden states, [B, T, D]; the output's dropout is for what predicts. Right padding changes nothing
-    before it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
+    Returns the hidden states [B, T, D]; only the head applies the output's dropout. Right padding does not change
+    states before it. Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", sections 2 to 4.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -127,7 +127,7 @@ class AwdLstm(nn.Module):
 
 
 class Dropped(nn.Module):
-    """What predicts: the hidden states after the output's dropout, and before it."""
+    """Inputs of the head: the hidden states after and before the output's dropout."""
 
     def __init__(self, body: AwdLstm) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""ELMo: words by their characters, through two layers of LSTMs that read from both sides."""
+"""ELMo: character convolutions for words, and two layers of LSTMs in both directions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from headstart.backbones.tokenizers.lexicon import ALPHABET, Lexicon
 
 CHARACTER = 16
-"numbers a character"
+"width of a character's embedding"
 FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128))
-"widths of the character convolutions, and how many there are of each"
+"widths of the character convolutions, and the number of filters of each"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """width: of a word and of each direction's state after its projection. cells: of each LSTM before it."""
+    """width: of a word, and of the projected state of each direction. cells: of each LSTM, before the projection."""
 
     width: int = 128
     cells: int = 512
@@ -27,9 +27,10 @@ class Shape:
 
 
 class Characters(nn.Module):
-    """A word's vector from its characters: convolutions, the largest of each over the word, a highway, a projection.
+    """A word's vector from its characters: convolutions, max pooling, a highway layer, a projection.
 
-    Each word of a batch is spelled once. Source: Kim et al. 2016, "Character-Aware Neural Language Models", section 2.
+    Each distinct word of a batch is computed once. Source: Kim et al. 2016, "Character-Aware Neural Language Models",
+    section 2.
     """
 
     def __init__(self, width: int, lexicon: Lexicon) -> None:
@@ -44,7 +45,7 @@ class Characters(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         words, places = input_ids.unique(return_inverse=True)
         spelled = self.lexicon.characters(words)  # [n, letters]
-        # of the padding one whole filter's width is enough: more of it gives the same numbers again
+        # one filter width of padding is enough, because more gives the same maximum
         longest = int((spelled != 0).sum(1).amax()) + max(size for size, _ in FILTERS)
         letters = self.embedding(spelled[:, :longest]).transpose(1, 2)  # [n, CHARACTER, letters]
         found = torch.cat([F.relu(one(letters)).amax(2) for one in self.filters], 1)  # [n, total]
@@ -54,7 +55,7 @@ class Characters(nn.Module):
 
 
 class Layer(nn.Module):
-    """An LSTM from each side, each projected to `width`. The second layer adds what came in."""
+    """An LSTM per direction, each projected to `width`. The second layer has a residual connection."""
 
     def __init__(self, width: int, cells: int, residual: bool) -> None:
         super().__init__()
@@ -67,14 +68,16 @@ class Layer(nn.Module):
         left, right = state.float().chunk(2, dim=-1)
         turned = reversed_in_time(right, mask)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "LSTM with projections")  # it is slower than one without: no news
+            warnings.filterwarnings(
+                "ignore", "LSTM with projections"
+            )  # silenced, because it only warns that projections are slower
             both = (self.forwards(left)[0], reversed_in_time(self.backwards(turned)[0], mask))
         found = torch.cat(both, -1)
         return found + state if self.residual else found
 
 
 def reversed_in_time(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """Each example's words from the last to the first; padding stays where it is. hidden: [B, T, D]"""
+    """Reverses the words of each example; padding stays in place. hidden: [B, T, D]"""
     if mask is None:
         return hidden.flip(1)
     lengths = mask.sum(1, keepdim=True)
@@ -84,9 +87,9 @@ def reversed_in_time(hidden: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class Elmo(nn.Module):
-    """The states of the last layer, [B, T, 2 width]; `levels` give those below.
+    """Returns the states of the last layer, [B, T, 2 width]; `levels` reads those below.
 
-    Neither cells nor projections are clipped and there is no dropout, unlike in the paper. Source: Peters et al. 2018,
+    Unlike the paper, cells and projections are not clipped, and there is no dropout. Source: Peters et al. 2018,
     "Deep contextualized word representations", section 3.
     """
 
@@ -105,7 +108,7 @@ class Elmo(nn.Module):
 
 
 class BothSides(nn.Module):
-    """What predicts: of each word in turn the state from the left and that from the right, [B, 2 T, width]."""
+    """Inputs of the head: for each word the state from the left and that from the right, [B, 2 T, width]."""
 
     def __init__(self, body: Elmo) -> None:
         super().__init__()

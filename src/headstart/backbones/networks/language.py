@@ -1,4 +1,4 @@
-"""Language models of transformers, to be trained from scratch or further: with their heads over the vocabulary."""
+"""Language models of transformers with their vocabulary heads, for pretraining from scratch or further."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from headstart.backbones.tokenizers.tokenizer import check_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError, suggestion
 
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512)}
-"blocks and width, of Turc et al. 2019; a head of attention for each 64 of the width"
+"sizes as (blocks, width) by Turc et al. 2019; one attention head per 64 units of width"
 SHORT = 128
-"tokens, up to which plain attention was found faster than the fused kernel on a CPU; at 256 they are even"
+"maximum number of tokens at which plain attention is faster than the fused kernel on a CPU; at 256 they are equal"
 
 Kind = Literal["masked", "causal"]
 
 
 @dataclass
 class LanguageNetwork:
-    """module: network with its head over the vocabulary. rates: the dropout rates its configuration asks for."""
+    """module: network with its vocabulary head. rates: dropout rates of its configuration."""
 
     module: Any
     rates: dict[str, float]
@@ -48,15 +48,17 @@ class LanguageNetwork:
 def new(
     kind: Kind, size: str, tokenizer: Any, length: int, dropout: float, next_sentence: bool, seed: int
 ) -> LanguageNetwork:
-    """A network with random weights: of a named size, or of the configuration in a JSON file."""
+    """A network with random weights, of a named size or of a configuration in a JSON file."""
     config = _config(kind, size)
     _check_direction(kind, config, size)
     config.vocab_size = len(tokenizer)
     for name in ("pad", "bos", "eos"):
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
-    if kind == "causal":  # with one, transformers looks for padding in each batch, and a GPU is waited for
+    if (
+        kind == "causal"
+    ):  # no pad token, because with one transformers searches each batch for padding, which blocks a GPU
         config.pad_token_id = None
-    if size in SIZES:  # positions that no example reaches would stay random
+    if size in SIZES:  # no more positions than examples reach, because the others would stay random
         config.max_position_embeddings = min(length, config.max_position_embeddings)
     rates = _without_dropout(config, dropout)
     with torch.random.fork_rng(devices=[]):
@@ -72,7 +74,7 @@ def new(
 def existing(
     kind: Kind, source: str, length: int, dropout: float, next_sentence: bool, seed: int
 ) -> tuple[LanguageNetwork, Any]:
-    """The network and the tokenizer of a folder or hub name to go on from; a head that it lacks is random."""
+    """Network and tokenizer of a folder or hub name to continue from; a missing head gets random weights."""
     from headstart.backbones.loaders.transformers_text import tokenizer_of
 
     torch.manual_seed(seed)
@@ -84,9 +86,9 @@ def existing(
 
 
 def with_head(source: str, body: nn.Module) -> tuple[Any, Kind]:
-    """The head over the vocabulary of a folder or hub name on another body of the same architecture, tuned say.
+    """The vocabulary head of a folder or hub name on another, for instance tuned, body of the same architecture.
 
-    Raises `ModelError` where the source has no such head.
+    Raises `ModelError` if the source has no such head.
     """
     if source == "None" or is_builtin(source):
         raise ModelError(f"{source} has no head over the vocabulary; leave out the check that asks for one.")
@@ -115,14 +117,16 @@ def _is_decoder(source: str) -> bool:
 def _read(
     kind: Kind, source: str, dropout: float, next_sentence: bool, length: int | None = None
 ) -> tuple[LanguageNetwork, list[str]]:
-    """The network, and the weights that the source lacks. length: tokens of an example, where that is known."""
+    """The network, and names of weights that the source lacks. length: tokens per example, if known."""
     from transformers import AutoConfig
 
     from headstart.backbones.loaders.hub import quiet, reading
 
     if (folder := Path(source)).is_dir():
         found = read_config(folder)
-        if made := found.get("kind") or found.get("architecture"):  # ours or timm's; transformers tells the rest itself
+        if made := found.get("kind") or found.get(
+            "architecture"
+        ):  # Headstart's or timm's folders; transformers reports other problems itself
             raise ModelError(
                 f"{source} is not in transformers' format ({made}), which mlm, clm and declutr go on from."
             )
@@ -141,7 +145,10 @@ def _read(
 
 
 def _check_direction(kind: Kind, config: Any, name: str) -> None:
-    """An encoder under a causal head sees the word that it is to predict, a decoder not what is behind a masked one."""
+    """Raises `ConfigurationError` for clm with an encoder or mlm with a decoder.
+
+    An encoder sees the word that clm predicts, and a decoder does not see the words after a masked one.
+    """
     from headstart.backbones.loaders.hub import kind_of
 
     if kind == "masked" and kind_of(config) == "decoder":
@@ -157,7 +164,7 @@ def _check_direction(kind: Kind, config: Any, name: str) -> None:
 
 
 def _check_reading(module: Any, length: int, next_sentence: bool, name: str) -> None:
-    """Raises `ConfigurationError` where the network can't read examples as the objective makes them."""
+    """Raises `ConfigurationError` if the network can't read the examples of the objective."""
     readable = positions(module).readable
     if readable is not None and readable < length:
         raise ConfigurationError(f"length is {length}, but {name} reads at most {readable} tokens.")
@@ -177,9 +184,9 @@ def _factory(kind: Kind, next_sentence: bool) -> Any:
 
 
 def _attention(kind: Kind, length: int | None) -> dict[str, Any]:
-    """Plain attention on a CPU, where the backward pass of the fused kernel is slower.
+    """Selects plain attention on a CPU, because the backward pass of the fused kernel is slower.
 
-    length: tokens of an example, None where it may be any; over long ones the fused kernel leaves out what is ahead.
+    length: tokens per example, None if unknown; for long ones the fused kernel skips the masked future tokens.
     """
     fused = torch.cuda.is_available() or (kind == "causal" and (length is None or length > SHORT))
     return {} if fused else {"attn_implementation": "eager"}
@@ -196,7 +203,7 @@ def _config(kind: Kind, size: str) -> Any:
                 num_hidden_layers=blocks, hidden_size=width, num_attention_heads=width // 64,
                 intermediate_size=4 * width,
             )  # fmt: skip
-        # GPT-2's own formula, in one operation instead of eight
+        # GPT-2's formula, in one operation instead of eight
         return GPT2Config(
             n_layer=blocks, n_embd=width, n_head=width // 64, activation_function="gelu_pytorch_tanh"
         )  # fmt: skip
@@ -214,7 +221,7 @@ def _config(kind: Kind, size: str) -> Any:
 
 
 def _without_dropout(config: Any, dropout: float) -> dict[str, float]:
-    """Sets the rates of dropout and returns what they were."""
+    """Sets the dropout rates and returns the former ones."""
     rates = {
         name: value
         for name, value in config.to_dict().items()
@@ -227,18 +234,18 @@ def _without_dropout(config: Any, dropout: float) -> dict[str, float]:
 
 @dataclass
 class Reading:
-    """What the network's body has made of the rows: hidden states before the head, [B, T, D]."""
+    """Output of the network's body: hidden states before the head, [B, T, D]."""
 
     hidden: Tensor | None = None
     raw: Tensor | None = None
-    "the same before the dropout of a recurrent network's output"
+    "hidden states before the output's dropout, for recurrent networks"
 
 
 @contextlib.contextmanager
 def predicting(module: Any, places: Tensor) -> Iterator[Reading]:
-    """While it lasts, the head sees the hidden states at these places of the flattened batch only: [1, N, D].
+    """Restricts the head to these places of the flattened batch inside the context: [1, N, D].
 
-    BERT predicts every seventh token; scores over the vocabulary for the others would cost the most of a step.
+    BERT predicts every seventh token; logits for the other tokens would take most of a step.
     """
     reading = Reading()
 

@@ -1,4 +1,4 @@
-"""Where a CPU has no LSTM in bf16."""
+"""Disable autocast around LSTMs where oneDNN lacks a bf16 kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def lstm_autocast() -> AbstractContextManager[object]:
-    """Around an LSTM without projections: off on a CPU for which oneDNN has none in bf16, where autocast would fail."""
+    """Context for an LSTM without projections: disables autocast where a CPU has no bf16 kernel, which would fail."""
     if not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return contextlib.nullcontext()
     return torch.autocast("cpu", enabled=False)

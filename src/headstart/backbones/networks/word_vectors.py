@@ -1,4 +1,4 @@
-"""WordVectors: words with a vector each, and what they are asked: neighbours, analogies, and how many of these hold."""
+"""WordVectors: words with vectors; nearest neighbours, analogies, and the analogy benchmark."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from headstart.core.errors import ConfigurationError, DataError, suggestion
 
 AT_ONCE = 512
-"questions that are answered together"
+"number of questions per batch"
 
 
 @dataclass(frozen=True)
 class Section:
-    """Analogies of one kind. skipped: questions with a word that has no vector."""
+    """Results for analogies of one kind. skipped: questions with a word without a vector."""
 
     name: str
     right: int
@@ -31,9 +31,9 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """words: the most frequent first, each once. matrix: [V, D] float32, a row for each.
+    """words: distinct words, most frequent first. matrix: [V, D] float32, one row per word.
 
-    repeated: rows of a file that were left out, since their word stood above already.
+    repeated: number of ignored rows of a file, because their word came before.
     """
 
     words: list[str]
@@ -46,13 +46,13 @@ class WordVectors:
 
     @cached_property
     def unit(self) -> np.ndarray:
-        """[V, D] the vectors scaled to length one; one of zeros stays."""
+        """[V, D] the vectors scaled to length one; zero vectors stay zero."""
         lengths = np.linalg.norm(self.matrix, axis=1, keepdims=True)
         found: np.ndarray = self.matrix / np.where(lengths > 0, lengths, 1)
         return found
 
     def row(self, word: str) -> int:
-        """Of the word as it stands, else in lower case; `ConfigurationError` with near ones where there is none."""
+        """Row of the word, else of its lower case. Raises `ConfigurationError` with similar words if there is none."""
         for form in (word, word.lower()):
             if form in self.rows:
                 return self.rows[form]
@@ -60,12 +60,12 @@ class WordVectors:
         raise ConfigurationError(f"{word!r} has no vector among these {len(self.words):,} words.{near}")
 
     def nearest(self, word: str, count: int = 10) -> list[tuple[str, float]]:
-        """The words of the highest cosine with this one, and the cosines."""
+        """Nearest neighbours: the words with the highest cosine similarity to this one, and the cosines."""
         row = self.row(word)
         return self._best(self.unit[row], [row], count)
 
     def analogy(self, a: str, b: str, c: str, count: int = 10) -> list[tuple[str, float]]:
-        """a is to b as c is to …: `argmax_x cos(x, b - a + c)`, none of the three (3CosAdd), and the cosines.
+        """Analogy (3CosAdd), a is to b as c is to …: `argmax_x cos(x, b - a + c)` without the three words, and cosines.
 
         Source: Mikolov et al. 2013, "Linguistic Regularities in Continuous Space Word Representations", section 4.
         """
@@ -81,18 +81,18 @@ class WordVectors:
         return [(self.words[row], float(scores[row])) for row in best]
 
     def benchmark(self, questions: str | Path, restrict: int | None = None) -> list[Section]:
-        """Answers a file of analogies section by section, as `compute-accuracy` of word2vec does: without case.
+        """Analogy benchmark by section, like `compute-accuracy` of word2vec, ignoring case.
 
-        questions: `: name` begins a section, `a b c d` is a question. Those with unknown words are skipped.
-        restrict: only the first so many words are known, and may be answers.
-        Raises `DataError` for a file that is none of analogies.
+        questions: a line `: name` starts a section, `a b c d` is a question. Questions with unknown words are skipped.
+        restrict: use only the first N words.
+        Raises `DataError` for a file without analogies.
         """
         known: dict[str, int] = {}
         for row, word in enumerate(self.words[:restrict]):
             known.setdefault(word.lower(), row)
         unit = self.unit[:restrict]
         forms = np.array([known[word.lower()] for word in self.words[:restrict]])
-        "rows of the first word that is the same without case"
+        "row of the first word that is equal in lower case"
         sections = []
         for name, lines in read_questions(questions):
             asked = np.array(
@@ -138,5 +138,5 @@ def read_questions(path: str | Path) -> list[tuple[str, list[list[str]]]]:
 
 
 def total(sections: Sequence[Section], name: str) -> Section:
-    """All sections as one."""
+    """The sum of all sections."""
     return Section(name, *(sum(getattr(one, field) for one in sections) for field in ("right", "asked", "skipped")))

@@ -1,4 +1,4 @@
-"""Lexicon: words as ids and as characters, so that a network can read words that no vocabulary holds."""
+"""Lexicon: words as ids and as characters, so that a network can read words outside its vocabulary."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from torch import Tensor
 from headstart.backbones.tokenizers.words import words_of
 
 CHARACTERS = 50
-"bytes of a word that are read, marks of its ends counted"
+"maximum number of bytes of a word, including the marks of its ends"
 BEGIN, END, STOP, UNKNOWN = 257, 258, 259, 260
-"characters above the bytes (1 to 256; 0 is padding): ends of a word, the end of a text, a word that is not shown"
+"special characters above the bytes (1 to 256; 0 is padding): ends of a word, end of a text, a hidden word"
 ALPHABET = 261
 SPECIAL = ("[END]", "[UNK]")
 FIRST = 1 << 30
-"least id of a word that no vocabulary holds"
+"smallest id of a word outside the vocabulary"
 REMEMBERED = 1 << 21
-"""words without an id in the vocabulary whose spelling is kept, about a quarter of a gigabyte: all of a training's, and
-the latest of a server's"""
+"""maximum number of words outside the vocabulary whose spelling is kept, about a quarter of a gigabyte: enough for a
+training, and the latest ones for a server"""
 
 
 class Lexicon:
-    """A tokenizer of words whose ids stand for characters.
+    """A tokenizer of words whose ids stand for their characters.
 
-    Words of the vocabulary have the ids from 2 on. Others, where it is `open`, have ids above 2^30 by a hash, the next
-    free one where two have the same; the spelling of the latest `REMEMBERED` is kept. Where it is not open, all are
-    `[UNK]`, as in pretraining, which predicts known words.
+    Words of the vocabulary have ids from 2 on. If `open`, other words have ids above 2^30 by a hash, or the next free
+    id; the spelling of the latest `REMEMBERED` is kept. Else they are `[UNK]`, as in pretraining, which predicts known
+    words.
     """
 
     def __init__(self, words: Sequence[str], open: bool = True) -> None:
@@ -39,7 +39,7 @@ class Lexicon:
         self._ids = {word: row for row, word in enumerate(words, len(SPECIAL))}
         special = [_row([STOP]), _row([UNKNOWN])]
         self._table = torch.from_numpy(np.stack([*special, *(_spelled(word) for word in words)])).long()
-        self._others: OrderedDict[str, int] = OrderedDict()  # the word that came last, last
+        self._others: OrderedDict[str, int] = OrderedDict()  # ordered by last use
         self._spellings: dict[int, str] = {}
         self.lowercase = not any(word != word.lower() for word in words)
         self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
@@ -49,7 +49,7 @@ class Lexicon:
         return len(self._table)
 
     def __deepcopy__(self, memo: Any) -> Lexicon:
-        return self  # what one reads, all copies of its network know
+        return self  # shared, because all copies of a network must know the same words
 
     def get_vocab(self) -> dict[str, int]:
         return {**self._ids, **{word: row for row, word in enumerate(SPECIAL)}}
@@ -62,13 +62,13 @@ class Lexicon:
         return 0
 
     def id_of(self, word: str) -> int:
-        """As it stands, else in lower case, else the id of what it is spelled like."""
+        """The id of the word, else of its lower case, else of its spelling."""
         for form in (word, word.lower()):
             if form in self._ids:
                 return self._ids[form]
         if not self.open:
             return 1
-        word = word.lower() if self.lowercase else word  # capitals were never trained
+        word = word.lower() if self.lowercase else word  # in lower case, because capitals were never trained
         if word in self._others:
             self._others.move_to_end(word)
             return self._others[word]

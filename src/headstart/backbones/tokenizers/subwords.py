@@ -1,8 +1,8 @@
-"""Vectors for words that have none: made of pieces, and a piece's vector of the words that have it.
+"""Subword vectors for unknown words: the vector of a piece is the mean of the words with it.
 
-As fastText does, but from vectors that are there already. Source: Bojanowski et al. 2017, "Enriching Word Vectors with
+Like fastText, but computed from existing vectors. Source: Bojanowski et al. 2017, "Enriching Word Vectors with
 Subword Information", section 3.2 (character n-grams with marks at both ends); Zhao et al. 2018, "Generalizing Word
-Embeddings using Bag of Subwords" (from vectors that are there).
+Embeddings using Bag of Subwords" (from existing vectors).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 SHORTEST, LONGEST = 3, 6
-"characters of a piece, marks of a word's ends counted"
+"lengths of pieces, in characters including the marks of a word's ends"
 SAMPLE = 100_000
-"words from which pieces are taken: the first ones, which are the most frequent"
+"number of most frequent words from which pieces are taken"
 AT_LEAST = 5
-"words that have a piece"
+"minimum number of words with a piece"
 AT_MOST = 20_000
-"pieces, those of most words"
+"maximum number of pieces; those of most words are kept"
 
 
 def pieces_of(words: Sequence[str]) -> list[str]:
-    """The pieces for these words, those that most words have first; the same for the same words."""
+    """The pieces of these words, most common first; deterministic."""
     counts = Counter(piece for word in words[:SAMPLE] for piece in set(_grams(word)))
     common = sorted((-count, piece) for piece, count in counts.items() if count >= AT_LEAST)
     return [piece for _, piece in common[:AT_MOST]]
@@ -46,7 +46,7 @@ def piece_vectors(pieces: Sequence[str], words: Sequence[str], vectors: np.ndarr
 
 
 def cut(word: str, pieces: Collection[str]) -> Iterator[str]:
-    """From the word's start the longest piece, and so on behind it; a character that begins none is passed over."""
+    """Greedy longest-match segmentation; a character that starts no piece is skipped."""
     marked, at = f"<{word}>", 0
     while at < len(marked):
         lengths = range(min(LONGEST, len(marked) - at), SHORTEST - 1, -1)

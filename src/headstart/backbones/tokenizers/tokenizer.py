@@ -1,4 +1,4 @@
-"""Tokenizers in transformers' form: trained on a corpus, and beside a network."""
+"""Training tokenizers in transformers' format, and checks of tokenizers against networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRAINABLE = ("wordpiece", "bpe")
 
 
 def check_vocabulary(source: str, tokenizer: Any, rows: int) -> None:
-    """Raises `ModelError` where the tokenizer has more tokens than the network's embedding has rows."""
+    """Raises `ModelError` if the tokenizer has more tokens than the network's embedding has rows."""
     if len(tokenizer) > rows:
         raise ModelError(
             f"the tokenizer of {source} has {len(tokenizer)} tokens, the model's embedding only {rows}; "
@@ -24,10 +24,10 @@ def check_vocabulary(source: str, tokenizer: Any, rows: int) -> None:
 
 
 def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase: bool, pairs: bool, length: int) -> Any:
-    """A `PreTrainedTokenizerFast` of at most so many tokens; the same texts give the same one.
+    """Trains a `PreTrainedTokenizerFast` with at most this many tokens; the same texts give the same result.
 
-    texts: WordPiece reads them twice. pairs: put [CLS] a [SEP] b [SEP] around texts, as encoders expect; otherwise only
-    an end token exists. lowercase: drop case and accents (WordPiece only). length: most tokens that the model reads.
+    texts: WordPiece reads them twice. pairs: add [CLS] a [SEP] b [SEP], as encoders expect; else there is only an end
+    token. lowercase: remove case and accents (WordPiece only). length: maximum number of tokens of the model.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -60,9 +60,10 @@ def train_tokenizer(texts: Iterable[str], kind: str, vocabulary: int, lowercase:
 
 
 def _wordpiece(texts: Iterable[str], special: list[str], vocabulary: int, lowercase: bool) -> Any:
-    """Its trainer takes of what occurs as often the lower number, and numbers letters within words as a hash has them.
+    """Trains WordPiece reproducibly.
 
-    So that what is learnt hangs on the texts alone, a first pass finds the letters, and the second has them in order.
+    The trainer breaks ties by the numbers of letters, which depend on a hash. So a first pass collects the letters, and
+    the second one gets them in order.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -86,21 +87,21 @@ def _wordpiece(texts: Iterable[str], special: list[str], vocabulary: int, lowerc
 
 
 def word_begins(tokenizer: Any) -> np.ndarray:
-    """[V] True for tokens that begin a word: those without the mark of a continued one; special tokens begin too.
+    """[V] True for tokens that start a word, including special tokens.
 
-    WordPiece marks what goes on (`##ing`), byte-level BPE and SentencePiece what begins (`Ġthe`, `▁the`).
+    WordPiece marks continuations (`##ing`), byte-level BPE and SentencePiece mark starts (`Ġthe`, `▁the`).
     """
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     special = set(tokenizer.all_special_ids)
     goes_on = [token.startswith("##") for token in tokens]
     begins = [token.startswith(("Ġ", "▁")) for token in tokens]
-    if sum(goes_on) > sum(begins):  # the more frequent: Ġ is a letter too, and ## begins a heading
+    if sum(goes_on) > sum(begins):  # the more frequent one, because Ġ is also a letter and ## starts a heading
         begins = [not more for more in goes_on]
     return np.array([begin or i in special for i, begin in enumerate(begins)])
 
 
 def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that the tokenizer puts before and behind a text."""
+    """Special tokens that the tokenizer puts before and after a text."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a")["input_ids"]
     at = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)

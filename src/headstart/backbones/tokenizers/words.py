@@ -1,4 +1,4 @@
-"""Words: how running text is cut into them, and the tokenizer of backbones that are made of word vectors."""
+"""Splitting text into words, and the tokenizer of word-vector backbones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from headstart.backbones.tokenizers.subwords import cut
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
-"letters, digits and underscores, with apostrophes and hyphens between them; all else only parts words"
+"letters, digits and underscores, with apostrophes and hyphens between them; other signs separate words"
 JOINT = re.compile(r"['’-]")
 MOST = 1 << 22
-"different words that are counted: about half a gigabyte"
+"maximum number of distinct words that are counted, about half a gigabyte"
 
 
 def words_of(text: str, lowercase: bool = False) -> list[str]:
@@ -21,10 +21,10 @@ def words_of(text: str, lowercase: bool = False) -> list[str]:
 
 
 def counted(texts: Iterable[str], lowercase: bool = False) -> tuple[Counter[str], int]:
-    """How often each word occurs, and how many words there are in all.
+    """Word counts, and the total number of words.
 
-    Memory does not grow with the texts: beyond `MOST` different words the rarest are dropped, those that occurred once,
-    the next time twice, and so on; one that comes back is counted from there.
+    Memory is limited (lossy counting): above `MOST` distinct words, those with count one are dropped, the next time
+    those with count two, and so on; a dropped word starts again at zero.
     """
     counts: Counter[str] = Counter()
     total, rarest = 0, 1
@@ -39,10 +39,10 @@ def counted(texts: Iterable[str], lowercase: bool = False) -> tuple[Counter[str]
 
 
 class WordTokenizer:
-    """A text's words as rows of a table: the words', then those of pieces, then one for what is neither.
+    """Tokenizer: words as rows of a table of words, then pieces, then one row for unknown words.
 
-    A word is looked up as it stands, else in lower case, else what stands between its hyphens and apostrophes is. What
-    is unknown then becomes the longest pieces that follow on another, or the last row where it has none.
+    A word is looked up unchanged, else in lower case, else its parts between hyphens and apostrophes are. Unknown words
+    become their longest pieces in turn, or the last row if they have none.
     """
 
     def __init__(self, words: Sequence[str], pieces: Sequence[str] = ()) -> None:
@@ -82,7 +82,7 @@ class WordTokenizer:
     def __call__(
         self, texts: str | Sequence[str], truncation: bool = False, max_length: int | None = None, **_: Any
     ) -> dict[str, Any]:
-        """`input_ids`: rows of one text, or a list of them for each; cut to `max_length` where `truncation` is set."""
+        """`input_ids`: rows of one text, or a list per text; cut to `max_length` with `truncation`."""
         most = max_length if truncation else None
         if isinstance(texts, str):
             return {"input_ids": self.rows(texts)[:most]}

@@ -1,4 +1,4 @@
-"""Images: whatever a user may give as one becomes upright 8-bit RGB; what is broken or oversized is a named error."""
+"""Reading images of any kind as upright 8-bit RGB; broken and oversized ones raise errors with the reason."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from headstart.data.images.deep_colour import deep_levels, holds_deep_colours
 from headstart.data.images.formats import TooLarge, dicom, is_dicom, missing_reader, register
 
 MAX_PIXELS = 64_000_000
-"pixels; a file whose header says more is not decoded, since a few bytes can unpack to gigabytes"
+"maximum number of pixels by the file's header, because a few bytes can unpack to gigabytes"
 
 _BASE64 = re.compile(r"(data:image/[\w.+-]+;base64,|iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk0|SUkq|TU0AK)")
-"a picture written as text: a data URI, or the first bytes of PNG, JPEG, GIF, WebP, BMP, TIFF"
+"images as text: a data URI, or base64 of the first bytes of PNG, JPEG, GIF, WebP, BMP, TIFF"
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -> Image.Image:
     """The image as 8-bit RGB, upright by its EXIF tag; the first frame of several.
 
-    data: the file's bytes. max_pixels: width x height allowed, read from the header before decoding.
-    decoding: how more than 8 bits and transparency become RGB.
-    Raises `TooLarge` beyond `max_pixels`, and `DataError` for what is no image or is cut short.
+    data: bytes of the file. max_pixels: maximum of width x height, checked in the header before decoding.
+    decoding: rule for more than 8 bits and for transparency.
+    Raises `TooLarge` above `max_pixels`, and `DataError` for data that are no image or truncated.
     """
     return rgb(upright(raw(data, max_pixels, decoding)), decoding)
 
 
 def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -> Image.Image:
-    """The image in the mode of its file, not yet turned; colours of 16 bits are scaled to 8."""
+    """The image in the mode of its file, not yet rotated; 16-bit colours are scaled to 8 bits."""
     register()
     with _named_errors(data, max_pixels):
         if is_dicom(data):
@@ -55,31 +55,31 @@ def raw(data: bytes, max_pixels: int = MAX_PIXELS, decoding: Decoding = ALONE) -
 
 @contextlib.contextmanager
 def _named_errors(data: bytes, max_pixels: int) -> Iterator[None]:
-    """What Pillow raises while it decodes these bytes, as a `DataError`."""
+    """Turns Pillow's errors while decoding these bytes into a `DataError`."""
     try:
         yield
     except DataError:
         raise
     except Image.DecompressionBombError as error:
-        # Pillow's own limit, below which `max_pixels` decides.
+        # Pillow's limit; below it `max_pixels` decides
         count = next(iter(re.findall(r"\d+", str(error))), "far too many")
         raise TooLarge(f"the image has {count} pixels; at most {max_pixels:,} are decoded.") from error
     except MemoryError as error:
         raise TooLarge("the image does not fit into memory") from error
-    except UnidentifiedImageError as error:  # its own message shows an object's address
+    except UnidentifiedImageError as error:  # because its message shows an object's address
         reason = missing_reader(data) or "the file is no image, or of a format that is not known here"
         raise DataError(reason) from error
-    except Exception as error:  # each of Pillow's decoders raises its own kinds on broken files
+    except Exception as error:  # because Pillow's decoders raise different kinds of errors on broken files
         raise DataError(f"the image can't be decoded: {error or type(error).__name__}") from error
 
 
 def picture(value: Any, decoding: Decoding = ALONE) -> Image.Image:
-    """Whatever may be given as an image, prepared as its file would be: 8-bit RGB, upright.
+    """Any kind of image value as 8-bit RGB, upright, like a file.
 
-    value: encoded bytes, an open binary file, a path, base64 text, `{"bytes": …, "path": …}`, an image of Pillow's, or
+    value: encoded bytes, an open binary file, a path, base64 text, `{"bytes": …, "path": …}`, a Pillow image, or
     an array or tensor [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels: integers 0 … 255 (more for deep greys),
     booleans, or floats 0 … 1 or 0 … 255.
-    Raises `DataError` for anything else, naming the path where there is one.
+    Raises `DataError` for anything else, with the path if there is one.
     """
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
@@ -103,10 +103,10 @@ def picture(value: Any, decoding: Decoding = ALONE) -> Image.Image:
 
 
 def plain(data: bytes, decoding: Decoding) -> bytes:
-    """Encoded bytes that every decoder reads alike: pictures which `decoding` is about are written anew as RGB."""
+    """Encoded bytes that every decoder reads alike: images that `decoding` changes are re-encoded as RGB."""
     if decoding == ALONE:
         return data
-    with contextlib.suppress(Exception):  # what can't be opened is named where it is decoded
+    with contextlib.suppress(Exception):  # unreadable images raise later, when they are decoded
         image = Image.open(io.BytesIO(data))
         clear = image.mode in ALPHA or "transparency" in image.info
         if not (is_dicom(data) or is_deep(image) or clear or deep_levels(data) is not None):
@@ -117,7 +117,7 @@ def plain(data: bytes, decoding: Decoding) -> bytes:
 
 
 def from_base64(text: str) -> bytes | None:
-    """The bytes of a picture written as base64 or as a data URI; None for other texts."""
+    """Bytes of an image in base64 or in a data URI; None for other texts."""
     if not _BASE64.match(text) or len(text) < 60:
         return None
     try:
@@ -127,7 +127,7 @@ def from_base64(text: str) -> bytes | None:
 
 
 def _opened(image: Image.Image, decoding: Decoding) -> Image.Image:
-    """An image of Pillow's; one that is not loaded yet is read from its file, where Pillow would lose deep colours."""
+    """A Pillow image; if it is not loaded yet, its file is read here, because Pillow would lose 16-bit colours."""
     if holds_deep_colours(image):
         with contextlib.suppress(Exception):
             image.fp.seek(0)  # type: ignore[attr-defined]
@@ -160,7 +160,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to lose a sound image
+    with contextlib.suppress(Exception):  # ignored, because an image with a broken EXIF block is still valid
         return ImageOps.exif_transpose(image) or image
     return image
 

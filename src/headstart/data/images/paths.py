@@ -1,4 +1,4 @@
-"""Images named in a table: columns of paths, such as `file_name` in Hugging Face's metadata.csv, or of base64."""
+"""Image columns of tables: paths, such as `file_name` in Hugging Face's metadata.csv, or base64."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
 from headstart.data.tables.table import Chunk, Column, ImagePath, Table
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"names of the tables that describe the images beside them, as in Hugging Face's ImageFolder"
+"names of tables about the images beside them (Hugging Face's ImageFolder)"
 MOST = 0.5
-"share of a column's values from which it counts as one of image paths"
+"minimum share of image paths in an image column"
 SPLIT = "split"
 TRIED = 50
-"values that are looked up in each folder"
+"number of values that are looked up in each folder"
 
 LONGEST_NAME = 64
-"characters of an image's name without its suffix"
+"maximum length of an image's name without suffix, in characters"
 _USUAL = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".dcm", ".webp", ".bmp", ".JPG", ".PNG", ".JPEG")
-"suffixes that are tried where a table leaves them out"
+"suffixes to try if a table omits them"
 _QUERY = re.compile(r"[?#].*")
 _ADDRESS = re.compile(r"https?://\S+")
 _CALLED = re.compile(r"image|img|photo|picture|thumbnail", re.IGNORECASE)
@@ -41,7 +41,7 @@ _UNREAD = {
     ".txt", ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".pdf", ".doc", ".docx",
     ".npy", ".html", ".xml", ".json", ".svg",
 }  # fmt: skip
-"suffixes of files that a table may name and that are no images"
+"suffixes of other files in tables, such as sounds and documents"
 _GAP = re.compile(r"[\s/\\]")
 
 Cell = Callable[[Any], Any]
@@ -50,11 +50,11 @@ Cell = Callable[[Any], Any]
 class ImageTable:
     """A table whose columns of image paths give `ImagePath`, and those of base64 the images' bytes.
 
-    Paths are relative to the table's folder, to one of its subfolders, or to the working directory. A column of which
-    no file exists stays text.
+    Paths are relative to the table's folder, to one of its subfolders, or to the working directory. A column without
+    any existing file stays text.
 
-    splits: paths that begin with the folders of splits (`train/1.png`, `test/1.png`) give a column `split`, unless the
-    table has one. loads: paths give the files' bytes, where other tables of the data hold bytes.
+    splits: paths in folders of splits (`train/1.png`, `test/1.png`) give a column `split`, unless the table has one.
+    loads: True to read the files, because other tables of the data hold bytes.
     """
 
     def __init__(self, inner: Table, splits: bool = True) -> None:
@@ -63,7 +63,7 @@ class ImageTable:
         self._split_from: str | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_inner":  # while it is copied
+        if name == "_inner":  # during the copy
             raise AttributeError(name)
         return getattr(self._inner, name)
 
@@ -122,12 +122,12 @@ class ImageTable:
 
 
 def with_images(table: Table, splits: bool = True) -> Table:
-    """The table with its columns of image paths and of base64 read as images."""
+    """The table with its columns of image paths and base64 as images."""
     return table if isinstance(table, ImageFolder) else ImageTable(table, splits)
 
 
 def refuse_missing(column: Column, source: str) -> None:
-    """Raises `DataError` for an input column of image paths none of which exists: a model would learn from names."""
+    """Raises `DataError` if no path of an input column exists, because a model would learn from file names."""
     if column.kind != "text" or not (_are_paths(column.values) or _are_addresses(column)):
         return
     example = next(value for value in column.values if isinstance(value, str) and value)
@@ -143,7 +143,7 @@ def refuse_missing(column: Column, source: str) -> None:
 
 
 def refuse_file_names(column: Column, source: str) -> None:
-    """Raises `DataError` for an input that was guessed and holds names of sounds, films or documents."""
+    """Raises `DataError` if a detected input column holds names of sounds, videos or documents."""
     names = [value for value in column.values if isinstance(value, str) and value]
     such = [name for name in names if "://" not in name and not _BLANK.search(name) and _ends(name, _UNREAD)]
     if len(such) > MOST * len(names):
@@ -159,22 +159,22 @@ def _are_paths(values: Sequence[Any]) -> bool:
 
 
 def _ends(text: str, suffixes: Collection[str]) -> bool:
-    """Whether a path ends so, or an address before its `?` or `#`."""
+    """True if a path has one of these suffixes, or an address before its `?` or `#`."""
     return any(os.path.splitext(one)[1].lower() in suffixes for one in (text, _QUERY.sub("", text)))
 
 
 def _are_addresses(column: Column) -> bool:
-    """Whether the column is called after images and holds addresses, whatever these end in."""
+    """True if the column has a name of images and holds addresses, with any suffix."""
     texts = [value for value in column.values if isinstance(value, str) and value]
     addresses = sum(bool(_ADDRESS.fullmatch(text.strip())) for text in texts)
     return bool(_CALLED.search(column.name)) and addresses > MOST * len(texts)
 
 
 def _by_name(column: Column, table: Path | None) -> Cell | None:
-    """How cells that name images without their suffix (`id_code` 4a3f for train_images/4a3f.png) become paths.
+    """Converter for cells without suffix (`id_code` 4a3f for train_images/4a3f.png) into paths.
 
-    None where the column is none of distinct names, or most images are not there. Numbers count where the column is
-    called as names of images or rows are.
+    None if the names are not distinct, or if most images do not exist. Numbers count only if the column has a name of
+    images or row numbers.
     """
     ids = [str(value).strip() for value in column.values if value is not None and value != ""]
     distinct = len(set(ids)) > 0.9 * len(ids) and not any(len(one) > LONGEST_NAME or _GAP.search(one) for one in ids)
@@ -214,14 +214,14 @@ def _path(value: Any) -> str | None:
 
 
 def _split(value: Any) -> str | None:
-    """The split whose folder a path begins with."""
+    """The split whose folder starts a path."""
     folder, slash, _ = (_path(value) or "").replace("\\", "/").partition("/")
     split = split_of_words(folder) if slash else None
     return "test" if split == "other" else split
 
 
 def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
-    """How a column's cells become images; None where it is no column of images."""
+    """Converter of a column's cells into images; None if it is no image column."""
     if _are_paths(values):
         paths = [path for value in values if (path := _path(value)) is not None]
         base = _base(paths[:TRIED] + paths[-TRIED:], table)
@@ -234,19 +234,21 @@ def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
 
 def _decoded(value: Any) -> Any:
     text = _encoded(value)
-    return value if text is None else from_base64(text) or b""  # no image: noted as unreadable with its place
+    return (
+        value if text is None else from_base64(text) or b""
+    )  # empty bytes, so that the audit reports the image as unreadable
 
 
 def _encoded(value: Any) -> str | None:
-    """The text of a cell that may be base64: it alone, or the bytes of an image as JSON can write them."""
+    """Text of a cell that may be base64: a string, or an image object of JSON."""
     text = value.get("bytes") if isinstance(value, dict) else value
     return text if isinstance(text, str) and text else None
 
 
 def _base(paths: Sequence[str], table: Path | None) -> Path | None:
-    """The folder that the paths start from: the table's, one of its subfolders, or the working directory.
+    """Base folder of the paths: the table's, one of its subfolders, or the working directory.
 
-    Raises `DataError` where several subfolders hold files of these names and none is called like the table.
+    Raises `DataError` if several subfolders hold these files and none has the table's name.
     """
     if table is not None:
         if any(_exists(table.parent, path) for path in paths):
@@ -258,7 +260,7 @@ def _base(paths: Sequence[str], table: Path | None) -> Path | None:
 
 
 def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
-    """Of the folders that hold these images the one that is called like the table. Raises where that is not one."""
+    """The folder with these images that has the table's name. Raises `DataError` unless there is exactly one."""
     inner, stem = list(folders), table.name.split(".")[0]
     alike = [name for name in inner if name == stem or (split_of_words(name) or "") == split_of_words(stem)]
     if len(inner) > 1 and len(alike) != 1:
@@ -272,7 +274,11 @@ def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
 def _exists(base: Path, path: str) -> bool:
     try:
         return _at(base, path).is_file()
-    except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, or of an unknown user's home
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # no valid path: too long, with a zero byte, or in an unknown user's home
         return False
 
 
@@ -285,7 +291,7 @@ def _placed(path: str | None, base: Path) -> ImagePath | None:
 
 
 def _at(base: Path, path: str) -> Path:
-    """A path from this folder; with `~`, and as Windows writes it where there is no such file."""
+    """A path relative to this folder; expands `~`, and tries Windows' backslashes if there is no such file."""
     place = base / Path(path).expanduser()
     return base / path.replace("\\", "/") if "\\" in path and not place.is_file() else place
 
@@ -294,4 +300,4 @@ def _loaded(value: Any) -> Any:
     try:
         return Path(value).read_bytes() if isinstance(value, ImagePath) else value
     except OSError:
-        return b""  # no image: noted as unreadable with its place
+        return b""  # empty bytes, so that the audit reports the image as unreadable

@@ -50,7 +50,7 @@ class Parquet:
     format = "Parquet"
 
     def sample(self) -> list[Column]:
-        """Values of rows spread over the file; images and other bytes only from the first rows, because they are large."""
+        """Values of rows spread over the file; images and other bytes of the first rows, because they are large."""
         first = unnested(pa.Table.from_batches([next(self._batches(None)).slice(0, SAMPLE)]))
         light = [field.name for field in self.schema if not _is_heavy(field.type)]
         if self.rows <= SAMPLE or not light:
