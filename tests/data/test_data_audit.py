@@ -143,7 +143,7 @@ def test_classes_that_a_held_out_split_lacks_are_named(tmp_path: Path, csv_file:
         [(f"held {text}", {"cat": "cats"}.get(label, label)) for text, label in texts(20, ("cat", "dog"))], "test.csv"
     )
     found = finding(read(tmp_path), "absent_class")
-    assert found.message == "classes without any example in test: what is measured there says nothing of them"
+    assert found.message == "classes without any example in test: measurements there say nothing about them"
     assert found.examples == ("cat",)
 
 

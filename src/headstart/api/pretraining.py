@@ -93,7 +93,7 @@ def _labelled(given: Any, modality: str) -> Data:
     data = given if isinstance(given, Data) else read(given)
     source = data.record.source
     if data.task.modality.partition("_")[0] != modality:
-        raise DataError(f"{source} holds {data.task.modality}s, but what is pretrained reads {modality}s.")
+        raise DataError(f"{source} holds {data.task.modality}s, but the pretrained model reads {modality}s.")
     if not len(data.validation):
         raise DataError(f"{source} has no validation examples to judge a pretraining by.")
     return data

@@ -1,4 +1,4 @@
-"""Answers as rows of a table: the user's columns, then what the model says of each row."""
+"""Predictions as rows of a table: the user's columns, then prediction, confidence and error."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from headstart.core.errors import ConfigurationError
 from headstart.tasks.task import Task
 
 INPUT = "input"
-"the column for what comes from no table: a text, or the place of an image"
+"column for inputs outside tables: a text, or the place of an image"
 
 
 class AnswerRows:
-    """Turns answers into rows, whose columns are known before the first.
+    """Turns answers into rows; the columns are known in advance.
 
-    given: columns of the user's. probabilities: add one of each class. below: add `check`, which is yes where the
-    confidence is lower. A column of the user's that is called as one of ours keeps its name; ours becomes `NAME_2`.
-    Raises `ConfigurationError` for either where the model predicts numbers, which have no probability.
+    given: columns of the user. probabilities: add a column per class. below: add `check`, yes if the confidence is
+    below this. A user's column with the name of an added one keeps it; the added one becomes `NAME_2`. Raises
+    `ConfigurationError` for `probabilities` and `below` with a regression model.
     """
 
     def __init__(self, task: Task, given: Sequence[str], probabilities: bool = False, below: float | None = None):
@@ -51,7 +51,7 @@ class AnswerRows:
         return list(self._taken)
 
     def row(self, answer: Answer) -> dict[str, Any]:
-        """Cells by column; what a row lacks is None."""
+        """Cells by column; missing ones are None."""
         source, found = answer.row, answer.prediction
         cells: dict[str, Any] = dict(source.columns) or {INPUT: source.name}
         if found is None:

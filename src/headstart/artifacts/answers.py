@@ -1,6 +1,6 @@
-"""Answers: a stream of rows becomes a stream of predictions; a row that can't be answered keeps its place and says why.
+"""Answers: a stream of rows becomes a stream of predictions; an unusable row keeps its place with its problem.
 
-Rows are taken in chunks, so that a million of them need no more memory than a few thousand.
+Rows are processed in chunks, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from headstart.tasks.task import Prediction, Task
 Scores = Callable[[Sequence[Input]], np.ndarray]
 "probabilities or values [n, outputs] of n inputs"
 ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "image": 64}
-"by modality; texts of like length are put together among so many"
+"rows per chunk by modality; batches combine texts of similar length within a chunk"
 MAX_CHARACTERS = 8_000_000
-"of the texts of a chunk, beyond which it is closed early"
+"maximum size of a chunk of texts, in characters"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One row with its prediction, or with the problem for which it has none."""
+    """A row with its prediction, or with its problem."""
 
     row: Unlabelled
     prediction: Prediction | None
@@ -53,7 +53,7 @@ def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]
 
 
 def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[np.ndarray | str]:
-    """A row of scores [outputs] each, or why there is none; what fails is found by halving."""
+    """Scores [outputs] of each row, or its problem; failing rows are found by bisection."""
     if not rows:
         return []
     try:

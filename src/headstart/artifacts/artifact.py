@@ -1,7 +1,7 @@
-"""Artifacts: what a training changed, and which base it changed.
+"""Artifacts: the trained changes of a model, and the reference to its base.
 
 A folder with `artifact.json` and `weights.safetensors`. The weights are the head, the parameters that trained (LoRA
-factors, unfrozen rungs) and the statistics of norms above the cut; the base is named and known by its fingerprint.
+factors, unfrozen rungs) and the statistics of norms above the cut; the base is given by name and fingerprint.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SCHEMA = "headstart.artifact/1"
 
 @dataclass(frozen=True)
 class Base(Record):
-    """The backbone that an artifact belongs to."""
+    """The base of an artifact."""
 
     source: str
     loader: str
     fingerprint: str
     reload: str | None
-    "what finds it again: a hub name or a folder; None for a live module, which has to be given"
+    "hub name or folder of the base; None for a live module, which the user must pass"
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,22 +50,22 @@ class Artifact(Record):
     task: Task
     base: Base
     preparation: dict[str, Any]
-    "how inputs were prepared: image size, mean, interpolation; longest text, hash of the tokenizer"
+    "preprocessing: image size, mean, interpolation; maximum text length, hash of the tokenizer"
     head_bias: bool
     tensors: tuple[str, ...]
-    "the keys that weights.safetensors must hold, no more and no fewer"
+    "exact keys of weights.safetensors"
     columns: dict[str, str] = field(default_factory=dict)
-    "role to column in the training data, so that predictions find the input in files like these"
+    "columns of the training data by role, to find the input in similar files"
     precision: str = "fp32"
-    "number format of the matrix products in training and for predictions"
+    "number format of matrix products in training and prediction"
     libraries: dict[str, str] = field(default_factory=dict)
     temperature: float = 1.0
-    "by which the head's scores were divided after training, fitted on validation: the weights hold it already"
+    "temperature of the head's scores, fitted on validation; already included in the weights"
     schema: str = SCHEMA
 
     @classmethod
     def open(cls, folder: str | Path) -> Artifact:
-        """Reads `artifact.json` of an artifact's folder, or of the run's folder around it."""
+        """Reads `artifact.json` of an artifact's folder or of a run folder."""
         for place in (Path(folder), Path(folder) / "model"):
             if (place / "artifact.json").is_file():
                 return cls.read(place / "artifact.json")
@@ -80,7 +80,7 @@ class Artifact(Record):
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
 
     def trained_with(self) -> Method:
-        """The method under the configuration that it was trained with."""
+        """The method with its settings in training."""
         if self.method not in METHODS:
             raise ArtifactError(
                 f"this run was trained with the method {self.method!r}, which is not here; install the package that "
@@ -90,8 +90,10 @@ class Artifact(Record):
         return made
 
     def check_base(self, backbone: Backbone) -> None:
-        """Raises `ArtifactError` where the backbone is not, or is no longer, the one that this was trained on."""
-        found = fingerprint(backbone.module)  # as it is now; the backbone's own is of when it was first asked for
+        """Raises `ArtifactError` if the backbone is not, or no longer, the base of this artifact."""
+        found = fingerprint(
+            backbone.module
+        )  # computed now, because the backbone's fingerprint is that of its first access
         if not self.base.fingerprint == found == backbone.fingerprint:
             raise ArtifactError(
                 f"the base model {backbone.source!r} is not the one this artifact was trained on: its fingerprint is "
@@ -99,7 +101,7 @@ class Artifact(Record):
             )
 
     def check_inputs(self, backbone: Backbone) -> None:
-        """Raises `ArtifactError` where the backbone prepares inputs or reads features otherwise than in training."""
+        """Raises `ArtifactError` if the backbone's preprocessing or pooling differs from training."""
         if backbone.preparation.to_json() != self.preparation:
             raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
         for option in ("pooling", "blocks", "features"):
@@ -109,7 +111,7 @@ class Artifact(Record):
 
 
 def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tensor]:
-    """Everything by which the model differs from its base: trained parameters, head, buffers above the cut."""
+    """All differences of the model from its base: trained parameters, head, buffers above the cut."""
     state = model.state_dict()
     parameters = {name for name, _ in model.named_parameters()}
     aliases = {name for name, _ in model.named_parameters(remove_duplicate=False)} - parameters  # tied weights
@@ -126,7 +128,7 @@ def save(
     task: Task, columns: dict[str, str], precision: str, libraries: dict[str, str],
     temperature: float = 1.0,
 ) -> Artifact:  # fmt: skip
-    """Writes the artifact's folder in one rename; raises `ResourceError` where it can't be written."""
+    """Writes the artifact's folder atomically. Raises `ResourceError` if it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
     artifact = Artifact(
         method=method,
@@ -150,16 +152,15 @@ def save(
 
 
 def lasting(place: str | None) -> str | None:
-    """A folder's or file's absolute path: predictions may be made from elsewhere."""
+    """Absolute path of a folder or file, because predictions may run in another directory."""
     return str(Path(place).resolve()) if place is not None and Path(place).exists() else place
 
 
 @contextlib.contextmanager
 def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact, Model, Plan]]:
-    """The saved model on its base, for as long as the context lasts; afterwards the base is as it was.
+    """The saved model on its base inside the context; the base is restored afterwards.
 
-    Raises `ArtifactError` where the base is not the one that the artifact was trained on, or where a tensor is
-    missing, unexpected or of another shape.
+    Raises `ArtifactError` if the base is another one, or if a tensor is missing, unexpected or of another shape.
     """
     artifact = Artifact.open(folder)
     artifact.check_base(backbone)
@@ -178,12 +179,14 @@ def restored(
     weights: dict[str, Tensor],
     tensors: tuple[str, ...],
 ) -> Iterator[tuple[Model, Plan]]:
-    """The method on the bare base with these weights, for as long as the context lasts.
+    """The method on the bare base with these weights, inside the context.
 
-    tensors: the names that there have to be. Raises `ArtifactError` where one is missing, unexpected or does not fit.
+    tensors: required names. Raises `ArtifactError` if one is missing, unexpected or does not fit.
     """
     with contextlib.ExitStack() as stack:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is filled over: the caller's numbers stay
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # because random values drawn here are overwritten, and must not change the caller's generator
             head = method.head(backbone, task.outputs, bias=head_bias)
             size_head(head, weights)
             model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
@@ -195,7 +198,7 @@ def restored(
 
 
 def size_head(head: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Gives the head's buffers the sizes they had: one that keeps examples is as large as these are many."""
+    """Resizes the head's buffers, because heads that store examples grow with their number."""
     for name, buffer in list(head.named_buffers()):
         value = weights.get(f"head.{name}")
         if value is not None and value.dim() == buffer.dim():
@@ -217,7 +220,7 @@ def read_tensors(folder: str | Path) -> dict[str, Tensor]:
 
 
 def fill(model: Model, weights: dict[str, Tensor], wanted: set[str]) -> None:
-    """Every key that the artifact names or the plan changes, and no other: no head may come back random."""
+    """Raises `ArtifactError` unless the keys are those of the artifact and the plan, so that no head stays random."""
     state = model.state_dict()
     missing = sorted(wanted - set(weights))
     unexpected = sorted(set(weights) - (wanted & set(state)))
@@ -236,5 +239,5 @@ def fill(model: Model, weights: dict[str, Tensor], wanted: set[str]) -> None:
 
 
 def fields_of(method: Any) -> dict[str, Any]:
-    """A method's fields as plain data, as artifacts and records keep them."""
+    """A method's settings as plain data, for artifacts and records."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(method).items()}

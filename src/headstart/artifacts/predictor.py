@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std")
-"options of `load` that an artifact may ask for; to run the code of a model is none of them"
+"options of `load` that an artifact may set; trust_remote_code is not among them"
 
 
 class Predictor:
-    """Loads the base once and keeps the artifact's changes on it until it is closed.
+    """Loads the base once and applies the artifact until it is closed.
 
-    source: where the base lies now, a folder or a hub name, if not where it was in training.
-    Raises `ArtifactError` where the folder is no artifact, its weights do not fit, or the base is another one.
+    source: new place of the base, a folder or a hub name [default: its place in training].
+    Raises `ArtifactError` if the folder is no artifact, if its weights do not fit, or if the base is another one.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Predictor:
         self._stack = contextlib.ExitStack()
         self._stack.callback(backbone.module.to, next(backbone.module.parameters()).device)
         backbone.module.to(self.compute.device)
-        weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
+        weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
         self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
 
     def close(self) -> None:
-        """Takes the artifact's changes off the base again, and moves it back to its device."""
+        """Restores the base, and moves it back to its device."""
         self._stack.close()
 
     def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
-        """Scores before softmax, [n, outputs], in the order of the inputs; texts of like length go together."""
+        """Scores before softmax, [n, outputs], in the order of the inputs; batches hold texts of similar length."""
         out = torch.empty(len(inputs), self.artifact.task.outputs)
         with torch.no_grad():
             for places, batch in batches(self.backbone, inputs, batch_size, [self.artifact.task.images] * len(inputs)):
@@ -72,7 +72,7 @@ class Predictor:
 
 
 def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:
-    """The artifact's base, loaded from where it was in training, or from `source`."""
+    """The artifact's base, loaded from its place in training, or from `source`."""
     from headstart.backbones.loaders.load import load
 
     base = artifact.base
@@ -85,7 +85,7 @@ def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bo
             f"this artifact's base is a module that was built in Python ({base.source}); "
             "give the same module: headstart.predict(run, inputs, model=module)."
         )
-    # a project that was moved with its model still finds it by the relative path that the user named
+    # the relative path of the user, because a project may have been moved together with its model
     moved = Path(base.reload).is_absolute() and not Path(base.reload).exists()
     return load(base.source if moved else base.reload, **base.options, trust_remote_code=trust_remote_code)
 
@@ -93,13 +93,13 @@ def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bo
 def batches(
     backbone: Backbone, inputs: Sequence[Input], size: int = 64, decodings: Sequence[Decoding] = ()
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Prepared batches on the backbone's device, and the places of their rows; texts of like length go together.
+    """Prepared batches on the backbone's device, and the places of their rows; batches hold texts of similar length.
 
-    decodings: how each image is read; empty: each is settled by itself.
+    decodings: rule for decoding each image; empty to decide each image by itself.
     """
     device, order = next(backbone.module.parameters()).device, list(range(len(inputs)))
     if backbone.modality == "text":
-        order.sort(key=lambda i: -len(str(inputs[i])))  # longest first: memory runs out at once or not at all
+        order.sort(key=lambda i: -len(str(inputs[i])))  # longest first, so that a lack of memory shows at once
     if isinstance(backbone.preparation, ImagePreparation):
         size = backbone.preparation.at_once(BATCH_TOKENS, size)
     for start in range(0, len(inputs), size):
@@ -109,7 +109,7 @@ def batches(
 
 
 def prepared(backbone: Backbone, inputs: Sequence[Any], decodings: Sequence[Decoding] = ()) -> dict[str, torch.Tensor]:
-    """Texts, pairs, or whatever `picture` takes for an image as one batch."""
+    """Texts, pairs or images (as `picture` takes them) as one batch."""
     from headstart.backbones.inputs.preparation import TextPreparation
     from headstart.data.images.image import picture
 

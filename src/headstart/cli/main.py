@@ -159,12 +159,12 @@ def _explained(error: click.ClickException) -> str:
 def _stopped(arguments: Sequence[str]) -> str:
     if arguments and arguments[0] in ("compare", "fit", "curve"):
         if "--resume" in arguments:
-            return "stopped. What was finished is kept; the same command goes on from there."
-        return "stopped. What was finished is kept; the same command with --resume goes on from there."
+            return "stopped. All finished work is kept; the same command continues from there."
+        return "stopped. All finished work is kept; the same command with --resume continues from there."
     if arguments and arguments[0] == "pretrain":
         if "".join(arguments[1:2]) in ("skipgram", "cbow"):  # gensim keeps nothing
-            return "stopped. What was counted is kept; the same command begins the training of the vectors anew."
-        return "stopped. The same command goes on from what was finished."
+            return "stopped. The counts are kept; the same command starts the training of the vectors again."
+        return "stopped. The same command continues after the finished work."
     return "stopped. Nothing was half-written."
 
 

@@ -56,7 +56,7 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=opened, **given)
         except ResourceError as error:
             if where and Path(where[0]).is_dir():
-                raise ResourceError(f"{error} What was finished is kept; --resume goes on from there.") from error
+                raise ResourceError(f"{error} All finished work is kept; --resume continues from there.") from error
             raise
     if log_to:
         _logged(where[0], log_to)

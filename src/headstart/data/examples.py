@@ -119,10 +119,10 @@ class Examples:
 
 def _stamp(path: str) -> bytes:
     try:
-        told = os.stat(path)
-    except OSError:  # said where it is read
+        found = os.stat(path)
+    except OSError:  # reported when it is read
         return path.encode()
-    return f"{path}\x1f{told.st_size}\x1f{told.st_mtime_ns}".encode()
+    return f"{path}\x1f{found.st_size}\x1f{found.st_mtime_ns}".encode()
 
 
 def _file(path: str) -> bytes:

@@ -1,8 +1,8 @@
 """Difference of differences: how much a change of the inputs moves a metric, and by how much more than in the base.
 
-A model that gained ten points on clean texts and lost all of them under typos is no more robust than its base, though
-it is no worse under typos. So what is compared is metric(changed) - metric(clean) of each model, all four answers
-paired by example.
+A model that gained ten points on clean texts and lost all of them under typos is no more robust than its base, even if
+it is not worse under typos. So the comparison is of metric(changed) - metric(clean) of each model, with all four
+answers paired by example.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The constant guess (zero rule): one answer for all examples, and the margin of quality that is measured by it."""
+"""Zero rule (constant guess): one answer for all examples, and the margin relative to it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
 POINT = 0.01
-"default margin of metrics that end at 1: one point of accuracy"
+"default margin of metrics with maximum 1: one point of accuracy"
 
 
 def guess(like: Predictions) -> Predictions:
-    """The classes' shares in these examples as the scores of each, or the mean of the targets.
+    """Predicts the class shares of these examples for each, or the mean of the targets.
 
-    It knows their truths but can't tell them apart: its accuracy is the share of the most frequent class.
+    It uses the truths but not the inputs, so its accuracy is the share of the most frequent class.
     """
     targets = like.targets
     if like.kind == "single_label":
@@ -30,10 +30,10 @@ def guess(like: Predictions) -> Predictions:
 
 
 def default_margin(metric: Metric, guessed: float | None) -> float:
-    """How much a method may lose against the best and still count as good: 0.01, one point, where the best value is 1.
+    """Default non-inferiority margin: 0.01, one point, for metrics with maximum 1.
 
-    Of losses and errors, which have no such scale, 1 % of what the constant guess reaches on the same examples
-    (`guessed`): for RMSE that is 1 % of the targets' standard deviation.
+    For losses and errors, 1 % of the constant guess's value on the same examples (`guessed`): for RMSE that is 1 % of
+    the targets' standard deviation.
     """
     if metric.higher_is_better or metric.bounds == (0.0, 1.0) or not guessed:
         return POINT
@@ -41,9 +41,9 @@ def default_margin(metric: Metric, guessed: float | None) -> float:
 
 
 def margin_in(metric: Metric, points: float | None) -> float | None:
-    """The user's margin in the metric's own scale: points of a metric in percent, its unit otherwise.
+    """The user's margin in units of the metric; the user gives points for metrics in percent.
 
-    Raises `ConfigurationError` where it is no number above 0, or as large as the metric's whole scale.
+    Raises `ConfigurationError` unless it is above 0 and below the range of the metric.
     """
     if points is None:
         return None

@@ -59,9 +59,9 @@ class Task(Record):
     modality: Modality
     labels: tuple[str, ...] = ()
     class_weights: tuple[float, ...] = ()
-    "loss weight a class, on request, mean 1 over the training examples; empty: all 1"
+    "optional loss weights per class, with mean 1 over the training examples; empty means all 1"
     images: Decoding = ALONE
-    "how pictures with more than 8 bits or with transparent pixels are read"
+    "rule for decoding images with more than 8 bits or with transparent pixels"
 
     exclusive: ClassVar[bool] = False
     "True if each example has exactly one of the classes."

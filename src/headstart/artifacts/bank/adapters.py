@@ -1,4 +1,4 @@
-"""Adapters: several saved models, by name, on one backbone."""
+"""Adapter bank: several saved models by name on one backbone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Adapters:
-    """Runs of any method on the one backbone that they were trained on; at most one is in use at a time.
+    """Runs of any method on their common backbone; at most one is active at a time.
 
     >>> bank = Adapters(headstart.load("./my-bert"))
     >>> bank.add("film", "runs/film")
@@ -42,10 +42,10 @@ class Adapters:
         self._mixable: dict[str, bool] = {}
         self._parts: dict[str, Parts] = {}
         self._stack = contextlib.ExitStack()
-        weakref.finalize(self, self._stack.close)  # at the interpreter's end too, while there are modules to do it with
-        self._base: dict[str, Tensor] | None = None  # the base's own weights, while another is merged into them
+        weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
+        self._base: dict[str, Tensor] | None = None  # the base's weights, while an adapter is merged into them
         self.active: str | None = None
-        _ = backbone.fingerprint  # taken before anything is put on it
+        _ = backbone.fingerprint  # computed before any adapter is active
 
     def __repr__(self) -> str:
         lines = [
@@ -61,10 +61,10 @@ class Adapters:
 
     # ------------------------------------------------------------------------------------------- coming and going
     def add(self, name: str, run: str | Path) -> None:
-        """A run's folder, or its model's, under a new name; its tensors are read once and kept in memory.
+        """Adds a run's folder, or that of its model, under a new name; its tensors stay in memory.
 
-        Raises `ArtifactError` where it belongs to another base or its weights do not fit, `ConfigurationError` where
-        the name is taken.
+        Raises `ArtifactError` if it belongs to another base or its weights do not fit, `ConfigurationError` if the name
+        exists.
         """
         artifact = Artifact.open(run)
         if artifact.base.fingerprint != self.backbone.fingerprint:
@@ -88,12 +88,13 @@ class Adapters:
         self, name: str, shares: Mapping[str, float], *, kind: Kind = "auto", rank: int | None = None,
         head: str | None = None,
     ) -> None:  # fmt: skip
-        """A new adapter from others by weights: `sum_i share_i delta_i`.
+        """Combines adapters into a new one by weights (model merging): `sum_i share_i delta_i`.
 
-        kind: `cat` for LoRA, exact, the ranks add up; `svd` for LoRA, the best of rank `rank`; `linear` for adapters of
-        equal settings: added parameters are averaged by their shares, and of weights of the base the differences are
-        added up (task arithmetic, Ilharco et al. 2023). `auto`: cat for LoRA, linear for the others.
-        head: whose head it gets; left out, the heads' average, for which their labels have to be equal.
+        kind: `cat` for LoRA is exact, ranks add up; `svd` for LoRA is the best approximation of rank `rank`; `linear`
+        for
+            adapters of equal settings averages added parameters by their shares, and sums differences of base weights
+            (task arithmetic, Ilharco et al. 2023); `auto` is cat for LoRA, else linear.
+        head: name of the adapter whose head it gets [default: the mean of the heads, which needs equal labels].
         Raises `ConfigurationError` for what can't be combined.
         """
         parts = {each: self._entry(each) for each in shares}
@@ -105,7 +106,7 @@ class Adapters:
         if name in self._entries:
             raise ConfigurationError(f"there is an adapter {name!r} already; choose another name or remove it first.")
         with self._bare("add an adapter"):
-            with self._applied(entry):  # keys and shapes are checked now, not at the first use
+            with self._applied(entry):  # to check keys and shapes now
                 pass
             self._entries[name], self._mixable[name] = entry, mixable(self.backbone, entry)
 
@@ -115,7 +116,7 @@ class Adapters:
         return self._entries[name]
 
     def _bare(self, what: str) -> contextlib.AbstractContextManager[None]:
-        """The base alone for as long as the context lasts; what was in use comes back."""
+        """The bare base inside the context; the active adapter comes back afterwards."""
         if self._base is not None:
             raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it to {what}.")
         return self.using(None)
@@ -125,7 +126,7 @@ class Adapters:
         return restored(self.backbone, entry.method, entry.task, entry.head_bias, entry.weights, entry.tensors)
 
     def use(self, name: str | None) -> None:
-        """Puts the adapter on the backbone until another is used; None takes it off, and the base is as it was."""
+        """Activates the adapter; None deactivates it and restores the base."""
         if self._base is not None:
             raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it first.")
         entry = None if name is None else self._entry(name)
@@ -137,7 +138,7 @@ class Adapters:
 
     @contextlib.contextmanager
     def using(self, name: str | None) -> Iterator[None]:
-        """`use` for as long as the context lasts."""
+        """`use` inside the context."""
         before = self.active
         self.use(name)
         try:
@@ -146,7 +147,7 @@ class Adapters:
             self.use(before)
 
     def merge(self, name: str) -> None:
-        """Folds the adapter into the backbone's weights: no extra work at each call. `unmerge` brings the base back."""
+        """Merges the adapter into the backbone's weights, for calls without extra work. `unmerge` restores the base."""
         self.use(None)
         with self.using(name):
             twin = copy.deepcopy(self._now[0].backbone)
@@ -160,7 +161,7 @@ class Adapters:
         self._base, self._merged, self.active = kept, (head, reads), name
 
     def unmerge(self) -> None:
-        """The base's own weights again, from the copy that was kept: to the last bit."""
+        """Restores the base's weights bit for bit, from a copy."""
         if self._base is None:
             raise ConfigurationError("nothing is merged.")
         self.backbone.module.load_state_dict(self._base)
@@ -168,12 +169,12 @@ class Adapters:
 
     # ------------------------------------------------------------------------------------------------ predictions
     def mixable(self, name: str) -> bool:
-        """Whether its rows can share a batch with those of others: LoRA, bottleneck adapters and (IA)3."""
+        """True if its rows can share a batch with other adapters: LoRA, bottleneck adapters and (IA)3."""
         self._entry(name)
         return self._mixable[name]
 
     def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str] | None = None) -> list[Prediction]:
-        """One adapter for all inputs, or one for each; left out, the one in use. Every row has its adapter's labels."""
+        """Predicts with one adapter for all inputs, or one per input [default: the active one]."""
         adapter = adapter if adapter is not None else self.active
         if adapter is None:
             raise ConfigurationError("no adapter is in use; name one, or one for each input.")
@@ -189,9 +190,9 @@ class Adapters:
         return [found[place] for place in range(len(inputs))]
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
-        """[outputs] for each row by its own adapter, in one pass where all that are named can share one.
+        """[outputs] for each row by its adapter, in one forward pass if all adapters can share a batch.
 
-        Otherwise rows are run apart, by adapter, with the same result.
+        Else rows run separately by adapter, with the same result.
         """
         entries = {name: self._entry(name) for name in dict.fromkeys(names)}
         if self._base is not None and set(entries) == {self.active}:
@@ -207,7 +208,7 @@ class Adapters:
             for name in entries.keys() - self._parts.keys():
                 self._parts[name] = Parts(self.backbone, entries[name])
             mixed = Mixed(self.backbone, {name: self._parts[name] for name in entries})
-            with contextlib.suppress(Flattened):  # a module that folds rows into another dimension
+            with contextlib.suppress(Flattened):  # raised by a module that moves rows into another dimension
                 return mixed.logits(batch, names)
         rows = {name: [i for i, each in enumerate(names) if each == name] for name in entries}
         out: list[Tensor] = [torch.empty(0)] * len(names)

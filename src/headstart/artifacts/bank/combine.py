@@ -1,4 +1,4 @@
-"""Combining adapters: one from several, by weights."""
+"""Combining (merging) adapters by weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.methods.adapters.lora import Lora
 from headstart.methods.method import GradientMethod
 
 TRAINING = {f.name for f in fields(GradientMethod)} | {"dropout"}
-"settings that count in training alone"
+"settings that only affect training"
 Kind = Literal["auto", "cat", "svd", "linear"]
 
 
@@ -54,7 +54,7 @@ def _plain_lora(entry: Entry) -> bool:
 
 
 def _heads(parts: Mapping[str, Entry], shares: Mapping[str, float], head: str | None) -> dict[str, Tensor]:
-    """The head of the one that was named, or the average of all."""
+    """The head of the named adapter, or the average of all."""
     if head is not None:
         if head not in parts:
             raise unknown("adapter whose head it gets", head, parts)
@@ -67,12 +67,12 @@ def _heads(parts: Mapping[str, Entry], shares: Mapping[str, float], head: str | 
     total = sum(shares.values()) or 1.0
     heads = [{n: v for n, v in entry.weights.items() if n.startswith("head.")} for entry in parts.values()]
     if len({tuple((n, tuple(v.shape)) for n, v in sorted(h.items())) for h in heads}) > 1:
-        raise ConfigurationError("the heads have different shapes; say whose head it gets: head='…'.")
+        raise ConfigurationError("the heads have different shapes; choose one: head='…'.")
     return {n: sum((shares[k] / total * h[n] for k, h in zip(parts, heads)), torch.zeros(())) for n in heads[0]}
 
 
 def _linear(backbone: Backbone, parts: Mapping[str, Entry], shares: Mapping[str, float]) -> dict[str, Tensor]:
-    """`w_0 + sum share (w - w_0)` for weights of the base, the average by shares for what was added."""
+    """`w_0 + sum share (w - w_0)` for weights of the base, the weighted mean for added parameters."""
     bodies = [{n: v for n, v in e.weights.items() if not n.startswith("head.")} for e in parts.values()]
     shapes = [{n: tuple(v.shape) for n, v in body.items()} for body in bodies]
     methods = [entry.method for entry in parts.values()]
@@ -88,7 +88,7 @@ def _linear(backbone: Backbone, parts: Mapping[str, Entry], shares: Mapping[str,
 
 
 def _summed(backbone: Backbone, bodies: list[dict[str, Tensor]], shares: list[float]) -> dict[str, Tensor]:
-    """The same, of tensors of equal shapes; what a body lacks is as in the base."""
+    """The combination of tensors of equal shapes; tensors that an adapter lacks equal the base's."""
     base = {f"backbone.{n}": v for n, v in backbone.module.state_dict().items()}
     total = sum(shares)
     out: dict[str, Tensor] = {}
@@ -107,10 +107,12 @@ def _summed(backbone: Backbone, bodies: list[dict[str, Tensor]], shares: list[fl
 def _lora(
     backbone: Backbone, parts: Mapping[str, Entry], shares: Mapping[str, float], rank: int | None
 ) -> tuple[dict[str, Tensor], Lora]:
-    """A's and B's side by side, so that the update is exactly the weighted sum; or its best approximation of a rank."""
+    """A's and B's side by side, so that the update is the exact weighted sum; or its best approximation of a rank."""
     pieces: dict[str, list[tuple[Tensor, Tensor]]] = {}
     own = ("head.", *(f"{edit.path}.lora_" for entry in parts.values() for edit in plan_of(backbone, entry).edits))
-    statistics = [{n: v for n, v in e.weights.items() if not n.startswith(own)} for e in parts.values()]  # of norms
+    statistics = [
+        {n: v for n, v in e.weights.items() if not n.startswith(own)} for e in parts.values()
+    ]  # statistics of norms
     for name, entry in parts.items():
         for edit in plan_of(backbone, entry).edits:
             a, b = (entry.weights[f"{edit.path}.{factor}.weight"] for factor in ("lora_a", "lora_b"))
@@ -124,6 +126,6 @@ def _lora(
             k = min(rank, len(s))
             a, b = v[:k].reshape(k, *a.shape[1:]), (u[:, :k] * s[:k]).reshape(b.shape[0], k, *b.shape[2:])
         ranks[path.removeprefix("backbone.")] = len(a)
-        # with alpha = 1 a layer's scale is 1 / r: B carries the rest
+        # B includes the rest of the scale, because alpha = 1 makes a layer's scale 1 / r
         out[f"{path}.lora_a.weight"], out[f"{path}.lora_b.weight"] = a, len(a) * b
     return out, Lora(rank=1, alpha=1.0, targets=tuple(ranks), ranks=tuple(f"{p}={r}" for p, r in ranks.items()))

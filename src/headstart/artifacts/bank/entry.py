@@ -1,4 +1,4 @@
-"""One adapter in memory: what it was, and its tensors."""
+"""An adapter in memory: its artifact and its tensors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class Entry:
     method: Method
     head_bias: bool
     weights: dict[str, Tensor]
-    "by names of the model's: head, trained parameters, statistics"
+    "tensors by their names in the model: head, trained parameters, statistics"
     tensors: tuple[str, ...]
-    "the names that there have to be"
+    "required names of tensors"

@@ -1,4 +1,4 @@
-"""Mixed batches: rows of one batch under different adapters, the base's layers run once for all."""
+"""Mixed batches (multi-LoRA): rows of one batch use different adapters; the base's layers run once for all."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from headstart.methods.plan import Beside, Edit, Model, Plan
 
 
 class Flattened(Exception):
-    """A tensor whose first dimension is not the batch: its rows can't be told apart."""
+    """Raised for a tensor whose first dimension is not the batch, so that its rows can't be separated."""
 
 
 @dataclass
 class Rows:
-    """Which rows of the present batch are whose; rows of one adapter lie together."""
+    """Assignment of the rows of the batch to adapters; rows of one adapter are adjacent."""
 
     count: int = 0
     slices: dict[str, slice] = field(default_factory=dict)
@@ -37,11 +37,11 @@ def plan_of(backbone: Backbone, entry: Entry) -> Plan:
 
 
 def mixable(backbone: Backbone, entry: Entry) -> bool:
-    """Whether all that the adapter changes lies in edits that act row by row, and its head reads the top."""
+    """True if the adapter only has row-wise edits, and its head reads the top."""
     plan = plan_of(backbone, entry)
     places = tuple(f"{edit.place}." for edit in plan.edits) + ("head.",)
     own = backbone.module.state_dict()
-    changed = [  # statistics of norms are kept even where they stayed the base's
+    changed = [  # because statistics of norms are saved even if they are the base's
         name
         for name, value in entry.weights.items()
         if not name.startswith(places) and not torch.equal(value, own[name.removeprefix("backbone.")].cpu())
@@ -57,11 +57,11 @@ def _module(backbone: Backbone, edit: Edit) -> nn.Module:
 
 
 Place = tuple[str, str]
-"path and name of an edit"
+"(path, name) of an edit"
 
 
 class Parts:
-    """What one adapter puts into the model, built once whatever the batches that it shares, and its head."""
+    """Modules and head of one adapter, built once for all batches."""
 
     def __init__(self, backbone: Backbone, entry: Entry) -> None:
         self.built: dict[Place, Any] = {}
@@ -70,7 +70,7 @@ class Parts:
                 part = edit.build(_module(backbone, edit))
                 prefix = f"{edit.place}."
                 own = {k.removeprefix(prefix): v for k, v in entry.weights.items() if k.startswith(prefix)}
-                part.load_state_dict(own, strict=False)  # keys were checked when the adapter came; the base's stay
+                part.load_state_dict(own, strict=False)  # keys were checked before; those of the base stay
                 self.built[edit.path, edit.name] = part.requires_grad_(False)
             self.head = _head(backbone, entry)
         self.factors: dict[Place, tuple[Tensor, Tensor]] = {}
@@ -80,7 +80,7 @@ class Parts:
 
 
 class Mixed:
-    """Several adapters that share batches; what each puts into the model is referred to, never copied."""
+    """Several adapters that share batches; their modules are referenced, never copied."""
 
     def __init__(self, backbone: Backbone, parts: Mapping[str, Parts]) -> None:
         self.backbone, self._rows = backbone, Rows()
@@ -88,9 +88,9 @@ class Mixed:
         self._heads = {name: one.head for name, one in parts.items()}
 
     def logits(self, batch: Batch, names: Sequence[str]) -> list[Tensor]:
-        """[outputs] for each row, by the adapter that is named for it.
+        """[outputs] for each row, by its adapter.
 
-        Raises `Flattened` where a module folds rows into another dimension.
+        Raises `Flattened` if a module moves rows into another dimension.
         """
         order = sorted(range(len(names)), key=lambda i: names[i])
         ends = [i + 1 for i, place in enumerate(order) if i + 1 == len(order) or names[order[i + 1]] != names[place]]
@@ -117,7 +117,7 @@ def _head(backbone: Backbone, entry: Entry) -> nn.Module:
 
 
 def _mixed_plan(backbone: Backbone, parts: Mapping[str, Parts], rows: Rows) -> Plan:
-    """One edit at each place that any of the adapters edits."""
+    """One edit per place that an adapter edits."""
     edits = []
     for path, name in dict.fromkeys(place for one in parts.values() for place in one.built):
         here = {each: one.built[path, name] for each, one in parts.items() if (path, name) in one.built}
@@ -129,12 +129,12 @@ def _mixed_plan(backbone: Backbone, parts: Mapping[str, Parts], rows: Rows) -> P
 
 
 def _built(part: nn.Module, module: nn.Module) -> nn.Module:
-    """The same at every call: it was made for this module."""
+    """Returns the prepared module."""
     return part
 
 
 class MixedLora(nn.Module):
-    """The base's layer once for all rows, and each adapter's update on its own."""
+    """Runs the base's layer once for all rows, and each adapter's update on its rows."""
 
     def __init__(
         self, base: nn.Module, parts: dict[str, Any], factors: dict[str, tuple[Tensor, Tensor]], rows: Rows
@@ -155,21 +155,21 @@ class MixedLora(nn.Module):
         y: Tensor = self.base(x)
         if self.factors:
             y = y.contiguous()
-            each = x.numel() // x.shape[-1] // len(x)  # places a row
+            each = x.numel() // x.shape[-1] // len(x)  # places per row
             flat, out = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])  # [B T, in], [B T, out]
         for name, own in self.rows.slices.items():
             if name in self.factors:
                 down, up = self.factors[name]
                 here = slice(own.start * each, own.stop * each)
-                low = (down @ flat[here].T).T  # [places, r]; a tall thin product is slow the other way round
+                low = (down @ flat[here].T).T  # [places, r]; in this order, because the other product is slow
                 out[here].addmm_(low, up)
-            elif name in self.parts:  # DoRA scales the base's part too; a convolution's factors are convolutions
+            elif name in self.parts:  # not for DoRA, which also scales the base's output, nor for convolutions
                 y[own] = self.parts[name](x[own])
         return y
 
 
 class MixedBeside(Beside):
-    """What stands beside a module, each adapter's for its own rows."""
+    """Modules beside a layer, each adapter's for its rows."""
 
     def __init__(self, parts: dict[str, Any], rows: Rows) -> None:
         super().__init__()

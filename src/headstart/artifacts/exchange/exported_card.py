@@ -1,4 +1,4 @@
-"""The model card of an export: that of its run, with the code that loads the folder."""
+"""Model card of an export: the run's card with code that loads the folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.markdown import escaped
 
 PREDICT = "```\nheadstart predict FOLDER INPUT …\n```"
-"what the card of a run says of its use"
+"usage section of a run's card"
 TORCHVISION = """import json
 
 from safetensors.torch import load_file
@@ -29,7 +29,7 @@ print(model.pretrained_cfg["label_names"], scores)"""
 
 
 def exported_card(run: str | Path, artifact: Artifact, backbone: Backbone) -> str:
-    """The run's card, where it has one, for the folder of a checkpoint."""
+    """The run's card, if it has one, adapted to the folder of a checkpoint."""
     code = f"```python\n{_code(artifact, backbone)}\n```"
     library = {"timm": "timm", "builtin": "timm", "transformers": "transformers"}.get(backbone.loader, "headstart")
     file = next((p for p in (Path(run) / "README.md", Path(run) / "model" / "README.md") if p.is_file()), None)
@@ -39,11 +39,11 @@ def exported_card(run: str | Path, artifact: Artifact, backbone: Backbone) -> st
     classes = ", ".join(map(escaped, artifact.task.labels)) or "a number"
     title = f"# {artifact.method} on {escaped(Path(artifact.base.source).name)}"
     head = f"---\nlibrary_name: {library}\ntags:\n- headstart\n---\n\n"
-    return f"{head}{title}\n\nExported by Headstart. It gives: {classes}.\n\n{code}\n\nNothing was measured of it.\n"
+    return f"{head}{title}\n\nExported by Headstart. It gives: {classes}.\n\n{code}\n\nIt has no measurements.\n"
 
 
 def after_the_code(run: str | Path) -> str:
-    """What the run's card says after its code: how good the model is, how it was made, its limits."""
+    """The run's card after its code: quality, training and limits of the model."""
     file = next((p for p in (Path(run) / "README.md", Path(run) / "model" / "README.md") if p.is_file()), None)
     return file.read_text(encoding="utf-8").partition(PREDICT)[2] if file else ""
 

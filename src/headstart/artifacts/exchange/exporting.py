@@ -1,4 +1,4 @@
-"""Exporting a run: its model merged into plain modules, as its own library's checkpoint."""
+"""Exporting a run: its merged model as a checkpoint of its own library, or its adapter."""
 
 from __future__ import annotations
 
@@ -22,20 +22,18 @@ from headstart.core.errors import ArtifactError, ConfigurationError, ModelError,
 
 FORMS = ("checkpoint", "peft", "vllm")
 AGREEMENT = 1e-4
-"largest difference allowed between logits of the run and of the adapter read again, relative to the largest above 1"
+"maximum difference of logits between the run and the loaded adapter, relative to the largest above 1"
 
 
 def not_exportable(artifact: Artifact) -> str:
-    """Why the head of this model fits no library's own classifier; empty where it does."""
+    """Reason why the head fits no classifier of the library; empty if it fits."""
     if artifact.trained_with().head_reads != "top":
         return (
             f"this {artifact.method} reads the features of every rung, and no library's own classifier does. One of "
             f"the top rung alone can be exported: headstart fit DATA --method {artifact.method} --set reads=top"
         )
     if "head.weight" not in artifact.tensors:
-        return (
-            f"{artifact.method} has a head of its own, which no library's classifier can hold; serve it with headstart"
-        )
+        return f"{artifact.method} has a special head, which no library's classifier can hold; serve it with headstart"
     return ""
 
 
@@ -45,9 +43,9 @@ def export_run(
 ) -> str:  # fmt: skip
     """Writes the folder `out`, which must not exist or be empty; returns a line that says how to load it.
 
-    form: `checkpoint`, merged for the model's own library; `peft`, the adapter alone; `vllm`, LoRA by vLLM's rules.
-    Raises `ModelError` where the library has no class for this model, `ArtifactError` where the checkpoint, read
-    again, differs from the model; then `out` is as it was.
+    form: `checkpoint`, merged for the model's library; `peft`, the adapter; `vllm`, LoRA for vLLM.
+    Raises `ModelError` if the library has no class for this model, `ArtifactError` if the loaded checkpoint differs
+    from the model; `out` is then unchanged.
     """
     if form not in FORMS:
         raise unknown("format", form, FORMS)
@@ -60,14 +58,14 @@ def export_run(
     try:
         return _exported(predictor, run, place) if form == "checkpoint" else _adapter(predictor, run, place, form)
     finally:
-        predictor.close()  # a backbone that the caller gave is as it was
+        predictor.close()  # restores a backbone of the caller
 
 
 def _exported(predictor: Predictor, run: str | Path, place: Path) -> str:
     task, base = predictor.artifact.task, predictor.backbone
     if reason := not_exportable(predictor.artifact):
         raise ModelError(f"{reason[0].upper()}{reason[1:]}. Nothing was written.")
-    # a copy: what stands beside layers is folded into weights of the base
+    # a copy, because adapters are merged into the weights of the base
     base = replace(base, module=copy.deepcopy(predictor.model.backbone))
     merge(base.module)
     assert isinstance(predictor.model.head, nn.Linear)
@@ -86,7 +84,7 @@ def _exported(predictor: Predictor, run: str | Path, place: Path) -> str:
 
 
 def _adapter(predictor: Predictor, run: str | Path, place: Path, form: str) -> str:
-    """Written as PEFT writes it, read again onto the bare base, and compared, before it takes its place."""
+    """Writes the adapter in PEFT's format, and compares it after loading before it takes its place."""
     from headstart.artifacts.exchange.peft_read import from_peft
     from headstart.artifacts.exchange.peft_write import write_peft
 

@@ -1,4 +1,4 @@
-"""Merging: what a method added beside layers becomes part of ordinary layers."""
+"""Merging adapters into the weights of ordinary layers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from headstart.methods.plan import Beside, take_off
 
 
 def merge(module: nn.Module) -> int:
-    """Replaces, in place, every submodule that can say what it is `merged()`; returns how many there were.
+    """Replaces, in place, submodules with `merged()` by ordinary layers; returns their number.
 
-    What stands beside a module goes into it where it can: `folded(module)`. Raises `ModelError` where it can't.
+    Modules beside a layer are merged into it by `folded(module)`. Raises `ModelError` if that is impossible.
     """
     count = 0
     for name, child in list(module.named_children()):

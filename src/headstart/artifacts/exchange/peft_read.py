@@ -1,4 +1,4 @@
-"""Reading an adapter that PEFT wrote, as a run's artifact."""
+"""Reading a PEFT adapter as a run's artifact."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ TELLS_NOTHING = {
     "tokenizer_kwargs", "fan_in_fan_out", "runtime_config", "prefix_projection",
     "ensure_weight_tying",
 }  # fmt: skip
-"fields of PEFT's configurations that change nothing once the weights are there"
+"fields of PEFT's configurations that do not affect a trained adapter"
 _PROMPT = {"num_virtual_tokens", "token_dim", "num_layers", "num_attention_heads", "num_transformer_submodules"}
 USED = {
     "LORA": {"r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "bias"},
     "PREFIX_TUNING": _PROMPT,
     "PROMPT_TUNING": _PROMPT,
 }
-"fields that are read, by type"
+"fields that are read, by type of adapter"
 NEEDED = {
     "LORA": ("r", "lora_alpha"),
     "PREFIX_TUNING": ("num_virtual_tokens",),
@@ -49,13 +49,13 @@ NEEDED = {
 
 
 def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels: Sequence[str] = ()) -> Artifact:
-    """Writes the artifact `out` from a folder that PEFT (or an export of ours) wrote; `backbone` is its base.
+    """Writes the artifact `out` from a folder of PEFT or of Headstart's export; `backbone` is its base.
 
-    The head is the head.safetensors of our export, or among PEFT's saved modules a decoder's `score` or a vision
-    model's `classifier`, one linear layer on the features that `backbone` gives. The `classifier` of text encoders is
-    not: it reads a pooler. labels: names of the classes; left out, those of head.json, or numbers.
-    Raises `ArtifactError` for what is missing, unexpected, of another shape, or changes the computation in a way that
-    Headstart has no method for; then nothing is written.
+    The head is head.safetensors of the export, or from PEFT's saved modules a decoder's `score` or a vision model's
+    `classifier`: one linear layer on the features of `backbone`. The `classifier` of text encoders is not supported,
+    because it reads a pooler. labels: names of the classes [default: those of head.json, or numbers].
+    Raises `ArtifactError`, and writes nothing, for missing or unexpected tensors, other shapes, and settings that
+    Headstart has no method for.
     """
     place = Path(folder)
     config, tensors = _config(place), _tensors(place)
@@ -73,7 +73,7 @@ def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels
     head = nn.Linear(backbone.dimension, len(weight), bias=bias is not None)
     name, method, values = _method(config, tensors, backbone)
     model = Model(backbone.module, head)
-    _ = backbone.fingerprint  # of the bare base: taken now, it is kept
+    _ = backbone.fingerprint  # computed now on the bare base, and cached
     try:
         plan = method.attach(backbone, head)
     except MethodError as error:
@@ -136,7 +136,7 @@ def _tensors(place: Path) -> dict[str, Tensor]:
 
 
 def _head(place: Path, tensors: dict[str, Tensor], backbone: Backbone) -> tuple[Tensor, Tensor | None, dict[str, Any]]:
-    """Weight, bias and what head.json says of them; takes its tensors out of the adapter's."""
+    """Weight, bias and the content of head.json; removes the head's tensors from the adapter's."""
     told = _told(place)
     found = {n: n.rpartition(".") for n in tensors if re.fullmatch(r"base_model\.(model\.)?(score|classifier)\.\w+", n)}
     parts = {part: tensors.pop(name) for name, (_, _, part) in found.items()}
@@ -164,7 +164,7 @@ def _head(place: Path, tensors: dict[str, Tensor], backbone: Backbone) -> tuple[
 
 
 def _told(place: Path) -> dict[str, Any]:
-    """head.json, where an export of ours wrote one."""
+    """head.json of Headstart's export, if there is one."""
     if not (place / HEAD).exists():
         return {}
     try:
@@ -179,7 +179,7 @@ def _told(place: Path) -> dict[str, Any]:
 def _method(
     config: dict[str, Any], tensors: dict[str, Tensor], backbone: Backbone
 ) -> tuple[str, Method, dict[str, Tensor]]:
-    """Name, method and the values of its parameters by their names in the model."""
+    """Name, method, and parameter values by their names in the model."""
     if config["peft_type"] == "LORA":
         return _lora(config, tensors, backbone)
     if set(tensors) != {"prompt_embeddings"}:
@@ -222,7 +222,7 @@ def _lora(
             )
         place = f"backbone.{path}"
         values[f"{place}.lora_a.weight"] = parts["A"]
-        # one alpha for all in ours: another layer's own goes into its B
+        # Headstart has one alpha for all layers, so a layer's different alpha goes into its B
         values[f"{place}.lora_b.weight"] = parts["B"] * (alphas[path] / config["lora_alpha"])
         if dora:
             values[f"{place}.magnitude"] = parts["magnitude_vector"].flatten()
@@ -243,7 +243,7 @@ def _patterned(patterns: dict[str, Any], path: str, inner: str, default: Any) ->
 
 
 def _fill(model: Model, values: dict[str, Tensor]) -> None:
-    """Puts the adapter's values into what the method added; one that stays untouched or does not fit is an error."""
+    """Loads the adapter's values into the added parameters. Raises `ArtifactError` for missing or unfitting ones."""
     if "embeddings" in values:
         (virtual,) = (m for m in model.modules() if isinstance(m, VirtualTokens))
         _copy(virtual.embeddings, values["embeddings"], "prompt_embeddings")

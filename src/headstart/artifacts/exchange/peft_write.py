@@ -1,4 +1,4 @@
-"""Writing a run's adapter as PEFT does: `adapter_config.json` and `adapter_model.safetensors`."""
+"""Writing a run's adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from headstart.methods.prompts.prefix import PrefixedAttention
 from headstart.methods.prompts.prompt import VirtualTokens
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"the ranks that vLLM reserves room for"
+"ranks that vLLM supports"
 CONFIG, WEIGHTS, HEAD, HEAD_WEIGHTS = (
     "adapter_config.json", "adapter_model.safetensors", "head.json", "head.safetensors",
 )  # fmt: skip
 
 
 def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> None:
-    """The adapter into `folder`, for feature extraction, with its head beside it in head.safetensors.
+    """Writes the adapter into `folder`, for feature extraction, with its head beside it in head.safetensors.
 
-    PEFT's sequence classifiers are transformers': none averages tokens, and a decoder's reads the last token that is
-    not the base's pad token, so that it skips the end of a text that ends in that one.
-    vllm: LoRA by vLLM's rules: one rank for all, scale in B, no DoRA, no modules beside the updates.
-    Raises `ModelError` for methods and backbones that PEFT has no form for.
+    Not as a sequence classifier of PEFT, because those of transformers do not average tokens, and for decoders read the
+    last token that is not the base's pad token, which skips that token at the end of a text.
+    vllm: LoRA for vLLM: one rank for all layers, the scale in B, no DoRA, no further modules.
+    Raises `ModelError` for methods and backbones that PEFT has no format for.
     """
     model, backbone = predictor.model, predictor.backbone
     if backbone.loader != "transformers":
@@ -54,7 +54,7 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
     if lora:
         told, tensors = _lora(lora, inner, vllm)
     elif vllm:
-        raise ModelError("vLLM serves LoRA alone; export this run with --format peft. Nothing was written.")
+        raise ModelError("vLLM only serves LoRA; export this run with --format peft. Nothing was written.")
     elif prefixes:
         told, tensors = _prefix(prefixes)
     elif virtual:
@@ -165,15 +165,15 @@ def _prompt(virtual: VirtualTokens, module: nn.Module) -> tuple[dict[str, Any], 
 
 
 def _base(predictor: Predictor) -> str:
-    """Where the base is found from anywhere: a folder's whole path, or the name on the hub."""
+    """Reference to the base from any directory: the absolute path of a folder, or the hub name."""
     return lasting(predictor.backbone.reload) or predictor.artifact.base.source
 
 
 def _readme(predictor: Predictor, lora: bool) -> str:
-    """How to load it: code that runs in the export's folder."""
+    """Code for loading the adapter, to run in the export's folder."""
     artifact, backbone = predictor.artifact, predictor.backbone
     length = getattr(backbone.preparation, "max_length", None)
-    skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # without the virtual tokens' places
+    skipped = "" if lora else "[:, -tokens['input_ids'].shape[1] :]"  # omits the virtual tokens
     pooled = {
         "mean": "(hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
         "cls": "hidden[:, 0]",
@@ -209,5 +209,5 @@ def _readme(predictor: Predictor, lora: bool) -> str:
 
 
 def _quoted(labels: Sequence[str]) -> str:
-    """A list in Python that ends no block of code."""
+    """A Python list that can't end a Markdown code block."""
     return repr(list(labels)).replace("`", "\\x60")

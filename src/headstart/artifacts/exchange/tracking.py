@@ -1,4 +1,4 @@
-"""Runs in other people's trackers: MLflow and TensorBoard, from the record that a run left."""
+"""Experiment trackers: logs runs to MLflow and TensorBoard, from their records."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FIGURES = (
     "value", "low", "high", "validation_value", "train_seconds", "tuning_seconds", "latency_seconds",
     "peak_memory_bytes", "artifact_bytes", "trained_parameters", "difference", "p_adjusted",
 )  # fmt: skip
-"of a row, what is logged as a number where it is known"
+"fields of a row that are logged as numbers, if known"
 
 
 def check_target(target: str) -> None:
-    """Raises `ConfigurationError` for a target that is none, or whose library is not installed."""
+    """Raises `ConfigurationError` for an unknown target, or if its library is not installed."""
     name, _, place = target.partition(":")
     if name not in ("mlflow", "tensorboard") or (name == "tensorboard" and not place):
         raise ConfigurationError(f"can't log to {target!r}. Give {TARGETS}.")
@@ -33,12 +33,11 @@ def check_target(target: str) -> None:
 
 
 def log(folder: str | Path, target: str) -> str:
-    """Logs a finished run and says where to look.
+    """Logs a finished run; returns a sentence on where to find it.
 
-    A run of MLflow holds the comparison's options and verdict, and within it one run a method: its configuration, its
-    figures and, step by step and seed by seed, its curve. TensorBoard gets a folder a method and seed with the curves,
-    and the figures as text. Raises `ConfigurationError` for a target that can't be, `ArtifactError` for no run, and
-    `ResourceError` where the tracker does not take it.
+    An MLflow run holds the comparison's options and verdict, and one nested run per method with its settings, figures
+    and curves by seed. TensorBoard gets a folder per method and seed with the curves, and the figures as text. Raises
+    `ConfigurationError` for an invalid target, `ArtifactError` for no run, and `ResourceError` if the tracker fails.
     """
     check_target(target)
     folder = Path(folder)
@@ -51,7 +50,7 @@ def log(folder: str | Path, target: str) -> str:
         )
     try:
         return _mlflow(folder, record, place) if name == "mlflow" else _tensorboard(folder, record, Path(place))
-    except Exception as error:  # trackers have their own kinds: a server that is away, a store that can't be written
+    except Exception as error:  # because trackers raise their own kinds of errors
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         why = (said.splitlines() or [type(error).__name__])[0][:200]
         raise ResourceError(f"{target} did not take the run: {why}. {folder} is as it was.") from error
@@ -62,7 +61,7 @@ def _figures(row: Row) -> dict[str, float]:
 
 
 def _points(row: Row) -> Iterator[tuple[int, int, dict[str, float]]]:
-    """Seed, step, and what was measured there."""
+    """Seed, step, and measurements."""
     names = ("train_loss", "validation_loss", "validation_value", "learning_rate")
     for run in row.seeds:
         for point in run.curve:

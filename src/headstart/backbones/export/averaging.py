@@ -1,4 +1,4 @@
-"""One more encoder block that computes the mean over tokens and the head, for classes that read only the first token.
+"""Export of mean pooling to classes that read only the first token: another encoder block computes mean and head.
 
 With zero queries and keys, attention is uniform over the real tokens: its output is the mean of the values, which is
 the value projection of the mean. Value rows are the head's (and their negatives, so that the mean over features is 0).
@@ -21,14 +21,14 @@ from headstart.backbones.export.verification import examples, logits_in_memory
 from headstart.backbones.ladder.sites import is_attention, is_norm
 
 RESIDUAL = 1e-9
-"size of the residual beside the block's result"
+"scale of the residual relative to the block's result"
 REGIME = 1e-4
-"standard deviation that the LayerNorms see, in units of sqrt(eps)"
+"standard deviation of the LayerNorms' inputs, in units of sqrt(eps)"
 
 
 @torch.no_grad()
 def append_averaging_block(backbone: Backbone, head: nn.Linear, factory: Any, config: Any, blank: Any) -> Any | None:
-    """The classification model one block deeper, whose first token carries [z, -z, 0, …]; None where it can't be.
+    """The classification model one block deeper, whose first token carries [z, -z, 0, …]; None if impossible.
 
     Needs a post-norm encoder whose blocks are alike and have six linear layers (query, key, value, output, two of the
     feed-forward part) and two LayerNorms, and at most half as many classes as features.
@@ -88,14 +88,14 @@ def _parts(block: nn.Module) -> _Parts | None:
     order = [m for m in modules if m in linears or m in norms]
     kinds = "".join("n" if m in norms else "l" for m in order)
     attends = any(is_attention(m) for m in modules)
-    # DistilBERT registers as it runs; in the others the norm stands behind the layer that it follows.
+    # DistilBERT registers in the order of execution; in the others the norm comes after its layer
     if not attends or len(layer_norms) != len(norms) or kinds != "llllnlln":
         return None
     return _Parts(linears, layer_norms)
 
 
 def chain_of(backbone: Backbone) -> tuple[str, int] | None:
-    """Container and number of the backbone's blocks, where they are one plain list."""
+    """Container and number of the backbone's blocks, if they are one plain list."""
     names = [r.name.rpartition(".") for r in backbone.ladder.rungs if r.name.rpartition(".")[2].isdigit()]
     containers = {n[0] for n in names}
     if len(containers) != 1:

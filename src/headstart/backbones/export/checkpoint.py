@@ -1,4 +1,4 @@
-"""Export: writes a backbone with its head as an ordinary checkpoint that its own library loads, with equal logits."""
+"""Export: writes a backbone with its head as a checkpoint of its own library, with equal logits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from headstart.core.errors import ArtifactError, HeadstartError, ModelError
 
 
 def export(backbone: Backbone, head: nn.Linear, labels: Sequence[str], task_kind: str, folder: str | Path) -> None:
-    """Writes into `folder`, which exists and is empty; on any failure it is left empty.
+    """Writes into `folder`, which must exist and be empty; after a failure it is empty.
 
-    The backbone is plain by now: adapters are merged, so that its modules are the library's own.
+    The backbone must be plain: adapters are merged, so that all modules are the library's.
     transformers: `AutoModelForSequenceClassification` or `AutoModelForImageClassification.from_pretrained(folder)`.
     timm: `timm.create_model("local-dir:FOLDER", pretrained=True)`.
     torchvision: config.json names architecture and classes; `get_model(…).load_state_dict(load_file(…))`.
 
-    Raises `ModelError` where the library has no class that can hold this model (it says what to choose instead) and
-    `ArtifactError` where the checkpoint, read again, does not give the logits of the model in memory.
+    Raises `ModelError` with advice if the library has no class for this model, and `ArtifactError` if the loaded
+    checkpoint has other logits than the model in memory.
     """
     place = Path(folder)
     if not place.is_dir() or any(place.iterdir()):

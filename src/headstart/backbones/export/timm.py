@@ -70,7 +70,7 @@ def export_timm(backbone: Backbone, head: nn.Linear, labels: list[str], task_kin
 
 
 def _pretrained(known: dict[str, Any], preparation: Any, labels: list[str]) -> dict[str, Any]:
-    """What timm reads to preprocess and to name classes."""
+    """timm's settings for preprocessing and class names."""
     assert isinstance(preparation, ImagePreparation)
     kept = {k: known[k] for k in ("first_conv", "classifier", "pool_size", "fixed_input_size") if known.get(k)}
     return {

@@ -1,6 +1,6 @@
 """Export of torchvision backbones: a folder that names architecture, classes and preprocessing.
 
-torchvision has no folder format of its own; three lines read it:
+torchvision has no folder format; three lines read it:
 `model = get_model(config["architecture"], num_classes=config["num_classes"], **config["model_args"])`,
 `model.load_state_dict(load_file("model.safetensors"))`, `model.eval()`.
 """

@@ -1,11 +1,11 @@
 """Export of transformers backbones: a folder for `AutoModelFor…Classification.from_pretrained`, without remote code.
 
-The library's own classification class decides what a checkpoint can say. Where it puts one linear layer on the pooled
-features (ViT, Swin, GPT-2, Llama), the head goes there as it is. Where it puts more in between (BERT's pooler,
-RoBERTa's dense layer, ModernBERT's norm), these are set so that they hand the logits z on: the inner layer gives
+The library's classification class determines the format. If it puts one linear layer on the pooled features (ViT, Swin,
+GPT-2, Llama), this becomes the head. If there are layers in between (BERT's pooler, RoBERTa's dense layer, ModernBERT's
+norm), these are set so that they pass the logits z on: the inner layer gives
 s [z, -z, 0, …], which every odd-plus-linear activation keeps (gelu(x) - gelu(-x) = x, likewise ReLU and SiLU; tanh and
 a LayerNorm with variance far below its epsilon are linear for small s), and the last layer takes half the difference
-and undoes s. Where the class reads only the first token but the features are the mean, `averaging` adds one block.
+and undoes s. If the class reads only the first token but the features are the mean, `averaging` adds one block.
 Checkpoints of the last two kinds hold very small and very large weights: for float32 and bfloat16, not float16.
 """
 
@@ -28,11 +28,11 @@ from headstart.core.disk.files import write_json
 from headstart.core.errors import ArtifactError, ModelError
 
 SCALES = (1.0, 1e-3, 1e-5, 1e-7)
-"values of s that are tried; the one with the smallest error is kept"
+"candidates for s; the one with the smallest error is kept"
 PAD = "<|pad\ufdd0|>"
 "the pad token of exported decoders; U+FDD0 is no character, so that no text holds it"
 CLOSE = 2e-5
-"largest relative difference of a logit with which a way of holding the head is taken"
+"maximum relative difference of a logit for accepting a way of storing the head"
 
 
 def export_transformers(backbone: Backbone, head: nn.Linear, labels: list[str], task_kind: str, folder: Path) -> Reader:
@@ -71,8 +71,8 @@ def export_transformers(backbone: Backbone, head: nn.Linear, labels: list[str], 
 def exported_tokenizer(backbone: Backbone) -> Any:
     """The backbone's tokenizer, cutting and padding as in training.
 
-    A decoder's classifier in transformers reads the last token that is not the pad token, so a text may not hold that
-    one: SmolLM2's pad token ends each turn of its chats. It gets another, whose name no text contains.
+    A decoder's classifier in transformers reads the last token that is not the pad token, so texts must not contain it;
+    SmolLM2's pad token ends each turn of its chats. It gets a new pad token, whose name no text contains.
     """
     preparation: Any = backbone.preparation
     tokenizer: Any = copy.deepcopy(preparation.tokenizer)
@@ -96,7 +96,7 @@ def _config(backbone: Backbone, head: nn.Linear, labels: list[str], task_kind: s
     config.problem_type = kinds.get(task_kind, "regression")
     if backbone.modality == "text":
         if getattr(config, "pad_token_id", None) is None and backbone.kind != "decoder":
-            # RoBERTa counts positions by its pad id, so an encoder keeps the one it has.
+            # not for encoders, because RoBERTa counts positions by its pad id
             config.pad_token_id = backbone.preparation.pad_id  # type: ignore[attr-defined]
         if hasattr(config, "classifier_pooling"):
             config.classifier_pooling = "mean" if backbone.pooling == "mean" else "cls"
@@ -123,7 +123,7 @@ def _class(backbone: Backbone, config: Any) -> Any:
 
 
 def _fitted(backbone: Backbone, head: nn.Linear, factory: Any, config: Any, tokenizer: Any) -> Any:
-    """A classification model with the logits of the model in memory."""
+    """A classification model with the same logits as the model in memory."""
     gap = float("inf")
 
     def blank(backbone: Backbone, factory: Any, config: Any) -> Any:
@@ -158,9 +158,9 @@ def _candidates(way: Any, backbone: Backbone, head: nn.Linear, factory: Any, con
 
 
 def _blank(backbone: Backbone, factory: Any, config: Any, pad: int | None) -> Any:
-    """The classification model with the backbone's weights, its own new layers still random.
+    """The classification model with the backbone's weights, its new layers still random.
 
-    pad: id of a new pad token, for which the embedding gets a row where it has none.
+    pad: id of a new pad token, for which the embedding gets a row if it has none.
     """
     with torch.random.fork_rng(devices=[]):
         model: Any = factory._from_config(copy.deepcopy(config), dtype=torch.float32).eval()
@@ -177,7 +177,7 @@ def _blank(backbone: Backbone, factory: Any, config: Any, pad: int | None) -> An
 
 @torch.no_grad()
 def _logits(model: Any, batch: Batch) -> Tensor:
-    """Padded with the model's own pad token, by which some classes find the last token."""
+    """Pads with the model's pad token, because some classes find the last token by it."""
     pad = getattr(model.config.get_text_config(), "pad_token_id", None)
     if pad is not None and "attention_mask" in batch:
         batch = {**batch, "input_ids": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, pad)}
@@ -189,7 +189,7 @@ def _gap(model: Any, backbone: Backbone, head: nn.Linear) -> float:
 
 
 def _own_linears(model: Any, backbone: Backbone) -> list[nn.Linear]:
-    """Linear layers that the class adds to the backbone, in the order in which they run."""
+    """Linear layers that the class adds to the backbone, in the order of execution."""
     prefix = f"{model.base_model_prefix}."
     known = {f"{prefix}{name}" for name, _ in backbone.module.named_parameters()}
     chain = chain_of(backbone)
@@ -211,7 +211,7 @@ def _own_linears(model: Any, backbone: Backbone) -> list[nn.Linear]:
 
 @torch.no_grad()
 def _direct(model: Any, backbone: Backbone, head: nn.Linear) -> Iterator[Any]:
-    """One linear layer, on the features or on them beside others (DINOv2's class token and mean)."""
+    """Sets one linear layer, on the features or on these beside others (DINOv2's class token and mean)."""
     layers = _own_linears(model, backbone)
     if len(layers) != 1 or layers[0].in_features % head.in_features:
         return
@@ -228,7 +228,7 @@ def _direct(model: Any, backbone: Backbone, head: nn.Linear) -> Iterator[Any]:
 
 @torch.no_grad()
 def _through(model: Any, backbone: Backbone, head: nn.Linear, carried: bool = False) -> Iterator[Any]:
-    """An inner layer and a last one, with an activation and perhaps a norm in between.
+    """Sets an inner and a last layer with an activation, and perhaps a norm, in between.
 
     carried: the inner layer's input already holds [z, -z, 0, …]; else it holds the features.
     """
@@ -259,7 +259,7 @@ def _through(model: Any, backbone: Backbone, head: nn.Linear, carried: bool = Fa
 
 
 def _calibrate(model: Any, last: nn.Linear, backbone: Backbone, head: nn.Linear) -> None:
-    """Fits the factor that undoes what lies between: least squares of z over half the difference, a class each."""
+    """Fits the factor that inverts the layers in between: least squares of z over half the difference, per class."""
     classes = head.out_features
     last.weight.zero_()
     carried, wanted = [], []
@@ -289,7 +289,7 @@ def _inputs(layer: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def processor(preparation: ImagePreparation) -> dict[str, Any]:
-    """The preprocessor_config.json with which transformers prepares images in the same way."""
+    """The preprocessor_config.json for the same image preprocessing in transformers."""
     from PIL.Image import Resampling
 
     height, width = preparation.size

@@ -1,4 +1,4 @@
-"""A checkpoint against the model in memory: the samples that both read, and how far their logits may differ."""
+"""Verification of a checkpoint against the model in memory: samples, and the tolerance of the logits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.core.errors import ArtifactError
 TOLERANCE = 1e-3
 "largest difference of a logit between the model in memory and the checkpoint, relative to the largest logit"
 Reader = Callable[[], Callable[[Any], Tensor]]
-"reads the folder with the library alone and gives a function from a sample to logits: texts through its own tokenizer"
+"loads the folder with its library only, and returns a function from a sample to logits, including tokenization"
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def logits_in_memory(backbone: Backbone, head: nn.Linear, batch: Batch) -> Tenso
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:
-    """Largest difference, relative to the largest logit where that is above 1."""
+    """Maximum difference, relative to the largest logit if that is above 1."""
     if found.shape != wanted.shape or not torch.isfinite(found).all():
         return float("inf")
     return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
@@ -39,7 +39,7 @@ Sample = list[str] | Batch
 
 
 def samples(backbone: Backbone) -> list[Sample]:
-    """What is compared: texts of many lengths and those that end in special tokens or are cut; random images."""
+    """Samples: texts of many lengths, texts with special tokens at the end, truncated texts; random images."""
     preparation: Any = backbone.preparation
     if backbone.modality == "text":
         words = TEXT.split()
@@ -56,12 +56,12 @@ def samples(backbone: Backbone) -> list[Sample]:
 
 
 def _tokens(preparation: Any, text: str) -> bool:
-    """False for an empty text where the tokenizer adds no token to it: no library can compute on nothing."""
+    """False for an empty text without special tokens, because no library computes on zero tokens."""
     return len(preparation.tokenizer(text, truncation=True, max_length=preparation.max_length)["input_ids"]) > 0
 
 
 def batch_of(backbone: Backbone, sample: Sample) -> Batch:
-    """The sample as this backbone reads it, on its device."""
+    """The sample as a batch of this backbone, on its device."""
     preparation: Any = backbone.preparation
     batch: Batch = sample if isinstance(sample, dict) else preparation.collate(preparation.encode(sample))
     device = next(backbone.module.parameters()).device
@@ -69,7 +69,7 @@ def batch_of(backbone: Backbone, sample: Sample) -> Batch:
 
 
 def examples(backbone: Backbone) -> list[Batch]:
-    """The first samples as batches, to fit a classifier by."""
+    """The first samples as batches, for fitting a classifier."""
     return [batch_of(backbone, sample) for sample in samples(backbone)[:2]]
 
 

@@ -28,7 +28,7 @@ def reading(source: str, read: Callable[[], Any]) -> Any:
             raise ModelError(f"can't load {source} with transformers: {type(error).__name__}: {first}") from error
         raise ModelError(
             f"can't get {source!r}: it is no folder here, and the hub can't be reached or does not have it ({first}). "
-            "Where there is a network, run\n"
+            "On a machine with a network, run\n"
             f"  hf download {source} --local-dir {source.rpartition('/')[2] or 'model'}\n"
             "copy the folder here and give its path instead of the name."
         ) from error

@@ -129,7 +129,7 @@ def _named(source: str, image_size: int | None, extra: dict[str, Any], weights: 
         full = name if "." in name else f"{name}.{_default_tag(name)}"
         raise ModelError(
             f"can't get the weights of {source}: the hub can't be reached or does not have them ({first}). "
-            "Where there is a network, run\n"
+            "On a machine with a network, run\n"
             f"  hf download timm/{full} config.json model.safetensors --local-dir {full}\n"
             "copy the folder here and give its path instead of the name."
         ) from error

@@ -116,7 +116,7 @@ def _download(name: str, source: str) -> nn.Module:
         raise ModelError(f"{file} holds more than tensors, which can run code when it is read; delete it.") from error
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"can't get the weights of {source}: {error}. Where there is a network, download\n  {weights.url}\n"
+            f"can't get the weights of {source}: {error}. On a machine with a network, download\n  {weights.url}\n"
             f"and put the file into {file.parent}/ here."
         ) from error
     _check_hash(file)

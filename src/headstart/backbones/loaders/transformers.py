@@ -65,7 +65,7 @@ def _refuse_adapter(folder: Path) -> None:
     """Raises `ModelError` for an adapter beside a model, because transformers applies it only if PEFT is installed."""
     if (folder / "adapter_config.json").exists() and (folder / "config.json").exists():
         raise ModelError(
-            f"{folder} holds an adapter (adapter_config.json) beside the model, so that what is loaded would depend on "
+            f"{folder} holds an adapter (adapter_config.json) beside the model, so that the result would depend on "
             "whether PEFT is installed. Move it into another folder: `headstart adopt` makes a run of it there."
         )
 

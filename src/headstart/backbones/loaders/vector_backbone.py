@@ -114,7 +114,7 @@ def write_folder(
     again, words = _network(folder), read_words(folder / "words.txt")
     found = again.state_dict()
     if words != vectors.words or any(not torch.equal(found[name], state[name].float()) for name in state):
-        raise ArtifactError(f"{folder}, read again, is not what was written. Is the disk sound?")
+        raise ArtifactError(f"{folder}, read again, differs from the vectors in memory. Is the disk sound?")
 
 
 def read_words(path: Path) -> list[str]:

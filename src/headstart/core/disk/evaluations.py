@@ -1,4 +1,4 @@
-"""The evaluations of a run, one after another: `evaluations/N.json` in its folder, none ever overwritten."""
+"""History of the evaluations of a run: `evaluations/N.json` in its folder, never overwritten."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LATEST = "evaluation.json"
 
 
 def keep(run: Path, found: Evaluation) -> Path:
-    """Writes the evaluation under the next free number and as the run's latest; gives the numbered file.
+    """Writes the evaluation under the next free number and as the latest; returns the numbered file.
 
-    The number is taken by a link, which fails where another process has just taken it. An `evaluation.json` that an
-    earlier version left is numbered first.
+    A link claims the number, because it fails if another process has just claimed it. An `evaluation.json` of an older
+    version gets a number first.
     """
     folder, latest = run / FOLDER, run / LATEST
     if latest.is_file() and not numbered(run):
@@ -28,12 +28,12 @@ def keep(run: Path, found: Evaluation) -> Path:
 
 
 def numbered(run: Path) -> list[Path]:
-    """The files of a run's evaluations, the first one first."""
+    """Files of a run's evaluations in order."""
     return sorted((run / FOLDER).glob("[0-9]*.json"), key=lambda file: int(file.stem) if file.stem.isdigit() else 0)
 
 
 def history(run: Path) -> list[tuple[int, Evaluation]]:
-    """Numbers and records of a run's evaluations, the first one first; those of other versions are left out."""
+    """Numbers and records of a run's evaluations in order, without those of other versions."""
     found = []
     for file in numbered(run):
         try:
@@ -44,7 +44,7 @@ def history(run: Path) -> list[tuple[int, Evaluation]]:
 
 
 def _take(folder: Path, file: Path) -> Path:
-    """The file under the next free number as well."""
+    """Links the file under the next free number."""
     try:
         folder.mkdir(exist_ok=True)
         number = max((int(one.stem) for one in numbered(folder.parent) if one.stem.isdigit()), default=0) + 1
@@ -60,7 +60,7 @@ def _take(folder: Path, file: Path) -> Path:
 
 
 def _link(file: Path, place: Path) -> None:
-    """A second name of the file, or a copy where the file system has no links; fails where the name is taken."""
+    """A hard link, or a copy if the file system has no links; fails if the name exists."""
     try:
         os.link(file, place)
     except FileExistsError:

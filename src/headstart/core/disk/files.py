@@ -1,4 +1,4 @@
-"""Files are written to a temporary name beside their place, synced and renamed (atomic, durable writes)."""
+"""Atomic, durable writes: files get a temporary name beside their place, are synced and renamed."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from typing import Any
 from headstart.core.errors import ResourceError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"errors that only writing has"
+"error numbers of failed writes"
 
 TEMPORARY = ".partial"
-"ends the names of files and folders under way"
+"suffix of unfinished files and folders"
 ASIDE = ".old"
-"ends the name of a folder that is making room for a new one"
+"suffix of a folder that is being replaced"
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder; on success it takes the place of `path`, on failure it goes.
+    """Yields a temporary path in the same folder; on success it replaces `path`, on failure it is removed.
 
-    What has taken its place is on the disk: a loss of power leaves the old file or the new one, whole. Raises
-    `ResourceError` where the folder can't be written or the disk is full; what stood at `path` stays.
+    The new file is synced to the disk, so that a power failure leaves either the old or the new file complete. Raises
+    `ResourceError` if the folder can't be written or the disk is full; `path` is then unchanged.
     """
     path = Path(path)
     temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # `open` rather than `mkstemp`: the system applies the umask, which can't be read without changing it
+        # `open` instead of `mkstemp`, because it applies the umask, which can't be read without changing it
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         mode = temporary.stat().st_mode
         yield temporary
-        if temporary.stat().st_mode != mode:  # safetensors makes its files readable by their owner alone
+        if temporary.stat().st_mode != mode:  # because safetensors makes files readable only by their owner
             temporary.chmod(mode)
         _sync(temporary)
         os.replace(temporary, path)
@@ -57,10 +57,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Like `replacing` for a whole folder: what is written into the yielded folder becomes `path` in one rename.
+    """Like `replacing` for a whole folder: the yielded folder becomes `path` in one rename.
 
-    On Linux old and new change places in one step. Elsewhere the old one is first moved aside, and moved back should
-    the second step fail; where a process is killed between the two, `sweep` moves it back.
+    On Linux, old and new are exchanged in one step. Elsewhere the old one is first moved aside, and moved back if the
+    second step fails; if the process is killed in between, `sweep` moves it back.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -83,7 +83,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
                 os.replace(path, old)
                 os.replace(temporary, path)
             finally:
-                if not path.exists():  # stopped between the two
+                if not path.exists():  # stopped between the two renames
                     os.replace(old, path)
                 shutil.rmtree(old, ignore_errors=True)
         _sync(path.parent)
@@ -96,21 +96,21 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Gives the files below `source` a second name below `target`: links, or copies where the file system has none."""
+    """Links the files below `source` into `target`; copies them if the file system has no links."""
     shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
 
 
 def _link(file: str, target: str) -> None:
     try:
         os.link(file, target)
-    except OSError:  # no links here, or the name is there from an interrupted end
+    except OSError:  # the file system has no links, or the name exists from an interrupted run
         shutil.copy2(file, target)
 
 
 def sweep(folder: Path) -> None:
-    """Clears away what killed processes left half done below `folder`; only for who holds it (`core.locks`).
+    """Removes unfinished files of killed processes below `folder`; the caller must hold its lock (`core.disk.locks`).
 
-    A folder that was moved aside and whose successor never came goes back to its place.
+    A folder that was moved aside without a successor is moved back.
     """
     for old in sorted(folder.rglob(f".*{ASIDE}")):
         place = old.with_name(old.name[1:].rsplit(".", 2)[0])
@@ -124,7 +124,7 @@ def sweep(folder: Path) -> None:
 
 
 def is_left(path: Path) -> bool:
-    """Whether the name is one that `replacing` gives to what is under way."""
+    """True for names of unfinished files by `replacing`."""
     return path.name.startswith(".") and path.suffix in (TEMPORARY, ASIDE)
 
 
@@ -133,21 +133,21 @@ def _temporary(path: Path, ending: str = TEMPORARY) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    if path.is_dir() and os.name == "nt":  # folders can't be opened there, and renames are durable
+    """Syncs a file, or the names in a folder, to the disk (fsync)."""
+    if path.is_dir() and os.name == "nt":  # not on Windows, where folders can't be opened and renames are durable
         return
     handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without it
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without fsync
             raise
     finally:
         os.close(handle)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Swaps two names in one step (Linux's `renameat2`), or gives False where that can't be."""
+    """Exchanges two names in one step (Linux's `renameat2`); False if not supported."""
     if not sys.platform.startswith("linux"):
         return False
     swap = getattr(ctypes.CDLL(None), "renameat2", None)
@@ -156,10 +156,10 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _of_the_disk(error: Exception, path: Path) -> OSError | None:
-    """The error where it says that `path` can't be written; None for one about something else, say a file to read.
+    """The error if it is about writing `path`; None for others, such as one about a file that is read.
 
-    It may come from a library written in Rust (tokenizers, safetensors), which names the system's error in its text,
-    or from a file within a folder that is about to take its place.
+    It may come from a Rust library (tokenizers, safetensors), which puts the system's error into its text, or from a
+    file inside a folder that is about to be renamed.
     """
     if isinstance(error, ResourceError) and isinstance(error.__cause__, OSError):
         return error.__cause__
@@ -174,7 +174,7 @@ def _of_the_disk(error: Exception, path: Path) -> OSError | None:
 
 
 def unwritable(path: Path, error: OSError) -> ResourceError:
-    """What the user reads when `path` can't be written."""
+    """Message for the user if `path` can't be written."""
     reason = f"{error.filename} is no folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
     return ResourceError(
         f"can't write {path}: {reason}. Nothing was changed there; free space, or choose another place."
@@ -182,7 +182,7 @@ def unwritable(path: Path, error: OSError) -> ResourceError:
 
 
 def slug(name: str) -> str:
-    """A file name for a name that came from elsewhere: letters, digits and `-_.@`, every other sign as `-`."""
+    """A safe file name: letters, digits and `-_.@`; every other sign becomes `-`."""
     return "".join(c if c.isalnum() or c in "-_.@" else "-" for c in name).strip(".-")[:80]
 
 

@@ -1,4 +1,4 @@
-"""History: which runs there were, in a small SQLite file of the user's. It only points at run folders."""
+"""History of runs, as an index of run folders in a small SQLite file of the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS runs (
 
 @dataclass(frozen=True)
 class Entry(Record):
-    """One run, in a line."""
+    """One run as an entry of the index."""
 
     folder: str
     started: str
@@ -32,10 +32,10 @@ class Entry(Record):
     model: str
     methods: tuple[str, ...]
     verdict: str | None
-    "the method to use"
+    "the recommended method"
     metric: str
     value: float | None
-    "of that method on test"
+    "its value on the test split"
     low: float | None
     high: float | None
     status: str
@@ -43,9 +43,9 @@ class Entry(Record):
     configuration: dict[str, Any] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
     number: int = 0
-    "by which the command line calls it"
+    "number of the run on the command line"
     verb: str = "compare"
-    "what was run: compare (or fit), curve or pretrain"
+    "verb of the run: compare (or fit), curve or pretrain"
 
     @property
     def there(self) -> bool:
@@ -66,7 +66,7 @@ def entry_of(folder: Path, found: Comparison) -> Entry:
 
 
 def entry_of_curve(folder: Path, found: LearningCurve) -> Entry:
-    """A learning curve; it recommends no method, so that it has no value."""
+    """Entry of a learning curve, without a value because it recommends no method."""
     return _unvalued(
         folder, "curve", found.environment, data=found.data, model=found.model,
         methods=tuple(dict.fromkeys(one.method for one in found.readings)), metric=found.metric, status="complete",
@@ -75,7 +75,7 @@ def entry_of_curve(folder: Path, found: LearningCurve) -> Entry:
 
 
 def entry_of_pretraining(folder: Path, sources: Sequence[str], report: Mapping[str, Any]) -> Entry:
-    """A pretraining, from what `pretrained.json` says."""
+    """Entry of a pretraining, from its `pretrained.json`."""
     found = _unvalued(
         folder, "pretrain", EnvironmentRecord.from_json(report["environment"]), data=", ".join(sources),
         model=report.get("base") or "from scratch", methods=(report["objective"],), metric=report["metric"],
@@ -101,7 +101,7 @@ def home() -> Path:
 
 @contextlib.contextmanager
 def _opened() -> Iterator[sqlite3.Connection]:
-    """The index, made where there is none; what is done to it is done wholly or not at all."""
+    """The index as a transaction; it is created if it does not exist."""
     place = home() / "runs.sqlite"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _opened() -> Iterator[sqlite3.Connection]:
 
 
 def remembered(entry: Entry, progress: Progress | None) -> None:
-    """Notes a run; an index that can't be written is told, and stops nothing."""
+    """Adds a run to the index; an unwritable index only gives a message."""
     try:
         remember(entry)
     except ResourceError as error:
@@ -124,7 +124,7 @@ def remembered(entry: Entry, progress: Progress | None) -> None:
 
 
 def remember(entry: Entry) -> None:
-    """Notes a run; one that is in the same folder takes the place of an earlier one, and keeps its number."""
+    """Adds a run to the index; a run in the same folder is replaced and keeps its number."""
     text = json.dumps(entry.to_json())
     with _opened() as index:
         index.execute(
@@ -142,7 +142,7 @@ def entries() -> list[Entry]:
 
 
 def entry(name: str) -> Entry:
-    """The run with this number, or in this folder. Raises `ArtifactError` where there is none."""
+    """The run with this number, or in this folder. Raises `ArtifactError` if there is none."""
     found = entries()
     for one in found:
         if name == str(one.number) or str(Path(name).resolve()) == one.folder:
@@ -151,14 +151,14 @@ def entry(name: str) -> Entry:
 
 
 def folder_of(run: str | Path) -> Path:
-    """The folder of a run that is given by its folder or by its number in the history."""
+    """The folder of a run, given by its folder or by its number in the history."""
     if str(run).isdigit() and not Path(run).exists():
         return Path(entry(str(run)).folder)
     return Path(run)
 
 
 def prune() -> list[Entry]:
-    """Forgets the runs whose folders are gone, and returns them."""
+    """Removes runs whose folders are gone from the index, and returns them."""
     gone = [one for one in entries() if not one.there]
     with _opened() as index:
         index.executemany("DELETE FROM runs WHERE number = ?", [(one.number,) for one in gone])

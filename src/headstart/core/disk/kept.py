@@ -1,4 +1,4 @@
-"""Which trained models a run folder keeps, by method: `model/` and `models/METHOD/seedN`."""
+"""Trained models of a run folder, by method: `model/` and `models/METHOD/seedN`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from headstart.core.records.comparison import Comparison
 
 
 def kept_models(run: str | Path) -> dict[str, list[Path]]:
-    """Method to the folders of its trained seeds; the method in `model/`, which predicts by default, comes first.
+    """Folders of the trained seeds by method; the method in `model/`, which predicts by default, comes first.
 
-    A method that lies in `models/` with all its seeds is listed with these. Raises `ArtifactError` where the folder
-    keeps none.
+    A method in `models/` has all its seeds. Raises `ArtifactError` if the folder has no models.
     """
     run = Path(run)
     place = run if (run / "artifact.json").is_file() else run / "model"
@@ -33,9 +32,9 @@ def kept_models(run: str | Path) -> dict[str, list[Path]]:
 
 
 def model_of(run: str | Path, method: str | None) -> Path:
-    """The folder of one kept model: `method`'s seed that was best on validation; the run's own model for None.
+    """The folder of a kept model: the best seed of `method` on validation; for None the model in `model/`.
 
-    Raises `ArtifactError` where the run keeps no model of this method; the message names those that it keeps.
+    Raises `ArtifactError` with the kept methods if the run keeps no model of this one.
     """
     if method is None:
         method = _of_an_unfinished(Path(run))
@@ -53,7 +52,7 @@ def model_of(run: str | Path, method: str | None) -> Path:
 
 
 def unfinished_models(run: Path) -> dict[str, list[Path]]:
-    """Method to the folders of its trained seeds, of those that a run had finished when it was interrupted."""
+    """Folders of the trained seeds by method, of those that an interrupted run had finished."""
     if not (run / PROGRESS).is_dir() or not (run / "comparison.json").is_file():
         return {}
     found: dict[str, list[Path]] = {}
@@ -67,7 +66,7 @@ def unfinished_models(run: Path) -> dict[str, list[Path]]:
 
 
 def _of_an_unfinished(run: Path) -> str | None:
-    """The method to use of a run that was interrupted and has none in its place: its record's, else the first."""
+    """The recommended method of an interrupted run without `model/`: that of its record, else the first."""
     if (run / "artifact.json").is_file() or (run / "model" / "artifact.json").is_file():
         return None
     kept = unfinished_models(run)
@@ -81,7 +80,7 @@ def _seed_folder(folder: Path) -> str:
 
 
 def _method_in(run: Path, place: Path) -> str:
-    """The method of `model/` with the user's label, as the record has it; as the artifact has it where none is."""
+    """Name of the method in `model/`, with the user's label from the record if there is one."""
     if (run / "comparison.json").is_file():
         verdict = finished(run).verdict
         if name := verdict.method or verdict.reference:

@@ -1,4 +1,4 @@
-"""An exclusive lock on a folder (flock): one process writes a run, and a second one learns who does."""
+"""Exclusive lock on a folder (flock): one process writes a run, and a second one gets a message with the holder."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ else:
     import fcntl
 
 NAME = ".lock"
-"file in the folder while a process holds it"
+"name of the lock file"
 _BYTE = 1 << 20
-"locked on Windows, where a locked byte can't be read: behind what the file says"
+"offset of the locked byte on Windows, behind the text because a locked byte can't be read"
 
 
 class Lock:
-    """Held from its making until `release`, or the end of the process, however it ends.
+    """Held from its creation until `release` or the end of the process.
 
-    The system drops the lock of a process that dies, so nothing is ever left to be cleared away by hand. Raises
-    `ConfigurationError`, which names the holder, where another process (or another thread) has the folder, and
-    `ResourceError` where the folder can't be written.
+    The system releases the lock of a dead process, so there is nothing to clean up. Raises `ConfigurationError` with
+    the holder if another process or thread has the folder, and `ResourceError` if the folder can't be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,27 +54,29 @@ class Lock:
                     f"{self.folder} is in use by another process ({holder}). Wait for it, or give another folder; "
                     "nothing was changed."
                 )
-            if self._there(handle):  # else the holder before has removed the file since it was opened here
+            if self._there(handle):  # False if the former holder has removed the file after it was opened here
                 return handle
             os.close(handle)
 
     def _there(self, handle: int | None = None) -> bool:
-        """Whether the file that is open is still the one in the folder."""
+        """True if the open file is still the one in the folder."""
         try:
             return os.path.samestat(os.fstat(self._handle if handle is None else handle), os.stat(self.file))
         except FileNotFoundError:
             return False
 
     def release(self) -> None:
-        """Removes the file while it is still locked; who has opened it meanwhile finds that it is gone, and retries."""
+        """Removes the file while it is locked; a process that has opened it meanwhile sees this and retries."""
         if self._handle < 0:
             return
-        if sys.platform != "win32" and self._there():  # where the folder was replaced, the file may be another's
+        if (
+            sys.platform != "win32" and self._there()
+        ):  # not removed, because after a replacement of the folder it belongs to another process
             self.file.unlink()
         os.close(self._handle)
         self._handle = -1
         if sys.platform == "win32":
-            with contextlib.suppress(PermissionError):  # the next process has it
+            with contextlib.suppress(PermissionError):  # already locked by the next process
                 self.file.unlink(missing_ok=True)
 
     def __enter__(self) -> Lock:
@@ -88,7 +89,7 @@ class Lock:
 
 
 def refuse_if_held(folder: Path) -> None:
-    """Raises `ConfigurationError` where a process holds the folder now; spares reading data before that is known."""
+    """Raises `ConfigurationError` if a process holds the folder now, before the caller reads data in vain."""
     if (folder / NAME).exists():
         Lock(folder).release()
 
@@ -107,9 +108,9 @@ def _try(handle: int) -> bool:
 
 
 def _holder(handle: int) -> str:
-    """Who wrote the lock: `process 4711 on lab-2, since 2026-01-31 12:00:00 UTC`."""
+    """Holder of the lock: `process 4711 on lab-2, since 2026-01-31 12:00:00 UTC`."""
     try:
         found: dict[str, Any] = json.loads(os.pread(handle, 4096, 0) if hasattr(os, "pread") else os.read(handle, 4096))
         return f"process {found['process']} on {found['host']}, since {found['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it has just begun
+    except (OSError, ValueError, KeyError, TypeError):  # not written yet
         return "which has just begun"

@@ -1,4 +1,4 @@
-"""Run folders: where a run's results lie, and how a second run into the same folder is refused or taken up."""
+"""Run folders: creating, resuming and refusing runs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from headstart.core.records.comparison import Comparison
 
 CONFIGURATION = "configuration.json"
 PROGRESS = "progress"
-"folder of what an interrupted run has finished; it goes when the run is complete"
+"folder with the finished work of an interrupted run; it is removed when the run is complete"
 INPUTS = "inputs.json"
 
 
 def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, Any], resume: bool) -> Path:
-    """The folder for this run, which can be made or taken up; nothing is written yet.
+    """The folder for a new or resumed run; nothing is written yet.
 
-    out: the folder that the user named; None for the next free `runs/NAME`. Raises `ConfigurationError` where it
-    holds another run already, and `resume` is False or the configurations differ; nothing is overwritten.
+    out: folder of the user; None for the next free `runs/NAME`. Raises `ConfigurationError` if it holds a run and
+    `resume` is False or the configurations differ; nothing is overwritten.
     """
     folder = Path(out) if out is not None else _free(Path("runs"), name, configuration if resume else None)
     try:
@@ -42,7 +42,7 @@ def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Pa
         before = read_configuration(marker)
         if not resume:
             raise ConfigurationError(
-                f"{folder} already holds a run. Give --resume to go on with it, or another --out; nothing was changed."
+                f"{folder} already holds a run. Give --resume to continue it, or another --out; nothing was changed."
             )
         if before != settled:
             changed = sorted(k for k in {*before, *settled} if before.get(k) != settled.get(k))
@@ -58,11 +58,11 @@ def _checked(folder: Path, configuration: Mapping[str, Any], resume: bool) -> Pa
 
 
 def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str, str], resume: bool) -> Lock:
-    """Makes the folder and marks it with its configuration; or, to resume, checks that the inputs are the same.
+    """Creates the folder with its configuration, or checks for a resume that the inputs are unchanged.
 
-    Returns the folder's lock, for the caller to release when the run is over. inputs: fingerprints of the data and the
-    model. Raises `ResourceError` where the folder can't be written, and `ConfigurationError` where another process has
-    it, another run has taken it since `run_folder`, or the inputs have changed since the run began.
+    Returns the folder's lock, which the caller releases at the end. inputs: fingerprints of the data and the model.
+    Raises `ResourceError` if the folder can't be written, and `ConfigurationError` if another process has it, if
+    another run has taken it since `run_folder`, or if the inputs have changed.
     """
     marker, progress, new = folder / CONFIGURATION, folder / PROGRESS / INPUTS, not folder.exists()
     lock = Lock(folder)
@@ -74,20 +74,20 @@ def open_run(folder: Path, configuration: Mapping[str, Any], inputs: Mapping[str
             raise ConfigurationError(
                 f"another run has just begun in {folder}; start this one again. Nothing was changed there."
             )
-        if not marker.is_file():  # first: a folder without it is no run's, and would be refused
+        if not marker.is_file():  # written first, because a folder without it would be refused as no run
             write_json(marker, json.loads(json.dumps(configuration)))
         if not (progress.is_file() or is_complete(folder)):
             write_json(progress, dict(inputs))
     except BaseException:
         if new:
-            close_run(folder)  # a mark without a run would stand in the way of the next one
+            close_run(folder)  # removed, because a configuration without a run would block the next one
         lock.release()
         raise
     return lock
 
 
 def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str, str]) -> None:
-    """Raises `ConfigurationError` where the inputs are not those that the run in this folder began with."""
+    """Raises `ConfigurationError` if the inputs are not those at the start of the run in this folder."""
     if changed := [name for name, value in inputs.items() if before.get(name) != value]:
         raise ConfigurationError(
             f"{folder} can't be resumed: the {' and the '.join(changed)} changed since it began. Start anew with "
@@ -96,7 +96,7 @@ def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str,
 
 
 def close_run(folder: Path) -> None:
-    """Removes the folder again where nothing was finished in it, so that the same command can be given once more."""
+    """Removes the folder if nothing was finished in it, so that the same command can run again."""
     kept = (CONFIGURATION, INPUTS, LOCK)
     finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in kept and not is_left(path)]
     if not finished:
@@ -104,7 +104,7 @@ def close_run(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a run has come to its end here: its record says so and its model is in its place."""
+    """True if the run is complete: by its record, and with its model in place."""
     try:
         value = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -113,7 +113,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def finished(folder: str | Path) -> Comparison:
-    """The record that a finished run left in its folder. Raises `ArtifactError` where there is none."""
+    """The record of a finished run. Raises `ArtifactError` if there is none."""
     file = Path(folder) / "comparison.json"
     if not file.is_file():
         raise ArtifactError(
@@ -123,7 +123,7 @@ def finished(folder: str | Path) -> Comparison:
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
-    """The options of an earlier run. Raises `ArtifactError` where the file is none."""
+    """The options of an earlier run. Raises `ArtifactError` if the file is no configuration."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -136,7 +136,7 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
 
 
 def _free(parent: Path, name: str, resumed: Mapping[str, Any] | None) -> Path:
-    """`runs/NAME`, `runs/NAME-2`, …: the first that is free, or to resume, the last with this configuration."""
+    """`runs/NAME`, `runs/NAME-2`, …: the first free one, or for a resume the last with this configuration."""
     stem = slug(name) or "run"
     settled = json.loads(json.dumps(resumed))
     taken, matching, number = None, None, 1

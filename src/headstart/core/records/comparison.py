@@ -1,4 +1,4 @@
-"""The record of one comparison: what `compare` writes, and what reports, gates and the server read.
+"""Record of a comparison: written by `compare`, read by reports, gates and the server.
 
 `docs/record.md` describes the JSON for readers of other languages; `SCHEMA` changes with its meaning.
 """
@@ -13,7 +13,7 @@ from headstart.core.records.record import Record
 from headstart.core.showing import ShowingHTML
 
 SCHEMA = "headstart.comparison/2"
-"/1 chose the cheapest method that was not shown to be worse; what /2 added is empty in its records"
+"in /1 the verdict was the cheapest method not shown to be worse; fields new in /2 are empty in its records"
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class TaskRecord(Record):
     "name of the metric that ranks the methods"
     higher_is_better: bool = True
     metric_reason: str = ""
-    "why it is not the usual one for this kind of task, where the user did not ask for it"
+    "reason for an unusual default metric; empty if the user chose it"
 
 
 @dataclass(frozen=True)
 class ModelRecord(Record):
     source: str
-    "what the user named: a hub name, a folder, `builtin/…`"
+    "source of the model: a hub name, a folder, `builtin/…`"
     loader: str
     "`transformers`, `timm`, `torchvision`, `module` or `builtin`"
     kind: str
@@ -43,7 +43,7 @@ class ModelRecord(Record):
     "hash of all weights"
     parameters: int
     dimension: int
-    "size of the pooled features"
+    "number of pooled features"
     pooling: str
     rungs: tuple[str, ...]
     "names of the ladder's rungs, from input to output"
@@ -51,7 +51,7 @@ class ModelRecord(Record):
 
 @dataclass(frozen=True)
 class Finding(Record):
-    """One thing the audit found."""
+    """A finding of the data audit."""
 
     kind: str
     "`duplicate`, `near_duplicate`, `leak`, `conflict`, `empty`, `long`, `unreadable`, `rare_class`, `absent_class`, …"
@@ -60,7 +60,7 @@ class Finding(Record):
     message: str
     count: int = 0
     examples: tuple[str, ...] = ()
-    "a few places, such as `reviews.csv:17`, most telling first"
+    "a few places, such as `reviews.csv:17`"
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class DataRecord(Record):
     fingerprint: str
     "hash of ids, inputs and targets of all splits"
     columns: dict[str, str]
-    "role (`text`, `text_b`, `image`, `label`, `group`) to the column's name"
+    "column names by role (`text`, `text_b`, `image`, `label`, `group`)"
     seed: int
-    "of the split, where one was made"
+    "seed of the split, if one was made"
     splits: tuple[SplitRecord, ...]
     rows_read: int
     rows_used: int
     findings: tuple[Finding, ...] = ()
     understood: tuple[str, ...] = ()
-    "how it was read, in lines for people: the columns' roles, the kind of task, each file's delimiter, encoding, rows"
+    "how it was read, in sentences: column roles, kind of task, delimiter, encoding and rows of each file"
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class EnvironmentRecord(Record):
     accelerator: str = ""
     "the GPU's name"
     cuda: str = ""
-    "version of CUDA that PyTorch was built with, where a GPU computed"
+    "CUDA version of PyTorch, on a GPU"
     numerics: tuple[str, ...] = ()
-    "what this kind of device computes in another way than others do"
+    "known numerical differences of this kind of device"
 
 
 @dataclass(frozen=True)
@@ -125,26 +125,26 @@ class Point(Record):
 
 @dataclass(frozen=True)
 class Stop(Record):
-    """Why a race gave a method no longer training than its last, which its row is measured on."""
+    """Reason why a race stopped a method; its row is measured on its last training."""
 
     share: float
-    "of the steps of a usual training that its last one had; its schedule ended with them"
+    "length of its last training as a share of the usual steps; the schedule ended with it"
     reason: str
-    """`behind`: clearly worse than the leader; `time`: a longer one did not fit the budget; `diverged`; in records of
-    earlier versions also `other`: another configuration of the method was ahead"""
+    """`behind`: clearly worse than the leader; `time`: a longer training did not fit the budget; `diverged`; in older
+    records also `other`: another configuration of the method was ahead"""
     leader: str = ""
     difference: float | None = None
-    "its value on validation less the leader's, after trainings of the same length"
+    "validation value minus the leader's, after trainings of the same length"
     low: float | None = None
     high: float | None = None
     epochs: float | None = None
-    "passes over the training examples in that training"
+    "length of that training, in epochs"
     examples: int | None = None
-    "training examples that it saw: fewer than all where it ended within its first epoch"
+    "number of training examples seen; fewer than all if it ended within its first epoch"
 
     @property
     def length(self) -> str:
-        """Of the training that the row is measured on: `3 epochs`; of earlier records `11 % of its training`."""
+        """Length of the training of this row: `3 epochs`; in older records `11 % of its training`."""
         if self.epochs is None:
             return f"{self.share:.0%}".replace("%", " % of its training")
         return length(self.epochs, self.examples or 0)
@@ -152,12 +152,12 @@ class Stop(Record):
 
 @dataclass(frozen=True)
 class Shortened(Record):
-    """The length of a row's trainings where a budget left them fewer steps than usual."""
+    """Length of a row's trainings, if a budget made them shorter than usual."""
 
     epochs: float
-    "passes over the training examples"
+    "length in epochs"
     examples: int
-    "training examples that were seen: fewer than all where the training ended within its first epoch"
+    "number of training examples seen; fewer than all if the training ended within its first epoch"
     usual_epochs: int
 
     @property
@@ -169,10 +169,10 @@ class Shortened(Record):
 
 @dataclass(frozen=True)
 class Trial(Record):
-    """One configuration tried on validation."""
+    """A configuration tried on validation."""
 
     configuration: dict[str, Any]
-    "the fields in which this trial differs from the method's defaults"
+    "settings that differ from the method's defaults"
     validation_value: float | None
     validation_loss: float | None = None
     seconds: float | None = None
@@ -184,10 +184,10 @@ class Trial(Record):
 
 @dataclass(frozen=True)
 class Share(Record):
-    """A model between its start and its tuned weights, on validation."""
+    """Validation value of a model between its start and its tuned weights."""
 
     share: float
-    "of the tuned weights"
+    "share of the tuned weights"
     validation_value: float | None = None
     validation_loss: float | None = None
 
@@ -197,12 +197,12 @@ class SeedRun(Record):
     seed: int
     validation_value: float | None
     value: float | None
-    "the metric on test"
+    "the metric on the test split"
     train_seconds: float | None
     best_epoch: float | None = None
     curve: tuple[Point, ...] = ()
     interpolation: tuple[Share, ...] = ()
-    "of a method that interpolates between start and tuned weights: every share that was tried"
+    "values of all tried shares, for a method that interpolates weights"
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,16 @@ class ClassRow(Record):
 
 @dataclass(frozen=True)
 class StandardError(Record):
-    """How well a paired difference is known (`stats.non_inferiority`)."""
+    """Standard errors of a paired difference (`stats.non_inferiority`)."""
 
     examples: float | None
-    "over test examples or clusters; it shrinks with the root of their number"
+    "standard error over test examples or clusters; it shrinks with the square root of their number"
     seeds: float = 0.0
-    "of the spread between seeds, which more examples do not lessen"
+    "standard error from the spread between seeds, which more examples do not reduce"
     unit: float = 0.0
-    "most that one example can change"
+    "maximum change by one example"
     freedom: float | None = None
-    "degrees of freedom; None for infinitely many"
+    "degrees of freedom; None means infinite"
 
 
 @dataclass(frozen=True)
@@ -234,17 +234,17 @@ class Gain(Record):
 
     metric: str
     guess: float | None
-    "what the guess reaches"
+    "value of the guess"
     difference: float | None
-    "the reference's value less the guess's, with a 95 % interval"
+    "value of the reference minus the guess's, with a 95 % interval"
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
-    "paired permutation test of no difference"
+    "p-value of a paired permutation test of no difference"
     standard_error: StandardError | None = None
 
     def shown(self, higher_is_better: bool, alpha: float) -> bool:
-        """Whether the reference is significantly better than the guess."""
+        """True if the reference is significantly better than the guess."""
         difference = (self.difference or 0.0) * (1 if higher_is_better else -1)
         return difference > 0 and self.p_value is not None and self.p_value <= alpha
 
@@ -260,7 +260,7 @@ class PartRow(Record):
     low: float | None
     high: float | None
     difference: float | None = None
-    "from the reference on this part, paired by example"
+    "difference from the reference on this part, paired by example"
     difference_low: float | None = None
     difference_high: float | None = None
     p_value: float | None = None
@@ -270,23 +270,23 @@ class PartRow(Record):
 
 @dataclass(frozen=True)
 class Mistake(Record):
-    """A test example on which the method to use is wrong, or far off."""
+    """A test example on which the recommended method is wrong, or far off."""
 
     place: str
     "such as `reviews.csv:17`"
     input: str
-    "the text, cut after 300 characters; the file of an image"
+    "the text, cut after 300 characters, or the file of an image"
     truth: str
     predicted: str
     confidence: float | None
-    "probability of what was predicted, mean over seeds; None for numbers"
+    "probability of the prediction, mean over seeds; None for numbers"
     loss: float
-    "negative log of the truth's probability; for numbers the absolute error"
+    "negative log probability of the true class; for numbers the absolute error"
 
 
 @dataclass(frozen=True)
 class Score(Record):
-    """A metric on the test split: mean over seeds, with a 95 % interval; None where it is not defined."""
+    """A metric on the test split: mean over seeds, with a 95 % interval; None if undefined."""
 
     metric: str
     value: float | None
@@ -296,42 +296,42 @@ class Score(Record):
 
 @dataclass(frozen=True)
 class Row(Record):
-    """One method. `value`, `low`, `high` are of the test split, as a mean over seeds, with a 95 % interval."""
+    """Results of a method. value, low, high: mean over seeds on the test split, with a 95 % interval."""
 
     method: str
     status: str
-    """`ok`, `diverged`, `not applicable: …`, `failed: …`, `not run`, or `stopped: …` in a race, whose values are of the
-    last training that the method completed"""
+    """`ok`, `diverged`, `not applicable: …`, `failed: …`, `not run`, or `stopped: …` in a race; the values are then
+    those of the last completed training"""
     metric: str
     configuration: dict[str, Any] = field(default_factory=dict)
-    "every field of the method as it was run"
+    "all settings of the method"
     value: float | None = None
     low: float | None = None
     high: float | None = None
     also: tuple[Score, ...] = ()
-    "metrics beside the main one: AUROC for two classes"
+    "additional metrics: AUROC for two classes"
     validation_value: float | None = None
     learning_rate: float | None = None
     trained_parameters: int | None = None
     trained_share: float | None = None
     peak_memory_bytes: int | None = None
     train_seconds: float | None = None
-    "median over seeds of one training at the chosen configuration"
+    "duration of one training at the chosen configuration in seconds, median over seeds"
     tuning_seconds: float | None = None
-    "all trials together"
+    "duration of all trials together, in seconds"
     latency_seconds: float | None = None
-    "median for one example at batch size 1"
+    "median latency of one example at batch size 1, in seconds"
     artifact_bytes: int | None = None
     difference: float | None = None
-    "this method's value less the reference's, paired by example"
+    "value minus the reference's, paired by example"
     difference_low: float | None = None
     difference_high: float | None = None
     p_value: float | None = None
-    "paired permutation test of no difference from the reference"
+    "p-value of a paired permutation test of no difference from the reference"
     p_adjusted: float | None = None
-    "after Holm's correction over the methods compared"
+    "p-value after Holm's correction over the methods"
     standard_error: StandardError | None = None
-    "of the difference"
+    "standard errors of the difference"
     control: bool = False
     seeds: tuple[SeedRun, ...] = ()
     trials: tuple[Trial, ...] = ()
@@ -339,62 +339,62 @@ class Row(Record):
     confusion: tuple[tuple[int, ...], ...] = ()
     "rows: true class, columns: predicted class; summed over seeds"
     parts: tuple[PartRow, ...] = ()
-    "by file where the test examples come from several, or by the column asked for"
+    "results by test file, or by the values of a column"
     notes: tuple[str, ...] = ()
     stopped: Stop | None = None
-    "of a method that a race gave no longer training; its values are of the last one"
+    "set if a race stopped the method; its values are those of the last training"
     shortened: Shortened | None = None
-    "of a method that a race did not stop, where the budget left less than a usual training for it"
+    "set if the budget made the trainings shorter than usual"
     gains: tuple[Gain, ...] = ()
-    "of the reference: by the metric that ranks, and where that shows none, by metrics that see more"
+    "learned beyond the guess, for the reference: by the main metric, else by more sensitive ones"
     summary: str = ""
-    "the method in a line"
+    "the method in one line"
 
 
 @dataclass(frozen=True)
 class Verdict(Record):
     method: str | None
-    "the method to use"
+    "the recommended method"
     sentence: str
     reference: str | None = None
-    "the best method by validation, against which the others are tested"
+    "the best method by validation, which is the reference of all tests"
     alpha: float = 0.05
     lines: tuple[str, ...] = ()
-    "the sentence in parts: the best, the cheapest within the margin, whether tuning is worth it, …"
+    "the verdict in lines: the best, the cheapest within the margin, the worth of tuning, …"
     cheapest: str | None = None
-    "the cheapest method that is shown to lose less than the margin against the reference"
+    "the cheapest non-inferior method"
     most_lost: float | None = None
-    "what the cheapest may lose against the reference at most: the one-sided 95 % bound, corrected for all candidates"
+    "maximum loss of the cheapest against the reference: one-sided 95 % bound, corrected for all candidates"
     margin: float | None = None
-    "in the metric's own scale: 0.01 is one point of accuracy"
+    "non-inferiority margin in units of the metric; 0.01 is one point of accuracy"
     prefer: str = "quality"
-    "`quality`, `training`, `latency` or `size`: what chose the method to use"
+    "criterion of the recommendation: `quality`, `training`, `latency` or `size`"
     examples_needed: int | None = None
-    "about how many test examples would show a cheaper method to lie within the margin"
+    "estimated number of test examples that would show a cheaper method to be non-inferior"
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The lines; of a record of the first schema its sentence."""
+        """The lines, or the sentence of a record of the first schema."""
         return self.lines or (self.sentence,)
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The methods whose models a run keeps: the one to use, the best and the cheapest within the margin."""
+        """Methods whose models a run keeps: the recommended one, the best, and the cheapest within the margin."""
         return tuple(dict.fromkeys(name for name in (self.method, self.reference, self.cheapest) if name))
 
 
 @dataclass(frozen=True)
 class Forecast(Record):
-    """What the trainings were expected to take, from a few steps of each method."""
+    """Forecast of the duration and memory of the trainings, from a few steps of each method."""
 
     least_seconds: float
-    "if a race goes on with one method after its heat; without one as `most_seconds`"
+    "minimum: a race continues with a single method after its heat; without a race equal to `most_seconds`"
     most_seconds: float
-    "if no method is stopped and no training ends early; under a budget at most what is left of it"
+    "maximum: no method is stopped and no training ends early; at most the rest of the budget"
     peak_memory_bytes: int | None = None
-    "of the largest step; on a CPU the kernels that are kept for each length of text come on top"
+    "peak memory of the largest step in bytes; on a CPU, cached kernels per text length are extra"
     epochs: float | None = None
-    "passes over the training examples of the longest trainings, where a budget was too short for as many as usual"
+    "epochs of the longest trainings, if a budget was too short for the usual number"
     trainings: int | None = None
     "at most"
 
@@ -409,16 +409,16 @@ class Comparison(ShowingHTML, Record):
     rows: tuple[Row, ...]
     verdict: Verdict
     configuration: dict[str, Any] = field(default_factory=dict)
-    "the options with which `headstart compare` repeats this run"
+    "options for `headstart compare` to repeat this run"
     status: str = "complete"
-    "`complete`, or `partial` where the run was stopped"
+    "`complete`, or `partial` if the run was stopped"
     seconds: float | None = None
     forecast: Forecast | None = None
     folds: int = 0
-    """of a cross-validation: every example was tested once (for each repetition) by a model trained without it; the
-    seeds of a row are then its folds, and kept models are of the first one"""
+    """number of folds of a cross-validation, which tests every example once (per repetition); the seeds of a row are
+    then its folds, and kept models are of the first one"""
     mistakes: tuple[Mistake, ...] = ()
-    "of the method to use, the largest loss first"
+    "mistakes of the recommended method, the largest loss first"
     schema: str = SCHEMA
 
     def row(self, method: str) -> Row:

@@ -1,4 +1,4 @@
-"""The record of learning curves: quality against the number of labels, method by method."""
+"""Record of learning curves: quality against the number of labels, by method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headstart.core.records.record import Record
 
 SCHEMA = "headstart.curve/1"
 FEWEST = 3
-"sizes that a law is read off"
+"minimum number of sizes for a power law"
 
 
 @dataclass(frozen=True)
@@ -19,24 +19,24 @@ class Reading(Record):
 
     method: str
     size: int
-    "labels a class; of a task without classes, examples"
+    "labels per class; for a task without classes, examples"
     examples: int
-    "to train on, in all"
+    "total number of training examples"
     status: str
-    "`ok`, or why there is no value"
+    "`ok`, or the reason for a missing value"
     value: float | None = None
     low: float | None = None
     high: float | None = None
     draws: int = 0
     seconds: float | None = None
-    "of one training, median over draws"
+    "duration of one training in seconds, median over draws"
     validation_value: float | None = None
-    "mean over draws: by it one method may be chosen for a size, and the test split stays for judging"
+    "mean over draws on validation, for choosing a method per size without the test split"
 
 
 @dataclass(frozen=True)
 class Reach(Record):
-    """How many training examples a value would take by the fitted law, with a 95 % interval; None: out of its reach."""
+    """Training examples needed for a value by the fitted law, with a 95 % interval; None if out of reach."""
 
     value: float
     examples: float | None
@@ -46,7 +46,7 @@ class Reach(Record):
 
 @dataclass(frozen=True)
 class Forecast(Record):
-    """The value that the law foretells with so many training examples."""
+    """Forecast of the law for a number of training examples."""
 
     examples: int
     value: float
@@ -65,9 +65,9 @@ class Law(Record):
     scale: float
     exponent: float
     forecasts: tuple[Forecast, ...]
-    "with twice and ten times the most that was tried"
+    "forecasts at twice and ten times the largest size"
     reach: tuple[Reach, ...]
-    "of the targets that were asked for"
+    "examples needed for the targets"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The record of an evaluation: tuned models against their base, check by check. What `headstart evaluate` writes."""
+"""Record of an evaluation by `headstart evaluate`: tuned models against their base, check by check."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Score(Record):
 
 @dataclass(frozen=True)
 class Flip(Record):
-    """An example on which base and tuned model part: one of them is right."""
+    """An example that only one of base and tuned model predicts correctly."""
 
     place: str
     input: str
-    "the text, cut at 200 letters; of an image its place alone"
+    "the text, cut at 200 letters; for an image its place"
     truth: str
     base: str
     tuned: str
     confidence: float
-    "of the tuned model in what it says"
+    "confidence of the tuned model in its prediction"
     picture: str = ""
-    "of an image a small copy, as a data URI"
+    "a thumbnail of an image, as a data URI"
 
 
 @dataclass(frozen=True)
@@ -49,47 +49,48 @@ class CheckRecord(Record):
     base: Score
     tuned: Score
     difference: float
-    "tuned less base, paired by example"
+    "difference tuned minus base, paired by example"
     low: float
     high: float
-    "its two-sided 95 % interval"
+    "two-sided 95 % interval of the difference"
     p_value: float
-    "two-sided, of no difference"
+    "two-sided p-value of no difference"
     lower: float
     upper: float
-    "its one-sided 95 % bounds, by which gates decide"
+    "one-sided 95 % bounds of the difference, by which gates decide"
     tolerance: float
     status: str
-    """what is shown of tuned against base: `improved`; `not worse` by more than the tolerance; `worse, tolerated`:
-    worse, and not by more than the tolerance; `worse`, by how much is open; `regressed`: worse by more than the
-    tolerance; or `undecided`"""
+    """proven result of tuned against base: `improved`; `not worse` (non-inferior by the tolerance); `worse, tolerated`
+    (worse, but by less than the tolerance); `worse` (by an unknown amount); `regressed` (by more than the tolerance);
+    or
+    `undecided`"""
     gate: str
     "`improved`, `not_regressed` or `none`"
     verdict: str
-    "of the gate: `passed`, `failed`, `undecided` or `none`"
+    "verdict of the gate: `passed`, `failed`, `undecided` or `none`"
     p_gate: float | None = None
-    "one-sided, of what the gate asks; after Holm's correction over the model's checks that have to improve"
+    "one-sided p-value of the gate's claim, after Holm's correction over the checks that have to improve"
     examples_needed: int | None = None
-    "about how many examples in all would decide, with a chance of 80 %, if the difference stays what it is, and"
+    "estimated total number of examples that would decide with 80 % power, if the difference stays the same"
     more_examples: int | None = None
-    "how many more than there are; None where the gate is decided, or no number would decide it"
+    "estimated number of further examples; None if the gate is decided, or if no number would decide it"
     gained: int = 0
-    "examples that only the tuned model has right, and"
+    "number of examples that only the tuned model predicts correctly, for the first seed"
     lost: int = 0
-    "that only the base has right; of the first seed"
+    "number of examples that only the base predicts correctly, for the first seed"
     flips: tuple[Flip, ...] = ()
-    "the most confident of both"
+    "the most confident examples of both kinds"
     kind: str = ""
-    "of check: `target`, `retention`, `robustness`, …"
+    "kind of check: `target`, `retention`, `robustness`, …"
 
 
 @dataclass(frozen=True)
 class Latency(Record):
-    """Seconds a batch, over repeated batches."""
+    """Latency of a batch in seconds, over repeated batches."""
 
     batch: int
     length: str
-    "`short`, `long`, the texts' shorter and longer half; `any` for images"
+    "`short` or `long` for the shorter and longer half of the texts; `any` for images"
     p50_seconds: float
     p95_seconds: float
     p99_seconds: float
@@ -97,37 +98,37 @@ class Latency(Record):
 
 @dataclass(frozen=True)
 class External(Record):
-    """A model behind an interface of others', for comparison: what the suite says of it."""
+    """An external model behind an API, for comparison, by the suite's figures."""
 
     name: str
     money: float
-    "a thousand examples, by its prices for tokens in and out"
+    "price of a thousand examples, by its prices for input and output tokens"
     quality: float | None = None
-    "in the unit of the target's metric, where the user has measured it"
+    "quality in the target's metric, if the user has measured it"
 
 
 @dataclass(frozen=True)
 class Cost(Record):
-    """What serving a model takes, measured here."""
+    """Measured costs of serving a model."""
 
     p50_seconds: float
-    "one example at batch size 1"
+    "latency of one example at batch size 1, in seconds"
     p95_seconds: float
     p99_seconds: float
     examples_a_second: float
-    "in batches of 32"
+    "throughput in batches of 32, in examples per second"
     artifact_bytes: int | None
-    "None for the base, which is no artifact"
+    "bytes of the artifact; None for the base"
     latencies: tuple[Latency, ...] = ()
-    "by batch size and length"
+    "latencies by batch size and length"
     peak_memory_bytes: int | None = None
-    "of the process while it answered"
+    "peak memory of the process during predictions, in bytes"
     tokens: float | None = None
-    "of an example, on average; what comes out is a label"
+    "mean number of input tokens per example; the output is a label"
     joules: float | None = None
-    "an example, in batches of 32; None where the machine does not report its energy"
+    "energy per example in batches of 32, in joules; None if the machine does not report it"
     money: float | None = None
-    "a thousand examples in batches of 32, by the suite's price of a machine hour"
+    "price of a thousand examples in batches of 32, by the suite's price of a machine hour"
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,9 @@ class Judged(Record):
     name: str
     method: str
     models: tuple[str, ...]
-    "folders, one a seed"
+    "model folders, one per seed"
     verdict: str
-    "`failed` where a gate failed, else `undecided` where one is, else `passed`"
+    "`failed` if a gate failed, else `undecided` if one is undecided, else `passed`"
     checks: tuple[CheckRecord, ...]
     cost: Cost | None = None
 
@@ -150,12 +151,12 @@ class Evaluation(Record):
 
     data: str
     fingerprint: str
-    "of the data"
+    "fingerprint of the data"
     base: str
     suite: str
-    "its file, or `default`"
+    "file of the suite, or `default`"
     verdict: str
-    "of all models: `failed` where a gate failed, else `undecided` where one is, else `passed`"
+    "verdict over all models: `failed` if a gate failed, else `undecided` if one is undecided, else `passed`"
     models: tuple[Judged, ...]
     environment: EnvironmentRecord
     base_cost: Cost | None = None
@@ -164,12 +165,12 @@ class Evaluation(Record):
     currency: str = ""
     externals: tuple[External, ...] = ()
     against: str = "base"
-    "what the models are held against: their base, or another run's model"
+    "reference of the comparison: the base, or another run's model"
     schema: str = SCHEMA
 
     @property
     def passed(self) -> bool:
-        """Whether every model passed every gate."""
+        """True if every model passed every gate."""
         return self.verdict == "passed"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The record of improving a run: what was proposed, on what evidence, and whether it helped."""
+"""Record of improving a run: proposals, their evidence, and the results of their trials."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ SCHEMA = "headstart.improvement/1"
 
 @dataclass(frozen=True)
 class Proposal(Record):
-    """One change worth trying, or worth the user's time. What is tried has at least one of the last three fields."""
+    """A proposed change, for a trial or for the user. Trials need at least one of the last three fields."""
 
     name: str
     "`use the probe`, `freeze more`, `freeze fewer`, `lower rate`, `augment`, `clean labels` or `more data`"
     evidence: str
     advice: str
     method: str | None = None
-    "another method than the run's"
+    "another method instead of the run's"
     settings: dict[str, Any] = field(default_factory=dict)
-    "fields of the method"
+    "changed settings of the method"
     options: dict[str, Any] = field(default_factory=dict)
-    "options of training"
+    "changed options of training"
     without: tuple[int, ...] = ()
-    "numbers of the training examples to leave out"
+    "ids of training examples to leave out"
 
     @property
     def can_be_tried(self) -> bool:
         return bool(self.method or self.settings or self.options or self.without)
 
     def same_trial(self, other: Proposal) -> bool:
-        """Whether both change the same, whatever speaks for it."""
+        """True if both make the same change, whatever the evidence."""
         mine, others = ((one.method, one.settings, one.options, one.without) for one in (self, other))
         return mine == others
 
 
 @dataclass(frozen=True)
 class Tried(Record):
-    """A proposal, and what it did to the metric on validation: after less before, paired by example."""
+    """Result of a proposal on validation: the metric after minus before, paired by example."""
 
     proposal: Proposal
     status: str
-    "`helped`, `hurt`, `undecided`, `no time`, `failed: …`, or `yours` where it is for the user to do, or to try"
+    "`helped`, `hurt`, `undecided`, `no time`, `failed: …`, or `yours` if the user has to do it"
     before: float | None = None
     after: float | None = None
     difference: float | None = None
@@ -53,10 +53,10 @@ class Tried(Record):
     high: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
-    "after Holm's correction over what was tried"
+    "p-value after Holm's correction over all trials"
     seconds: float | None = None
     configuration: dict[str, Any] = field(default_factory=dict)
-    "all fields of the method that was trained"
+    "all settings of the trained method"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Improvement(Showing, Record):
     seconds: float
     budget: float | None = None
     needed: float | None = None
-    "seconds from the start to the end of one trial, as forecast, where the budget is too short for any"
+    "forecast duration of one trial in seconds, if the budget is too short for any"
     run_started: str = ""
-    "when the run was trained, by its own record"
+    "time of the run's training, from its record"
     schema: str = SCHEMA

@@ -1,4 +1,4 @@
-"""What was measured of the methods: the record behind `headstart methods` and docs/methods.md."""
+"""Record of measurements of the methods, behind `headstart methods` and docs/methods.md."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Facts(Record):
 
     method: str
     trained_share: float | None = None
-    "of all parameters of the model with its head and what the method added"
+    "trained share of all parameters, including the head and added ones"
     peak_memory_bytes: int | None = None
-    "of the process while it trained"
+    "peak memory of the process in training, in bytes"
     step_seconds: float | None = None
-    "median over repeats of one step of 32 examples; for a head that is solved, of the whole solution"
+    "median duration of a step of 32 examples, or of the whole solution of a head, in seconds"
     artifact_bytes: int | None = None
     latency_seconds: float | None = None
-    "median for one example, as trained"
+    "median latency of one example as trained, in seconds"
     merged_latency_seconds: float | None = None
-    "after merging into plain layers; None where the method can't be merged, or has nothing to merge"
+    "latency after merging, in seconds; None if the method can't be merged or has nothing to merge"
     mergeable: bool | None = None
     quality: dict[str, Quality] = field(default_factory=dict)
-    "by task"
+    "qualities by task"
     kinds: dict[str, str] = field(default_factory=dict)
-    "kind of backbone to `yes`, or to the error of the method; a kind that was not tried is missing"
+    "`yes` or the method's error, by kind of backbone; untried kinds are missing"
     elsewhere: str = ""
-    "the model the costs are of, where the measured one has no place for the method"
+    "model of the costs, if the method does not fit the measured one"
     elsewhere_base_latency_seconds: float | None = None
-    "median for one example of that model alone"
+    "median latency of one example of that model without the method, in seconds"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MeasuredMethods(Record):
     facts: tuple[Facts, ...]
     environment: dict[str, Any]
     sources: tuple[str, ...] = ()
-    "the files of results from which qualities are taken"
+    "result files of the qualities"
     note: str = ""
     schema: str = SCHEMA
 

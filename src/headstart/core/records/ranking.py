@@ -1,4 +1,4 @@
-"""The record of a ranking: how well many pretrained models fit one task, before any of them is trained."""
+"""Record of a ranking of pretrained models by their fit to a task, without training."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ SCHEMA = "headstart.ranking/1"
 
 @dataclass(frozen=True)
 class Candidate(Record):
-    """One model, or one rung of it, with what its frozen features are worth."""
+    """One model, or one of its rungs, with the scores of its frozen features."""
 
     model: str
     rung: str = "top"
-    "what the features are read from: the top, or what enters this rung"
+    "origin of the features: the top, or the input of this rung"
     status: str = "ok"
-    "or why the model could not be scored"
+    "`ok`, or the reason why the model could not be scored"
     parameters: int | None = None
     dimension: int | None = None
     image_size: tuple[int, ...] = ()
-    "height and width at which the images were read; empty for texts"
+    "input height and width of images, in pixels; empty for texts"
     probe: float | None = None
-    "metric of a linear head, solved on a subset of the training examples, on validation"
+    "metric on validation of a linear head, solved on a subset of the training examples"
     low: float | None = None
     high: float | None = None
     knn: float | None = None
-    "metric of a vote of the five nearest of that subset, on validation"
+    "metric on validation of the five nearest neighbours in that subset"
     logme: float | None = None
-    "on the subset; see `stats.transferability`"
+    "LogME on the subset; see `stats.transferability`"
     h_score: float | None = None
-    "on the subset, for single-label tasks"
+    "H-score on the subset, for single-label tasks"
     tuned: float | None = None
-    "metric on validation after fine-tuning in full, where the ranking was confirmed; see `comparison.confirm`"
+    "metric on validation after fine-tuning in full, if the ranking was confirmed; see `comparison.confirm`"
     tuned_low: float | None = None
     tuned_high: float | None = None
     tuned_share: float | None = None
-    "of its training after which that was measured: below 1 for one that was clearly behind"
+    "share of the training before this measurement; below 1 if a race stopped it"
     tuned_seconds: float | None = None
-    "of that training"
+    "duration of that training, in seconds"
     behind: float | None = None
-    "the first one's metric less this one's, paired by validation example, where both trained to the end"
+    "metric of the first model minus this one's, paired by validation example, if both trained to the end"
     behind_low: float | None = None
     behind_high: float | None = None
     seconds: float | None = None
-    "for loading, reading the features and scoring; rungs of a model share the first two"
+    "seconds for loading, features and scoring; rungs of a model share the first two"
     findings: tuple[str, ...] = ()
-    "what the model does not see of the data, in sentences: texts that it cuts, words that it does not know"
+    "findings on how the model sees the data, such as truncated texts and unknown words, in sentences"
 
     @property
     def name(self) -> str:
@@ -58,14 +58,14 @@ class Candidate(Record):
 
 @dataclass(frozen=True)
 class Ranking(Record):
-    """candidates: best first; those that were tuned as they came in, the others by LogME, then what has no score."""
+    """candidates: best first: fine-tuned ones in the order of the race, others by LogME, then those without a score."""
 
     source: str
-    "of the data"
+    "fingerprint of the data"
     fingerprint: str
     metric: str
     examples: int
-    "of the training split that were used"
+    "number of training examples used"
     validation: int
     candidates: tuple[Candidate, ...]
     environment: EnvironmentRecord

@@ -1,4 +1,4 @@
-"""Record: plain frozen data with JSON both ways. Every outcome is one; what reads it needs nothing else."""
+"""Record: frozen dataclasses with checked JSON serialisation. Every result is a record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ R = TypeVar("R", bound="Record")
 class Record:
     """Base of the frozen dataclasses that are written as JSON.
 
-    `to_json` gives dicts, lists, strings, numbers, booleans and None; NaN and infinities become None, since JSON
-    has no word for them. `from_json` is its inverse, and checks: a field without a default that is missing, a value of
+    `to_json` gives dicts, lists, strings, numbers, booleans and None; NaN and infinities become None, because JSON
+    lacks them. `from_json` is its inverse. It raises `ArtifactError` for a missing field without a default, a value of
     another type, and a record of another kind or of a newer major version (its `schema`, such as
-    `headstart.comparison/1`) are `ArtifactError`s. A field that this version does not know is ignored, and one that an
-    older version lacked has its default, so that older records stay readable.
+    `headstart.comparison/1`). Unknown fields are ignored, and missing ones get their default, so that older records
+    stay readable.
     """
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check_schema(found: Any, ours: Any) -> None:
-    """Raises `ArtifactError` unless this version can read the schema; one that is missing is taken for our own."""
+    """Raises `ArtifactError` unless this version can read the schema; a missing one counts as the current one."""
     if found is None:
         return
     kind, _, version = str(found).rpartition("/")
@@ -89,11 +89,11 @@ def _check_schema(found: Any, ours: Any) -> None:
 
 
 _SCALARS: dict[Any, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int,), float: (int, float)}
-"what JSON has for each; numbers that it lacks were written as null"
+"JSON types of each type; NaN and infinities were written as null"
 
 
 def _typed(hint: Any, value: Any, place: str) -> Any:
-    """The value as this type, or an `ArtifactError` that names the place. `place`: `Row.value`, for the message."""
+    """The value as this type. Raises `ArtifactError` with the place, such as `Row.value`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         inner = [a for a in arguments if a is not type(None)]
@@ -101,7 +101,9 @@ def _typed(hint: Any, value: Any, place: str) -> Any:
     if hint in _SCALARS:
         if hint is float and value is None:
             return math.nan
-        if hint is int and isinstance(value, float) and value.is_integer():  # a median of byte counts
+        if (
+            hint is int and isinstance(value, float) and value.is_integer()
+        ):  # because a median of byte counts may be fractional
             return int(value)
         if not isinstance(value, _SCALARS[hint]) or (isinstance(value, bool) and hint is not bool):
             raise _wrong(place, hint.__name__, value)

@@ -1,4 +1,4 @@
-"""The record of two runs side by side."""
+"""Record of the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCHEMA = "headstart.versus/1"
 
 @dataclass(frozen=True)
 class Pair(Record):
-    """One method in both runs: the second's value less the first's."""
+    """One method in both runs: the second value minus the first."""
 
     method: str
     first: float | None
@@ -21,16 +21,16 @@ class Pair(Record):
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
-    "paired by example, where both runs answered the same test examples"
+    "difference paired by example, if both runs have the same test examples"
 
 
 @dataclass(frozen=True)
 class Versus(Record):
     first: str
-    "its folder"
+    "folder of the run"
     second: str
     runs: tuple[Comparison, Comparison]
     pairs: tuple[Pair, ...]
     paired: bool
-    "whether the test examples are the same"
+    "True if both have the same test examples"
     schema: str = SCHEMA

@@ -156,7 +156,7 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
     for code, name in enumerate(NAMES[1:], start=1):
         held = class_counts(targets[split == code], len(labels))
         if absent := [label for label, count in zip(labels, held.tolist()) if count == 0]:
-            message = f"classes without any example in {name}: what is measured there says nothing of them"
+            message = f"classes without any example in {name}: measurements there say nothing about them"
             findings.add("absent_class", "warning", message, absent)
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] >= IMBALANCE * counts[smallest] and counts[smallest] > 0:

@@ -11,8 +11,8 @@ WORDS = {
     "test": {"test", "testing", "tst"},
     "other": {"eval", "evaluation", "holdout", "heldout"},
 }
-"""`other` is the test split, or validation where there is a test split besides (Hugging Face's ImageFolder counts eval
-to test, too)"""
+"""`other` is the test split, or validation beside another test split (Hugging Face's ImageFolder counts eval as test,
+too)"""
 SPLITS = ("train", "validation", "test")
 _BESIDE = {"mask", "masks", "annotation", "annotations", "label", "labels"}
 "words in names of files and folders beside a split that hold no examples"

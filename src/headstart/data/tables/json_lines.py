@@ -85,7 +85,7 @@ class JsonLines:
             raise DataError(f"{self.path} holds a table without rows.")
         if found is None and (named := json_shapes.splits_in(values[0])):
             raise DataError(
-                f"{self.path} holds several tables ({', '.join(named)}). Write each to a file of its own, such as "
+                f"{self.path} holds several tables ({', '.join(named)}). Write each to a separate file, such as "
                 "train.jsonl and test.jsonl in one folder."
             )
         return values if found is None else found
