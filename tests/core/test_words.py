@@ -29,7 +29,80 @@ RIDDLES = {
     r"while it lasts": "inside the context",
     r"(is|are) (left as|kept as) (it|they) (is|are)": "unchanged",
 }
-UNTIL_REWRITTEN = {}
+NOT_YET_REWRITTEN = {
+    "comparison/bench.py",
+    "comparison/compare.py",
+    "comparison/containment.py",
+    "comparison/curve.py",
+    "comparison/mistakes.py",
+    "comparison/outlook.py",
+    "comparison/race/race.py",
+    "comparison/race/racing.py",
+    "comparison/selection.py",
+    "comparison/trainings.py",
+    "comparison/verdict/claims.py",
+    "comparison/verdict/sentences.py",
+    "data/read.py",
+    "engine/adapt.py",
+    "engine/adaptation.py",
+    "engine/cache/cache.py",
+    "engine/cache/frozen.py",
+    "engine/cache/states.py",
+    "engine/feed/augment.py",
+    "engine/feed/feed.py",
+    "engine/feed/streams.py",
+    "engine/fit.py",
+    "engine/forecast.py",
+    "engine/job.py",
+    "engine/losses/head_in_parts.py",
+    "engine/losses/temperature.py",
+    "engine/machine/dropout.py",
+    "engine/machine/memory.py",
+    "engine/machine/precision.py",
+    "engine/machine/recompute.py",
+    "engine/optim/rows.py",
+    "engine/state/averaging.py",
+    "engine/state/checkpoint.py",
+    "engine/state/snapshots.py",
+    "engine/state/tensors.py",
+    "judging/advice/improve.py",
+    "judging/advice/propose.py",
+    "judging/checks/calibration.py",
+    "judging/checks/checks.py",
+    "judging/checks/generation.py",
+    "judging/checks/slices.py",
+    "judging/judge.py",
+    "judging/other_run.py",
+    "judging/runs.py",
+    "judging/suite.py",
+    "judging/system.py",
+    "judging/zeroshot.py",
+    "methods/method.py",
+    "methods/plan.py",
+    "methods/term.py",
+    "pretraining/artifacts/labelled.py",
+    "pretraining/artifacts/language.py",
+    "pretraining/artifacts/pairs.py",
+    "pretraining/artifacts/vectors.py",
+    "pretraining/jobs/glove.py",
+    "pretraining/jobs/labelled.py",
+    "pretraining/jobs/language.py",
+    "pretraining/jobs/pairs.py",
+    "pretraining/jobs/word2vec.py",
+    "pretraining/objectives/awd.py",
+    "pretraining/objectives/classify.py",
+    "pretraining/objectives/clip.py",
+    "pretraining/objectives/language.py",
+    "pretraining/objectives/word2vec.py",
+    "pretraining/pretraining.py",
+    "stats/inversion.py",
+    "stats/metrics.py",
+    "stats/non_inferiority.py",
+    "stats/paired.py",
+    "stats/resampling.py",
+    "tasks/task.py",
+}
+"files that still have such phrases; the list may only shrink"
 
 
 def prose(file: Path) -> Iterator[tuple[int, str]]:
@@ -43,15 +116,34 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def riddles(file: Path) -> list[str]:
+def riddles(file: Path, root: Path = ROOT) -> list[str]:
     found = []
     for line, text in prose(file):
         for pattern, instead in RIDDLES.items():
             if match := re.search(rf"\b{pattern}\b", " ".join(text.split()), re.IGNORECASE):
-                found.append(f"{file.relative_to(ROOT).as_posix()}:{line}: {match[0]!r}; write: {instead}")
+                found.append(f"{file.relative_to(root).as_posix()}:{line}: {match[0]!r}; write: {instead}")
         if re.match(r"Whether\b", text):
-            found.append(f"{file.relative_to(ROOT).as_posix()}:{line}: 'Whether'; write: True if")
+            found.append(f"{file.relative_to(root).as_posix()}:{line}: 'Whether'; write: True if")
     return found
 
 
-FILES = sorted(path for path in ROOT.rglob("*.py"))
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_plain_words(file: str) -> None:
+    found = riddles(ROOT / file)
+    if file in NOT_YET_REWRITTEN:
+        assert found, f"{file} is plain now: take it off the list in {Path(__file__).name}"
+    else:
+        assert not found, "\n".join(found)
+
+
+def test_the_list_names_files() -> None:
+    assert set(FILES) >= NOT_YET_REWRITTEN
+
+
+def test_riddles_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('"""Whether it is so."""\n# what is told\nx = f"of its own {x}, {y} said"\n')
+    found = {one.split(": ")[1].partition(";")[0] for one in riddles(tmp_path / "a.py", tmp_path)}
+    assert found == {"'what is'", "'told'", "'it is so'", "'Whether'", "'of its own'", "'said'"}

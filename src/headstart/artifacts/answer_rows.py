@@ -57,7 +57,7 @@ class AnswerRows:
         if found is None:
             where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
             return {**cells, self._prediction: None, self._error: where + answer.problem}
-        # A value is a float32, of which seven digits are known.
+        # seven digits, because the value is a float32
         value = float(f"{found.probabilities['value']:.7g}") if self.task.numeric else found.label
         cells |= {self._prediction: value}
         if self._confidence and found.confidence is not None:

@@ -1,4 +1,4 @@
-"""Errors that the user can correct: each message says what was given, what is allowed and what to do."""
+"""Errors that the user can correct: each message names the given value, the allowed ones and the next step."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from headstart.data.tables.table import Column, ImagePath
 from headstart.tasks.task import TASKS, Task
 
 VALIDATION = 500
-"most examples that a validation split gets when it is made and no share is given"
+"maximum size of a made validation split if no share is given, in examples"
 FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
 "names of columns that seem to say folds"
 

@@ -64,7 +64,7 @@ class Method:
     "True for a control, which measures the quality without transfer; it is never the reference of a comparison"
     summary: ClassVar[str] = ""
     solved: ClassVar[bool] = True
-    "whether the head is solved on frozen features, which no seed changes, rather than trained by steps"
+    "True if the head is solved on frozen features instead of trained by steps; seeds then change nothing"
     apart: ClassVar[bool] = False
     "whether its solved head reads features that no other method shares: a pass over the data of its own"
     combines: ClassVar[bool] = False

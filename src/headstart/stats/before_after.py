@@ -33,7 +33,7 @@ def _parts(both: Predictions, kind: str) -> tuple[Predictions, Predictions]:
 
 
 def change_of(metric: Metric, kind: str) -> Metric:
-    """The metric after less before, of predictions made by `joined`."""
+    """The metric after minus before, for predictions of `joined`."""
     effective = metric.effective
 
     def rows(both: Predictions) -> np.ndarray:

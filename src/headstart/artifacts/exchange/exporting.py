@@ -1,4 +1,4 @@
-"""Exporting a run: its merged model as a checkpoint of its own library, or its adapter."""
+"""Exporting a run: its merged model as a checkpoint of the model's library, or its adapter."""
 
 from __future__ import annotations
 

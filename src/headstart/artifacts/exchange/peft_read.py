@@ -147,7 +147,7 @@ def _head(place: Path, tensors: dict[str, Tensor], backbone: Backbone) -> tuple[
         pooling = "last"
     elif parts and backbone.modality == "text":
         raise ArtifactError(
-            f"{place}: the classifier of transformers' encoders reads a pooler of its own, which is no feature of the "
+            f"{place}: the classifier of transformers' encoders reads a separate pooler, which is no feature of the "
             "backbone; train the head on the adapted model in PEFT as FEATURE_EXTRACTION, or the method in Headstart."
         )
     if "weight" not in parts or not set(parts) <= {"weight", "bias"} or parts["weight"].dim() != 2:

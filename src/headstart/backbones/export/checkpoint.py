@@ -1,4 +1,4 @@
-"""Export: writes a backbone with its head as a checkpoint of its own library, with equal logits."""
+"""Export: writes a backbone with its head as a checkpoint of the library it comes from, with equal logits."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 def rgb(image: Image.Image, by: Decoding) -> Image.Image:
-    """A decoded image of any of Pillow's modes as RGB."""
+    """A decoded Pillow image of any mode as RGB."""
     if is_deep(image):
         return Image.fromarray(levels(np.asarray(image), by), mode="L").convert("RGB")
     if image.mode in ALPHA or "transparency" in image.info:
