@@ -1,4 +1,4 @@
-"""What serving costs: latency by batch size and length, throughput, memory, energy, and money by the suite's prices."""
+"""Serving costs: latency by batch size and length, throughput, memory, energy, and money by the suite's prices."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from headstart.engine.machine.meter import meter
 from headstart.judging.system import System
 
 EXAMPLES = 96
-"of the test split, by which costs are measured"
+"number of test examples for measuring costs"
 BATCHES = {1: 60, 8: 12, 32: 6}
-"batch size to how often a batch is timed, over all rounds"
+"number of timed batches over all rounds, by batch size"
 THROUGHPUT = 32
-ALONE = "one by one"
+ALONE = "length key for single examples with their original lengths"
 
 
 @dataclass(frozen=True)
 class Interface:
-    """A model behind an interface of others', which is paid by the token."""
+    """An external model behind an API, paid by the token."""
 
     name: str
     input: float
-    "price of a million tokens in"
+    "price of a million input tokens"
     output: float
-    "price of a million tokens out"
+    "price of a million output tokens"
     prompt: int = 0
-    "tokens of the instruction that goes with each example"
+    "tokens of the instruction with each example"
     answer: int = 5
     "tokens of an answer"
     quality: float | None = None
-    "what it reaches on the target check, where you have measured it"
+    "its quality on the target check, if you have measured it"
 
     def external(self, tokens: float | None) -> External:
-        """With what a thousand examples of so many tokens cost there."""
+        """A copy with the price of a thousand examples of this many tokens."""
         taken = self.input * ((tokens or 0.0) + self.prompt) + self.output * self.answer
         return External(self.name, taken / 1e6 * 1000, self.quality)
 
@@ -53,26 +53,26 @@ class Prices:
     """The suite's price table."""
 
     machine_hour: float | None = None
-    "of the machine that serves"
+    "price per hour of the serving machine"
     currency: str = "$"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One round of measuring a model."""
+    """Measurements of one round for a model."""
 
     latencies: dict[tuple[int, str], list[float]]
-    "batch size and length to seconds of each batch; of single examples as they come under (1, ALONE)"
+    "seconds of each batch by (batch size, length); single examples with original lengths under (1, ALONE)"
     examples: int
     seconds: float
-    "of all examples in batches of 32"
+    "seconds for all examples in batches of 32"
     peak_memory_bytes: int | None
     joules: float | None
     tokens: float | None
 
 
 def measure(system: System, test: Examples) -> Measured:
-    """On the first examples of the test split, with the weights as a `Predictor` holds them."""
+    """Measures on the first test examples, with the weights as in a `Predictor`."""
     inputs, device = list(test.inputs(np.arange(min(len(test), EXAMPLES)))), system.compute.device
     with forward_alone(system.backbone.module, system.compute):
         for value in inputs[:5]:
@@ -89,7 +89,7 @@ def measure(system: System, test: Examples) -> Measured:
 
 
 def cost(rounds: Sequence[Measured], folder: Path | None, prices: Prices) -> Cost:
-    """Quantiles over all rounds, the throughput of their median, and money by the suite's price of an hour."""
+    """Summary of all rounds: latency quantiles, throughput of the median, and money by the price per hour."""
     first = rounds[0]
     times = {key: [second for one in rounds for second in one.latencies[key]] for key in first.latencies}
     alone = _quantiles(times.pop((1, ALONE)))
@@ -125,7 +125,7 @@ def _latencies(system: System, inputs: Sequence[Input]) -> dict[tuple[int, str],
 
 
 def _quantiles(times: Sequence[float]) -> tuple[float, float, float]:
-    """Seconds of a call: p50, p95, p99."""
+    """Quantiles of the latency in seconds: p50, p95, p99."""
     p50, p95, p99 = (float(x) for x in np.quantile(times, [0.5, 0.95, 0.99]))
     return p50, p95, p99
 

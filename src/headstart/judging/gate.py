@@ -1,17 +1,17 @@
-"""Gates: what a paired difference says about a release.
+"""Gates: decisions about a release by paired differences (non-inferiority and superiority).
 
-Of a difference d, oriented so that more is better, l and u are the one-sided 95 % bounds (`non_inferiority`): d lies
-above l with that confidence, and with the same below u. With the tolerance t of a check, its gate
+For a difference d, where more is better, l and u are the one-sided 95 % bounds (`non_inferiority`): d lies above l with
+this confidence, and below u with the same. With the tolerance t of a check, its gate
 
-- **not_regressed** (non-inferiority) is passed where l > -t, failed where u < -t, else undecided;
-- **improved** is passed where l > 0, failed where u <= 0, else undecided.
+- **not_regressed** (non-inferiority) passes if l > -t, fails if u < -t, else is undecided;
+- **improved** passes if l > 0, fails if u <= 0, else is undecided.
 
-A guard fails where a loss *beyond the tolerance* is shown. A loss that is certain (u < 0) but may be within the
-tolerance is no failure, as one within it is what the tolerance allows; it passes only once l > -t shows that.
+A guard fails if a loss *beyond the tolerance* is shown. A certain loss (u < 0) that may be within the tolerance is no
+failure, because the tolerance allows it; the gate passes only if l > -t.
 
-Of several checks of one model that have to improve, gains are claimed, so that Holm's correction decides over l > 0.
-Guards are not corrected: all of them have to pass, and the chance that a loss beyond the tolerance passes is at most
-5 % for each, so for all of them together (`tests/judging/test_gate.py` simulates both).
+If several checks of a model have to improve, Holm's correction decides over l > 0, because these are claims of gains.
+Guards are not corrected, because all of them have to pass: the chance that a loss beyond the tolerance passes is at
+most 5 % for each, and so for all together (`tests/judging/test_gate.py` simulates both).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Verdict = Literal["passed", "failed", "undecided", "none"]
 
 
 def status_of(lower: float, upper: float, tolerance: float) -> Status:
-    """What the bounds of a difference, of which more is better, show."""
+    """The result that the bounds of a difference show; more is better."""
     if lower > 0:
         return "improved"
     if upper < -tolerance:
@@ -44,7 +44,7 @@ def status_of(lower: float, upper: float, tolerance: float) -> Status:
 
 
 def gate_of(lower: float, upper: float, gate: Gate, tolerance: float) -> Verdict:
-    """What a gate makes of the bounds; Holm's correction is the caller's."""
+    """Verdict of a gate by the bounds; the caller applies Holm's correction."""
     if gate == "none":
         return "none"
     bar = 0.0 if gate == "improved" else -tolerance
@@ -54,16 +54,16 @@ def gate_of(lower: float, upper: float, gate: Gate, tolerance: float) -> Verdict
 
 
 def together(verdicts: Iterable[str]) -> Verdict:
-    """Failed where one failed, else undecided where one is, else passed."""
+    """Overall verdict: failed if one failed, else undecided if one is undecided, else passed."""
     found = set(verdicts)
     return "failed" if "failed" in found else "undecided" if "undecided" in found else "passed"
 
 
 def needed(found: Paired, examples: int, gate: Gate, tolerance: float, claims: int = 1) -> int | None:
-    """How many examples in all would decide with a chance of 80 %, if the difference stays what it is.
+    """Power analysis: total number of examples that would decide with 80 % power, if the difference stays the same.
 
-    found: oriented so that more is better. claims: how many gains are claimed together. None where no number would: the
-    difference lies on the bar, or seeds differ too much.
+    found: difference where more is better. claims: number of simultaneous claims of gains. None if no number would
+    decide, because the difference lies on the bar or the seeds differ too much.
     """
     bar = 0.0 if gate == "improved" else -tolerance
     if found.difference > bar:
@@ -75,7 +75,7 @@ def checked(
     names: Mapping[str, tuple[Metric, Gate, float]], base: Mapping[str, Sequence[Predictions]],
     tuned: Mapping[str, Sequence[Predictions]],
 ) -> list[CheckRecord]:  # fmt: skip
-    """Each check of one model against the base, in the order of `names`: check to metric, gate and tolerance."""
+    """Results of one model against the base, in the order of `names`: metric, gate and tolerance by check."""
     paired = {name: compare(tuned[name], base[name], metric) for name, (metric, _, _) in names.items()}
     better = {name: oriented(paired[name], metric.higher_is_better) for name, (metric, _, _) in names.items()}
     p_gate = {
@@ -89,14 +89,14 @@ def checked(
     for name, (metric, gate, tolerance) in names.items():
         one, examples = better[name], len(base[name][0])
         span = metric.bounds[1] - metric.bounds[0]
-        if metric.of_sizes:  # its errors are not normal; nothing is gated on it
+        if metric.of_sizes:  # has no gate, because its errors are not normal
             lower, upper = one.low, one.high
         else:
             lower, upper = lower_bound(one), upper_bound(one)
         lower, upper = max(-span, lower), min(span, upper)
         status, verdict = status_of(lower, upper, tolerance), gate_of(lower, upper, gate, tolerance)
         if gate == "improved" and verdict == "passed" and p_gate[name] > ALPHA:
-            status, verdict = "undecided", "undecided"  # certain alone, not among so many
+            status, verdict = "undecided", "undecided"  # certain alone, but not after correction
         total = needed(one, examples, gate, tolerance, len(claimed)) if verdict == "undecided" else None
         raw = (lower, upper) if metric.higher_is_better else (-upper, -lower)
         before, after = (Score(*interval(runs[name], metric), len(runs[name])) for runs in (base, tuned))

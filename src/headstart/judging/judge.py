@@ -1,4 +1,4 @@
-"""Judge: tuned models against the base that they share, on the same examples, by the checks of a suite."""
+"""Judging tuned models against their common base, on the same examples, by the checks of a suite."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from headstart.stats.predictions import Predictions, aligned
 from headstart.tasks.task import Task
 
 SHOWN = 10
-"flips of each direction that a record holds"
+"maximum number of changed predictions per direction in a record"
 Answers = dict[str, list[Predictions]]
-"check to what a model said, one a seed"
+"predictions of a model by check, one per seed"
 
 
 def judge(
     models: Mapping[str, Sequence[Path]], methods: Mapping[str, str], backbone: Backbone, material: Material,
     suite: Suite, compute: Compute, *, against: Mapping[str, Reference] | None = None, progress: Progress | None = None,
 ) -> tuple[tuple[Judged, ...], Cost, tuple[str, ...]]:  # fmt: skip
-    """Each model (its seeds' folders) by every check; what the base costs; notes.
+    """Results of each model (folders of its seeds) by check; costs of the base; notes.
 
-    The base answers once, under a probe solved on the same training data. against: another run's models, by the name of
-    the model that is held against them, in place of the base. Raises `ConfigurationError` for a check that the task
-    does not allow.
+    The base predicts once, with a probe solved on the same training data. against: models of another run as references
+    instead of the base, by the name of the judged model. Raises `ConfigurationError` for a check that does not fit the
+    task.
     """
     progress, data = progress or Silent(), material.data
     checks, prices = suite.checks, suite.prices
@@ -72,7 +72,7 @@ def judge(
     if not names:
         left_out = " ".join(note for check in checks for note in check.notes(material))
         raise ConfigurationError(f"no check of the suite asks for any example, so nothing would be judged. {left_out}")
-    # of a share of right answers it can be shown which these are
+    # only for shares of right answers, where examples are right or wrong
     targets = [part for part, (check, measure) in told.items() if check.kind == "target" and measure.percent]
     tuned = {name: _opened(folders, backbone, compute) for name, folders in models.items()}
     checks_of = {}
@@ -99,7 +99,7 @@ def judge(
 
 @dataclass(frozen=True)
 class _Side:
-    """A model, a seed each: its folders, and what puts it on its base for as long as a context lasts."""
+    """A model with one folder per seed, and a context manager that loads a seed on its base."""
 
     folders: tuple[Path | None, ...]
     opened: Sequence[Callable[[], AbstractContextManager[System]]]
@@ -119,7 +119,7 @@ def _opened(
 def _answers(
     side: _Side, checks: Sequence[Check], material: Material, progress: Progress, told: dict[str, tuple[Check, Metric]]
 ) -> Answers:
-    """What a model says of every part of every check, one a seed; the parts are added to `told`."""
+    """Predictions of a model for every part of every check, one per seed; collects the parts."""
     answers: Answers = defaultdict(list)
     for opened in side.opened:
         with opened() as system:
@@ -133,7 +133,7 @@ def _answers(
 
 
 def _costs(sides: Sequence[_Side], test: Examples, prices: Prices) -> list[Cost]:
-    """What each side's first seed costs, measured in turns, so that a machine that warms up does so for all alike."""
+    """Costs of each side's first seed, measured in turns, so that a machine that warms up affects all alike."""
     measured: list[list[Measured]] = [[] for _ in sides]
     for _ in range(ROUNDS):
         for side, rounds in zip(sides, measured):
@@ -143,7 +143,7 @@ def _costs(sides: Sequence[_Side], test: Examples, prices: Prices) -> list[Cost]
 
 
 def _check(check: Check, material: Material) -> None:
-    """Raises what the check raises, with the check's name."""
+    """Adds the check's name to its errors."""
     try:
         check.check(material)
         if check.gate != "none" and check.measure(material).of_sizes:
@@ -158,7 +158,7 @@ def _check(check: Check, material: Material) -> None:
 
 
 def _check_quality(suite: Suite, material: Material) -> None:
-    """What is said of models of others is of the target's metric."""
+    """Figures of external models are for the target's metric."""
     measure = suite.checks[0].measure(material)
     for one in suite.externals:
         if one.quality is not None:
@@ -166,7 +166,7 @@ def _check_quality(suite: Suite, material: Material) -> None:
 
 
 def _with_flips(record: CheckRecord, base: Predictions, tuned: Predictions, test: Examples, task: Task) -> CheckRecord:
-    """The record with the examples that only one of the two has right, the tuned model's most confident first."""
+    """The record with the examples that only one of both predicts correctly, the tuned model's most confident first."""
     if not task.exclusive:
         return record
     base, tuned = aligned(base, tuned)

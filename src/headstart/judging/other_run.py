@@ -1,4 +1,4 @@
-"""Another training as what a model is held against: its models, and that it was not trained on the test examples."""
+"""Another run as the reference of an evaluation: its models, and a check that it did not train on the test examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.tasks.task import Task
 
 @dataclass(frozen=True)
 class Reference:
-    """The models of another run, a seed each, on their own base."""
+    """The models of another run, one per seed, on their base."""
 
     method: str
     folders: tuple[Path, ...]
@@ -30,9 +30,9 @@ class Reference:
 def references(
     run: Path, methods: Mapping[str, str], task: Task, backbone: Backbone, base: str, trust_remote_code: bool
 ) -> dict[str, Reference]:
-    """For each model, by name and method, the other run's model of the same method, else the one that it uses.
+    """References by model: the other run's model of the same method, else its recommended one.
 
-    backbone: the base of this run, whose fingerprint is `base`; taken where the other run has the same. Raises
+    backbone: base of this run with the fingerprint `base`; reused if the other run has the same. Raises
     `ConfigurationError` for another kind of task or other classes.
     """
     kept = kept_models(run)
@@ -58,12 +58,12 @@ def references(
 
 
 def refuse_trained_on(run: Path, tests: Iterable[tuple[str, Examples]], trained: Callable[[], Data]) -> None:
-    """Raises `ConfigurationError` where test examples are among those that the other run was trained on."""
+    """Raises `ConfigurationError` if test examples are among the training examples of the other run."""
     try:
         train = trained().train
     except HeadstartError as error:
         raise ConfigurationError(
-            f"whether {run} was trained on these test examples can't be told, since its own can't be read: {error}"
+            f"the training examples of {run}, which may hold these test examples, can't be read: {error}"
         ) from error
     for name, test in tests:
         known = same_inputs(test, train)

@@ -1,4 +1,4 @@
-"""Evaluating run folders: which models lie in them, what data and base they had, and the record of judging them."""
+"""Evaluating run folders: finds their models, data and base, and makes the record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from headstart.judging.suite import Suite, default_suite, read_suite
 from headstart.stats.predictions import Predictions
 
 BASE = "probe"
-"the method that is the base itself: nothing but a solved head"
+"methods that equal the base, because they only solve a head"
 READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
 
 
@@ -60,8 +60,8 @@ def evaluate(
     bases = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
     if len(bases) == len(artifacts):
         raise ConfigurationError(
-            f"{', '.join(bases)}: the frozen base under a probe is what tuned models are judged against; it gains and "
-            "loses nothing. Evaluate a tuned model: train with --keep to have those of a comparison."
+            f"{', '.join(bases)}: the frozen base with a probe is the reference of tuned models, so it has no gains "
+            "and losses. Evaluate a tuned model: train with --keep to have those of a comparison."
         )
     artifacts = {name: artifact for name, artifact in artifacts.items() if name not in bases}
     models = {name: models[name] for name in artifacts}
@@ -92,7 +92,7 @@ def evaluate(
 
     def column(name: str) -> dict[str, str]:
         if isinstance(source, Data) or source is None:
-            return Material(examples, other).column(name)  # says that there is none
+            return Material(examples, other).column(name)  # raises if there is none
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
     def labelled(file: str) -> Examples:
@@ -112,7 +112,7 @@ def evaluate(
     unsure = [run for run in runs if not (run / "comparison.json").is_file()]
     notes = (
         *(f"{name} is the base itself, under a probe: not judged" for name in bases),
-        *(f"{run} keeps no record of its data: whether it was trained on these can't be told" for run in unsure),
+        *(f"{run} keeps no record of its data, so these examples may be among its training examples" for run in unsure),
         *notes,
     )
     priced = checks.prices.machine_hour is not None or checks.externals
@@ -128,7 +128,7 @@ def evaluate(
 
 
 def _labelled(tests: Sequence[str]) -> list[Labelled]:
-    """A check for each file; those of one name are called by their paths."""
+    """One check per file, named by the file, or by its path if names are equal."""
     if twice := sorted({one for one in tests if tests.count(one) > 1}):
         raise ConfigurationError(f"the test set {twice[0]} is given twice; give each once.")
     stems = [Path(one).stem for one in tests]
@@ -136,7 +136,7 @@ def _labelled(tests: Sequence[str]) -> list[Labelled]:
 
 
 def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[..., Data]) -> Examples:
-    """Another labelled set, read as the test split beside the run's training data, whose columns and classes it has."""
+    """Another labelled set, read as a test split with the columns and classes of the run's training data."""
     if source is None or isinstance(source, Data):
         raise ConfigurationError(
             f"{file} is read by the rules of the training data, which no file holds; name a file of them with --data."
@@ -152,7 +152,7 @@ def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[...,
 
 
 def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:
-    """Every set of the target's classes that a suite asks for."""
+    """All sets with the target's classes in a suite."""
     sets = [(check.title(), material.labelled(check.data)) for check in checks.checks if isinstance(check, Labelled)]
     if len(sets) < len(checks.checks):
         sets.append(("the test split", material.data.test))
@@ -160,7 +160,7 @@ def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:
 
 
 def _told_apart(told: dict[str, Any]) -> list[Slice]:
-    """The slices that the run itself told apart."""
+    """The parts of the test set in the run."""
     if told.get("by"):
         return [Slice(by="column", column=told["by"])]
     return [Slice(by="source")] if isinstance(told.get("test"), list) else []
@@ -179,7 +179,7 @@ def improved(
     artifact.check_base(backbone)
     names = [field.name for field in fields(Options)]
     asked = {n: v for n, v in record.configuration.items() if n in names}
-    if record.forecast and record.forecast.epochs:  # a budget was too short for as many as usual
+    if record.forecast and record.forecast.epochs:  # fewer than usual, because of a budget
         asked["epochs"] = record.forecast.epochs
     options = configured(Options, asked, "training")
     rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
@@ -193,7 +193,7 @@ def improved(
     computing = compute(device, precision or artifact.precision)
 
     def same(earlier: Improvement) -> bool:
-        """Whether its trials would come to the same again."""
+        """True if its trials would give the same results again."""
         then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
         return then == (record.environment.started, name, len(seeds), computing.precision)
 
@@ -213,7 +213,7 @@ def improved(
 def _improvements(
     run: Path, same: Callable[[Improvement], bool]
 ) -> tuple[tuple[Tried, ...], Callable[[Improvement], None]]:
-    """Earlier trials that are taken up, and what writes the new record: another's moves aside, and is found again."""
+    """Earlier trials to reuse, and a function that writes the new record; a different record is renamed and kept."""
     file = run / "improvement.json"
     asides = sorted(run.glob("improvement.*.json"))
     found = {place: Improvement.read(place) for place in (file, *asides) if place.is_file()}
@@ -233,7 +233,7 @@ def _improvements(
 
 
 def _titles(runs: Sequence[Path]) -> dict[str, Path]:
-    """What each run is called: its folder's name; where several have it, the path."""
+    """Names of the runs: the folder's name, or its path if names are equal."""
     places = [run.resolve() for run in runs]
     names = [place.name for place in places]
     if twice := [run for run, place in zip(runs, places) if places.count(place) > 1]:
@@ -242,16 +242,16 @@ def _titles(runs: Sequence[Path]) -> dict[str, Path]:
 
 
 def models_of(run: Path, asked: Sequence[str] | None = None) -> dict[str, list[Path]]:
-    """Method to the folders of its seeds: every method of a run that kept all, else the one to use, and those asked."""
+    """Folders of the seeds by method: all kept methods, or the named ones; without --keep the recommended method."""
     kept = kept_models(run)
     first = next(iter(kept))
-    if kept[first][0].parent.parent.name == "models":  # with --keep the method to use lies there too
+    if kept[first][0].parent.parent.name == "models":  # with --keep the recommended method is there too
         return dict(sorted(kept.items()))
     return {name: folders for name, folders in kept.items() if name == first or name in (asked or ())}
 
 
 def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data:
-    """The examples of the runs, read as they were read for training; all of them had the same."""
+    """The common examples of the runs, read as in training."""
     file = runs[0] / CONFIGURATION
     if not file.is_file() and given is None:
         raise ArtifactError(f"{runs[0]} does not say which data it was trained on; give them with --data.")
@@ -274,9 +274,9 @@ def data_of(runs: Sequence[Path], given: Any, read: Callable[..., Data]) -> Data
         trained = Comparison.read(record).data.fingerprint if record.is_file() else found.record.fingerprint
         if trained != found.record.fingerprint:
             raise ConfigurationError(
-                f"{run} was trained on other examples than {found.record.source} holds now: what was trained on may be "
-                "among those to test. Give the run's own data with --data."
+                f"{run} was trained on other examples than {found.record.source} holds now, so training "
+                "examples may be among the test examples. Give the run's own data with --data."
             )
-    if folds := told.get("folds"):  # what is kept was trained without the examples of the first fold alone
+    if folds := told.get("folds"):  # the first fold, because the kept models were trained without its examples
         return folded(found, int(folds))[0]
     return found

@@ -1,4 +1,4 @@
-"""Shipped precision: how an exported model, computing in fp32, answers beside the one that was tested in bf16."""
+"""Export precision: predictions of an exported model in fp32 against the model that was tested in bf16."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from headstart.data.examples import Data, Input
 from headstart.judging.runs import data_of
 
 EXAMPLES = 200
-"test examples that are answered in both precisions, the first ones"
+"number of test examples for the comparison of precisions, from the start"
 MOST_ROWS = 100_000
-"rows of a data set that is read again for it"
+"maximum number of rows of a data set that is read again for this"
 
 
 def precision_note(
     run: str | Path, read: Callable[..., Data], source: str | None = None, trust_remote_code: bool = False
 ) -> str:
-    """Labels that differ and the largest difference of a probability on the run's test examples, in a sentence.
+    """A sentence with the number of labels that differ and the largest difference of a probability on test examples.
 
-    Empty for a model that was tested in fp32. source: where the base lies now.
+    Empty for a model that was tested in fp32. source: new place of the base, if it was moved.
     """
     artifact = Artifact.open(run)
     if artifact.precision == "fp32":
@@ -38,7 +38,7 @@ def precision_note(
         test = data_of([Path(run)], None, read).test
         inputs = test.inputs(np.arange(min(EXAMPLES, len(test))))
         tested, shipped = (_scores(run, one, inputs, source, trust_remote_code) for one in (artifact.precision, "fp32"))
-    except HeadstartError:  # the data have gone, or are too many to read for a sentence
+    except HeadstartError:  # the data are gone, or too many to read for a sentence
         return f"{told}: headstart evaluate {run} --precision fp32 tests that."
     gap = f"by up to {np.abs(tested - shipped).max():.2g}"
     if artifact.task.numeric:

@@ -30,7 +30,7 @@ KINDS: dict[str, type[Check]] = {
 }  # fmt: skip
 
 LEAST = {"examples": 1, "max_tokens": 1, "least": 1, "shots": 0}
-"keys of checks that count something"
+"keys of checks that are counts, with their minimum"
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Suite:
 
 
 def read_suite(path: str | Path) -> Suite:
-    """The checks and prices of a suite's file.
+    """Reads the checks and prices of a suite file.
 
-    Raises `ConfigurationError`, with what is allowed, for a file that is no suite, a kind or a key that does not exist
-    and a name given twice.
+    Raises `ConfigurationError` with the allowed values for an invalid file, an unknown kind or key, and a repeated
+    name.
     """
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -103,9 +103,9 @@ def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
 
 
 def default_suite(task: Task, *more: Check, gain: bool = True) -> Suite:
-    """The test set, its calibration, its slices, changes that should not matter, and what else is given.
+    """Default suite: test set, calibration, slices, perturbations, and the given sets.
 
-    gain: whether the test set has to be improved, as over the base; else it must not be worse.
+    gain: True if the test set must improve, as against the base; else it must not be worse.
     """
     change: Change = "noise" if task.modality == "image" else "typos"
     checks: list[Check] = [Target(gate="improved" if gain else "not_regressed"), Robustness(change=change)]

@@ -1,4 +1,4 @@
-"""Systems: the base or a tuned model, asked in the same way."""
+"""System: a common interface to the base and to tuned models."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from headstart.tasks.task import Task
 
 @dataclass(frozen=True)
 class System:
-    """What can be asked of a model, base or tuned.
+    """Features and predictions of a model, base or tuned.
 
-    head and reads: of the target task; a base without a head of its own is under a probe of the same training data.
+    head and reads: for the target task; a base without a head gets a probe trained on the same data.
     """
 
     backbone: Backbone
@@ -35,12 +35,12 @@ class System:
     head: nn.Module
     reads: Reads
     kept: dict[str, np.ndarray] = field(default_factory=dict)
-    "scores that several checks ask for, by what they are of"
+    "cache of scores that several checks need"
     order: tuple[int, ...] | None = None
-    "columns of the head's scores in the order of the task's labels, where they differ"
+    "columns of the head's scores in the order of the task's labels, if they differ"
 
     def features(self, inputs: Sequence[Input], reads: Reads = "top") -> Tensor:
-        """[n, D] of the whole forward, in the order of the inputs."""
+        """[n, D] features of the whole forward, in the order of the inputs."""
         return _features(self.backbone, self.compute, inputs, reads)
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
@@ -49,12 +49,12 @@ class System:
         return found if self.order is None else found[:, self.order]
 
     def probed(self, train: Examples, inputs: Sequence[Input], task: Task) -> np.ndarray:
-        """[n, outputs] of a probe of another task, solved on this model's features at the top."""
+        """[n, outputs] predictions of a probe for another task, solved on this model's features at the top."""
         head = solved(self.features(train.inputs()), train.targets, task)
         return _scores(head, self.features(inputs), task)
 
     def nearest(self, inputs: Sequence[Input]) -> np.ndarray:
-        """[n] places of the nearest other input, by the cosine of the features at the top; of equals the first."""
+        """[n] index of the nearest other input by cosine similarity of the top features; ties go to the first."""
         unit = nn.functional.normalize(self.features(inputs), dim=1)  # [n, D]
         found = []
         for start in range(0, len(unit), 1024):
@@ -68,9 +68,9 @@ class System:
 def base_system(
     backbone: Backbone, compute: Compute, train: Examples, task: Task, validation: Examples | None = None
 ) -> System:
-    """The frozen base under a probe of every rung's features, as the method `probe` at its defaults.
+    """The frozen base with a probe on the features of all rungs, like the method `probe` with its defaults.
 
-    validation: what the probe's temperature is fitted on, as a tuned model's was.
+    validation: examples for fitting the probe's temperature, as for tuned models.
     """
     reads = Probe().head_reads
     head = solved(_features(backbone, compute, train.inputs(), reads), train.targets, task)
@@ -83,7 +83,7 @@ def base_system(
 
 @contextlib.contextmanager
 def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> Iterator[System]:
-    """A saved model on its base, for as long as the context lasts."""
+    """A saved model on its base, inside the context."""
     with reloaded(folder, backbone) as (artifact, model, plan):
         yield System(backbone, compute, artifact.task, model.head, plan.reads)
 

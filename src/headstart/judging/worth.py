@@ -1,4 +1,4 @@
-"""What a pretraining was worth on a task: a probe on its features, and on those of the same network without it."""
+"""Gain of a pretraining on a task: a probe on its features, and on those of the network without it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
 
 EXAMPLES = 1_000
-"most training examples of the probe"
+"maximum number of training examples of the probe"
 
 
 @dataclass(frozen=True)
 class Against(Record):
-    """The pretrained network less another one, paired by example."""
+    """Difference of the pretrained network from another one, paired by example."""
 
     name: str
-    "`from scratch`: the same network with random weights; `base`: what it went on from"
+    "`from scratch`: the same network with random weights; `base`: the start of the pretraining"
     value: float
     low: float
     high: float
@@ -50,7 +50,7 @@ class Worth(Record):
     against: tuple[Against, ...]
 
     def lines(self) -> list[str]:
-        """For the terminal."""
+        """Summary for the terminal."""
         told = [f"a probe on {self.data} ({self.examples:,} examples, judged by {self.validation:,} of validation): "
                 f"{self.metric} {self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"]  # fmt: skip
         return told + [
@@ -61,7 +61,7 @@ class Worth(Record):
 
 
 def worth(source: str, data: Data, compute: Compute, base: str | None = None) -> Worth:
-    """Of the folder `source`. base: what it went on from, to stand beside it. The test split is not looked at."""
+    """Worth of the folder `source`. base: start of the pretraining, for comparison. Never uses the test split."""
     measure, _ = chosen_metric(data)
     train = subset_of(data.train, EXAMPLES)
     sides = {"": (source, True), "from scratch": (source, False)}

@@ -1,4 +1,4 @@
-"""Zero-shot classification: classes are told in words, and no example of them is trained on."""
+"""Zero-shot classification by class names, without training."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def probabilities(towers: TwoTowers, images: Tensor, classes: Tensor) -> np.ndar
 def accuracy(
     towers: TwoTowers, source: str, label: str | None, templates: Sequence[str], compute: Compute
 ) -> dict[str, Any]:
-    """The share of a labelled set's images that are told right, of all its splits, with its interval.
+    """Accuracy on all splits of a labelled set of images, with its interval.
 
-    Raises `DataError` where the source holds no images with one label each.
+    Raises `DataError` if the source holds no images with one label each.
     """
     data = read(source, label=label)
     if data.task.modality != "image" or not data.task.exclusive:

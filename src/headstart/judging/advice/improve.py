@@ -1,4 +1,4 @@
-"""Improving a run: evidence, proposals, and what they do to validation; the test split is not looked at."""
+"""Improving a run: evidence, proposals, and trials on validation; the test split is never used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from headstart.stats.paired import compare, holm
 from headstart.stats.predictions import Predictions
 
 FAILURES = (HeadstartError, ValueError, RuntimeError, MemoryError)
-"what may end one training; the others go on"
+"errors that end one training but not the others"
 
 
 def improve(
@@ -44,13 +44,16 @@ def improve(
     only_propose: bool = False, earlier: Sequence[Tried] = (), progress: Progress | None = None,
     keep: Callable[[Improvement], object] = lambda so_far: None,
 ) -> Improvement:  # fmt: skip
-    """Proposals for one method of a run, and what became of them.
+    """Proposals for one method of a run, and the results of their trials.
 
-    validation: what each method of the run said of the validation examples, one a seed.
-    options: those that the run trained with. Each change is trained with every seed beside the method as it was, and
-    compared on the validation examples, paired; after Holm's correction it helped, hurt, or can't be told. budget:
-    seconds after which no further one is begun. earlier: trials that are not repeated. keep: given the record after
-    each trial, and in the end.
+    validation: predictions of each method of the run for the validation examples, one per seed.
+    options: training options of the run.
+    budget: seconds after which no further trial starts.
+    earlier: trials that are not repeated.
+    keep: called with the record after each trial and at the end.
+
+    Each change is trained with every seed, like the unchanged method, and compared on validation, paired by example;
+    after Holm's correction it helped, hurt, or is undecided.
     """
     progress, start = progress or Silent(), time.perf_counter()
     row = record.row(name)
@@ -86,7 +89,9 @@ def improve(
             trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
             for _ in trials.of(tried, open_ones, name, row.configuration, start, budget):
                 keep(so_far())
-            if all(tried[at].status == "no time" for at in open_ones):  # this machine is slower than the run's
+            if all(
+                tried[at].status == "no time" for at in open_ones
+            ):  # measured here, because this machine may be slower than the run's
                 needed = time.perf_counter() - start + trials.seconds
     result = so_far(needed)
     keep(result)
@@ -94,7 +99,7 @@ def improve(
 
 
 def _taken_up(found: Sequence[Proposal], earlier: Sequence[Tried]) -> list[Tried]:
-    """The proposals with what came of the same trials before, and trials for which nothing speaks any more."""
+    """The proposals with results of earlier equal trials, and earlier trials without current evidence."""
     tried = [Tried(one, "yours") for one in found]
     for old in earlier:
         at = next((at for at, one in enumerate(tried) if one.proposal.same_trial(old.proposal)), None)
@@ -106,7 +111,7 @@ def _taken_up(found: Sequence[Proposal], earlier: Sequence[Tried]) -> list[Tried
 
 
 def _shown(data: Data, positions: Sequence[int], most: int = 60) -> list[str]:
-    """Where training examples come from, and how their texts begin: `reviews.csv:17 "a good …"`."""
+    """Places of training examples with the start of their texts: `reviews.csv:17 "a good …"`."""
     if not positions:
         return []
     places = data.train.places(positions)
@@ -134,7 +139,7 @@ def _failed(error: Exception) -> str:
 
 
 class _Trials:
-    """Trainings that are judged on validation."""
+    """Trainings with their validation results."""
 
     def __init__(
         self, data: Data, backbone: Backbone, compute: Compute, options: Options, measure: Metric,
@@ -142,13 +147,13 @@ class _Trials:
     ) -> None:  # fmt: skip
         self.data, self.backbone, self.compute, self.options = data, backbone, compute, options
         self.measure, self.seeds, self.progress = measure, seeds, progress
-        self.seconds = 0.0  # that the method as it was has taken
+        self.seconds = 0.0  # of the unchanged method
 
     def of(
         self, tried: list[Tried], open_ones: Sequence[int], name: str, configuration: Mapping[str, object],
         start: float, budget: float | None,
     ) -> Iterator[int]:  # fmt: skip
-        """Tries these places of the list, each of which then holds what came of it; gives the place after each."""
+        """Runs the trials at these indices of the list and stores their results; yields each index."""
         was = settled(configured(method_class(name), configuration, name), self.backbone)
         begin = time.perf_counter()
         try:
@@ -204,7 +209,7 @@ class _Trials:
         return self._trained(proposal.name.replace(" ", "-"), method, data, replace(self.options, **proposal.options))
 
     def _trained(self, name: str, method: Method, data: Data, options: Options) -> list[Predictions]:
-        """What each seed says of the validation examples, by the weights that were best on them."""
+        """Validation predictions of each seed, with its best weights."""
         found = []
         with tempfile.TemporaryDirectory() as folder:
             for seed in self.seeds:

@@ -1,4 +1,4 @@
-"""What to change next, read off the records of a run: each proposal with its evidence. Nothing is trained here."""
+"""Proposals for changes, from the records of a run, each with its evidence; nothing is trained here."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from headstart.stats.predictions import Predictions
 
 ALPHA = 0.05
 GAP = 2.0
-"validation loss over training loss from which on a model is said to have learnt its examples by heart"
+"ratio of validation to training loss from which a model counts as overfitted"
 EARLY = 0.4
-"share of the epochs before which a best epoch says that the rest did harm"
+"a best epoch before this share of the epochs means that the rest did harm"
 FEW, BEHIND = 10, 0.10
-"a class is named from so many validation examples on, and where its recall is so far below the mean"
+"a class is named if it has this many validation examples, and its recall is this far below the mean"
 STRONGER = {"none": "light", "light": "strong"}
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the proposals are read off: all of it training and validation, nothing of test examples.
+    """Evidence for proposals, from training and validation examples only.
 
-    Checks of an evaluation are therefore left out: a change that they suggest could not be judged by them again.
+    Checks of an evaluation are left out, because a change that they suggest could not be judged by them again.
 
-    validation: what each method of the run said of the validation examples, one a seed.
-    rungs: a probe at each level of the base, lowest first, on validation. suspects: numbers of training examples whose
-    label a cross-validated probe confidently disagrees with, with what it says instead. places: where these came from,
-    and what they are.
+    validation: predictions of each method of the run for the validation examples, one per seed.
+    rungs: validation results of a probe at each level of the base, lowest first.
+    suspects: predicted classes of training examples whose label a cross-validated probe doubts, by id.
+    places: places and texts of the suspects.
     """
 
     record: Comparison
@@ -62,13 +62,13 @@ class Evidence:
 
 
 def proposals(evidence: Evidence) -> list[Proposal]:
-    """All that the evidence gives, those that can be tried first."""
+    """All proposals, those with a trial first."""
     found = [one for rule in RULES for one in rule(evidence)]
     return sorted(found, key=lambda one: not one.can_be_tried)
 
 
 def use_the_probe(e: Evidence) -> Iterator[Proposal]:
-    """Where the probe is shown, on validation, to lose no more than the margin against the method asked about."""
+    """Proposes the probe if it is non-inferior to the method on validation."""
     rows = {row.method: row for row in e.record.rows if row.status == "ok"}
     probe, mine = e.validation.get("probe"), e.validation.get(e.method)
     solved = method_class(e.method).solved
@@ -95,17 +95,17 @@ def use_the_probe(e: Evidence) -> Iterator[Proposal]:
 
 
 def rungs(e: Evidence) -> Iterator[Proposal]:
-    """The level whose frozen features serve the task best: what lies below has nothing to learn."""
+    """Proposes another number of frozen rungs, by the level with the best frozen features."""
     if len(e.rungs) < 3 or any(one.probe is None for one in e.rungs):
         return
     values = [one.probe or 0.0 for one in e.rungs]
     sign = 1 if e.record.task.higher_is_better else -1
     best = int(np.argmax([sign * value for value in values]))
-    depth = min(best + 1, len(values) - 1)  # levels are what enters rungs 1, 2, …; the top is above the last
+    depth = min(best + 1, len(values) - 1)  # levels are the inputs of rungs 1, 2, …; the top is above the last
     row = e.row
     now = _frozen(row, len(values))
     others = [one for one in e.record.rows if one.method.partition("@")[0] == "freeze" and one.status == "ok"]
-    if now is None or depth in (now, *(_frozen(one, len(values)) for one in others)):  # it was compared already
+    if now is None or depth in (now, *(_frozen(one, len(values)) for one in others)):  # already part of the comparison
         return
     name = "freeze more" if depth > now else "freeze fewer"
     top = best == len(values) - 1
@@ -121,7 +121,7 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
 
 
 def _frozen(row: Row, levels: int) -> int | None:
-    """Rungs that the method left frozen; None for methods to which the question does not apply."""
+    """Number of rungs that the method froze; None for methods without this notion."""
     cls = method_class(row.method)
     if row.method.partition("@")[0] == "freeze":
         told = row.configuration
@@ -140,7 +140,7 @@ def lower_rate(e: Evidence) -> Iterator[Proposal]:
         if run.curve and run.best_epoch is not None and _losses(run.curve)
     ]
     rates = [trial.configuration.get("learning_rate") for trial in row.trials]
-    if any(rate and abs(rate / third - 1) < 0.01 for rate in rates):  # validation has judged it
+    if any(rate and abs(rate / third - 1) < 0.01 for rate in rates):  # because validation has already decided it
         return
     if early and all(best <= EARLY * last and (end or 0) > 1.1 * low for best, last, end, low in early):
         best, last, end, low = early[0]
@@ -211,7 +211,7 @@ def more_data(e: Evidence) -> Iterator[Proposal]:
         if (row.recall or 0.0) > mean - BEHIND:
             continue
         told = ""
-        if len(table):  # classes, of which each example has one
+        if len(table):  # only for single-label tasks
             at = labels.index(row.label)
             wrong = table[at].copy()
             wrong[at] = 0

@@ -1,4 +1,4 @@
-"""Calibration as a check, and the temperature that makes a classifier as sure as it is right."""
+"""Check `calibration`, with temperature scaling."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from headstart.tasks.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration(Check):
-    """Whether what the model is sure of is right as often as it says, before or after a temperature."""
+    """Calibration of the probabilities, with or without temperature scaling."""
 
     kind: ClassVar[str] = "calibration"
-    summary: ClassVar[str] = "whether probabilities mean what they say; with a temperature fitted on validation"
+    summary: ClassVar[str] = "calibration of the probabilities, optionally with a temperature fitted on validation"
     gate: Gate = "none"
 
     metric: str | None = "ece"
-    "ece, brier or log_loss"
+    "metric of calibration: ece, brier or log_loss"
     temperature: bool = False
-    "divide the logits by a temperature, fitted for each model on the validation examples"
+    "scale the logits by a temperature, fitted for each model on the validation examples"
 
     def title(self) -> str:
         return self.name or f"calibration{', with temperature' if self.temperature else ''} ({self.metric})"

@@ -1,4 +1,4 @@
-"""Checks: what base and tuned model are both asked. Each is a table of a suite, its fields are the table's keys."""
+"""Checks of tuned models against the base. Each is a table of a suite; its fields are the keys of the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headstart.stats.predictions import Predictions
 
 
 def within(place: Path, source: str) -> str:
-    """What a suite names: in its own folder where it is there, else as it stands."""
+    """Resolves a path of a suite: relative to its folder if it exists there, else unchanged."""
     return str(place / source) if (place / source).exists() else source
 
 
@@ -36,17 +36,17 @@ def _no_labelled(source: str) -> Examples:
 
 @dataclass(eq=False)
 class Material:
-    """The target's data, and other sets, each read once."""
+    """The data of the target task, and other sets, each read once."""
 
     data: Data
     read: Callable[[str, str | None, str | None], Data]
-    "source, text and label column to examples"
+    "examples by source, text column and label column"
     place: Path = Path()
-    "the folder that paths in the suite are relative to"
+    "base folder of paths in the suite"
     column: Callable[[str], dict[str, str]] = field(default=_no_columns)
-    "a column of the target's source, by the places of its rows"
+    "reads a column of the target's source, by the places of the rows"
     more: Callable[[str], Examples] = field(default=_no_labelled)
-    "a labelled set with the target's classes, read by the rules of training"
+    "reads a labelled set with the target's classes, like the training data"
     _labelled: dict[str, Examples] = field(default_factory=dict)
     _sets: dict[tuple[str, str | None, str | None], Data] = field(default_factory=dict)
 
@@ -60,26 +60,26 @@ class Material:
         if key not in self._sets:
             try:
                 self._sets[key] = self.read(within(self.place, source), text, label)
-            except DataError as error:  # in a suite, columns are keys of the check, not flags
+            except DataError as error:  # because columns are keys of the check in a suite, not flags
                 raise DataError(str(error).replace("--label", "label").replace("--text", "text")) from error
         return self._sets[key]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Fields that every kind has."""
+    """Base class of checks, with their common fields."""
 
     kind: ClassVar[str] = ""
     summary: ClassVar[str] = ""
 
     name: str = ""
-    "what the report calls it [default: made of its kind]"
+    "name of the check in the report [default: from its kind]"
     metric: str | None = None
-    "a metric of the task [default: that of its comparison]"
+    "metric [default: that of the comparison]"
     gate: Gate = "not_regressed"
-    "what lets a release pass: improved, not_regressed, or none to report it only"
+    "condition of the gate: improved, not_regressed, or none to report only"
     tolerance: float = 0.01
-    "how much worse still counts as the same, in the metric's unit; shares of 1 for percentages"
+    "non-inferiority margin in units of the metric; shares of 1 for percentages"
 
     def title(self) -> str:
         return self.name or self.kind
@@ -88,19 +88,19 @@ class Check:
         return chosen_metric(material.data, self.metric)[0]
 
     def check(self, material: Material) -> None:
-        """Raises `ConfigurationError` for what can't be asked of this task."""
+        """Raises `ConfigurationError` if the check does not fit the task."""
 
     def notes(self, material: Material) -> list[str]:
-        """What a reader has to know of the examples that are asked for."""
+        """Notes for the reader about the examples."""
         return []
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
-        """What the model says, by the name of the check or of each of its parts."""
+        """Predictions of the model, by the name of the check or of its parts."""
         raise NotImplementedError
 
 
 def answers(system: System, test: Examples, change: Change | None = None) -> Predictions:
-    """What the model says of the test set, as it is or under a change; several checks ask for the same."""
+    """Cached predictions for the test set, unchanged or perturbed, because several checks need them."""
     if (kept := change or "") not in system.kept:
         inputs = test.inputs()
         if change:
@@ -111,7 +111,7 @@ def answers(system: System, test: Examples, change: Change | None = None) -> Pre
 
 @dataclass(frozen=True, kw_only=True)
 class Target(Check):
-    """The task's test set."""
+    """Quality on the task's test set."""
 
     kind: ClassVar[str] = "target"
     summary: ClassVar[str] = "the task's test set"
@@ -123,19 +123,21 @@ class Target(Check):
 
 @dataclass(frozen=True, kw_only=True)
 class Retention(Check):
-    """Another labelled set, under a probe that is solved anew on base and on tuned features."""
+    """Forgetting: quality on another labelled set, by probes on the features of the base and of the tuned model."""
 
     kind: ClassVar[str] = "retention"
-    summary: ClassVar[str] = "another labelled set, by a probe solved anew on the features: what they have lost"
+    summary: ClassVar[str] = (
+        "quality on another labelled set, by a new probe on the features, which measures forgetting"
+    )
 
     data: str = ""
-    "the labelled set: a file, a folder or a hub name; paths are relative to the suite's file"
+    "labelled set: a file, a folder or a hub name; paths are relative to the suite's file"
     text: str | None = None
-    "its input column [default: found]"
+    "input column [default: detected]"
     label: str | None = None
-    "its label column [default: found]"
+    "label column [default: detected]"
     examples: int = 1000
-    "most training examples for the probe"
+    "maximum number of training examples of the probe"
 
     def title(self) -> str:
         return self.name or f"retention of {Path(self.data).stem}"
@@ -161,17 +163,17 @@ class Retention(Check):
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval(Check):
-    """How often an example's nearest neighbour, by the cosine of the features, has its label: no head takes part."""
+    """Share of examples whose nearest neighbour, by cosine of the features, has the same label; uses no head."""
 
     kind: ClassVar[str] = "retrieval"
-    summary: ClassVar[str] = "how often the nearest of all other examples of a set has the same label, by cosine"
+    summary: ClassVar[str] = "share of examples whose nearest neighbour by cosine has the same label"
 
     data: str = ""
-    "a labelled set [default: the task's]; its test split is searched"
+    "labelled set whose test split is used [default: the task's]"
     text: str | None = None
-    "its input column [default: found]"
+    "input column [default: detected]"
     label: str | None = None
-    "its label column [default: found]"
+    "label column [default: detected]"
     tolerance: float = 0.02
 
     def title(self) -> str:
@@ -200,20 +202,20 @@ class Retrieval(Check):
 
 @dataclass(frozen=True, kw_only=True)
 class Zeroshot(Check):
-    """Another labelled set of images by the names of its classes: what the tower for texts still finds in the features.
+    """Zero-shot accuracy on another labelled set of images, with the text tower of the base.
 
-    Asked of CLIP and SigLIP; the tower for texts is the base's.
+    For CLIP and SigLIP; it shows how far the tuned features still fit the text tower.
     """
 
     kind: ClassVar[str] = "zeroshot"
-    summary: ClassVar[str] = "a labelled set of images by its classes' names, under CLIP or SigLIP: nothing is solved"
+    summary: ClassVar[str] = "zero-shot accuracy on a labelled set of images, for CLIP or SigLIP"
 
     data: str = ""
-    "a labelled set [default: the task's]; its test split is asked for"
+    "labelled set whose test split is used [default: the task's]"
     label: str | None = None
-    "its label column [default: found]"
+    "label column [default: detected]"
     templates: tuple[str, ...] = (TEMPLATE,)
-    "how a label is put, such as an icon of a {}; several are averaged"
+    "prompt templates for class names, such as an icon of a {}; several are averaged"
     tolerance: float = 0.02
 
     def title(self) -> str:
@@ -242,20 +244,20 @@ class Zeroshot(Check):
 
 
 def hits(ids: np.ndarray, hit: np.ndarray, clusters: np.ndarray | None = None) -> Predictions:
-    """Shares of hits [n] as predictions, so that all statistics take them as accuracy."""
+    """Shares of hits [n] as predictions, so that all statistics treat them as accuracy."""
     scores = np.stack([~hit, hit], 1).astype(np.float32)
     return Predictions(ids, np.ones(len(ids), dtype=np.int64), scores, clusters)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Check):
-    """How much the metric moves under a change that should not matter; difference of differences against the base."""
+    """Robustness: change of the metric under a perturbation, as difference of differences against the base."""
 
     kind: ClassVar[str] = "robustness"
-    summary: ClassVar[str] = "what a change that should not matter costs on the test set: typos, case, noise, blur, …"
+    summary: ClassVar[str] = "loss on the test set by a perturbation: typos, case, noise, blur, …"
 
     change: Change = "typos"
-    "texts: typos, case, punctuation; images: noise, blur, shift, brightness"
+    "perturbation; for texts typos, case or punctuation, for images noise, blur, shift or brightness"
 
     def title(self) -> str:
         return self.name or f"{self.kind} to {self.change}"
@@ -273,10 +275,10 @@ class Robustness(Check):
 
 @dataclass(frozen=True, kw_only=True)
 class Invariance(Robustness):
-    """How often a change that should not matter leaves what the model says as it is, right or wrong."""
+    """Invariance: share of predictions that a perturbation does not change, right or wrong."""
 
     kind: ClassVar[str] = "invariance"
-    summary: ClassVar[str] = "how often such a change leaves the model's answer as it was, right or wrong"
+    summary: ClassVar[str] = "share of predictions that a perturbation does not change, right or wrong"
     tolerance: float = 0.02
 
     def title(self) -> str:

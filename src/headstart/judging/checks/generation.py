@@ -1,4 +1,4 @@
-"""Generation: whether a causal language model still says what it should, exactly, as a number, or by choosing."""
+"""Check `generation`: answers of a causal language model, by exact match, by number, or by choice."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Generation(Check):
-    """Questions with known answers, by the base's own head over the vocabulary on the base's and the tuned states.
+    """Share of right answers to questions, by the base's vocabulary head on the base's and on the tuned states.
 
-    exact: what is generated, up to `stop`, is the answer but for case and white space. number: the last number in it is
-    the last number of the answer, as in GSM8K. choice: of the choices of a question, the answer has the highest mean
-    log-likelihood of its tokens.
+    exact: the generated text up to `stop` equals the answer, ignoring case and white space. number: its last number is
+    the last number of the answer, as in GSM8K. choice: the answer has the highest mean log-likelihood per token among
+    the choices.
     """
 
     kind: ClassVar[str] = "generation"
-    summary: ClassVar[str] = "questions to a causal language model: the exact answer, its number, or a choice"
+    summary: ClassVar[str] = "share of right answers of a causal language model: exact, by number, or by choice"
 
     data: str = ""
-    "a table of questions (.csv, .jsonl, .parquet, …); paths are relative to the suite's file"
+    "table of questions (.csv, .jsonl, .parquet, …); the path is relative to the suite's file"
     match: Literal["exact", "number", "choice"] = "exact"
-    "what counts as right"
+    "criterion of a right answer: exact, number or choice"
     prompt: str = "question"
-    "its column of questions"
+    "column of questions"
     answer: str = "answer"
-    "its column of answers: texts; for choice, one of the choices, or its place, from 0"
+    "column of answers; for choice, one of the choices, or its index from 0"
     choices: str = "choices"
-    "for choice, its column of lists"
+    "column of lists of choices, for choice"
     template: str = "{prompt}"
-    "how a question is put"
+    "prompt template with {prompt} for the question"
     stop: str = "\n"
-    "what ends an answer"
+    "text that ends an answer"
     max_tokens: int = 64
-    "most tokens of an answer"
+    "maximum length of an answer, in tokens"
     examples: int = 200
-    "most questions, the first of the table"
+    "maximum number of questions, from the start of the table"
     tolerance: float = 0.02
 
     def title(self) -> str:
@@ -141,7 +141,7 @@ class Speaker:
         self.device = next(network.parameters()).device
 
     def answers(self, prompts: Sequence[str], most: int) -> list[str]:
-        """What greedy decoding says after each prompt, questions of like length together."""
+        """Greedy decoding after each prompt, in batches of similar length."""
         ids = [self.tokenizer(text)["input_ids"] for text in prompts]
         found = [""] * len(ids)
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))

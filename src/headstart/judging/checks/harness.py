@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness, the field's own collection for language models, as checks."""
+"""Check `lm_eval`: tasks of lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ def _managed(include: str | None, defaults: bool) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Harness(Check):
-    """A task or group of lm-evaluation-harness, by the base's own head on the base's and the tuned states.
+    """A task or group of lm-evaluation-harness, by the base's vocabulary head on the base's and on the tuned states.
 
     Source: Biderman et al. 2024, "Lessons from the Trenches on Reproducible Evaluation of Language Models".
     """
 
     kind: ClassVar[str] = "lm_eval"
-    summary: ClassVar[str] = "a task of lm-evaluation-harness, where that package is installed"
+    summary: ClassVar[str] = "a task of lm-evaluation-harness, if that package is installed"
 
     task: str = ""
-    "its name there, or that of a task of your own in `include`"
+    "name of the task there, or of your task in `include`"
     measure_by: str = "acc"
-    "which of the task's metrics counts; one that says right or wrong of each question"
+    "metric of the task that counts; it must be 0 or 1 for each question"
     filter: str = ""
-    "which of the task's filters of answers counts [default: its first]"
+    "filter of the task that counts [default: its first]"
     shots: int = 0
-    "examples shown before each question"
+    "number of few-shot examples before each question"
     examples: int = 200
-    "most questions, the first of the task"
+    "maximum number of questions, from the start of the task"
     include: str = ""
-    "a folder of task files of your own; relative to the suite's file"
+    "folder of your task files; the path is relative to the suite's file"
     tolerance: float = 0.02
 
     def title(self) -> str:
@@ -75,7 +75,7 @@ class Harness(Check):
         self._manager(material)
 
     def _manager(self, material: Material) -> Any:
-        """What finds the task: in the folder of the user's own alone, or among all, which takes seconds to read."""
+        """Task manager: for the user's folder only, or for all tasks, which takes seconds."""
         if importlib.util.find_spec("lm_eval") is None:
             raise ConfigurationError(
                 f"{self.title()}: lm-evaluation-harness is not installed. pip install 'headstart[lm-eval]'"
@@ -89,12 +89,12 @@ class Harness(Check):
         if self.task not in found.all_tasks:
             raise ConfigurationError(
                 f"{self.title()}: lm-evaluation-harness has no task {self.task!r} among its {len(found.all_tasks)}. "
-                "`lm-eval ls tasks` lists them; include names a folder of your own."
+                "`lm-eval ls tasks` lists them; include names a folder of your tasks."
             )
         return found
 
     def _refuse_code(self, folder: Path) -> None:
-        """Raises `ConfigurationError` where a task file names Python code, which the harness would run."""
+        """Raises `ConfigurationError` if a task file names Python code, because the harness would run it."""
         for file in sorted(folder.rglob("*.yaml")):
             for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
                 if _CODE.match(line):
@@ -113,9 +113,9 @@ class Harness(Check):
         right = self._right(network, preparation, material)
         return {self.title(): hits(np.arange(len(right)), right)}
 
-    @own_generators()  # the harness seeds all three
+    @own_generators()  # restored, because the harness seeds all three
     def _right(self, network: Any, preparation: TextPreparation, material: Material) -> np.ndarray:
-        """[n] whether each question was answered rightly, in the task's order."""
+        """[n] True for right answers, in the task's order."""
         from lm_eval import simple_evaluate
         from lm_eval.models.huggingface import HFLM
 
@@ -124,7 +124,7 @@ class Harness(Check):
             max_length=preparation.max_length,
         )  # fmt: skip
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # its own bars
+            with contextlib.redirect_stderr(io.StringIO()):  # hides its progress bars
                 found = simple_evaluate(
                     model, tasks=[self.task], num_fewshot=self.shots, limit=self.examples, bootstrap_iters=0,
                     task_manager=self._manager(material), log_samples=True,
@@ -137,7 +137,7 @@ class Harness(Check):
             ) from error
         assert found is not None
         values = []
-        for _, samples in sorted(found["samples"].items()):  # of a group, task by task
+        for _, samples in sorted(found["samples"].items()):  # results of a group by task
             chosen = self.filter or samples[0]["filter"]
             mine = sorted((one for one in samples if one["filter"] == chosen), key=lambda one: one["doc_id"])
             if not mine:

@@ -1,4 +1,4 @@
-"""Another labelled set of the same task: what the finished model reaches on new examples."""
+"""Check `test`: quality on another labelled set of the same task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.stats.predictions import Predictions
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled(Check):
-    """Labelled examples that came after training, with the classes of the model; all their rows are asked for."""
+    """Quality on labelled examples from after the training, with the model's classes; uses all rows."""
 
     kind: ClassVar[str] = "test"
     summary: ClassVar[str] = "another labelled set with the model's classes, such as last month's examples"
@@ -53,6 +53,6 @@ class Labelled(Check):
 
 
 def same_inputs(examples: Examples, others: Examples) -> np.ndarray:
-    """[n] whether the input of each example, as the model is given it, is among the others'."""
+    """[n] True for examples whose input is among those of the other examples."""
     there = {hash(value) for value in others.inputs()}
     return np.array([hash(value) in there for value in examples.inputs()], dtype=bool)

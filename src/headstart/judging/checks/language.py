@@ -1,4 +1,4 @@
-"""Perplexity: what tuning did to a language model's command of text that is not its task's."""
+"""Check `perplexity`: forgetting of general text by a tuned language model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
 TURNS = 7
-"in which a masked model is asked: a seventh of the tokens hidden each time, about as many as in its pretraining"
+"number of passes for a masked model; each hides a seventh of the tokens, about as many as in pretraining"
 
 LOG_PERPLEXITY = Metric(
     "log_perplexity",
@@ -32,12 +32,12 @@ LOG_PERPLEXITY = Metric(
     bounds=(0.0, np.inf),
     percent=False,
 )
-"nats a token; of predictions whose scores are a window's nats, and whose targets its tokens"
+"nats per token, from predictions whose scores are the nats and whose targets are the tokens of a window"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Perplexity(Check):
-    """Text in general, by the base's own head over the vocabulary on the base's and the tuned hidden states.
+    """Perplexity of general text, by the base's vocabulary head on the base's and on the tuned hidden states.
 
     Causal: `-1/N sum_t log p(x_t | x_<t)` over windows of the text. Masked: the pseudo-perplexity's logarithm,
     `-1/N sum_t log p(x_t | the rest)`, with every seventh token hidden at once instead of one (Salazar et al. 2020,
@@ -45,16 +45,18 @@ class Perplexity(Check):
     """
 
     kind: ClassVar[str] = "perplexity"
-    summary: ClassVar[str] = "text in general, by the language model's own head: nats a token, of hidden ones if masked"
+    summary: ClassVar[str] = (
+        "perplexity of general text by the language model's head, in nats per token (hidden ones if masked)"
+    )
 
     data: str = ""
-    "running text: a file with a paragraph a line, a table or a folder; paths are relative to the suite's file"
+    "running text: a file with one paragraph per line, a table or a folder; the path is relative to the suite's file"
     text: str | None = None
-    "its column of texts, of tables [default: found]"
+    "text column of tables [default: detected]"
     windows: int = 200
-    "most windows of the text that are read"
+    "maximum number of windows of the text"
     length: int = 128
-    "tokens of a window; fewer where the model reads fewer"
+    "length of a window in tokens; less if the model reads less"
     tolerance: float = 0.05
 
     def title(self) -> str:
@@ -95,7 +97,7 @@ class Perplexity(Check):
         return {self.title(): Predictions(np.arange(len(nats)), tokens, nats[:, None])}
 
     def _windows(self, tokenizer: Any, place: Path, length: int) -> Tensor:
-        """[n, length] ids of the text, its paragraphs joined by a space; as many windows as fit, spread over it."""
+        """[n, length] ids of windows spread over the text, with paragraphs joined by a space."""
         corpus = Corpus((within(place, self.data),), self.text, all_splits=True)
         ids: list[int] = []
         for paragraph in corpus.paragraphs():

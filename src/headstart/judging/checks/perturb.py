@@ -1,4 +1,4 @@
-"""Changes of an input that should not change what it is: for checks of invariance and robustness."""
+"""Label-preserving perturbations of inputs, for checks of invariance and robustness."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Change = Literal["typos", "case", "punctuation", "noise", "blur", "shift", "brig
 
 
 def changed(value: Input, change: Change, number: int) -> Input:
-    """The input under this change; the same number gives the same change.
+    """The perturbed input; the same number gives the same change.
 
-    typos: two neighbours are swapped for every 50 letters, once at least. case: all lower, or all upper where it was
-    all lower. punctuation: what ends the text is dropped, or a full stop put there. noise: Gaussian, standard deviation
-    8 of 255. blur: Gaussian, radius 1. shift: by a tenth of each side at most, edges repeated. brightness: by a factor
-    between 0.8 and 1.2.
+    typos: swaps two neighbouring letters for every 50, at least once. case: all lower, or all upper if it was all
+    lower. punctuation: removes final punctuation, or adds a full stop. noise: Gaussian, standard deviation 8 of 255.
+    blur: Gaussian, radius 1. shift: by at most a tenth of each side, edges repeated. brightness: factor between 0.8 and
+    1.2.
     """
     random = np.random.default_rng(derive(0, "perturb", change, number))
     if isinstance(value, tuple):
@@ -32,7 +32,7 @@ def changed(value: Input, change: Change, number: int) -> Input:
 
 
 def check_change(change: Change, modality: str) -> None:
-    """Raises `ConfigurationError` for a change that these inputs can't undergo."""
+    """Raises `ConfigurationError` for a perturbation that does not apply to these inputs."""
     allowed = get_args(ImageChange) if modality == "image" else get_args(TextChange)
     if change not in allowed:
         raise ConfigurationError(f"the change {change!r} is not for {modality}s; choose {', '.join(allowed)}.")
@@ -70,7 +70,7 @@ def _image(data: bytes, change: Change, random: np.random.Generator) -> bytes:
 
 
 def _shifted(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """By at most a tenth of each side, at least one pixel along one of them."""
+    """Shifts by at most a tenth of each side, and by at least one pixel."""
     height, width = pixels.shape[:2]
     most = (max(1, height // 10), max(1, width // 10))
     down, right = (int(random.integers(-side, side + 1)) for side in most)

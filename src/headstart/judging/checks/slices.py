@@ -1,4 +1,4 @@
-"""Slices: parts of the test set as checks of their own."""
+"""Check `slice`: parts of the test set."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from headstart.stats.predictions import Predictions
 
 @dataclass(frozen=True, kw_only=True)
 class Slice(Check):
-    """Parts of the task's test set."""
+    """Quality on parts of the task's test set."""
 
     kind: ClassVar[str] = "slice"
     summary: ClassVar[str] = "parts of the test set: by class, by length of the text, by file, by another column"
 
     by: Literal["class", "length", "source", "column"] = "class"
-    "class; length: the texts' shortest, middle and longest third, by words; source: the file; column: what it holds"
+    "criterion of the parts: class; length (thirds of the texts by words); source (file); column (values of a column)"
     column: str = ""
-    "with by=column: its name, such as language"
+    "name of the column for by=column, such as language"
     least: int = 20
-    "parts with fewer examples are left out"
+    "minimum number of examples of a part"
     tolerance: float = 0.02
 
     def title(self) -> str:
@@ -42,7 +42,7 @@ class Slice(Check):
                 f"{self.title()}: by=column needs column, the name of one, and nothing else takes it."
             )
         if self.by == "column":
-            self._parts(material)  # says so where there is no such column
+            self._parts(material)  # raises if the column does not exist
         if self.by == "length" and task.modality == "image":
             raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
 
@@ -61,7 +61,7 @@ class Slice(Check):
         return {part: whole.take(rows) for part, rows in found.items() if len(rows) >= self.least}
 
     def _parts(self, material: Material) -> dict[str, np.ndarray]:
-        """Name to the places of its examples."""
+        """Indices of the examples by part."""
         test = material.data.test
         if self.by == "class":
             parts = grouped(np.array(material.data.task.labels)[test.targets])
@@ -75,10 +75,10 @@ class Slice(Check):
 
 
 def thirds(lengths: np.ndarray) -> tuple[float, float]:
-    """The longest short and the longest middle length: cuts between lengths, as near to a third and two as can be.
+    """Upper limits of the short and the middle third of the lengths.
 
-    Equal lengths stay together, on the side that makes the parts more even; with most texts of one length a part can be
-    empty, its cut then being 0 or that of the part before.
+    Equal lengths stay together, on the side that makes the parts more even; if most texts have one length, a part can
+    be empty, and its limit is 0 or that of the part before.
     """
     values, counts = np.unique(lengths, return_counts=True)
     ends, shares = np.concatenate([[0], values]), np.concatenate([[0.0], counts.cumsum() / counts.sum()])
@@ -87,6 +87,6 @@ def thirds(lengths: np.ndarray) -> tuple[float, float]:
 
 
 def _words(test: Examples) -> np.ndarray:
-    """[n] words of each text."""
+    """[n] number of words of each text."""
     texts = [" ".join(x) if isinstance(x, tuple) else str(x) for x in test.inputs()]
     return np.array([len(text.split()) for text in texts])
