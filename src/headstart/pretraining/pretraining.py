@@ -1,4 +1,4 @@
-"""Pretraining: an objective and what the user asked for, handed to who runs objectives of its family."""
+"""Pretraining: runs an objective by the module of its family."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from headstart.engine.state.surroundings import own_generators
 from headstart.pretraining.objectives.objective import Objective
 
 UNFINISHED = "unfinished"
-"folder within the backbone's that holds what an interrupted run goes on from"
+"folder for resuming, within the backbone's folder"
 TOLD = "told.json"
-"what a part of the work was made for"
+"file that identifies a finished part of the work"
 REPORT = "pretrained.json"
-"what was done, beside the backbone"
+"file of the report, beside the backbone"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What every family is told.
+    """Arguments of a pretraining, for all families.
 
-    out: folder of the backbone. base: a folder or hub name to go on from. label, text: columns of tables, where they
-    are not to be found by their looks. half: store the weights in bf16, half the bytes. workers: threads that check
-    images. given: the settings that the user named, whatever their value.
+    out: folder of the backbone. base: folder or hub name of a backbone to continue from. label, text: columns of tables
+    [default: detected]. half: store the weights in bf16. workers: threads that check images. given: names of the
+    settings that the user set.
     """
 
     sources: Sequence[str]
@@ -52,9 +52,9 @@ class Request:
 
 
 def pretrain(objective: Objective, request: Request) -> list[str]:
-    """Runs `headstart.artifacts.pretrained_FAMILY.run` and returns the lines that say how it went.
+    """Runs the module of the objective's family and returns its summary lines.
 
-    Raises `ConfigurationError` for settings that can't be and for a folder that holds other things.
+    Raises `ConfigurationError` for invalid settings, and for a folder with other content.
     """
     if problems := list(objective.problems()):
         raise ConfigurationError(" ".join(problems))
@@ -73,12 +73,12 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
     family = importlib.import_module(f"headstart.pretraining.artifacts.{objective.family}")
     new, lock = not request.out.exists(), Lock(request.out)
     try:
-        _check_folder(request.out)  # again, now that no other process can have just finished it
+        _check_folder(request.out)  # checked again under the lock, because another process may have just finished it
         sweep(request.out)
         with own_generators():
             lines: list[str] = family.run(objective, request)
     except (ConfigurationError, DataError, ModelError) as error:
-        # what is refused leaves nothing behind but what other settings can go on from: hours of counting, say
+        # removed unless other settings can reuse it, such as hours of counting
         kept = ("checkpoint*",) if isinstance(error, DataError) else ("checkpoint*", TOLD)
         if new and not any(any(request.out.rglob(name)) for name in kept):
             shutil.rmtree(request.out, ignore_errors=True)
@@ -99,10 +99,10 @@ def report(
     without: Sequence[str] = (),
     **own: Any,
 ) -> dict[str, Any]:
-    """What `pretrained.json` says of every pretraining, and what is the family's `own`.
+    """Content of `pretrained.json`: common fields, and those of the family (`own`).
 
-    learned_from: the corpus or the sources. judged: by which metric, and its value if there is one. trace: of a
-    training by `fit`. without: settings that say nothing here.
+    learned_from: the corpus or the sources. judged: metric, and its value if there is one. trace: that of `fit`.
+    without: settings that are irrelevant here.
     """
     settings = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(objective).items()}
     trained = {} if trace is None else {
@@ -125,25 +125,25 @@ def report(
 
 
 def ended(done: dict[str, Any]) -> list[str]:
-    """A line where the training of this report did not end as it should."""
+    """A warning if the training of this report diverged."""
     return [] if done["status"] == "ok" else [f"{done['status']}; the last good weights are kept"]
 
 
 def shown(findings: Findings, progress: Progress) -> list[dict[str, Any]]:
-    """Says what reading found, and returns it for the report."""
+    """Shows the findings of reading, and returns them for the report."""
     for finding in findings.records():
         progress.say(finding.message)
     return [finding.to_json() for finding in findings.records()]
 
 
 def is_done(folder: Path, told: object) -> bool:
-    """Whether an interrupted run has finished this part of its work, and for what is asked for now."""
+    """True if an interrupted run has finished this part of the work for the same request."""
     path = folder / TOLD
     return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(told))
 
 
 def _check_folder(out: Path) -> None:
-    """The folder is replaced in the end: only one that this verb has begun, or an empty one, may be."""
+    """Raises `ConfigurationError` unless the folder is empty or a started pretraining, because it will be replaced."""
     if not out.is_dir():
         if file := next((place for place in (out, *out.parents) if place.is_file()), None):
             raise ConfigurationError(f"{file} is a file; give another --out. Nothing was changed.")

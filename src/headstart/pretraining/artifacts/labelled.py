@@ -32,13 +32,13 @@ from headstart.pretraining.objectives.classify import IMAGE_SIZE, Classify
 from headstart.pretraining.pretraining import REPORT, UNFINISHED, Request, ended, report
 
 AGREEMENT = 1e-3
-"largest difference of a feature between the network in memory and the one read again, as a share of the largest"
+"maximum difference of a feature between the network in memory and the loaded one, as a share of the largest"
 
 
 def run(objective: Classify, request: Request) -> list[str]:
-    """Trains on the sources' training examples and writes a folder in timm's format; says how each source fared.
+    """Trains on the sources' training examples, writes a folder in timm's format, and returns results per source.
 
-    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
+    An interrupted run resumes where it stopped. `pretrained.json` is the report.
     """
     data = [
         (Path(source).stem, read(source, label=request.label, workers=request.workers, validation_share=0.04,
@@ -73,7 +73,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     work.mkdir(parents=True, exist_ok=True)
     objective, backbone, config = _new(objective, work, seed) if base is None else _further(objective, base)
     backbone.module.to(compute.device)
-    backbone.module.to(memory_format=torch.channels_last)  # convolutions run twice as fast on a CPU
+    backbone.module.to(memory_format=torch.channels_last)  # because convolutions are then twice as fast on a CPU
     augment = Augment(objective.augment, seed=seed)
     feeds = [
         Source(
@@ -89,7 +89,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     progress.stage("pretrain classify", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
-    if request.half:  # what is judged is what is written
+    if request.half:  # evaluate the weights that are written
         _round(backbone.module)
     accuracies = job.accuracies()
     judged = [
@@ -120,7 +120,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
 
 
 def _new(objective: Classify, work: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:
-    """The objective with what was taken of it, the network with random weights, and its config.json."""
+    """The objective with resolved settings, the network with random weights, and its config.json."""
     size = objective.image_size or IMAGE_SIZE
     config = fresh_config(
         objective.architecture, size, objective.channels, objective.patch_size, objective.depth
@@ -132,7 +132,7 @@ def _new(objective: Classify, work: Path, seed: int) -> tuple[Classify, Backbone
 
 
 def _further(objective: Classify, base: str) -> tuple[Classify, Backbone, dict[str, Any]]:
-    """The same of a backbone to go on from, whose architecture stays."""
+    """The objective, network and config.json of a backbone to continue from."""
     config = _config_of(base)
     backbone = load(base, image_size=objective.image_size)
     config = config or existing_config(backbone.module)
@@ -164,7 +164,7 @@ def _round(module: nn.Module) -> None:
 
 
 def _compare(backbone: Backbone, folder: Path, feed: Feed) -> None:
-    """What was written is read again, and has to see what the network in memory sees."""
+    """Loads the written folder. Raises `ArtifactError` if its features differ from the network in memory."""
     batch = feed.batch(np.arange(min(4, len(feed))))
     backbone.module.cpu().eval()
     with torch.no_grad():
@@ -175,7 +175,7 @@ def _compare(backbone: Backbone, folder: Path, feed: Feed) -> None:
 
 
 def _config_of(base: str) -> dict[str, Any] | None:
-    """What a folder says of its network: the one that is written is of the same architecture. None for timm's own."""
+    """config.json of a folder to continue from, for the same architecture; None for models of timm."""
     folder = place_of(base)
     if not folder.is_dir():
         if base.startswith("timm/"):

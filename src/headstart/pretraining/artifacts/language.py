@@ -35,17 +35,17 @@ LanguageModel = MaskedLanguageModel | CausalLanguageModel | RecurrentModel
 Network = language.LanguageNetwork | recurrent.RecurrentNetwork
 WORSE = "warning: it is worse than before; try a lower learning_rate, or fewer epochs"
 SAMPLE = 200_000_000
-"characters from which a tokenizer is trained"
+"maximum number of characters for training a tokenizer"
 PACKING = 2
-"how the corpus is packed; what an older version packed is not gone on from"
+"version of the packing; corpora packed by an older version are packed again"
 AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
-"largest difference of the loss between the network in memory and the one read again, of fp32 and of bf16 weights"
+"maximum difference of the loss between the network in memory and the loaded one, for fp32 and bf16 weights"
 
 
 def run(objective: LanguageModel, request: Request) -> list[str]:
-    """Trains on the corpus and writes a folder in transformers' format; says how it went.
+    """Trains on the corpus, writes a folder in transformers' format, and returns a summary.
 
-    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
+    An interrupted run resumes where it stopped. `pretrained.json` is the report.
     """
     done = _pretrain(objective, Corpus(tuple(request.sources), request.text), request)
     corpus, loss = done["corpus"], done["held_out_loss"]
@@ -71,9 +71,9 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     }
     if base is not None:
         network, tokenizer = _existing(objective, base, seed)
-        told["fingerprint"] = fingerprint(network.module)  # another model may lie there by now
+        told["fingerprint"] = fingerprint(network.module)  # fingerprinted, because another model may be there by now
     told["sources"] = corpus.stamp(progress)
-    # what is made of another corpus, or of this in another way, lies beside it and is gone on from as well
+    # by corpus and settings, so that other work beside it can be resumed too
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
     work = out / UNFINISHED / made
     work.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
             f"samples: {objective.samples:,} of a vocabulary of {len(tokenizer):,} save nothing. Give a tenth of it, "
             "or leave samples out."
         )
-    # one that was given may be another by now
+    # fingerprinted, because a given tokenizer may have changed
     packing = {**told, "tokenizer_fingerprint": tokenizer_fingerprint(tokenizer)}
     stream = _packed(objective, corpus, tokenizer, work, packing, progress)
     if not stream["tokens"]:
@@ -120,16 +120,14 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
         written, _ = _existing(objective, str(temporary), seed)
         again = LanguageModelling(written.module, packed, framing, objective, compute, seed, "").held_out_loss()
         if not abs(again - learned) <= (AGREEMENT_HALF if request.half else AGREEMENT) * max(1.0, learned):
-            raise ArtifactError(
-                f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} of what was read again."
-            )
-        done["value"] = done["held_out_loss"]["after"] = again  # of the weights that lie there, rounded or not
+            raise ArtifactError(f"the loss on held-out text is {learned:.4f} in memory, but {again:.4f} after loading.")
+        done["value"] = done["held_out_loss"]["after"] = again  # for the saved weights, rounded or not
         write_json(temporary / REPORT, done)
     return done
 
 
 def _check_held_out(packed: Packed, stream: dict[str, Any]) -> None:
-    """Raises `DataError` where there is nothing to judge by, or less to learn from."""
+    """Raises `DataError` if the corpus is too small for training and evaluation."""
     many = f"{stream['paragraphs']:,} paragraphs ({stream['tokens']:,} tokens)"
     if not len(packed.held_out):
         if stream["paragraphs"] > 1 and (packed.marks == packed.marks[0]).all():
@@ -146,7 +144,7 @@ def _check_held_out(packed: Packed, stream: dict[str, Any]) -> None:
 
 
 def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, Any]:
-    """The network and the tokenizer to go on from."""
+    """Network and tokenizer to continue from."""
     if objective.network != "transformers":
         return recurrent.existing(objective.network, base, objective.dropout)
     with unpacked(base) as place:
@@ -168,7 +166,7 @@ def _tokenizer_settings(objective: LanguageModel) -> dict[str, Any]:
 
 
 def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, progress: Progress) -> Any:
-    """Trained on the corpus; the one that is there already where the run was interrupted."""
+    """A tokenizer trained on the corpus, or the existing one of an interrupted run."""
     folder = work / "tokenizer"
     if objective.tokenizer == "words":
         return _lexicon(objective, corpus, folder, told, progress)
@@ -190,7 +188,7 @@ def _tokenizer(objective: LanguageModel, corpus: Corpus, work: Path, told: Any, 
 
 
 def _lexicon(objective: LanguageModel, corpus: Corpus, folder: Path, told: Any, progress: Progress) -> Lexicon:
-    """The corpus' most frequent words, closed: what it lacks is unknown."""
+    """A closed lexicon of the most frequent words; other words are unknown."""
     if not is_done(folder, told):
         progress.stage("count words")
         beginning = _Beginning(corpus)
@@ -236,7 +234,7 @@ def _packed(
 
 
 class _Beginning:
-    """The paragraphs that a tokenizer is trained on, as often as it reads them."""
+    """Paragraphs for training a tokenizer, as a re-iterable."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus, self.is_all = corpus, True

@@ -36,15 +36,15 @@ from headstart.pretraining.objectives.clip import Clip
 from headstart.pretraining.pretraining import REPORT, TOLD, UNFINISHED, Request, ended, is_done, report, shown
 
 AGREEMENT, AGREEMENT_HALF = 1e-3, 0.02
-"largest difference of a feature between the towers in memory and those read again, of fp32 and of bf16 weights"
+"maximum difference of a feature between the towers in memory and the loaded ones, for fp32 and bf16 weights"
 LEAST = 10
-"pairs, of which one at least is held out"
+"minimum number of pairs, of which at least one is held out"
 
 
 def run(objective: Clip, request: Request) -> list[str]:
-    """Trains both towers and writes a folder that `--model` and `headstart zeroshot` take; says how it went.
+    """Trains both towers, writes a folder for `--model` and `headstart zeroshot`, and returns a summary.
 
-    A run that was interrupted goes on where it stopped. `pretrained.json` tells what was done.
+    An interrupted run resumes where it stopped. `pretrained.json` is the report.
     """
     if request.base is not None:
         raise ConfigurationError(
@@ -72,7 +72,7 @@ def run(objective: Clip, request: Request) -> list[str]:
         (Feed(name, pairs.images, image, augment if name == "train" else None), Feed(name, pairs.texts, text))
         for name, pairs in (("train", train), ("held out", held))
     ]
-    # towers to start from may be others by now
+    # fingerprinted, because given towers may have changed
     start = json.dumps([told, fingerprint(towers.module)])
     job = PairTraining(towers, feeds[0], feeds[1], objective, request.compute, request.seed, start)
     same, chance = told_apart([str(text) for text in held.texts.inputs()])
@@ -109,12 +109,12 @@ def run(objective: Clip, request: Request) -> list[str]:
 
 
 def _is_network(image: str) -> bool:
-    """Whether the tower for pictures exists; else it is an architecture, for a new one."""
+    """True if the image tower is an existing backbone, False for a new architecture."""
     return image.startswith("timm/") or place_of(image).is_dir()
 
 
 def _image(objective: Clip, work: Path, request: Request) -> tuple[Backbone, dict[str, Any]]:
-    """The tower for pictures and its config.json."""
+    """The image tower and its config.json."""
     name = objective.image
     source = place_of(name)
     if _is_network(name) and (given := [one for one in ("channels", "image_size") if one in request.given]):
@@ -140,7 +140,7 @@ def _image(objective: Clip, work: Path, request: Request) -> tuple[Backbone, dic
 
 
 def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dict[str, Any]) -> Backbone:
-    """The tower for texts: a new BERT under a tokenizer of the captions, or one that exists."""
+    """The text tower: a new BERT with a tokenizer trained on the captions, or an existing backbone."""
     if objective.text not in language.SIZES:
         if "/" not in objective.text and not place_of(objective.text).exists():
             raise ModelError(
@@ -160,7 +160,7 @@ def _text(objective: Clip, train: Pairs, work: Path, request: Request, told: dic
     if not is_done(folder, told):
         request.progress.stage("train the tokenizer")
         captions = [str(text) for text in train.texts.inputs()]
-        # of bytes: its trainer breaks ties always the same way, so that a run taken up again has the same tokens
+        # byte-level, because its trainer breaks ties deterministically, so that a resumed run has the same tokens
         tokenizer = train_tokenizer(captions, "bpe", objective.vocabulary, True, True, objective.length)
         network = language.new("masked", objective.text, tokenizer, objective.length, 0.0, False, request.seed)
         with replacing_folder(folder) as temporary, quiet():
@@ -196,7 +196,7 @@ def _write(folder: Path, towers: TwoTowers, objective: Clip, config: dict[str, A
 
 
 def _compare(towers: TwoTowers, folder: Path, held: Pairs, agreement: float) -> None:
-    """What was written is read again, and has to see and read what was trained does, each by its own preparation."""
+    """Loads the written folder. Raises `ArtifactError` if its features differ from those of the towers in memory."""
     again, here = two_towers(folder), compute("cpu", "fp32")
     few = held.take(np.arange(min(4, len(held))))
     said = [str(text) for text in few.texts.inputs()]

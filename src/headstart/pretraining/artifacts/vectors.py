@@ -34,20 +34,20 @@ from headstart.pretraining.pretraining import REPORT, TOLD, UNFINISHED, Request,
 
 @dataclass(frozen=True)
 class Stream:
-    """The corpus as ids of words, and the words, the most frequent first."""
+    """The corpus as word ids, and the words, most frequent first."""
 
     ids: np.ndarray
     words: list[str]
     counts: list[int]
     size: dict[str, Any]
-    "paragraphs, words, those of them that have a vector, and what reading found"
+    "counts of paragraphs, words, and words with a vector; findings of reading"
 
 
 def run(objective: Word2Vec | Glove, request: Request) -> list[str]:
-    """Trains on the corpus and writes a folder of word vectors; says how it went.
+    """Trains on the corpus, writes a folder of word vectors, and returns a summary.
 
-    What is packed and counted is kept for the same command to go on from, and of GloVe each pass is; gensim keeps
-    nothing of a training that is interrupted, which then starts again. `pretrained.json` tells what was done.
+    The packed corpus, the counts, and each pass of GloVe are saved for resuming; gensim saves nothing, so that its
+    training starts again after an interruption. `pretrained.json` is the report.
     """
     _check(objective, request)
     threads = objective.threads or torch.get_num_threads()
@@ -135,7 +135,7 @@ def _word2vec(
 
 
 def _stream(objective: VectorObjective, corpus: Corpus, work: Path, told: dict[str, Any], progress: Progress) -> Stream:
-    """Writes the corpus as ids of the words that get a vector; reads it where that is done already."""
+    """Writes the corpus as ids of the words with a vector, or reads an existing one."""
     place = work / "words"
     if not is_done(place, told):
         findings = Findings()

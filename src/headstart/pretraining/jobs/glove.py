@@ -1,4 +1,4 @@
-"""Training of GloVe: AdaGrad over the entries of a co-occurrence matrix, in threads without locks."""
+"""Training of GloVe: AdaGrad over the entries of a co-occurrence matrix, in lock-free threads (Hogwild)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from headstart.engine.state.checkpoint import Checkpoint
 
 
 class Objective(Protocol):
-    """What the training asks of an objective."""
+    """Part of an objective that the training uses."""
 
     @property
     def dimension(self) -> int: ...
@@ -40,7 +40,7 @@ class Objective(Protocol):
 
 @dataclass
 class Trained:
-    """vectors: [V, D] w + w'. costs: mean of an entry's cost in each pass, each before its step.
+    """vectors: [V, D] w + w'. costs: mean cost per entry in each pass, computed before its step.
 
     status: `ok`, or `diverged: …` with the vectors of the last good pass.
     """
@@ -55,10 +55,10 @@ def train(
     found: Cooccurrence, vocabulary: int, objective: Objective, threads: int, seed: int, told: str,
     checkpoint: Checkpoint, progress: Progress,
 ) -> Trained:  # fmt: skip
-    """Learns from all entries `epochs` times, each time its blocks in another order.
+    """Trains on all entries for `epochs` passes, each with its blocks in another order.
 
-    Kept after each pass, so that an interrupted training goes on from there, with one thread to the same vectors.
-    told: what else tells this training from another. Raises `ConfigurationError` where it diverges in its first pass.
+    Each pass is saved, so that an interrupted training resumes there, with one thread to the same vectors. The last
+    argument further identifies this training. Raises `ConfigurationError` if it diverges in the first pass.
     """
     from headstart.pretraining.jobs.glove_kernel import descend
 
@@ -106,7 +106,7 @@ def train(
 
 
 def _untrained(counts: np.ndarray, objective: Objective) -> float:
-    """More than these entries cost where nothing is learned: sum of `1/2 f(X) (log X)^2`, and 1 for random vectors."""
+    """Upper bound of the cost without learning: sum of `1/2 f(X) (log X)^2`, plus 1 for random vectors."""
     weights = np.minimum((counts / objective.x_max) ** objective.alpha, 1)
     return float((weights * np.log(counts) ** 2).sum(dtype=np.float64)) / 2 + len(counts)
 

@@ -1,4 +1,4 @@
-"""The inner loop of GloVe, compiled; importing this file imports numba."""
+"""Compiled inner loop of GloVe; importing this file imports numba."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 LONGEST = np.float32(100.0)
-"where a component of a step is cut, as in the authors' program"
+"maximum absolute component of a step, as in the authors' program"
 
 
 @njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
@@ -14,7 +14,7 @@ def descend(entries, vectors, squares, rate, x_max, alpha):  # type: ignore[no-u
     """One pass of AdaGrad over the entries, one at a time; returns the sum of their costs, each before its step.
 
     entries: records of row, column and count. vectors, squares: [2 V, D + 1] float32, words and then contexts, the
-    bias last; squares holds 1 plus the squared steps so far. All is changed in place, without locks.
+    bias last; squares holds 1 plus the squared steps so far. Both are changed in place, without locks.
     """
     vocabulary, size = len(vectors) // 2, vectors.shape[1] - 1
     cost = 0.0

@@ -1,4 +1,4 @@
-"""Pretraining with labels: a job over one or several sources with a head each."""
+"""Supervised pretraining: a job over one or several labelled sources, with a head each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from headstart.tasks.task import Task
 
 
 class Objective(Protocol):
-    """What the job asks of an objective."""
+    """Part of an objective that the job uses."""
 
     @property
     def batch_size(self) -> int: ...
@@ -49,7 +49,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """One labelled source. fingerprint: of its data."""
+    """A labelled source. fingerprint: of its data."""
 
     name: str
     task: Task
@@ -59,7 +59,7 @@ class Source:
 
 
 class Pretraining:
-    """Each step takes a batch of one source through the backbone and that source's head."""
+    """Each step runs a batch of one source through the backbone and the head of the source."""
 
     def __init__(
         self, backbone: Backbone, sources: Sequence[Source], objective: Objective, compute: Compute, seed: int
@@ -131,7 +131,7 @@ class Pretraining:
         return recomputing(self.backbone.module, self.backbone.ladder, self.compute.device)
 
     def accuracies(self) -> list[float]:
-        """On the validation examples of each source."""
+        """Accuracy on the validation examples of each source."""
         return [accuracy for accuracy, _ in self._judged()]
 
     def _judged(self) -> list[tuple[float, float]]:
@@ -153,13 +153,13 @@ class Pretraining:
         return self._scores(number, batch).cpu()
 
     def evaluate(self, fraction: float) -> Evaluation | None:
-        """Means over the sources. Accuracy alone would not see scores that are no numbers."""
+        """Means over the sources, including the loss, because accuracy does not show NaN scores."""
         accuracy, loss = np.mean(self._judged(), axis=0).tolist()
         return Evaluation(accuracy, loss, accuracy)
 
 
 def _added(module: nn.Module) -> set[str]:
-    """Names of what is added to activations instead of multiplied with them, as the module's library declares it:
-    positions and tokens, which weight decay would only draw to zero."""
+    """Names of additive parameters (positions and tokens) by the library's declaration, because weight decay would only
+    pull them to zero."""
     declared: Any = getattr(module, "no_weight_decay", set)
     return set(declared())

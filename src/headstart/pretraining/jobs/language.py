@@ -29,11 +29,11 @@ from headstart.methods.plan import Group, Plan, Schedule
 
 IGNORED = -100
 AT_ONCE = {"cpu": 8_192, "cuda": 1 << 17}
-"tokens that go through the model at once"
+"maximum number of tokens per forward pass"
 
 
 class Objective(Protocol):
-    """What the job asks of an objective."""
+    """Part of an objective that the job uses."""
 
     @property
     def learning_rate(self) -> float: ...
@@ -74,9 +74,9 @@ class Objective(Protocol):
 
 
 class Framing:
-    """How token ids become rows: special tokens around each piece, padding on the right.
+    """Converts token ids into rows: special tokens around each piece, padding on the right.
 
-    before, after: special tokens. begins: [V] True for tokens that begin a word. mask: the id of the mask token.
+    before, after: special tokens. begins: [V] True for tokens that start a word. mask: id of the mask token.
     """
 
     def __init__(self, before: Sequence[int], after: Sequence[int], pad: int, mask: int, begins: np.ndarray) -> None:
@@ -86,9 +86,9 @@ class Framing:
     def rows(
         self, stream: np.ndarray, parts: Sequence[Pieces]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """`before a after`, or `before a after b after` where each row has two parts.
+        """`before a after`, or `before a after b after` for rows with two parts.
 
-        Returns ids, types and the places where text stands, [B, T] each, and where each row ends, [B].
+        Returns ids, types and a mask of text, [B, T] each, and the end of each row, [B].
         """
         count = len(parts[0])
         row, offset = np.arange(count), np.full(count, len(self.before))
@@ -108,7 +108,7 @@ class Framing:
 
 
 class LanguageModelling:
-    """Each step takes a batch of pieces of like length through the network and its head over the vocabulary."""
+    """Each step runs a batch of pieces of similar length through the network and its vocabulary head."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class LanguageModelling:
         seed: int,
         told: str,
     ) -> None:
-        """told: what else tells this job from another, for its checkpoint."""
+        """told: further settings that identify this job, for its checkpoint."""
         self.network, self.packed, self.framing = module.to(compute.device), packed, framing
         self.module: nn.Module = self.network
         self.objective, self.compute, self.seed = objective, compute, seed
@@ -135,10 +135,10 @@ class LanguageModelling:
         text = repr((objective, seed, len(packed.ids), packed.units, told))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._extra = framing.extra * objective.parts
-        if objective.next_sentence:  # the second paragraph may be as long as the first may
+        if objective.next_sentence:  # doubled, because the second paragraph may be as long as the first
             self._extra += packed.length + len(framing.after)
         few = {"input_ids": torch.arange(8, device=compute.device).reshape(2, 4)}
-        # on a GPU many small products are slower than one large one
+        # because many small products are slower on a GPU than one large one
         self._head = head_of(self.network, few) if compute.device.type == "cpu" or objective.samples else None
         if objective.samples and self._head is None:
             raise ConfigurationError(
@@ -149,7 +149,7 @@ class LanguageModelling:
 
     @functools.cached_property
     def _sampled(self) -> SampledHead | None:
-        """Counted when training asks for it: a job that only judges reads no corpus."""
+        """Counted lazily, because a job that only evaluates does not read the corpus."""
         if self._head is None or not self.objective.samples:
             return None
         return SampledHead(self._head, counts(self.packed.ids, len(self._head.weight)), self.objective.samples)
@@ -164,7 +164,7 @@ class LanguageModelling:
         yield from ahead(lambda plan: self._micros(plan[2], plan[:2]), plans)
 
     def _micros(self, pieces: Pieces, name: Iterable[object], held: bool = False) -> list[Micro]:
-        """One step, its masks drawn under its name. held: of held-out text."""
+        """One step, with masks seeded by its name. held: True for held-out text."""
         rng = np.random.default_rng(derive(self.seed, "masks", *name))
         batch: dict[str, Tensor] = {}
         if self.objective.next_sentence:
@@ -186,18 +186,18 @@ class LanguageModelling:
         if not real.all():
             batch["attention_mask"] = torch.from_numpy(real.astype(np.int64))
         count = max(1, int((targets != IGNORED).sum()))
-        # pairs are told from all others of their step: it is never cut
+        # never split, because pairs are contrasted with all others of their step
         step = Micro(np.arange(len(ids)), batch, torch.from_numpy(targets), count, whole="pair" in batch)
         if step.whole:
             return [step]
         return step.cut(-(-ids.size // AT_ONCE.get(self.compute.device.type, AT_ONCE["cpu"])))
 
     def _pairs(self, pieces: Pieces, rng: np.random.Generator, held: bool) -> tuple[list[Pieces], np.ndarray]:
-        """Each piece with the paragraph that follows it, or with a random one, cut to the same room."""
+        """Pairs each piece with its next paragraph or a random one, cut to the same length."""
         follows = rng.integers(2, size=len(pieces))
         following = self.packed.following(pieces.starts)
         numbers = np.where(follows, following, rng.integers(len(self.packed.ends), size=len(pieces)))
-        if not held:  # what is held out is not shown as a second paragraph either
+        if not held:  # held-out paragraphs are not used as second ones either
             while (bad := self.packed.is_held(numbers)).any():
                 numbers = np.where(bad, rng.integers(len(self.packed.ends), size=len(pieces)), numbers)
         follows = (follows & (numbers == following)).astype(follows.dtype)
@@ -205,7 +205,7 @@ class LanguageModelling:
         return [pieces, Pieces(second.starts, np.minimum(second.lengths, self.packed.length))], follows
 
     def _halves(self, pieces: Pieces, rng: np.random.Generator) -> Pieces:
-        """Both parts of each piece in turn, cut at a random place in its middle half; a single token is both."""
+        """Both parts of each piece in turn, split at a random place in the middle half; a single token is both."""
         whole = pieces.lengths
         at = np.clip(np.round(whole * rng.uniform(0.25, 0.75, len(pieces))), 1, None).astype(np.int64)
         behind = np.where(at < whole, at, 0)
@@ -220,7 +220,7 @@ class LanguageModelling:
         return {"tokens": Loss(tokens, micro.step), "pairs": Loss(pairs)}
 
     def _losses(self, micro: Micro) -> tuple[Tensor, Tensor]:
-        """The sum over the predicted tokens, and these pairs' part of the mean over the step's pairs."""
+        """Loss: the sum over predicted tokens, plus these pairs' part of the mean over the pairs of the step."""
         device, batch = self.compute.device, dict(micro.batch)
         targets = micro.targets[:, : batch["input_ids"].shape[1] * self.objective.directions].flatten()
         places = (targets != IGNORED).nonzero()[:, 0]
@@ -252,16 +252,16 @@ class LanguageModelling:
         assert pair is not None
         assert reading.hidden is not None
         features = pool(reading.hidden, inputs.get("attention_mask"), "mean")  # [B, D]
-        first = (pair[1:] == pair[:-1]).nonzero()[:, 0]  # where both parts of a pair are in this part of the step
+        first = (pair[1:] == pair[:-1]).nonzero()[:, 0]  # both parts of a pair must be in this part of the step
         pairs = features[_moved(first, device)[:, None] + torch.arange(2, device=device)]  # [n, 2, D]
         return total, self.objective.contrast(pairs) * float(share[0])
 
     def recomputing(self) -> None:
-        """A batch of pieces is small enough in parts; one that can't be parted, a contrast's, has to fit as it is."""
+        """Splits a batch of pieces into parts; a contrastive batch can't be split and must fit into memory."""
         return
 
     def held_out_loss(self) -> float:
-        """Mean over the held-out pieces, under masks that are always the same."""
+        """Mean loss over the held-out pieces, with fixed masks."""
         self.module.eval()
         held = self.packed.held_out
         order = np.argsort(-held.lengths, kind="stable")

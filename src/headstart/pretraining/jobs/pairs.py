@@ -1,4 +1,4 @@
-"""Training two towers on pairs, in batches that memory does not bound."""
+"""Contrastive training of two towers with GradCache, in batches of any size."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from headstart.engine.machine.recompute import run_again
 from headstart.methods.plan import Group, Plan, Schedule
 
 AT_ONCE = 256
-"most held-out pairs that go through the towers together"
+"maximum number of held-out pairs per forward pass"
 
 
 class Objective(Protocol):
-    """What the job asks of an objective."""
+    """Part of an objective that the job uses."""
 
     @property
     def lock(self) -> str: ...
@@ -53,9 +53,9 @@ class Objective(Protocol):
 
 
 class PairTraining:
-    """Each step takes a batch of pairs; every picture is told from all others of the batch, every text too.
+    """Each step contrasts every image and text of a batch of pairs with all others.
 
-    images, texts: feeds of the training and of the held-out pairs, row by row one belongs to the other.
+    images, texts: feeds of the training and of the held-out pairs, row by row.
     """
 
     def __init__(
@@ -109,16 +109,16 @@ class PairTraining:
     def losses(self, micro: Micro, fraction: float) -> Losses:
         chunk = min(self.objective.chunk, max(2, -(-len(micro.positions) // micro.pieces)))
         scale = self._scale()
-        # of like size: a norm over the batch has nothing to say of a single picture
+        # of similar size, because batch norm fails on a single image
         parts = np.array_split(micro.positions, -(-len(micro.positions) // chunk))
         if len(parts) == 1:
             return {"pairs": Loss(self.objective.loss(*self._encoded(self._batches(parts[0], micro.source)), scale))}
         return {"pairs": Loss(self._in_chunks(parts, micro.source, scale))}
 
     def _scale(self) -> Tensor:
-        """The logarithm of the scale; where a step has taken it past the largest, back to that.
+        """The logarithm of the scale, clamped to its maximum after a step.
 
-        Beyond it the loss does not change with it: it would get no gradient that leads back.
+        Beyond the maximum the loss is constant, so that no gradient would lead back.
         """
         scale = self.module.logit_scale
         assert isinstance(scale, Tensor)
@@ -127,9 +127,9 @@ class PairTraining:
         return scale
 
     def _in_chunks(self, parts: list[np.ndarray], view: int, scale: Tensor) -> Tensor:
-        """The loss of the whole batch; the towers' gradients are there already, the scale's comes with `backward`.
+        """GradCache: the loss of the whole batch, with the towers' gradients already set; `backward` adds the scale's.
 
-        All features first, without a graph; the loss's gradient to each; then chunk by chunk through the towers again,
+        First all features without a graph, then the loss's gradient for each, then the towers again chunk by chunk,
         with the same dropout. Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory
         Limited Setup" (GradCache), section 3.2.
         """
@@ -153,11 +153,11 @@ class PairTraining:
         return self.objective.loss(images.detach(), texts.detach(), scale)
 
     def recomputing(self) -> None:
-        """A batch goes through the towers a pair at a time, where memory is short."""
+        """Reduces the chunks to a pair at a time, if memory is short."""
         return
 
     def features(self) -> tuple[Tensor, Tensor]:
-        """[n, D] of the held-out pairs, by weights as they are."""
+        """[n, D] features of the held-out pairs by the current weights."""
         self.module.eval()
         return tuple(  # type: ignore[return-value]
             encoded(feed, encode, self.compute)
@@ -167,7 +167,7 @@ class PairTraining:
     def evaluate(self, fraction: float) -> Evaluation | None:
         images, texts = self.features()
         scale = self._scale()
-        batches = -(-len(images) // self.batch_size)  # of like size: a single pair is told from no other
+        batches = -(-len(images) // self.batch_size)  # of similar size, because a single pair has no negatives
         with torch.no_grad():
             losses = [
                 self.objective.loss(*both, scale)
@@ -178,7 +178,7 @@ class PairTraining:
 
 
 def encoded(feed: Feed, encode: Callable[[Batch], Tensor], compute: Compute) -> Tensor:
-    """[n, D] in the order of the feed."""
+    """[n, D] features in the order of the feed."""
     found = []
     preparation = feed.preparation
     together = preparation.at_once(BATCH_TOKENS, AT_ONCE) if isinstance(preparation, ImagePreparation) else AT_ONCE

@@ -11,13 +11,13 @@ from headstart.core.progress import Progress
 from headstart.core.seeds import derive
 
 LONGEST = 10_000
-"words of a sentence; gensim leaves out what is beyond"
+"maximum number of words of a sentence, because gensim ignores the rest"
 AT_ONCE = 1 << 20
-"ids that are read at once"
+"number of ids that are read at once"
 
 
 class Objective(Protocol):
-    """What the training asks of an objective."""
+    """Part of an objective that the training uses."""
 
     @property
     def dimension(self) -> int: ...
@@ -46,7 +46,7 @@ class Sentences:
 
     def __init__(self, ids: np.ndarray, words: Sequence[str], progress: Progress) -> None:
         self.ids, self.progress = ids, progress
-        self.words = np.array([*words, ""], dtype=object)  # the last id parts paragraphs
+        self.words = np.array([*words, ""], dtype=object)  # the last id separates paragraphs
 
     def __iter__(self) -> Iterator[list[str]]:
         rest: list[str] = []
@@ -67,7 +67,7 @@ def train(
     ids: np.ndarray, words: Sequence[str], counts: Sequence[int], objective: Objective, threads: int,
     seed: int, progress: Progress,
 ) -> np.ndarray:  # fmt: skip
-    """Vectors [V, D] in the order of the words. ids: a packed corpus of them, whose separator is V."""
+    """Vectors [V, D] in the order of the words. ids: a packed corpus with the separator V."""
     from gensim.models import Word2Vec
 
     model = Word2Vec(

@@ -1,4 +1,4 @@
-"""AWD-LSTM: the language model of ULMFiT."""
+"""AWD-LSTM: the recurrent language model of ULMFiT."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from headstart.pretraining.objectives.recurrent import RecurrentModel
 class AwdLanguageModel(RecurrentModel):
     """`-1/N sum_t log p(x_t+1 | x_1 ... x_t) + alpha mean(d_t^2) + beta mean((h_t+1 - h_t)^2)`.
 
-    h are the last layer's states, d the same after the output's dropout. Sources: Merity et al. 2018, "Regularizing and
-    Optimizing LSTM Language Models", section 4; Howard & Ruder 2018, "Universal Language Model Fine-tuning", 3.1.
+    h are the states of the last layer, d the states after the output's dropout. Sources: Merity et al. 2018,
+    "Regularizing and Optimizing LSTM Language Models", section 4; Howard & Ruder 2018, "Universal Language Model
+    Fine-tuning", 3.1.
     """
 
     dropout: float = 1.0
-    "factor on the five rates of dropout; kept in the folder, and applied in tuning too"
+    "factor on the five dropout rates; saved in the folder, and used in tuning too"
     learning_rate: float = 3e-3
-    "peak rate of AdamW"
+    "peak learning rate of AdamW"
     alpha: float = 2.0
-    "how much large activations cost"
+    "activation regularisation (AR): penalty alpha on large activations"
     beta: float = 1.0
-    "how much it costs that activations change from word to word"
+    "temporal activation regularisation (TAR): penalty beta on changes from word to word"
     optimizer: Literal["adamw", "nt_asgd"] = "adamw"
-    "`nt_asgd`: SGD, its rate constant behind the warmup, whose weights are averaged once `patience` is at its end"
+    "optimizer: adamw, or nt_asgd (SGD with a constant rate, whose weights are averaged once `patience` ends)"
     patience: int = 5
-    "of nt_asgd: epochs in which validation has not improved"
+    "patience of nt_asgd, in epochs without improvement on validation"
 
-    summary: ClassVar[str] = "ULMFiT's language model: an LSTM with a dropout for each of its parts"
+    summary: ClassVar[str] = "ULMFiT's language model: an LSTM with five kinds of dropout"
     network: ClassVar[Literal["awd_lstm", "elmo"]] = "awd_lstm"
 
     def problems(self) -> Iterator[str]:
-        if self.dropout >= 1:  # here it is a factor, not a share
+        if self.dropout >= 1:  # a factor here, not a share
             yield from (one for one in super().problems() if not one.startswith("dropout"))
         else:
             yield from super().problems()
@@ -55,7 +56,7 @@ class AwdLanguageModel(RecurrentModel):
         return self.patience if self.optimizer == "nt_asgd" else 0
 
     def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
-        """What the activations cost. [B, T, D] each; windows are full but for a few, so padding is not told apart."""
+        """Penalty on activations. [B, T, D] each; padding counts too, because almost all windows are full."""
         found = self.alpha * dropped.float().square().mean()
         if raw.shape[1] > 1:
             found = found + self.beta * (raw[:, 1:] - raw[:, :-1]).float().square().mean()

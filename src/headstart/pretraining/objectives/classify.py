@@ -1,4 +1,4 @@
-"""Supervised classification: the oldest way to pretrain a vision backbone."""
+"""Supervised classification as pretraining of an image backbone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.data.images.augmentation import parts_of
 from headstart.pretraining.objectives.objective import OBJECTIVES, Objective, at_least, shares
 
 IMAGE_SIZE = 48
-"side of the images of a new network, where none is given"
+"default image size of a new network, in pixels"
 
 
 @OBJECTIVES.register("classify")
@@ -31,34 +31,34 @@ class Classify(Objective):
 
     family: ClassVar[str] = "labelled"
     of_new: ClassVar[tuple[str, ...]] = ("architecture", "channels", "patch_size", "depth")
-    summary: ClassVar[str] = "an image network on labelled images, a head for each source"
+    summary: ClassVar[str] = "supervised classification: an image network with a head per labelled source"
 
     architecture: str = "resnet18"
-    "a timm architecture"
+    "architecture of a new network, by timm's name"
     channels: tuple[int, ...] = (24, 48, 96, 192)
-    "channels of its stages, where the architecture takes them; empty: its own"
+    "channels per stage, if the architecture takes them; default: the architecture's"
     patch_size: int = 0
-    "side of a vision transformer's patches in pixels; 0: its own"
+    "patch size of a vision transformer, in pixels; 0: the architecture's"
     depth: int = 0
-    "blocks of a vision transformer; 0: its own"
+    "number of blocks of a vision transformer; 0: the architecture's"
     image_size: int | None = None
-    "side of the images in pixels; left out: 48, or that of the backbone it goes on from"
+    "image size, in pixels; default: 48, or that of the given backbone"
     label_smoothing: float = 0.1
-    "share s of the target that is spread over all classes"
+    "label smoothing s: share of the target that is spread over all classes"
     learning_rate: float | None = None
-    "peak rate of AdamW; left out: 3e-3, for transformers 1e-3"
+    "peak learning rate of AdamW; default: 3e-3, for transformers 1e-3"
     weight_decay: float = 0.05
-    "decoupled weight decay; none on biases, norms, positions and tokens"
+    "decoupled weight decay; not on biases, norms, positions and tokens"
     warmup: float = 0.05
-    "share of the steps in which the rate rises, before it falls to zero as a cosine"
+    "warmup as a share of the steps; afterwards the learning rate falls to zero as a cosine"
     epochs: int = 12
-    "passes over all sources"
+    "passes over all sources, in epochs"
     batch_size: int = 128
-    "examples a step; each step draws from one source"
+    "examples per step; each step uses one source"
     augment: str = "light"
-    "augmentation of the images, as for `compare`; mixup and cutmix blend pairs of them, and their labels"
+    "image augmentation, as for `compare`; mixup and cutmix blend pairs of images and their labels"
     ema: float = 0.0
-    "decay a step of a moving average of the weights, which is then what is judged and written; 0: none"
+    "decay per step of the exponential moving average of the weights, which is then evaluated and saved; 0: none"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

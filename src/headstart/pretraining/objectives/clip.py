@@ -1,4 +1,4 @@
-"""CLIP: pictures and their captions belong together."""
+"""CLIP: contrastive pretraining on images and captions."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ from headstart.pretraining.objectives.objective import OBJECTIVES, Objective, ab
 class Clip(Objective):
     """`1/2n sum_i [-log softmax_j(s x_i y_j)_i - log softmax_j(s y_i x_j)_i]` over the n pairs of a batch.
 
-    x and y are the features of picture and caption, projected to one width and scaled to length one; the scale s =
-    exp(log s) is learned, from 1/temperature, and at most 100.
+    x and y are the projected features of image and caption, of length one; the scale s = exp(log s) is learned, starts
+    at 1/temperature, and is at most 100.
 
     Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", section 2.3,
     figure 3; the lock of a tower: Zhai et al. 2022, "LiT".
     """
 
     image: str = "resnet18"
-    "a timm architecture with random weights; or a backbone to start from: timm/…, a folder in timm's format, builtin/…"
+    "image tower: a timm architecture with random weights, or a backbone: timm/…, a folder in timm's format, builtin/…"
     text: str = "tiny"
-    "a BERT with random weights, `tiny`, `mini` or `small`; or a backbone: a folder in transformers' format"
+    "text tower: a BERT with random weights, tiny, mini or small; or a backbone: a folder in transformers' format"
     lock: Literal["none", "image", "text"] = "none"
-    "a tower that is not trained; its projection is"
+    "frozen tower (LiT); its projection is trained"
     width: int = 128
-    "of the features that both towers share"
+    "width of the common space of both towers"
     channels: tuple[int, ...] = (24, 48, 96, 192)
-    "channels of a new image network's stages, where the architecture takes them; empty: its own"
+    "channels per stage of a new image network, if the architecture takes them; default: the architecture's"
     image_size: int = 48
-    "side of a new image network's pictures in pixels"
+    "image size of a new image network, in pixels"
     vocabulary: int = 8_192
-    "tokens of a new text network's tokenizer, which is trained on the captions"
+    "vocabulary of a new text network's tokenizer, trained on the captions, in tokens"
     length: int = 32
-    "most tokens of a caption"
+    "maximum length of a caption, in tokens"
     temperature: float = 0.07
-    "1/s in the beginning"
+    "initial temperature 1/s"
     batch_size: int = 256
-    "pairs a step, each told from all others"
+    "pairs per step; each is contrasted with all others"
     chunk: int = 256
-    "pairs that go through the towers at once: fewer take less memory, and give the same gradient (but for batch norms)"
+    "pairs per forward pass (GradCache): fewer need less memory and give the same gradient, except with batch norms"
     augment: str = "light"
-    "augmentation of the images, as for `compare`, but without mixup and cutmix, since captions can't be blended"
+    "image augmentation, as for `compare`, without mixup and cutmix, because captions can't be blended"
     learning_rate: float = 1e-3
-    "peak rate of AdamW"
+    "peak learning rate of AdamW"
     weight_decay: float = 0.1
     "decoupled weight decay"
     warmup: float = 0.1
-    "share of the steps in which the rate rises, before it falls to zero as a cosine"
+    "warmup as a share of the steps; afterwards the learning rate falls to zero as a cosine"
     epochs: int = 20
-    "passes over the pairs"
+    "passes over the pairs, in epochs"
 
     largest: ClassVar[float] = math.log(100)
-    "that log s may grow to"
+    "maximum of log s"
     family: ClassVar[str] = "pairs"
-    summary: ClassVar[str] = "CLIP: two towers, for pictures and for their captions, that agree"
+    summary: ClassVar[str] = "CLIP: an image and a text tower with a common space, from images and captions"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -77,8 +77,10 @@ class Clip(Objective):
         yield from shares(self, "warmup")
 
     def loss(self, images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor:
-        """Mean over both directions. images, texts: [n, D] of length one; log_scale: a number."""
-        largest = torch.full_like(log_scale, self.largest)  # as a number it is rounded otherwise, and cuts the gradient
+        """InfoNCE loss, mean over both directions. images, texts: [n, D] of length one; log_scale: a scalar."""
+        largest = torch.full_like(
+            log_scale, self.largest
+        )  # stays a tensor, because a float would be rounded differently and cut the gradient
         scores = log_scale.clamp(max=largest).exp() * images.float() @ texts.float().T  # [n, n]
         right = torch.arange(len(scores), device=scores.device)
         return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2

@@ -18,9 +18,9 @@ class CausalLanguageModel(LanguageModel):
     """
 
     tokenizer: str = "bpe"
-    "`bpe` (of bytes, so that it knows every character), `wordpiece`, or a folder whose tokenizer is taken over"
+    "tokenizer: bpe (byte-level), wordpiece, or a folder whose tokenizer is reused"
 
-    summary: ClassVar[str] = "GPT: the next word is predicted from those before it"
+    summary: ClassVar[str] = "GPT: predicts the next token from those before it"
     kind: ClassVar[Literal["masked", "causal"]] = "causal"
     joined: ClassVar[bool] = True
     next_sentence: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Sentence embeddings without labels: two parts of a text belong together."""
+"""DeCLUTR: sentence embeddings without labels, by contrastive learning of two parts of a text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.pretraining.objectives.objective import OBJECTIVES, above
 @OBJECTIVES.register("declutr")
 @dataclass(frozen=True)
 class Contrast(MaskedLanguageModel):
-    """Masked language modelling on both parts of a paragraph that is cut in two, and a contrast between the parts.
+    """Masked language modelling on both parts of a split paragraph, and a contrastive loss between the parts.
 
     With z the mean of a part's hidden states, scaled to length one, and the other paragraphs of the batch as negatives,
     `1/2n sum_i [-log softmax_j(z_i z'_j / t)_i - log softmax_j(z'_i z_j / t)_i]` is added to the loss.
@@ -27,11 +27,11 @@ class Contrast(MaskedLanguageModel):
     """
 
     learning_rate: float = 3e-4
-    "peak rate of AdamW"
+    "peak learning rate of AdamW"
     temperature: float = 0.05
-    "t: smaller values look at the nearest negatives only"
+    "temperature t; smaller values focus on the nearest negatives"
 
-    summary: ClassVar[str] = "sentence embeddings: the two parts of a paragraph belong together"
+    summary: ClassVar[str] = "DeCLUTR: sentence embeddings, by matching the two parts of a paragraph"
     parts: ClassVar[int] = 2
 
     def problems(self) -> Iterator[str]:
@@ -41,7 +41,7 @@ class Contrast(MaskedLanguageModel):
             yield "declutr has no next_sentence: its pairs are the two parts of a paragraph; leave it out."
 
     def contrast(self, features: Tensor) -> Tensor:
-        """Sum over the pairs. features: [n, 2, D]"""
+        """InfoNCE loss, summed over the pairs. features: [n, 2, D]"""
         first, second = F.normalize(features.float(), dim=-1).unbind(1)
         scores = first @ second.T / self.temperature  # [n, n]
         right = torch.arange(len(scores), device=scores.device)

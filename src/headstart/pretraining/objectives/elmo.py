@@ -1,4 +1,4 @@
-"""ELMo: a language model from both sides."""
+"""ELMo: a bidirectional LSTM language model over characters."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from headstart.pretraining.objectives.recurrent import RecurrentModel
 @OBJECTIVES.register("elmo")
 @dataclass(frozen=True)
 class BidirectionalLanguageModel(RecurrentModel):
-    """`-1/N sum_t [log p(x_t+1 | x_1 ... x_t) + log p(x_t-1 | x_t ... x_T)]`, each word read by its characters.
+    """`-1/N sum_t [log p(x_t+1 | x_1 ... x_t) + log p(x_t-1 | x_t ... x_T)]`, with words as characters.
 
-    Both directions share the words' vectors and the head over the vocabulary. A word that the vocabulary lacks is shown
-    as unknown while pretraining, and read by its characters afterwards.
+    Both directions share the word encoder and the vocabulary head. A word outside the vocabulary is unknown in
+    pretraining, and read by its characters afterwards.
 
     Source: Peters et al. 2018, "Deep contextualized word representations", sections 3.1 and 3.4.
     """
 
     tokenizer: str = "words"
-    "runs of letters and digits; nothing else can be taken"
+    "tokenizer: words; the only choice"
 
     directions: ClassVar[int] = 2
-    summary: ClassVar[str] = "ELMo: words are predicted from the left and from the right, by LSTMs over characters"
+    summary: ClassVar[str] = "ELMo: predicts words from the left and from the right, by LSTMs over characters"
     network: ClassVar[Literal["awd_lstm", "elmo"]] = "elmo"
 
     def problems(self) -> Iterator[str]:
@@ -41,6 +41,6 @@ class BidirectionalLanguageModel(RecurrentModel):
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Of each word in turn the following and the preceding one. ids, text: [B, T]; targets: [B, 2 T]."""
+        """Targets: for each word in turn the next and the previous one. ids, text: [B, T]; targets: [B, 2 T]."""
         before = following(ids[:, ::-1], text[:, ::-1])[:, ::-1]
         return ids, np.stack([following(ids, text), before], 2).reshape(len(ids), -1)

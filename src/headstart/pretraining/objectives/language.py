@@ -1,4 +1,4 @@
-"""Language modelling: what its objectives have in common."""
+"""Base class of language-modelling objectives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from headstart.pretraining.objectives.objective import Objective, at_least, shares
 
 IGNORED = -100
-"the target of a position that is not predicted, as in PyTorch's cross entropy"
+"target of positions without prediction, as in PyTorch's cross entropy"
 
 
 def following(ids: np.ndarray, text: np.ndarray) -> np.ndarray:
-    """[B, T] the token behind each token of the text. text: [B, T] True where one stands."""
+    """[B, T] the next token of each token. text: [B, T] True for tokens of the text."""
     words = np.where(text, ids, IGNORED)
     return np.where(text, np.concatenate([words[:, 1:], np.full((len(ids), 1), IGNORED)], 1), IGNORED)
 
@@ -27,29 +27,29 @@ class LanguageModel(Objective):
     """`-1/N sum_i log p(t_i | context)` over the N predicted tokens."""
 
     size: str = "mini"
-    "`tiny` (2 blocks, width 128), `mini` (4, 256), `small` (4, 512), or the file of a transformers configuration"
+    "size of a new network: tiny (2 blocks, width 128), mini (4, 256), small (4, 512), or a transformers config file"
     vocabulary: int = 16_384
-    "tokens of the tokenizer, which is trained on the corpus"
+    "vocabulary of the tokenizer, trained on the corpus, in tokens"
     tokenizer: str = "wordpiece"
-    "`wordpiece`, `bpe` (of bytes, so that it knows every character), or a folder whose tokenizer is taken over"
+    "tokenizer: wordpiece, bpe (byte-level), or a folder whose tokenizer is reused"
     lowercase: bool = True
-    "WordPiece: without case and accents"
+    "WordPiece: remove case and accents"
     length: int = 128
-    "most tokens of an example, special tokens counted"
+    "maximum length of an example, in tokens including special ones"
     dropout: float = 0.0
-    "while pretraining; the folder asks for 0.1 again, for tuning"
+    "dropout in pretraining; the saved folder has 0.1, for tuning"
     learning_rate: float = 1e-3
-    "peak rate of AdamW"
+    "peak learning rate of AdamW"
     weight_decay: float = 0.01
     "decoupled weight decay"
     warmup: float = 0.05
-    "share of the steps in which the rate rises, before it falls to zero in a line"
+    "warmup as a share of the steps; afterwards the learning rate falls linearly to zero"
     epochs: int = 10
-    "passes over the corpus"
+    "passes over the corpus, in epochs"
     batch_tokens: int = 8_192
-    "tokens a step"
+    "tokens per step"
     samples: int = 0
-    "other tokens that each is told from while training, half of them drawn by how often they occur; 0: all"
+    "sampled softmax: negative tokens per prediction, half of them drawn by frequency; 0: the full softmax"
 
     family: ClassVar[str] = "language"
     of_new: ClassVar[tuple[str, ...]] = ("size", "vocabulary", "tokenizer", "lowercase")
@@ -57,11 +57,11 @@ class LanguageModel(Objective):
     network: ClassVar[Literal["transformers", "awd_lstm", "elmo"]] = "transformers"
     "whose network it trains"
     joined: ClassVar[bool]
-    "whether an example is a window of the whole corpus, or a paragraph"
+    "True if an example is a window of the whole corpus instead of a paragraph"
     directions: ClassVar[int] = 1
-    "targets of a position"
+    "number of targets per position"
     parts: ClassVar[int] = 1
-    "into how many each example is cut"
+    "number of parts of an example"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -74,27 +74,27 @@ class LanguageModel(Objective):
 
     @property
     def averages_after(self) -> int:
-        """Epochs without improvement after which plain SGD's weights are averaged (NT-ASGD); 0: AdamW without that."""
+        """NT-ASGD: epochs without improvement after which the weights of SGD are averaged; 0 for AdamW."""
         return 0
 
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the network sees and what it has to say: as it is here, each position the token that follows.
+        """Inputs and targets of the network; by default each position predicts the next token.
 
-        ids, text: [B, T]; text is True where a token of it stands. The rest is for objectives that mask.
+        ids, text: [B, T]; text is True for tokens of the text. The other arguments are for objectives with masks.
         """
-        assert self.kind == "causal"  # what masks has to say how
+        assert self.kind == "causal"  # objectives with masks override this
         return ids, following(ids, text)
 
     def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor:
-        """What is added for the hidden states themselves, by objectives whose network shows them. [B, T, D] each"""
+        """Penalty on hidden states, for objectives that have one. [B, T, D] each"""
         raise NotImplementedError
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Sum over the predicted tokens. scores: [N, V]; targets: [N] ids."""
+        """Cross entropy, summed over the predicted tokens. scores: [N, V]; targets: [N] ids."""
         return F.cross_entropy(scores.float(), targets, reduction="sum")
 
     def contrast(self, features: Tensor) -> Tensor:
-        """Sum over the pairs of an example's two parts. features: [n, 2, D]"""
+        """Contrastive loss, summed over the pairs of parts. features: [n, 2, D]"""
         raise NotImplementedError

@@ -15,22 +15,22 @@ from headstart.pretraining.objectives.objective import OBJECTIVES
 @OBJECTIVES.register("mlm")
 @dataclass(frozen=True)
 class MaskedLanguageModel(LanguageModel):
-    """Tokens are chosen with probability `mask`, anew each time an example is seen, and predicted from the rest.
+    """Masks tokens with probability `mask`, newly drawn for each pass, and predicts them from the rest.
 
-    Of the chosen ones 80 % are shown as [MASK], 10 % as a random token and 10 % as they are. With next sentences, the
-    loss of telling the paragraph that follows from a random one, `-log p(is next)`, is added.
+    Of the chosen tokens 80 % become [MASK], 10 % a random token, and 10 % stay. With `next_sentence`, the loss
+    `-log p(is next)` of classifying consecutive against random paragraphs is added.
 
     Sources: Devlin et al. 2019, "BERT", sections 3.1 and A.1; Liu et al. 2019, "RoBERTa", section 4.1 (dynamic masks).
     """
 
     mask: float = 0.15
-    "probability with which a token is chosen"
+    "masking rate, as a probability per token"
     whole_words: bool = True
-    "choose words with all their pieces, instead of tokens"
+    "whole-word masking: choose words with all their pieces, instead of tokens"
     next_sentence: bool = False
-    "show two paragraphs, half the time consecutive ones, and tell which it is"
+    "next-sentence prediction: classify pairs of paragraphs as consecutive or random"
 
-    summary: ClassVar[str] = "BERT: masked words are predicted from both sides"
+    summary: ClassVar[str] = "BERT: predicts masked tokens from both sides"
     kind: ClassVar[Literal["masked", "causal"]] = "masked"
     joined: ClassVar[bool] = False
 
@@ -42,17 +42,17 @@ class MaskedLanguageModel(LanguageModel):
     def prepared(
         self, ids: np.ndarray, text: np.ndarray, begins: np.ndarray, mask_id: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the model sees and what it has to say.
+        """Inputs and targets of the network.
 
-        ids: [B, T]. text: [B, T] True where a token of the text stands, neither special nor padding. begins: [V] True
-        for tokens that begin a word (special ones count as such). Returns inputs and targets, [B, T] each.
+        ids: [B, T]. text: [B, T] True for tokens of the text, False for special ones and padding. begins: [V] True for
+        tokens that start a word, including special ones. Returns inputs and targets, [B, T] each.
         """
         if self.whole_words:
-            word = np.cumsum(begins[ids].reshape(-1))  # every row begins with a special token
+            word = np.cumsum(begins[ids].reshape(-1))  # because every row starts with a special token
             chosen = (rng.random(word[-1] + 1) < self.mask)[word].reshape(ids.shape) & text
         else:
             chosen = (rng.random(ids.shape) < self.mask) & text
-        if not chosen.any():  # of few short texts: a step without a target would teach nothing
+        if not chosen.any():  # because with few short texts a step could have no target
             chosen.flat[rng.choice(np.flatnonzero(text))] = True
         how = rng.random(ids.shape)
         inputs = np.where(chosen & (how < 0.8), mask_id, ids)

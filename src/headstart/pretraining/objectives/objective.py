@@ -1,4 +1,4 @@
-"""Objective: one way of pretraining a backbone. A frozen dataclass whose fields are its configuration."""
+"""Objective: one way of pretraining a backbone, as a frozen dataclass whose fields are its settings."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ OBJECTIVES: Registry[type[Objective]] = Registry("objective", "headstart.pretrai
 
 @dataclass(frozen=True)
 class Objective:
-    """What every objective has; what it learns from decides which family it is of, and that who runs it."""
+    """Base class of objectives; the family, by the kind of data, determines the module that runs it."""
 
     family: ClassVar[str]
-    """labelled: examples with labels; language: running text; vectors: running text, word by word; pairs: pictures and
-    captions"""
+    """family: labelled (examples with labels), language (running text), vectors (words of running text), or pairs
+    (images and captions)"""
     summary: ClassVar[str]
     of_new: ClassVar[tuple[str, ...]] = ()
-    "settings of a network that is made: one to go on from has its own"
+    "settings of a new network, which a given backbone fixes"
 
     @property
     def name(self) -> str:
-        """As the user calls it."""
+        """Name of the objective for users."""
         return next((name for name in OBJECTIVES.names() if OBJECTIVES[name] is type(self)), type(self).__name__)
 
     @property
     def modality(self) -> str:
-        """What the backbone will read."""
+        """Modality of the backbone."""
         return "image" if self.family in ("labelled", "pairs") else "text"
 
     def problems(self) -> Iterator[str]:
-        """Sentences that say which settings can't be, one each."""
+        """Problems of invalid settings, as sentences."""
         yield from above(self, 0, "learning_rate")
         yield from at_least(self, 1, "epochs")
 
 
 def at_least(objective: Objective, least: int, *names: str, unit: str = "") -> Iterator[str]:
-    """A sentence for each of these settings that is below `least`; None is none."""
+    """A sentence for each of these settings below `least`; None is allowed."""
     for name in names:
         value = getattr(objective, name)
         if value is not None and value < least:
@@ -47,7 +47,7 @@ def at_least(objective: Objective, least: int, *names: str, unit: str = "") -> I
 
 
 def above(objective: Objective, bound: float, *names: str) -> Iterator[str]:
-    """A sentence for each of these settings that is not above `bound`; None is none."""
+    """A sentence for each of these settings not above `bound`; None is allowed."""
     for name in names:
         value = getattr(objective, name)
         if value is not None and not value > bound:
@@ -55,7 +55,7 @@ def above(objective: Objective, bound: float, *names: str) -> Iterator[str]:
 
 
 def shares(objective: Objective, *names: str) -> Iterator[str]:
-    """A sentence for each of these settings that does not lie in [0, 1)."""
+    """A sentence for each of these settings outside [0, 1)."""
     for name in names:
         if not 0 <= getattr(objective, name) < 1:
             yield f"{name} is {getattr(objective, name)}, but has to lie in [0, 1)."

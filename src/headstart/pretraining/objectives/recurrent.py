@@ -1,4 +1,4 @@
-"""Recurrent language models: what their objectives have in common."""
+"""Base class of the objectives of recurrent language models."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from headstart.pretraining.objectives.language import LanguageModel
 
 @dataclass(frozen=True)
 class RecurrentModel(LanguageModel):
-    """Windows of the corpus, each begun with a state of zeros."""
+    """Language modelling on windows of the corpus, each starting with a zero state."""
 
     size: str = "mini"
-    "`tiny`, `mini` or `small`, or as large as the folder to go on from"
+    "size of a new network: tiny, mini or small; a given backbone keeps its size"
     length: int = 64
-    "tokens of a window"
+    "length of a window, in tokens"
     weight_decay: float = 1e-6
     "decoupled weight decay"
 

@@ -1,4 +1,4 @@
-"""Word vectors: what their objectives have in common."""
+"""Base class of the objectives of word vectors."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from headstart.pretraining.objectives.objective import Objective, at_least
 
 @dataclass(frozen=True)
 class VectorObjective(Objective):
-    """A vector for each word, learned from the words around it."""
+    """Learns a vector per word from its contexts."""
 
     dimension: int = 100
-    "numbers a vector"
+    "dimension of the vectors"
     window: int = 5
-    "words to each side that are a word's context, within its paragraph; rare words are left out before"
+    "context size, in words to each side within the paragraph, after removing rare words"
     minimum_count: int = 5
-    "occurrences from which on a word gets a vector"
+    "minimum number of occurrences of a word with a vector"
     vocabulary: int = 400_000
-    "most words, the most frequent ones"
+    "maximum number of words; the most frequent ones are kept"
     lowercase: bool = True
-    "take words without case"
+    "convert words to lower case"
     unknown: Literal["subwords", "shared"] = "subwords"
-    "what other words get, when texts are read: vectors of their pieces, made from the known words, or one for all"
+    "vectors of unknown words: subwords (from pieces of known words) or shared (one for all)"
     learning_rate: float = 0.025
-    "rate of the first step"
+    "initial learning rate"
     epochs: int = 10
-    "passes over the corpus"
+    "passes over the corpus, in epochs"
     threads: int = 0
-    "0: one a core; with a single one, the same seed gives the same vectors"
+    "number of threads; 0: one per core; 1 makes the vectors reproducible"
 
     family: ClassVar[str] = "vectors"
     needs: ClassVar[str]
-    "the library that trains them"
+    "library for the training"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

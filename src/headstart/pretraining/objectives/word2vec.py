@@ -21,13 +21,13 @@ class Word2Vec(VectorObjective):
     """
 
     negatives: int = 5
-    "random words against which each word is told"
+    "negative samples per positive pair"
     sample: float = 1e-3
-    "t: share of the corpus from which on a word is seen less often; 0: all are seen"
+    "subsampling threshold t: more frequent words are skipped at random, as a share of the corpus; 0: no subsampling"
 
     needs: ClassVar[str] = "gensim"
     skip: ClassVar[bool]
-    "whether each word predicts those around it, or is predicted by their mean"
+    "True for skip-gram (a word predicts its context), False for CBOW"
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -47,9 +47,9 @@ class SkipGram(Word2Vec):
     """
 
     sample: float = 1e-4
-    "t: share of the corpus from which on a word is seen less often; 0: all are seen"
+    "subsampling threshold t: more frequent words are skipped at random, as a share of the corpus; 0: no subsampling"
 
-    summary: ClassVar[str] = "word2vec: a word predicts those around it"
+    summary: ClassVar[str] = "word2vec skip-gram: a word predicts its context"
     skip: ClassVar[bool] = True
 
 
@@ -61,5 +61,5 @@ class Cbow(Word2Vec):
     Source: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section 3.1.
     """
 
-    summary: ClassVar[str] = "word2vec: a word is predicted by those around it"
+    summary: ClassVar[str] = "word2vec CBOW: the context predicts a word"
     skip: ClassVar[bool] = False
