@@ -1,4 +1,4 @@
-"""The bench of a comparison: tunes one method at a time, trains it with every seed, and makes its row."""
+"""Bench of a comparison: tunes a method, trains it with every seed, and makes its row."""
 
 from __future__ import annotations
 
@@ -33,33 +33,36 @@ from headstart.methods.method import Axis, Method
 from headstart.stats.predictions import Predictions
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
-"what ends one training of a comparison, not the comparison"
+"errors that end one training but not the comparison"
 LEARNT = ("gradient", "convex")
-"solvers whose heads are weights that can be averaged"
+"solvers with heads whose weights can be averaged"
 
 
 @dataclass(eq=False)
 class Bench:
-    """A comparison under way."""
+    """A running comparison."""
 
     trainings: Trainings
     seeds: tuple[int, ...]
     trials: int
 
     def __post_init__(self) -> None:
-        self._asked = self.trials  # a race has fewer; a head that is solved costs nothing of its time
-        self.test_seconds: float | None = None  # of the test split and of single examples, the most that it has taken
-        self.places: dict[tuple[str, int], Path] = {}  # of the trainings that rows are made of, by method and seed
-        self.few: int | None = None  # training examples of a control that needs a pass of its own, where time is short
-        self.search_ends = math.inf  # by `time.perf_counter()`, of the search for the penalties of solved heads
-        self.keeps_trials = False  # while a method is still to come that is made of them
+        self._asked = self.trials  # fewer in a race; solved heads cost none of its time
+        self.test_seconds: float | None = None  # maximum duration so far of testing and of single examples
+        self.places: dict[tuple[str, int], Path] = {}  # durations of the trainings of rows, by method and seed
+        self.few: int | None = None  # maximum training examples of a control with a separate pass, if time is short
+        self.search_ends = math.inf  # deadline by `time.perf_counter()` of the search for penalties of solved heads
+        self.keeps_trials = False  # True while a method that combines trainings is still to come
         self._ingredients: dict[Path, Ingredient] = {}
 
     def expect(self, methods: Mapping[str, Method]) -> None:
-        """Tells the cache what these methods will ask for, so that one pass over the data keeps all of it."""
+        """Announces the needs of these methods to the cache, so that one pass over the data fills it."""
         wanted = []
         for name, method in methods.items():
-            with contextlib.suppress(*ATTEMPT), contained(self.trainings.folder, name):  # raised again in its turn
+            with (
+                contextlib.suppress(*ATTEMPT),
+                contained(self.trainings.folder, name),
+            ):  # raised again when the method runs
                 settled, axes = self.trainings.settled(method), self.axes(method)
                 for candidate in starts(settled, axes) if method.solved else candidates(settled, axes, self.trials):
                     head = candidate.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
@@ -71,10 +74,10 @@ class Bench:
     def costs(
         self, methods: Mapping[str, Method], within: float = math.inf
     ) -> tuple[dict[str, Cost], dict[str, Row]]:  # fmt: skip
-        """What trainings by steps take, from a few steps of each method, and the rows of those that can't be run.
+        """Forecasts the costs of trainings from a few steps of each method; also returns rows that can't run.
 
-        within: seconds after which no further method is measured; the others are taken to cost what the costliest does.
-        Where they are limited, the memory of the largest step is not measured.
+        within: seconds after which no further method is measured; the others count like the most expensive one. With a
+        limit, the memory of the largest step is not measured.
         """
         found, failed, end = dict[str, Cost](), dict[str, Row](), time.perf_counter() + within
         for name, method in methods.items():
@@ -106,7 +109,7 @@ class Bench:
                 return Outcome(math.nan)
             try:
                 run = self.train(name, candidate, self.seeds[0], share)
-            except ATTEMPT as error:  # of this configuration; others may do
+            except ATTEMPT as error:  # for this configuration only
                 failures[candidate] = bare(error)
                 return Outcome(math.nan)
             tried.append((candidate, run))
@@ -130,15 +133,15 @@ class Bench:
         self, name: str, method: Method, chosen: Method, runs: Sequence[Run], tried: Sequence[tuple[Method, Run]],
         failures: Mapping[Method, Exception], stopped: Stop | None = None,
     ) -> tuple[Row, list[Predictions]]:  # fmt: skip
-        """The row of a method, with what its trainings predict for the test split.
+        """The row of a method, with the test predictions of its trainings.
 
-        runs: of the chosen configuration, a seed each. tried: all that were trained on the first seed. stopped: where
-        a race ended it, these are the last trainings that it completed.
+        runs: trainings of the chosen configuration, one per seed. tried: all trainings on the first seed. stopped: set
+        if a race stopped the method; runs are then its last completed trainings.
         """
         settled = self.trainings.settled(method)
         trials = [self._trial(settled, candidate, run, candidate == chosen) for candidate, run in tried]
         trials += [self.lost(settled, candidate, error) for candidate, error in failures.items()]
-        # the cache was filled once, whatever each trial alone would have had to spend on it
+        # without the cost of the cache, because it was filled once
         tuning = sum(run.seconds - run.charged for _, run in tried) + (tried[0][1].charged if tried else 0.0)
         if any(run.status != "ok" for run in runs):
             status = next(run.status for run in runs if run.status != "ok")
@@ -203,14 +206,14 @@ class Bench:
         return Shortened(epochs, examples, usual)
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows with latencies that were measured in turns, the first seed's of each method after the other's."""
+        """The rows with latencies of the first seeds, measured in turns."""
         first: dict[str, Path] = {}
         for (name, _), place in self.places.items():
             first.setdefault(name, place)
         times: dict[str, list[float]] = {name: [] for name in first}
         for _ in range(ROUNDS):
             for name, place in first.items():
-                with contextlib.suppress(Exception):  # then it keeps what was measured when it was tested
+                with contextlib.suppress(Exception):  # keeps the latency from its test
                     times[name] += self.trainings.latencies(place, 12)
         return [
             replace(row, latency_seconds=statistics.median(found)) if (found := times.get(row.method)) else row
@@ -220,12 +223,12 @@ class Bench:
     def train(
         self, name: str, method: Method, seed: int, share: float = 1.0, watch: Progress | None = None
     ) -> Run:  # fmt: skip
-        """watch: of a race, which also asks for the answers for the validation examples."""
+        """watch: callback of a race, which also needs the validation predictions."""
         given = tuple(self._ingredients.values())
         return self.trainings.once(name, method, seed, given, share, watch, answers_too=watch is not None)
 
     def failed(self, name: str, method: Method, error: Exception) -> Row:
-        """Of a method that does not fit, or whose model's own code or GPU gave up: others may still run."""
+        """Status of a method that does not fit, or whose code or GPU failed; others may still run."""
         if isinstance(error, MethodError):
             told = str(error).removeprefix(f"{name.partition('@')[0]}: ")
             return Row(name, f"not applicable: {told}", self.trainings.metric.name, control=method.control)
@@ -235,13 +238,13 @@ class Bench:
                    notes=notes)  # fmt: skip
 
     def _tuned(self, settled: Method, axes: list[Axis], attempt: Callable[[Method], Outcome]) -> Method:
-        """The configuration chosen on validation; with one trial, or no validation examples, the method's own."""
+        """The configuration chosen on validation; the default with one trial or without validation examples."""
         if not settled.solved or self._asked == 1 or not len(self.trainings.validation):
             return tune(settled, axes, 1 if settled.solved else self.trials, attempt)
         return search(settled, axes, attempt)
 
     def axes(self, method: Method) -> list[Axis]:
-        """What is tuned: nothing that the user has set."""
+        """Axes to tune, without fields that the user has set."""
         default = type(method)()
         return [
             axis
@@ -254,17 +257,17 @@ class Bench:
         return Trial(changed, run.validation_value, run.validation_loss, run.seconds, run.status, chosen)
 
     def lost(self, settled: Method, candidate: Method, error: Exception) -> Trial:
-        """Of a configuration that failed where another of its method ran."""
+        """Trial of a failed configuration, if another one of the method ran."""
         return Trial(self.changed(settled, candidate), None, status=self.failed("", candidate, error).status)
 
     def changed(self, settled: Method, candidate: Method) -> dict[str, Any]:
-        """The fields by which a candidate is told from the others."""
+        """The fields in which a candidate differs from the others."""
         tuned = [axis.name for axis in candidate.axes(self.trainings.backbone)]
         return {f.name: getattr(candidate, f.name) for f in fields(candidate)
                 if f.name in tuned or getattr(candidate, f.name) != getattr(settled, f.name)}  # fmt: skip
 
     def _gather(self, name: str, trained: Sequence[tuple[Method, Run]]) -> None:
-        """Trainings that changed weights alone, of a linear head that reads the top: these can be averaged."""
+        """Trainings that can be averaged: they only changed weights, with a linear head on the top."""
         for method, run in trained:
             head = method.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
             plan = method.attach(self.trainings.backbone, head)
@@ -279,22 +282,22 @@ class Bench:
             self._ingredients[place] = Ingredient(told, run.score or 0.0, run.validation_loss or 0.0, run.seconds, load)
 
     def _drop_others(self, name: str) -> None:
-        """Trials that were not chosen have their results in the record; their weights go."""
+        """Removes the weights of trials that were not chosen; their results stay in the record."""
         for place in (self.trainings.folder / PROGRESS / slug(name)).iterdir():
             if place not in self.places.values():
                 shutil.rmtree(place / "model", ignore_errors=True)
 
 
 def outcome(method: Method, run: Run) -> Outcome:
-    """What the tuning of a method compares: the metric, of equals the loss.
+    """Criterion of tuning: the metric, with the loss for ties.
 
-    For a solved head it is the loss, after its temperature: on few examples many configurations have the same accuracy,
-    while log loss uses how sure each answer was. Ranking metrics gain by it as well.
+    For solved heads it is the loss after temperature scaling, because on few examples many configurations have the same
+    accuracy, while log loss uses the confidence. Ranking metrics benefit too.
     """
     score, loss = float(run.score or 0.0), run.validation_loss or 0.0
     return Outcome(-loss, -score) if method.solved else Outcome(score, loss)
 
 
 def _uncooled(file: Path, temperature: float) -> dict[str, Tensor]:
-    """The weights as they were trained: heads of different temperatures are not averaged."""
+    """The weights without temperature scaling, because heads of different temperatures must not be averaged."""
     return {name: value * temperature if name.startswith("head.") else value for name, value in load_file(file).items()}

@@ -1,4 +1,4 @@
-"""Compare: every method on the same data, with the same tuning budget, from one base that none of them changes."""
+"""Comparing methods on the same data, with the same tuning budget, from one unchanged base."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from headstart.stats.metrics import chosen_metric
 from headstart.stats.predictions import Predictions
 
 CLOSING = 0.02
-"share of a budget, at least 1.5 seconds, that is kept for the table and the report"
+"share of a budget, at least 1.5 seconds, reserved for the table and the report"
 
 
 def check(
@@ -47,7 +47,7 @@ def check(
     options: Options = Options(),  # noqa: B008 - frozen
     prefer: str = "quality", margin: float | None = None,
 ) -> None:  # fmt: skip
-    """Raises a subclass of `HeadstartError` for what can be refused before anything is written."""
+    """Raises a subclass of `HeadstartError` for mistakes that can be found before the run writes anything."""
     if seeds < 1 or trials < 1:
         raise ConfigurationError(f"seeds and trials have to be at least 1, not {seeds} and {trials}.")
     same_modality(data, backbone)
@@ -58,7 +58,7 @@ def check(
 
 
 def _check_augmentation(data: Data, options: Options) -> None:
-    """An augmentation that would do nothing is a mistake, not a setting."""
+    """Raises `ConfigurationError` for an augmentation without effect."""
     task = data.task
     if options.augment != "none" and task.modality != "image":
         raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
@@ -93,11 +93,13 @@ def compare(
 ) -> Comparison:
     """Runs every method and returns the record; the folder gets predictions, the best model and the record.
 
-    race: trainings that are clearly behind on validation stop early (`race/race.py`). budget: seconds that all of it
-    may take, for a race. keep: every method's model of every seed stays, as `models/METHOD/seed0`.
-    parts: positions of test examples by name (`data.parts`), judged apart in the record.
-    prefer, margin: what the verdict puts first, and the loss that counts as none (`guess.margin_in`).
-    Raises `KeyboardInterrupt` on Ctrl-C, after writing what is finished as a record with status `partial`.
+    race: stop trainings early that are clearly behind on validation (`race/race.py`).
+    budget: seconds for the whole run, for a race.
+    keep: keep the models of all methods and seeds, as `models/METHOD/seed0`.
+    parts: positions of test examples by name (`data.parts`), with their own results in the record.
+    prefer, margin: criterion of the verdict, and its non-inferiority margin (`guess.margin_in`).
+
+    Raises `KeyboardInterrupt` on Ctrl-C, after writing the finished rows as a record with status `partial`.
     """
     begun = (time.perf_counter() if begun is None else begun) - _spent(folder)
     task = data.task
@@ -155,7 +157,7 @@ def compare(
             rows[:] = bench.in_turns(rows)
     except BaseException as error:
         if rows or isinstance(error, KeyboardInterrupt):
-            with contextlib.suppress(HeadstartError):  # the disk may be what stopped us
+            with contextlib.suppress(HeadstartError):  # because a full disk may have caused the stop
                 record("partial").write(folder / "comparison.json")
         raise
     finally:
@@ -177,7 +179,7 @@ def compare(
 def _rows(
     bench: Bench, methods: Mapping[str, Method], contest: Race | None
 ) -> Iterator[tuple[Row, list[Predictions]]]:  # fmt: skip
-    """Solved methods go first, which are quick; then those that train; last those that are made of them."""
+    """Order of methods: solved ones first, because they are fast; then trained ones; last those that combine them."""
     train = [name for name, method in methods.items() if not method.solved and not method.combines]
     begun = False
     for name, method in methods.items():
@@ -192,7 +194,7 @@ def _rows(
 
 
 def _forecast(bench: Bench, methods: Mapping[str, Method]) -> Forecast | None:
-    """Says what all trainings take, and how a first answer is had sooner."""
+    """Shows the forecast duration of all trainings, and how to get a first answer sooner."""
     costs, _ = bench.costs(methods)
     if not costs:
         return None
@@ -207,16 +209,16 @@ def _forecast(bench: Bench, methods: Mapping[str, Method]) -> Forecast | None:
 
 
 def _spent(folder: Path) -> float:
-    """Seconds that the run took before it was interrupted, as its record tells."""
+    """Duration of the run before its interruption, in seconds, from its record."""
     file = folder / "comparison.json"
     found = Comparison.read(file) if file.is_file() else None
     return found.seconds or 0.0 if found and found.status == "partial" else 0.0
 
 
 def _keep(bench: Bench, result: Comparison, everything: bool) -> None:
-    """The method to use becomes `model/`; what else the verdict names lies in `models/METHOD/seedN`, or everything.
+    """The recommended method becomes `model/`; other methods of the verdict, or all, go to `models/METHOD/seedN`.
 
-    Of a method that is named it is the seed that was best on validation.
+    `model/` is the best seed on validation.
     """
     sign = 1 if bench.trainings.metric.higher_is_better else -1
 
@@ -234,7 +236,7 @@ def _keep(bench: Bench, result: Comparison, everything: bool) -> None:
 
 
 def _link(bench: Bench, method: str, seed: int, folder: Path) -> None:
-    """The files are linked, not moved: until the record is written, a run that is stopped finds all its progress."""
+    """Links the files instead of moving them, because an interrupted run needs its progress until the record exists."""
     with replacing_folder(folder) as temporary:
         link_tree(bench.places[method, seed] / "model", temporary)
         write_json(temporary / "labels.json", list(bench.trainings.data.task.labels))

@@ -1,4 +1,4 @@
-"""Confirming a ranking: the first of it race on, each fine-tuned in full, on validation alone."""
+"""Confirming a ranking: full fine-tuning of the best models in a race, on validation."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def confirm(
     data: Data, candidates: Sequence[Candidate], most: int, load: Callable[[str], Backbone], metric: Metric,
     compute: Compute, *, progress: Progress | None = None,
 ) -> tuple[Candidate, ...]:  # fmt: skip
-    """The candidates with what fine-tuning made of the first `most` models; these in the order in which they came in.
+    """The candidates with results of fine-tuning for the first `most` models, in the order of the race.
 
-    A model that is clearly behind after a training of a third of the usual steps stops there (`race/race.py`), and its
-    row says so. One that fails keeps its reason as status, and the others go on. One model is in memory at a time.
-    Default rate, one seed; the test split is not looked at.
+    A model that is clearly behind after a third of the usual steps is stopped (`race/race.py`), and its row says so. A
+    failed one has the reason as status. Only one model is in memory at a time. Default learning rate, one seed; the
+    test split is never used.
     """
     progress = progress or Silent()
     tops = [one for one in candidates if one.status == "ok" and one.rung == "top"][:most]
@@ -57,7 +57,7 @@ def confirm(
             if share < 1 and standings:
                 stops = behind(standings, metric, share)
                 racing = [model for model in racing if model not in stops]
-            if not racing:  # all diverged, or failed
+            if not racing:  # all diverged or failed
                 break
     done = [one for one in tops if one.model in came]
     order = sorted(done, key=lambda one: (came[one.model][0], came[one.model][1].order), reverse=True)
@@ -70,7 +70,7 @@ def _trained(
     share: float, data: Data, backbone: Backbone, place: Path, metric: Metric, compute: Compute, progress: Progress,
     name: str,
 ) -> Standing:  # fmt: skip
-    """One training of this share of the usual steps; the backbone is put back, and may be forgotten."""
+    """One training with this share of the usual steps; restores the backbone, which may then be freed."""
     trainings = Trainings(data, backbone, Options(), compute, place, metric, progress=progress)
     with closing(trainings):
         return trainings.judged(name, trainings.settled(Full()), 0, share)

@@ -1,4 +1,4 @@
-"""Containment: an exception in one training of a comparison costs its row, and its traceback is kept in a file."""
+"""Failure isolation: an exception in one training only fails its row; its traceback is saved to a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from headstart.core.disk.files import write_text
 from headstart.core.errors import ArtifactError, HeadstartError, MethodError
 
 ERRORS = "errors"
-"folder, in that of the run, of the tracebacks of rows that failed"
+"folder of tracebacks of failed rows, inside the run folder"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE)
-"errors of the machine, which the next training would meet too"
+"errors of the machine, which would stop the next training too"
 
 
 class Failed(RuntimeError):
-    """What ended one training unexpectedly, in one line; `file` has its traceback."""
+    """An unexpected error of one training, in one line; `file` has its traceback."""
 
     def __init__(self, line: str, file: Path) -> None:
         super().__init__(line)
@@ -30,8 +30,8 @@ class Failed(RuntimeError):
 def contained(folder: Path, name: str) -> Iterator[None]:
     """Turns an unexpected exception into `Failed`, and writes its traceback to `folder/errors/NAME.txt`.
 
-    `MethodError` passes: it says why a method does not fit. So does what is wrong with the data, the base or the disk,
-    which every other training would meet too, and `KeyboardInterrupt`.
+    `MethodError` passes, because its message is enough. Errors of the data, the base or the disk also pass, because
+    they would stop every other training too, and so does `KeyboardInterrupt`.
     """
     try:
         yield
@@ -51,6 +51,6 @@ def contained(folder: Path, name: str) -> Iterator[None]:
 
 
 def bare(error: Exception) -> Exception:
-    """The error without its traceback, whose frames would hold the model and its gradients in memory."""
+    """The error without its traceback, because its frames would keep the model and gradients in memory."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

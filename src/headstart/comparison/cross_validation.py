@@ -1,4 +1,4 @@
-"""Cross-validation of a comparison: the same comparison on each fold, and one table of all of them."""
+"""Cross-validated comparison: the same comparison on each fold, and one table."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from headstart.stats.metrics import chosen_metric
 from headstart.stats.predictions import Predictions
 
 REFUSED = ("race", "budget", "by")
-"options of `compare` that are for one training set and one test set"
+"options of `compare` that need a single training and test set"
 
 
 def check_folded(data: Data, folds: int, asked: Mapping[str, Any]) -> None:
-    """Raises `ConfigurationError` for options that don't go with folds, and for data that can't be cut into them."""
+    """Raises `ConfigurationError` for options that don't fit with folds, and for data that are too few."""
     if given := [name for name in REFUSED if asked.get(name)]:
         raise ConfigurationError(f"folds and {given[0]} can't be asked for together; leave one of them out.")
     check_folds(data, folds)
@@ -42,12 +42,11 @@ def cross_validated(
     prefer: str = "quality", margin: float | None = None,
     begun: float | None = None, **rest: Any,
 ) -> Comparison:  # fmt: skip
-    """`evaluate.compare.compare` on each fold, with its own tuning; the record is of all folds together.
+    """`evaluate.compare.compare` on each fold, with separate tuning; the record combines all folds.
 
-    seeds: one cross-validation for each, cut anew. compared, rest: what `compare` takes; no race and no parts.
-    begun: not used, since what counts is the time of the folds, whenever they ran. The
-    models that are kept are of the first fold: its `model/` was trained on (folds - 1) / folds of the examples. Each
-    fold that is finished stays until the run is complete.
+    seeds: one cross-validation per seed, with new folds. compared, rest: arguments of `compare`, without race and
+    parts. begun: unused, because the folds have their own durations. The kept models are those of the first fold,
+    trained on (folds - 1) / folds of the examples. Finished folds stay until the run is complete.
     """
     watched = progress or Silent()
     metric, reason = chosen_metric(data, metric_name)
@@ -92,12 +91,12 @@ def cross_validated(
 
 
 def _data(data: Data, first: Comparison) -> Any:
-    """The record of the examples as they were read, with the splits of the first fold."""
+    """The record of all examples, with the splits of the first fold."""
     return replace(data.record, splits=first.data.splits)
 
 
 def _together(rows: Sequence[Row]) -> Row:
-    """One row of the same method on all folds; configuration, size and trials are those of the first."""
+    """Combines the rows of a method over all folds; configuration, size and trials are those of the first fold."""
     for at, row in enumerate(rows):
         if row.status != "ok":
             return replace(row, status=f"{row.status} (fold {at + 1})", value=None, low=None, high=None, seeds=())
@@ -120,13 +119,13 @@ def _median(found: Sequence[float | None]) -> float | None:
 
 
 def _predictions(folder: Path, row: Row, folds: int) -> list[Predictions]:
-    """Of a method whose result does not depend on the seed, the file has the fold's number all the same."""
+    """File of the predictions; it has the fold's number even if the method's result does not depend on the seed."""
     places = [folder / PROGRESS / f"fold{at}" / "predictions" for at in range(folds)]
     return [Predictions.read(place / f"{slug(row.method)}-seed{at}.safetensors") for at, place in enumerate(places)]
 
 
 def _keep(folder: Path, result: Comparison, everything: bool) -> None:
-    """The first fold's models: the method to use as `model/`, the others that the verdict names in `models/`."""
+    """Keeps models of the first fold: the recommended method as `model/`, the verdict's other methods in `models/`."""
     models = folder / PROGRESS / "fold0" / "models"
     ok = [row.method for row in result.rows if row.seeds]
     use, *others = result.verdict.named or tuple(ok[:1])
@@ -136,7 +135,7 @@ def _keep(folder: Path, result: Comparison, everything: bool) -> None:
 
 
 def _linked(source: Path, target: Path, new: bool = True) -> None:
-    """The files of a folder under another name; `new`: nothing else lies there."""
+    """Links the files of a folder under another name; `new` must not exist."""
     if new:
         with replacing_folder(target) as temporary:
             link_tree(source, temporary)

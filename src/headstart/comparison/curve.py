@@ -33,9 +33,9 @@ Z = 1.959964
 
 
 def sizes_for(data: Data, asked: Sequence[int] | None) -> tuple[int, ...]:
-    """The sizes asked for, or the usual ones below what the data hold, and all of it.
+    """The given sizes, or the usual ones up to the size of the data, plus all.
 
-    Raises `ConfigurationError` for a size that is not there.
+    Raises `ConfigurationError` for a size above that of the data.
     """
     most = largest(data)
     if asked is None:
@@ -47,17 +47,17 @@ def sizes_for(data: Data, asked: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def largest(data: Data) -> int:
-    """Labels of the largest class; for a task without classes, the training examples."""
+    """Size of the largest class; for a task without classes, the number of training examples."""
     if not data.task.exclusive:
         return len(data.train)
     return int(np.bincount(data.train.targets, minlength=len(data.task.labels)).max())
 
 
 def subset(data: Data, size: int, draw: int) -> Data:
-    """So many training examples a class (as many as there are, where fewer), and validation of at most as many.
+    """A subset with at most this many training examples per class, and at most as many for validation.
 
-    Of one draw the smaller subsets lie in the larger ones. Whoever has few labels has few to choose by as well. The
-    test split stays whole.
+    Subsets of a draw are nested. Validation shrinks too, because a user with few labels has few for choosing. The test
+    split stays whole.
     """
     train, validation = (_nested(part, size, data, draw) for part in (data.train, data.validation))
     held = {"train": train, "validation": validation}
@@ -86,9 +86,9 @@ def readings(
     data: Data, sizes: Sequence[int], draws: int, folder: Path, metric: Metric,
     compare: Callable[[Data, Path, int], Comparison], progress: Progress,
 ) -> list[Reading]:  # fmt: skip
-    """Each method at each size. compare: data, run folder and seed (the draw's number) to the record.
+    """Results of each method at each size. compare: gives a record for data, run folder and seed (the draw's number).
 
-    What a size's draw has found stays in `folder/readings`; its run folder goes.
+    Results of a draw are saved in `folder/readings`; its run folder is removed.
     """
     found = []
     for size in sizes:
@@ -121,7 +121,7 @@ def readings(
 
 
 def _one(place: Path, record: Comparison, run: Path) -> None:
-    """Keeps what a run has found; the run's folder goes."""
+    """Saves the results of a run and removes its folder."""
     place.mkdir(parents=True, exist_ok=True)
     for row in record.rows:
         if row.status == "ok":
@@ -138,11 +138,11 @@ def _one(place: Path, record: Comparison, run: Path) -> None:
 
 
 def laws(found: Sequence[Reading], metric: Metric, targets: Sequence[float]) -> list[Law]:
-    """The law of each method that has three readings or more, but for a control that doesn't learn."""
+    """Power laws of methods with at least three readings, except controls that don't learn."""
     result = []
     for name in dict.fromkeys(reading.method for reading in found):
         kind = method_class(name)
-        if kind.control and kind.solved:  # the most frequent class learns nothing from more of them
+        if kind.control and kind.solved:  # majority, which learns nothing from more examples
             continue
         mine = [one for one in found if one.method == name and one.value is not None]
         if len({one.examples for one in mine}) < FEWEST:
@@ -164,5 +164,5 @@ def laws(found: Sequence[Reading], metric: Metric, targets: Sequence[float]) -> 
 
 
 def _error(metric: Metric, value: float) -> float:
-    """Value to error and back: the distance from the best there is, for a metric that should be large."""
+    """Conversions from value to error and back: the distance from the maximum, if higher is better."""
     return metric.bounds[1] - value if metric.higher_is_better else value

@@ -1,4 +1,4 @@
-"""How long one example takes, of several models measured in turns."""
+"""Latency of one example, for several models measured in turns."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 ROUNDS = 3
-"turns in which models are measured one after another: a machine that warms up or is busy does so for all alike"
+"number of rounds over all models, so that a busy or warming machine affects all alike"
 
 
 def latencies(run: Callable[[int], object], count: int = 30, warmup: int = 3) -> list[float]:
-    """Seconds of `run(i)` for i in 0 … count - 1 each, after some calls that are not counted."""
+    """Seconds of `run(i)` for each i in 0 … count - 1, after some warm-up calls."""
     for i in range(warmup):
         run(i)
     times = []

@@ -1,4 +1,4 @@
-"""The most confident errors: test examples whose truth the model gives the least probability."""
+"""Most confident errors: test examples with the lowest probability of the true class."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
 
 LONGEST = 300
-"characters of a text that the record keeps"
+"maximum length of a text in the record, in characters"
 
 
 def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int = 12) -> tuple[Mistake, ...]:
     """The wrong answers of one method with the largest loss, by the mean of its seeds' scores.
 
-    The loss is -log p(truth), of several labels the mean over them; for numbers it is the absolute error, and every
+    The loss is -log p(truth), for multi-label the mean over labels; for regression it is the absolute error, and every
     example counts. runs: predictions of the test split, in its order.
     """
     scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
@@ -44,7 +44,7 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
 
 
 def _answers(mean: Predictions, i: int, task: Task) -> tuple[str, str, float | None]:
-    """Truth, what was predicted, and the probability of that."""
+    """The truth, the prediction, and its probability."""
     scores = mean.scores[i]
     if task.numeric:
         return f"{mean.targets[i]:.6g}", f"{scores[0]:.6g}", None

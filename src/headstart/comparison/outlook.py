@@ -1,4 +1,4 @@
-"""The outlook: which training of how many is under way, and how long all that are left will take."""
+"""Outlook: number of the current training, and the remaining time of all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from headstart.core.progress import Progress
 
 @dataclass(eq=False)
 class Outlook:
-    """Expected trainings of each method, in their order, and the seconds that they were forecast to take."""
+    """Expected trainings of each method in order, with their forecast durations in seconds."""
 
     progress: Progress
     methods: int
-    "how many rows the comparison will have"
+    "number of rows of the comparison"
     _expected: dict[str, list[float]] = field(default_factory=dict, init=False)
     _begun: Counter[str] = field(default_factory=Counter, init=False)
     _forecast: float = 0.0
@@ -24,7 +24,7 @@ class Outlook:
         self._expected.setdefault(name, []).extend([seconds] * count)
 
     def begins(self, name: str) -> None:
-        """A training of this method begins."""
+        """Marks the start of a training of this method."""
         self._begun[name] += 1
         place = list(self._begun).index(name) + 1
         each = self._expected.get(name, [])
@@ -32,13 +32,13 @@ class Outlook:
         self.progress.whole(f"method {place} of {self.methods}{of}", self.left(name))
 
     def left(self, running: str = "") -> float | None:
-        """Seconds of all that are expected and have not ended, at the pace so far; None where nothing is expected."""
+        """Remaining seconds of the expected trainings, at the pace so far; None if none are expected."""
         open_ones = [s for name, each in self._expected.items() for s in each[self._begun[name] - (name == running) :]]
         pace = self._taken / self._forecast if self._forecast else 1.0
         return pace * sum(open_ones) if open_ones else None
 
     def ended(self, name: str, seconds: float) -> None:
-        """It took so many seconds."""
+        """Marks the end of the training, with its duration in seconds."""
         each = self._expected.get(name, [])
         if 0 < self._begun[name] <= len(each):
             self._forecast += each[self._begun[name] - 1]

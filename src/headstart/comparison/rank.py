@@ -1,7 +1,7 @@
-"""Ranking: which of many pretrained models fits the data best, before any is trained.
+"""Ranking pretrained models by transferability scores, before any training.
 
-Features come from one frozen pass over a subset of the training split and over validation; the test split is not
-looked at.
+Features come from one frozen pass over a subset of the training split and over validation; the test split is never
+used.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def rank(
 ) -> tuple[Candidate, ...]:  # fmt: skip
     """Scores each model, and with `rungs` each rung of it, highest LogME first.
 
-    Of the four scores it agrees best with fine-tuning (`benchmarks/ranking.py`): a probe prefers the models whose
-    features are ready as they are, fine-tuning those that can learn the task.
+    LogME agrees best with fine-tuning among the four scores (`benchmarks/ranking.py`), because a probe prefers models
+    with ready features, and fine-tuning prefers models that can learn the task.
 
-    load: from a model's name to its backbone; a model that can't be loaded, or reads other inputs than the data hold,
-    keeps its reason as status. Raises the last reason where no model is left.
+    load: gives the backbone of a name; a model that can't be loaded, or that reads another modality, has the reason as
+    status. Raises the last reason if no model is left.
     """
     if not len(data.validation):
         raise ConfigurationError("a ranking needs validation examples, and there are none.")
@@ -63,7 +63,7 @@ def rank(
         except HeadstartError as error:
             reason = error
             found.append(Candidate(model, status=str(error)))
-        except (RuntimeError, ValueError, MemoryError) as error:  # its own code, or memory
+        except (RuntimeError, ValueError, MemoryError) as error:  # errors of the model's code, or lack of memory
             reason = ModelError(f"{model} could not be scored: {(str(error).strip() or type(error).__name__)}")
             found.append(Candidate(model, status=str(reason).splitlines()[0][:300]))
         progress.advance(note=model)
@@ -75,13 +75,13 @@ def rank(
 def rung_probes(
     data: Data, backbone: Backbone, metric: Metric, compute: Compute, examples: int = 1000
 ) -> tuple[Candidate, ...]:
-    """The scores of each level of one backbone, the lowest first and the top last."""
+    """Scores of each level of a backbone, the lowest first and the top last."""
     subset = subset_of(data.train, examples)
     return tuple(_scored(backbone.source, backbone, data, subset, metric, compute, True, time.perf_counter()))
 
 
 def subset_of(examples: Examples, most: int) -> Examples:
-    """At most so many, chosen at random under seed 0, in their order."""
+    """At most this many examples, drawn with seed 0, in their order."""
     if len(examples) <= most:
         return examples
     chosen = np.random.default_rng(derive(0, "rank")).permutation(len(examples))[:most]

@@ -1,4 +1,4 @@
-"""Which methods run on which backbone, and with which settings."""
+"""Selection of methods and their settings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DEFAULT_METHODS = (
     "probe", "freeze", "full", "unfreeze", "lora", "ulmfit", "discriminative", "lpft", "scratch", "random",
     "majority",
 )  # fmt: skip
-"in the order in which a race that can't tell yet goes on with them: first what comes out well most often, for its time"
+"the usual methods, by the order in which an undecided race continues: best for their time first"
 
 
 def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
-    """Method objects with settings such as `{"lora.rank": 16}`, or `{"rank": 16}` for all methods that have it.
+    """Methods with settings such as `{"lora.rank": 16}`, or `{"rank": 16}` for all methods with this field.
 
-    A name may carry a label of the user's, so that one method takes part several times: `lora`, `lora@wide` with
-    `{"lora@wide.rank": 64}`. The one name `all` stands for every method there is.
+    A name may have a label of the user, so that a method takes part several times: `lora`, `lora@wide` with
+    `{"lora@wide.rank": 64}`. The name `all` means every method.
     """
     if not names:
         raise ConfigurationError(f"no method was named. Allowed: {', '.join(METHODS.names())}.")
@@ -37,7 +37,7 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
         method, _, setting = key.rpartition(".")
         if method:
             if method not in own:
-                method_class(method)  # an unknown name is told as such
+                method_class(method)  # reported as an unknown name
                 raise ConfigurationError(
                     f"setting {key!r} is for a method that does not run; it runs {', '.join(names)}."
                 )
@@ -63,10 +63,9 @@ def same_modality(data: Data, backbone: Backbone) -> None:
 
 @own_generators()
 def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
-    """Raises `MethodError` where a method that the user has set can't be attached, or where none can.
+    """Raises `MethodError` if a method with settings of the user can't be attached, or if none can.
 
-    A method with its defaults that does not fit this backbone is left to the comparison, whose record says so; so is
-    one whose own code fails.
+    A default method that does not fit, or whose code fails, is reported in the record instead.
     """
     reasons = {}
     for name, method in methods.items():

@@ -1,4 +1,4 @@
-"""The table: each method's row with its statistics on the test split, all tested against one reference."""
+"""Table of a comparison: statistics of each method on the test split, and tests against one reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TELLING = ("auroc", "average_precision", "balanced_accuracy")
 "metrics that see what accuracy can't where most examples are of one class, and by which all constant answers are equal"
 
 Runs = Sequence[Predictions]
-"one method's predictions, a seed each"
+"predictions of a method, one per seed"
 
 
 def rows_with_differences(
@@ -38,18 +38,18 @@ def rows_with_differences(
     seed: int = 0,
     folds: Folds | None = None,
 ) -> tuple[Row, ...]:
-    """The same rows, filled from their test predictions; rows without any stay as they are.
+    """The rows with statistics of their test predictions; rows without predictions are unchanged.
 
-    predictions: method -> one `Predictions` a seed, all on the same examples; of cross-validation one a fold.
-    folds: how the runs of a cross-validation belong together.
-    task: names the classes; left out: of the kind that the predictions have, with numbers for names.
-    parts: name -> positions of the examples of a part of the test split.
-    Filled: value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
+    predictions: one `Predictions` per seed by method, all on the same examples; in cross-validation one per fold.
+    folds: structure of a cross-validation.
+    task: gives the class names [default: the kind of the predictions, with numbers as names].
+    parts: positions of the examples of a part of the test split, by name.
+    Fills value, low, high, also, parts, classes and confusion; and, for all but the reference (best on validation,
     see `claims.reference`), difference, its interval and standard error, p_value, and p_adjusted by Holm over all of
     them, controls and stopped ones included. The reference has difference 0, no p-value, and its gains over a constant
     guess.
 
-    Raises `ValueError` where two runs hold different examples, or a row has scores that are not finite.
+    Raises `ValueError` if two runs have different examples, or if scores are not finite.
     """
     bench = _Statistics(metric, task or _numbered(predictions), parts or {}, level, draws, permutations, seed, folds)
     filled = {
@@ -72,7 +72,7 @@ def rows_with_differences(
 
 @dataclass(frozen=True)
 class _Statistics:
-    """How values, intervals and tests are computed for every row alike."""
+    """Computes values, intervals and tests for all rows alike."""
 
     metric: Metric
     task: Task
@@ -101,7 +101,7 @@ class _Statistics:
         )  # fmt: skip
 
     def by_part(self, runs: Runs) -> Iterator[Runs]:
-        """The runs on the examples of each part."""
+        """The runs restricted to the examples of each part."""
         return ([run.take(places) for run in runs] for places in self.parts.values())
 
     def against(self, runs: Runs, others: Runs, metric: Metric | None = None) -> Paired:
@@ -112,7 +112,7 @@ class _Statistics:
         )  # fmt: skip
 
     def compared(self, row: Row, runs: Runs, top: Runs, test: Paired, p_adjusted: float) -> Row:
-        """The row of a method with its differences from the reference."""
+        """The row of a method with differences from the reference."""
         parts = []
         for part, mine, best in zip(row.parts, self.by_part(runs), self.by_part(top)):
             found = self.against(mine, best)
@@ -129,7 +129,7 @@ class _Statistics:
         )  # fmt: skip
 
     def as_reference(self, row: Row, runs: Runs) -> Row:
-        """The reference's row: no difference, and what it gains over a constant guess."""
+        """The reference's row: difference zero, and gains over a constant guess."""
         parts = tuple(
             dataclasses.replace(part, difference=0.0, gain=self.gain(mine, self.task.chance_metric(self.metric)))
             for part, mine in zip(row.parts, self.by_part(runs))
@@ -140,7 +140,7 @@ class _Statistics:
         )  # fmt: skip
 
     def gains(self, runs: Runs) -> Iterator[Gain]:
-        """By the metric that ranks; where that shows none, also by those that see more."""
+        """Gains by the main metric; if it shows none, also by more sensitive metrics."""
         metric, known = self.task.chance_metric(self.metric), self.task.metrics
         yield (first := self.gain(runs, metric))
         if not first.shown(metric.higher_is_better, 1 - self.level):

@@ -1,4 +1,4 @@
-"""Trainings on one base: each is saved, reloaded and found equal; what remains of it is in a folder."""
+"""Trainings on one base: each is saved, reloaded and compared; its results are in a folder."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ from headstart.stats.predictions import Predictions
 
 ANSWERS = "validation.safetensors"
 AGREEMENT = 1e-4
-"""largest difference allowed between a model's logits in memory and after saving and loading, relative to the largest
-of them where that is above 1: a regression's outputs are in the unit of its targets"""
+"""maximum difference of logits between a model in memory and after loading, relative to the largest if that is above 1,
+because outputs of a regression are in units of its targets"""
 HELD = "validation.safetensors"
-"validation predictions of one training, beside its model"
+"file of the validation predictions of a training, beside its model"
 
 
 def held_file(folder: Path, name: str, seed: int) -> Path:
-    """Where a run keeps the validation predictions of a training in its record: `improve` needs no test split."""
+    """Path of the validation predictions of a training in the run folder, for `improve`."""
     return folder / "predictions" / "validation" / f"{slug(name)}-seed{seed}.safetensors"
 
 
 @dataclass(frozen=True)
 class Run(Record):
-    """One training: what remains of it when its model is gone."""
+    """Results of one training, without its model."""
 
     seed: int
     configuration: dict[str, Any]
@@ -79,17 +79,17 @@ class Run(Record):
     interpolation: tuple[Share, ...] = ()
     artifact_bytes: int | None = None
     charged: float = 0.0
-    "of the seconds, what other runs had spent on the cache"
+    "seconds that other runs had spent on the cache"
     temperature: float = 1.0
-    "by which the head's scores were divided after training"
+    "temperature of the head's scores, fitted after training"
     notes: tuple[str, ...] = ()
     share: float = 1.0
-    "of the steps of a usual training: the schedule ended with them"
+    "length as a share of the usual steps; the schedule ended with it"
 
 
 @dataclass(eq=False)
 class Trainings:
-    """What all of them share: data, base, options and the cache; `folder/progress` has what each has left there."""
+    """Common state of the trainings: data, base, options and cache; `folder/progress` holds their results."""
 
     data: Data
     backbone: Backbone
@@ -118,13 +118,13 @@ class Trainings:
         )
 
     def close(self) -> None:
-        """What was kept goes, and the backbone is moved back to where it was."""
+        """Frees the cache, and moves the backbone back to its device."""
         self.cache.close()
         self._back.close()
 
     @cached_property
     def test(self) -> Feed:
-        """Read when it is asked for: whoever works on validation alone never does."""
+        """Read lazily, because work on validation alone must not read it."""
         return Feed("test", self.data.test, self.backbone, workers=self.workers)
 
     def _score(self, scores: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
@@ -132,7 +132,7 @@ class Trainings:
         return value, value if self.metric.higher_is_better else -value
 
     def settled(self, method: Method) -> Method:
-        """With the learning rate where tuning begins."""
+        """The method with its starting learning rate."""
         return settled(method, self.backbone)
 
     def key(self, method: Method, seed: int, share: float = 1.0) -> str:
@@ -143,12 +143,12 @@ class Trainings:
         return self.folder / PROGRESS / slug(name) / self.key(method, seed, share)
 
     def epochs(self, share: float) -> float:
-        """Passes over the training examples in this share of a usual training; less than 1 sees some of them."""
+        """Epochs in this share of a usual training; below 1, only some examples are used."""
         assert self.options.epochs is not None
         return share * self.options.epochs
 
     def seen(self, share: float) -> tuple[float, int]:
-        """Epochs of a training of this share, and the training examples that it sees."""
+        """Epochs of a training of this share, and the number of training examples that it uses."""
         epochs = self.epochs(share)
         return epochs, min(len(self.train), math.ceil(epochs * len(self.train)))
 
@@ -156,11 +156,11 @@ class Trainings:
         self, name: str, method: Method, seed: int, ingredients: Sequence[Ingredient] = (), share: float = 1.0,
         progress: Progress | None = None, answers_too: bool = False,
     ) -> Run:  # fmt: skip
-        """One training, saved, reloaded and found equal; what an earlier, interrupted run has finished is taken up.
+        """One training, saved, reloaded and compared; reuses finished work of an interrupted run.
 
-        ingredients: for a method that averages others. share: of a usual training's steps; its schedule ends with them.
-        answers_too: keep those for the validation examples, which `standing` reads. Raises `Failed` for an exception
-        that nobody expected.
+        ingredients: models for a method that averages others. share: length as a share of the usual steps, with the
+        schedule. answers_too: keep validation predictions, for `standing`. Raises `Failed` for an unexpected
+        exception.
         """
         with contained(self.folder, name):
             return self._once(name, method, seed, ingredients, share, progress or self.progress, answers_too)
@@ -172,7 +172,7 @@ class Trainings:
         place = self.place(name, method, seed, share)
         if (place / "run.json").is_file():
             return Run.read(place / "run.json")
-        # a head that is solved sees the plain examples: augmented views have no end to solve for
+        # plain examples, because a head can't be solved on endless augmented views
         setting = replace(self.setting, train=self._plain) if method.solved else self.setting
         if method.combines:
             setting = replace(setting, ingredients=tuple(ingredients))
@@ -212,14 +212,14 @@ class Trainings:
         return run
 
     def standing(self, name: str, method: Method, run: Run) -> Standing:
-        """Where a training that `once` has finished came to on validation."""
+        """Validation result of a finished training of `once`."""
         found = Predictions.read(self.place(name, method, run.seed, run.share) / ANSWERS)
         return self._standing(found, run, method)
 
     def judged(self, name: str, method: Method, seed: int, share: float = 1.0) -> Standing:
-        """One training and where it came to on validation; its model is not kept.
+        """One training with its validation result; its model is not kept.
 
-        Raises `Failed` for an exception that nobody expected.
+        Raises `Failed` for an unexpected exception.
         """
         setting, title = replace(self.setting, share=share), f"{name} seed {seed}"
         with (
@@ -233,12 +233,12 @@ class Trainings:
         return Standing(found, score, loss, run.seconds, method.control)
 
     def _outputs(self, done: Adapted) -> torch.Tensor:
-        """[n, outputs] of a trained model for the validation examples."""
+        """[n, outputs] predictions of a trained model for the validation examples."""
         found = done.trace.best_outputs
         return done.job.logits(self.validation) if found is None else found
 
     def _answers(self, done: Adapted) -> Predictions:
-        """Of a trained model for the validation examples; not finite where the training diverged."""
+        """Validation score of a trained model; not finite if the training diverged."""
         logits = self._outputs(done)
         if done.trace.status != "ok":
             logits = torch.full_like(logits, torch.nan)
@@ -246,7 +246,7 @@ class Trainings:
         return Predictions.of(self.data.validation, scores)
 
     def checkpoint(self, name: str, method: Method, seed: int, share: float = 1.0) -> Checkpoint:
-        """The state of one that was interrupted."""
+        """State file of an interrupted training."""
         return Checkpoint(self.place(name, method, seed, share) / "checkpoint.safetensors")
 
     def _run(self, done: Adapted, method: Method, seed: int) -> Run:
@@ -271,9 +271,10 @@ class Trainings:
         )
 
     def _calibrated(self, run: Run, done: Adapted) -> tuple[Run, Predictions | None]:
-        """Folds into the head the temperature that fits validation; a solved head's loss there is after it.
+        """Temperature scaling: fits the temperature on validation and includes it in the head.
 
-        Log frequencies (the prior of `majority`) are calibrated as they are. With it come the validation predictions.
+        Not for log frequencies (the prior of `majority`), which are calibrated. Also returns the validation
+        predictions.
         """
         job = done.job
         if not len(self.validation):
@@ -288,7 +289,7 @@ class Trainings:
         return run, Predictions.of(self.data.validation, self.data.task.probabilities(logits).numpy())
 
     def _sample_logits(self, job: Adaptation) -> torch.Tensor:
-        """Logits of a few validation examples with the whole forward, nothing taken from the cache."""
+        """Logits of a few validation examples by the whole forward, without the cache."""
         job.module.eval()
         batch = self.validation.batch(np.arange(min(4, len(self.validation))))
         batch = {name: value.to(self.compute.device) for name, value in batch.items()}
@@ -298,9 +299,9 @@ class Trainings:
         return logits
 
     def tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
-        """The test split, looked at by the saved model; and the seconds it takes for one example.
+        """Test predictions of the saved model, and its latency for one example in seconds.
 
-        Raises `Failed` for an exception that nobody expected, and for values that are not finite.
+        Raises `Failed` for an unexpected exception, and for values that are not finite.
         """
         with contained(self.folder, name):
             return self._tested(name, method, run)
@@ -320,7 +321,7 @@ class Trainings:
         return found, seconds
 
     def latencies(self, place: Path, count: int) -> list[float]:
-        """Seconds of one example each, by the model saved in this training's folder."""
+        """Latencies of single examples in seconds, by the saved model of this training."""
         with _Reloaded(place / "model", self.setting) as job:
             return self._latencies(job, count)
 
@@ -331,12 +332,12 @@ class Trainings:
             with torch.no_grad(), self.compute.autocast():
                 job.module.head(self.backbone.features(batch, job.plan.reads).float()).cpu()
 
-        with forward_alone(self.backbone.module, self.compute):  # as a Predictor holds them
+        with forward_alone(self.backbone.module, self.compute):  # as in a Predictor
             return latencies(one, count)
 
 
 class _Reloaded:
-    """A saved model on its base, as a job that can predict."""
+    """A saved model on its base, as a job for predictions."""
 
     def __init__(self, folder: Path, setting: Setting) -> None:
         self.setting, self.context = setting, reloaded(folder, setting.backbone)

@@ -1,7 +1,7 @@
-"""Tuning on validation: methods that train by steps get the same number of trials each, solved heads a whole search.
+"""Hyperparameter search on validation: the same number of trials for trained methods, a full search for solved heads.
 
-A trial by steps costs a training, so all get as many. A head that is solved on features computed once costs next to
-nothing: its search ends where the optimum lies between two values that are worse, however many trials that takes.
+Trials of trained methods cost a training, so all methods get the same number. Solved heads on cached features are
+almost free, so their search continues until the optimum is bracketed by two worse values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headstart.methods.method import Axis, Method
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one trial reached on validation; a larger `score` is better, of equals the lower `loss`."""
+    """Validation result of a trial; larger `score` is better, ties go to the lower `loss`."""
 
     score: float
     loss: float = 0.0
@@ -27,17 +27,17 @@ class Outcome:
 
 
 def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Method], Outcome]) -> Method:
-    """The best of at most `trials` configurations, by coordinate search from the method's own values.
+    """Coordinate search: the best of at most `trials` configurations, starting at the method's defaults.
 
-    It steps up along each axis as long as validation improves, then down along those where that did not help, so that
-    few trials look at every axis; when none helps any more, steps are halved (in logarithm), twice at most. The same
-    configuration is never run twice.
+    It steps up along each axis while validation improves, then down along axes where that did not help, so that a few
+    trials test every axis; if none helps any more, steps are halved on a logarithmic scale, at most twice. No
+    configuration runs twice.
     """
     seen = {method: run(method)}
     best = method
 
     def climb(axis: Axis, up: bool, finer: int) -> bool:
-        """Steps in one direction for as long as it helps; whether it did at all."""
+        """Steps in one direction while it helps; returns True if it helped at all."""
         nonlocal best
         start = best
         while len(seen) < trials:
@@ -61,14 +61,14 @@ def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Metho
 
 
 MOST_STEPS = 8
-"in one direction from a head's own value: penalties from 3e-7 to 3e9"
+"maximum number of steps in one direction: penalties from 3e-7 to 3e9"
 
 
 def search(method: Method, axes: Sequence[Axis], run: Callable[[Method], Outcome]) -> Method:
-    """The best configuration of a head that is solved: every one of the listed values, and each free axis bracketed.
+    """The best configuration of a solved head: all listed values, and a line search on each numeric axis.
 
-    From the method's own value the search steps up while validation improves, and down where the first step up did not
-    help, so that it ends with the best between two worse ones (or after `MOST_STEPS`).
+    From the default value the search steps up while validation improves, or down if the first step up did not help, so
+    that the best lies between two worse ones (or after `MOST_STEPS`).
     """
     seen: dict[Method, Outcome] = {}
 
@@ -93,7 +93,7 @@ def search(method: Method, axes: Sequence[Axis], run: Callable[[Method], Outcome
 
 
 def starts(method: Method, axes: Sequence[Axis]) -> list[Method]:
-    """The method with each combination of the values that its axes list, its own first."""
+    """The method with each combination of the listed values of its axes, its defaults first."""
     listed = [axis for axis in axes if axis.values]
     combined = itertools.product(*(axis.values for axis in listed))
     all_of_them = [replace(method, **{a.name: v for a, v in zip(listed, values)}) for values in combined]
@@ -101,7 +101,7 @@ def starts(method: Method, axes: Sequence[Axis]) -> list[Method]:
 
 
 def candidates(settled: Method, axes: Sequence[Axis], trials: int) -> list[Method]:
-    """The method's own values, then a step up along each axis, then a step down; at most `trials`, none twice."""
+    """The method's defaults, then a step up along each axis, then a step down; at most `trials`, without repeats."""
     found = [settled]
     for direction in (0, 1):
         for axis in axes:

@@ -1,4 +1,4 @@
-"""Two runs side by side: each method that both have, paired by example where the test examples are the same."""
+"""Comparing two runs: the methods of both, paired by example if the test examples are the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def versus(first: Path, second: Path) -> Versus:
     if tasks[0] != tasks[1]:
         raise ConfigurationError(
             f"{first} and {second} are of different tasks ({runs[0].task.metric} of {len(runs[0].task.labels)} "
-            f"classes, {runs[1].task.metric} of {len(runs[1].task.labels)}); what they reached can't be compared."
+            f"classes, {runs[1].task.metric} of {len(runs[1].task.labels)}); their results can't be compared."
         )
     paired = (runs[0].data.fingerprint, runs[0].folds) == (runs[1].data.fingerprint, runs[1].folds)
     names = [row.method for row in runs[0].rows if any(row.method == other.method for other in runs[1].rows)]

@@ -1,4 +1,4 @@
-"""What the rows of a comparison show: the reference, which cheaper methods lie within the margin, what is worse."""
+"""Statistical claims about the rows: the reference, cheaper non-inferior methods, worse methods."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ COSTS: dict[str, Callable[[Row], float | None]] = {
     "latency": lambda row: row.latency_seconds,
     "size": lambda row: row.artifact_bytes,
 }
-"what `--prefer` may name beside quality, which counts as training here"
+"costs for `--prefer`; quality uses the cost of training here"
 CHEAPER = 0.8
-"share of the best method's cost that a cheaper one may have at most: a busy machine swaps what is nearer"
+"maximum cost of a cheaper method relative to the best, because smaller differences are noise on a busy machine"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A cheaper method, and whether it is shown to lose less than the margin against the reference."""
+    """A cheaper method, with the claim that it is non-inferior to the reference."""
 
     row: Row
     claim: Claim
     holds: bool
-    "the claim is shown, and on no part of the test set is the method worse by more than the margin"
+    "True if the claim is shown, and on no part of the test set the method is worse by more than the margin"
     open: bool
-    "neither is it shown, nor that the method loses more"
+    "True if neither the claim nor its opposite is shown"
     examples_needed: int | None
-    "test examples that would show it with a chance of 80 %, if the difference stays as it is"
+    "number of test examples that would show it with 80 % power, if the difference stays the same"
     if_as_good: int | None
-    "the same if the method is truly as good as the reference; None where its seeds differ too much for any number"
+    "that number if the method is truly as good as the reference; None if its seeds differ too much"
 
 
 def reference(rows: Sequence[Row], metric: Metric) -> Row | None:
-    """The best on validation of the methods that trained to their end and are not controls.
+    """The reference: the best method on validation that completed its training and is no control.
 
-    Of the controls where only these ran. Rows without a value on validation come last; of equals the first. None where
-    no row ran.
+    If only controls ran, the best of these. Rows without a validation value come last; ties go to the first. None if no
+    row ran.
     """
     ok = [row for row in rows if trained(row)]
 
@@ -54,7 +54,7 @@ def reference(rows: Sequence[Row], metric: Metric) -> Row | None:
 
 
 def trained(row: Row) -> bool:
-    """Whether the row is of a whole training: one that a race stopped has a value of less than that."""
+    """True if the row has complete trainings, which a race did not stop."""
     return row.status == "ok" and row.stopped is None and row.value is not None and not math.isnan(row.value)
 
 
@@ -65,9 +65,9 @@ def sign(metric: Metric) -> int:
 def candidates(
     best: Row, rows: Sequence[Row], metric: Metric, margin: float, alpha: float, prefer: str, test_size: int
 ) -> list[Candidate]:
-    """The methods that trained to their end at clearly less cost than the best, with the claim that they are as good.
+    """Completed methods with clearly lower cost than the best, with the claims that they are non-inferior.
 
-    The claims are corrected for their number (Holm), so that any false one has a chance of at most alpha.
+    The claims are corrected by Holm, so that the probability of any false one is at most alpha.
     """
     cost = COSTS.get(prefer, COSTS["training"])
     most = cost(best)
@@ -90,7 +90,7 @@ def candidates(
 
 
 def difference_of(found: Row | Gain, metric: Metric) -> Paired:
-    """A recorded difference as the tests take it: more of it is better."""
+    """A recorded difference in the orientation of the tests, where more is better."""
     error = found.standard_error
     assert error is not None
     return Paired(
@@ -110,14 +110,14 @@ def worse_parts(row: Row, metric: Metric, margin: float, alpha: float) -> list[s
 
 
 def gain(row: Row, metric: Metric) -> float:
-    """The difference from the reference, positive where this row is better."""
+    """The difference from the reference, positive if this row is better."""
     return (row.difference or 0.0) * sign(metric)
 
 
 def shown(row: Row, alpha: float, metric: Metric) -> int:
-    """1 where the row is better than the reference by its own p and interval, -1 where it is worse, else 0.
+    """1 if the row is better than the reference by its uncorrected p and interval, -1 if it is worse, else 0.
 
-    Not corrected: for a comparison that was planned, such as tuning against the frozen base.
+    For planned comparisons, such as tuning against the frozen base.
     """
     low, high, p = row.difference_low, row.difference_high, row.p_value
     if low is None or high is None or p is None or p > alpha or low <= 0 <= high:
@@ -126,14 +126,14 @@ def shown(row: Row, alpha: float, metric: Metric) -> int:
 
 
 def worse(row: Row, metric: Metric, alpha: float) -> bool:
-    """Whether the row is significantly worse than the reference: by its whole interval, or by p after correction."""
+    """True if the row is significantly worse than the reference: by its whole interval, or by the corrected p."""
     nearest = row.difference_high if metric.higher_is_better else row.difference_low
     alone = nearest is not None and sign(metric) * nearest < 0
     return (alone or (row.p_adjusted is not None and row.p_adjusted <= alpha)) and gain(row, metric) < 0
 
 
 def gap(part: PartRow, other: PartRow) -> tuple[float, float, float]:
-    """Difference of two parts' values, which share no examples, with the interval that theirs make (Newcombe's MOVER).
+    """Difference of the values of two disjoint parts, with an interval from theirs (Newcombe's MOVER).
 
     d - sqrt((a - low_a)^2 + (high_b - b)^2) to d + sqrt((high_a - a)^2 + (b - low_b)^2). Source: Zou & Donner 2008.
     """
@@ -145,6 +145,6 @@ def gap(part: PartRow, other: PartRow) -> tuple[float, float, float]:
 
 
 def clearly_behind(stop: Stop, metric: Metric) -> bool:
-    """Whether the whole interval of the difference from the leader lay on the worse side when it was stopped."""
+    """True if the whole interval of the difference from the leader was on the worse side at the stop."""
     end = stop.high if metric.higher_is_better else stop.low
     return end is not None and sign(metric) * end < 0

@@ -1,4 +1,4 @@
-"""The verdict in plain lines: the best, the cheapest, tuning against the frozen base, guessing, parts, what stopped."""
+"""Sentences of the verdict: the best, the cheapest, tuning, guessing, parts, stopped methods."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lines(
     rows: Sequence[Row], best: Row, cheaper: Sequence[Candidate], cheapest: Candidate | None, metric: Metric,
     margin: float, alpha: float, prefer: str, test_size: int, frozen: Collection[str], trivial: Collection[str],
 ) -> tuple[str, ...]:  # fmt: skip
-    """Each a sentence or two, the most important first."""
+    """The lines of the verdict, of one or two sentences, the most important first."""
     several = sum(trained(row) and not row.control for row in rows) > 1
     return (
         *_guessing(best, metric, alpha, test_size),
@@ -63,7 +63,7 @@ def _best(best: Row, rows: Sequence[Row], metric: Metric) -> str:
 def _cheapest(
     cheaper: Sequence[Candidate], cheapest: Candidate | None, metric: Metric, margin: float, prefer: str
 ) -> Iterator[str]:
-    """The second answer: the cheapest that is shown to be as good, or what keeps the test from showing it."""
+    """Line on the cheapest non-inferior method, or on the reason why none is shown."""
     word, kind = WORDS.get(prefer, WORDS["training"])
     loss = wording.margin(margin, metric)
     if cheapest is not None:
@@ -91,7 +91,7 @@ def _cheapest(
 
 
 def _settled(possible: Sequence[Candidate], near: Candidate, metric: Metric) -> str:
-    """What would show that one of the candidates lies within the margin."""
+    """Number of test examples that would show one of the candidates to be non-inferior."""
     if known := [one for one in possible if one.examples_needed]:
         one = min(known, key=lambda one: one.examples_needed or 0)
         count = wording.about(one.examples_needed or 0)
@@ -133,7 +133,7 @@ def _better(best: Row, rows: Sequence[Row], metric: Metric, alpha: float) -> Ite
 def _tuning(
     best: Row, rows: Sequence[Row], metric: Metric, alpha: float, frozen: Collection[str]
 ) -> Iterator[str]:  # fmt: skip
-    """The best tuned against the best frozen method, both chosen on validation: one of them is the reference."""
+    """Line on the best tuned against the best frozen method, both chosen on validation; one is the reference."""
     candidates = [row for row in rows if trained(row) and not row.control and row.validation_value is not None]
     is_frozen = best.method.partition("@")[0] in frozen
     others = [row for row in candidates if (row.method.partition("@")[0] in frozen) != is_frozen]
@@ -144,7 +144,7 @@ def _tuning(
         return
     told, (tuned, base) = shown(other, alpha, metric), ((other, best) if is_frozen else (best, other))
     value, ends = other.difference, (other.difference_low, other.difference_high)
-    if not is_frozen:  # the row holds frozen less tuned
+    if not is_frozen:  # the row has the difference frozen minus tuned
         told, value = -told, -value
         ends = (None if ends[1] is None else -ends[1], None if ends[0] is None else -ends[0])
     apart = f"{tuned.method} against {base.method} {wording.difference(value, *ends, metric)}"
@@ -157,9 +157,9 @@ def _tuning(
 
 
 def _shortened(rows: Sequence[Row]) -> Iterator[str]:
-    """A budget may leave all methods so little that their order says nothing of whole trainings."""
+    """Line on budgets that are too short for the order of the methods to hold for whole trainings."""
     short = [row for row in rows if trained(row) and row.shortened]
-    if short and short[0].shortened:  # a race gives all that it does not stop the same length
+    if short and short[0].shortened:  # all methods that a race does not stop have the same length
         names = wording.listed([row.method for row in short], most=12)
         yield (
             f"The budget gave {names} {short[0].shortened.length}; a longer training may change their values and "
@@ -178,7 +178,7 @@ def _controls(rows: Sequence[Row], metric: Metric, alpha: float, trivial: Collec
 
 
 def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterator[str]:
-    """Where the metric shows no gain over a constant answer: that, or that it can't show one."""
+    """Line if the metric shows no gain over a constant prediction, or can't show one."""
     if not best.gains or best.control or not _known(best.gains[0]):
         return
     first, by = best.gains[0], _metric(best.gains[0].metric)
@@ -187,7 +187,7 @@ def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterat
     what = "the most frequent class"
     if metric.name in METRICS["regression"]:
         what = "the mean"
-    elif best.classes and not best.confusion:  # of several labels an example
+    elif best.classes and not best.confusion:  # for multi-label tasks
         what = "the same labels for all examples"
     others = [(one, _metric(one.metric)) for one in best.gains[1:]]
     seen = next((one for one in others if one[0].shown(one[1].higher_is_better, alpha / len(others))), None)
@@ -211,7 +211,7 @@ def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterat
 
 
 def _known(one: Gain | None) -> bool:
-    """Whether the metric is defined on these examples."""
+    """True if the metric is defined on these examples."""
     return one is not None and one.difference is not None and math.isfinite(one.difference)
 
 
@@ -226,7 +226,7 @@ def _over(one: Gain, metric: Metric) -> str:
 
 
 def _parts(best: Row, rows: Sequence[Row], metric: Metric, margin: float, alpha: float) -> Iterator[str]:
-    """The worst part with its gap, the parts at chance, and the methods that lose on a part what they keep overall."""
+    """Lines on the worst part and its gap, parts at chance, and methods that are worse on a part than overall."""
     parts = [part for part in best.parts if part.value is not None and math.isfinite(part.value)]
     if len(parts) > 1:
         yield from _gaps(best, parts, metric)
@@ -237,7 +237,7 @@ def _parts(best: Row, rows: Sequence[Row], metric: Metric, margin: float, alpha:
 
 
 def _gaps(best: Row, parts: Sequence[PartRow], metric: Metric) -> Iterator[str]:
-    """The worst part, and how far it is from the best one."""
+    """Line on the worst part and its gap to the best one."""
 
     def order(part: PartRow) -> float:
         return sign(metric) * (part.value or 0.0)
@@ -249,7 +249,7 @@ def _gaps(best: Row, parts: Sequence[PartRow], metric: Metric) -> Iterator[str]:
 
 
 def _chance(parts: Sequence[PartRow], metric: Metric, alpha: float) -> Iterator[str]:
-    """The parts on which nothing is shown to be learned, beside those where it is."""
+    """Line on parts without and with proven learning."""
     judged = [(part, part.gain) for part in parts if part.gain is not None and _known(part.gain)]
     adjusted = holm([1.0 if gain.p_value is None else gain.p_value for _, gain in judged])
     above = [
@@ -271,7 +271,7 @@ def _plain(part: PartRow, metric: Metric) -> str:
 
 
 def _stopped(rows: Sequence[Row]) -> Iterator[str]:
-    """Methods that a race ended before their time: what stands in their row is of a shorter training."""
+    """Line on methods that a race stopped, whose rows have values of shorter trainings."""
     cut = [row for row in rows if row.stopped is not None and row.status != "ok" and not row.status.startswith("div")]
     if not cut:
         return

@@ -1,8 +1,8 @@
-"""The verdict: the best method, and the cheapest that is shown to be nearly as good. A pure function of the rows.
+"""Verdict: the best method, and the cheapest non-inferior one. A pure function of the rows.
 
-The best is chosen on validation. That a cheaper method lies within a margin of it is a claim of non-inferiority: the
-one-sided test of "it loses the margin or more" has to reject after Holm's correction for all cheaper methods, so that
-any false claim among them has a chance of at most alpha. A difference that is merely not significant claims nothing.
+The best is chosen on validation. A cheaper method within the margin is a claim of non-inferiority: the one-sided test
+of "it loses the margin or more" must reject after Holm's correction for all cheaper methods, so that the probability of
+any false claim is at most alpha. A difference that is only not significant shows nothing.
 
 Simulated (`tests/comparison/test_verdict_simulated.py`, slow; 90 % right, three seeds that differ by half a point, a
 margin of one point), comparisons in which a cheaper method is claimed, with one and with ten of them: 3 points worse,
@@ -26,7 +26,7 @@ PREFER = ("quality", *COSTS)
 
 
 def check_preference(prefer: str) -> None:
-    """Raises `ConfigurationError` for what can't be preferred."""
+    """Raises `ConfigurationError` for an unknown criterion."""
     if prefer not in PREFER:
         raise unknown("preference", prefer, PREFER)
 
@@ -42,15 +42,15 @@ def verdict(
     frozen: Collection[str] = ("probe", "centroid", "mahalanobis", "knn", "mix", "zeroshot"),
     trivial: Collection[str] = ("majority",),
 ) -> Verdict:
-    """What to use: the best method or, where the user prefers another cost to quality, the cheapest within the margin.
+    """The recommended method: the best or, if the user prefers a cost, the cheapest within the margin.
 
-    Methods that a race stopped, controls, and methods never tested against the best are no candidates. Cheaper is by
-    `train_seconds`, or by the cost that is preferred.
+    Stopped methods, controls, and methods without a test against the best are no candidates. The cost is
+    `train_seconds`, or the preferred one.
 
-    test_size: number of test examples. margin: in the metric's own scale; `guess.default_margin` for None.
+    test_size: number of test examples. margin: in units of the metric [default: `guess.default_margin`].
     prefer: `quality`, `training`, `latency` or `size`.
-    frozen: methods that leave the base as it is and fit a head on its features.
-    trivial: controls that do not look at the input. Any other control does without the pretrained weights.
+    frozen: methods that only fit a head on features of the frozen base.
+    trivial: controls that ignore the input; other controls ignore the pretrained weights.
     """
     best = reference(rows, metric)
     if best is None or (best.control and any(row.stopped and not row.control for row in rows)):
@@ -77,7 +77,7 @@ def verdict(
 
 
 def _cheapest(found: Sequence[Candidate], prefer: str) -> Candidate | None:
-    """The least cost; of nearly equal ones the smallest artifact: a head that keeps its examples is large."""
+    """The lowest cost; nearly equal ones by the smallest artifact, because heads that store examples are large."""
     cost = COSTS.get(prefer, COSTS["training"])
     least = min((cost(one.row) or 0.0 for one in found), default=0.0)
     near = [one for one in found if CHEAPER * (cost(one.row) or 0.0) <= least]

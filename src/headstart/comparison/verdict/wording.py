@@ -1,4 +1,4 @@
-"""Values, differences and times in the words of a verdict."""
+"""Values, differences and durations as text of the verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def name(metric: Metric) -> str:
 
 
 def number(value: float, metric: Metric, sign: str = "") -> str:
-    """`95.6` of a share where the metric reads as a percentage, else three digits."""
+    """A value as text: `95.6` if the metric is a percentage, else three digits."""
     if metric.percent:
         return format(100 * value, f"{sign}.1f")
     return format(value, f"{sign}#.3g" if abs(value) < 100 else f"{sign},.0f")
@@ -35,7 +35,7 @@ def margin(value: float, metric: Metric) -> str:
 
 
 def bounds(low: float | None, high: float | None, metric: Metric, sign: str = "") -> str:
-    """` [94.2, 96.9]` with a blank before it; nothing where an end is missing."""
+    """` [94.2, 96.9]` with a leading blank; `""` if an end is missing."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     return f" [{number(low, metric, sign)}, {number(high, metric, sign)}]"
@@ -54,7 +54,7 @@ def difference(value: float | None, low: float | None, high: float | None, metri
 
 
 def training(row: Row) -> str:
-    """`, 38 s of training`; nothing where the time is unknown."""
+    """`, 38 s of training`; `""` if the duration is unknown."""
     return "" if row.train_seconds is None else f", {seconds(row.train_seconds)} of training"
 
 
@@ -73,7 +73,7 @@ def about(count: int) -> str:
 
 
 def listed(names: list[str], most: int = 6) -> str:
-    """`a, b and c`; of many the first."""
+    """`a, b and c`; only the first of many."""
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])
