@@ -209,7 +209,7 @@ def test_importing_data_is_light_and_leaves_no_files(tmp_path: Path, csv_file: C
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     code = (
-        "import sys, headstart.data as d\n"
+        "import sys, headstart.data.read as d\n"
         f"data = d.read({str(path)!r})\n"
         "assert not {'torch', 'datasets', 'transformers'} & set(sys.modules)\n"
         "assert len(data.train.inputs()) == len(data.train)"

@@ -141,12 +141,15 @@ def test_one_odd_word_among_numbers_is_named(csv_file: File) -> None:
     ("written", "values", "how"),
     [
         (["3,43", "12,5", "7"], [3.43, 12.5, 7.0], "a comma before decimals"),
-        (["1.234,5", "7,25"], [1234.5, 7.25], "a comma before decimals"),
+        (["1.234,5", "7,25"], [1234.5, 7.25], "a comma before decimals, a point between thousands"),
         (["1,234", "12,345.5", "7"], [1234.0, 12345.5, 7.0], "a comma between thousands"),
-        (["1 234", "7"], [1234.0, 7.0], "a comma between thousands"),
+        (["1 234", "7"], [1234.0, 7.0], "a blank between thousands"),
         (["$3.50", "$12"], [3.5, 12.0], "$ taken off"),
         (["12 %", "3.5%"], [12.0, 3.5], "% taken off"),
-        (["3,50 €", "1.000,00 €"], [3.5, 1000.0], "€ taken off, a comma before decimals"),
+        (
+            ["3,50 €", "1.000,00 €"], [3.5, 1000.0],
+            "€ taken off, a comma before decimals, a point between thousands",
+        ),
         (["12%", "3"], [None, 3.0], ""), (["a", "1"], [None, 1.0], ""), (["1e3", "2"], [1000.0, 2.0], ""),
     ],
 )  # fmt: skip
@@ -195,7 +198,7 @@ def test_twins_of_other_scripts_are_pointed_at(tmp_path: Path, csv_file: File) -
 
 def test_one_class_says_which_rows_were_left_out(csv_file: File) -> None:
     rows = [[text, "yes" if at % 2 else ""] for at, (text, _) in enumerate(texts(20))]
-    with pytest.raises(DataError, match=r"only one class.*10 rows without a label, left out \(data\.csv:2"):
+    with pytest.raises(DataError, match=r"only one class.*10 rows without a label.*, left out \(data\.csv:2"):
         read(csv_file(rows), label="label")
 
 
@@ -204,3 +207,57 @@ def test_lists_of_more_than_texts_are_refused(json_file: File, label: Any) -> No
     rows = [{"text": text, "label": label if at % 2 else [{"name": "no"}]} for at, (text, _) in enumerate(texts(20))]
     with pytest.raises(DataError, match="objects or lists that hold more than texts and numbers"):
         read(json_file(rows))
+
+
+def test_names_in_quotes_hold_commas(csv_file: File) -> None:
+    cells = ['"Smith, John","Doe, Jane"', '"Doe, Jane", Roe', "Roe"]
+    rows = [[text, cells[at % 3]] for at, (text, _) in enumerate(texts(30))]
+    assert read(csv_file(rows), kind="multi_label").task.labels == ("Doe, Jane", "Roe", "Smith, John")
+    assert separated(['"a;b",c', 'd"e, f']) == [["a;b", "c"], ['d"e', "f"]]
+    assert separated(['"say ""a, b"""|c']) == [['say "a, b"', "c"]]
+
+
+def test_a_name_of_a_list_stays_whole_where_it_stands_alone() -> None:
+    assert separated(['["a, x", "b"]', "a, x", "b"]) == [["a, x", "b"], ["a, x"], ["b"]]
+
+
+def test_whole_numbers_within_lists_are_one_class(json_file: File) -> None:
+    rows = [{"text": text, "label": [[1, 2], [2.0], [3]][at % 3]} for at, (text, _) in enumerate(texts(30))]
+    data = read(json_file(rows))
+    assert data.task.labels == ("1", "2", "3")
+    assert "2 and 2.0" in finding(data, "label_spelling").message
+
+
+def test_words_for_a_missing_label_are_named(csv_file: File) -> None:
+    rows = [[text, ["x", "y", "null"][at % 3]] for at, (text, _) in enumerate(texts(30))]
+    assert "without a label (empty, nan or null)" in finding(read(csv_file(rows)), "missing_label").message
+
+
+def test_signs_within_numbers_are_called_by_name() -> None:
+    assert numbers(["1'235.50", "2"]) == ([1235.5, 2.0], "an apostrophe between thousands")
+    assert numbers(["1 235,50", "0,5"]) == ([1235.5, 0.5], "a comma before decimals, a blank between thousands")
+    assert numbers(["\u22121.5", "2"]) == ([-1.5, 2.0], ""), "a typographic minus is one"
+
+
+@pytest.mark.parametrize(("cell", "value"), [("38,5", 38.5), ("1,238.5", 1238.5), ("38.5", 38.5)])
+def test_how_a_test_file_writes_numbers_does_not_change_those_of_training(
+    csv_file: File, cell: str, value: float
+) -> None:
+    train = csv_file([[text, f"{40 + at / 7:.3f}"] for at, (text, _) in enumerate(texts(40))], "train.csv")
+    test = csv_file([[f"{text} more", [cell, "7"][at % 2]] for at, (text, _) in enumerate(texts(20))], "test.csv")
+    data = read(train, test=test)
+    assert 40 <= data.train.targets.min() < data.train.targets.max() < 46
+    assert {*data.test.targets.tolist()} == {value, 7.0}
+    assert ("label_numbers" in kinds(data)) == ("," in cell)
+
+
+def test_a_training_file_with_decimal_commas_decides_for_all(csv_file: File) -> None:
+    train = csv_file([[text, f"{at},5"] for at, (text, _) in enumerate(texts(40))], "train.csv")
+    test = csv_file([[f"{text} more", "1.234"] for text, _ in texts(20)], "test.csv")
+    assert {*read(train, test=test).test.targets.tolist()} == {1234.0}
+
+
+def test_what_is_no_number_is_shown(csv_file: File) -> None:
+    rows = [[text, f"({at}.50)"] for at, (text, _) in enumerate(texts(30))]
+    with pytest.raises(DataError, match=r"hold something else: '\(0\.50\)', "):
+        read(csv_file(rows), kind="regression")

@@ -121,8 +121,8 @@ def _stamp(path: str) -> bytes:
     try:
         found = os.stat(path)
     except OSError:  # reported when it is read
-        return path.encode()
-    return f"{path}\x1f{found.st_size}\x1f{found.st_mtime_ns}".encode()
+        return os.fsencode(path)
+    return os.fsencode(path) + f"\x1f{found.st_size}\x1f{found.st_mtime_ns}".encode()
 
 
 def _file(path: str) -> bytes:

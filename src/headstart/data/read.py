@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from headstart.data.images.image import MAX_PIXELS
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
 from headstart.data.ingest.intake import Progress, take_in
 from headstart.data.ingest.labels import Targets, build
-from headstart.data.ingest.splits import by_class, by_group, strata_of
+from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of
 from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates, note_crossing
 from headstart.data.tables.sources import Splits, resolve
@@ -95,13 +96,13 @@ def read(
         marked = ",".join(roles.marks.columns) if roles.marks else ""
         raise DataError(f"{name}: the column {marked!r} marks no row as train.")
     prints = take_prints(table, roles.modality, max_image_pixels, workers, findings, progress)
-    _use(split, prints.usable, given, name, findings)
+    _use(split, prints.usable, given, splits, findings)
     if kind is None and len(roles.labels) > 1 and _is_one_hot(table):
         kind = "single_label"
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
-    _use(split, targets.usable, given, name, findings)
-    groups = None if roles.group is None else _codes(table, "group")
-    clusters = groups if roles.cluster is None else _codes(table, "cluster")
+    _use(split, targets.usable, given, splits, findings)
+    groups = None if roles.group is None else group_codes(table, "group", roles.group)
+    clusters = groups if roles.cluster is None else group_codes(table, "cluster", roles.cluster)
     held = min(0.15, VALIDATION / max(1, (split == 0).sum())) if validation_share is None else validation_share
     wanted = {"test": test_share, "validation": held}
     made = _make(split, targets, prints, groups, {n: share for n, share in wanted.items() if n not in given}, seed)
@@ -169,10 +170,11 @@ def _roles(
         text, label = text or "file", label or "folder"
     columns = first.sample()
     roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1, cluster_by)
-    for tables in splits.values():
+    for split, tables in splits.items():
+        needed = (roles if split == "train" else replace(roles, marks=None)).names()
         for table in tables:
             if table is not first:
-                _same_columns(roles, columns, table.name, table.sample())
+                _same_columns(needed, table.name, table.sample())
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name)
@@ -236,34 +238,23 @@ def _is_one_hot(table: pa.Table) -> bool:
     return all(len(json.loads(label)) == 1 for label in table.column("label").unique().to_pylist())
 
 
-def _same_columns(roles: Roles, expected: Sequence[Column], name: str, columns: Sequence[Column]) -> None:
-    known = {column.name: column for column in columns}
-    missing = [role for role in roles.names() if role not in known]
+def _same_columns(needed: Sequence[str], name: str, columns: Sequence[Column]) -> None:
+    known = [column.name for column in columns]
+    missing = [role for role in needed if role not in known]
     if missing:
         raise DataError(
             f"{name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its columns: "
             f"{', '.join(known)}."
         )
-    names = next(column.class_names for column in expected if column.name == roles.labels[0])
-    if known[roles.labels[0]].class_names not in ((), names):
-        raise DataError(f"{name} declares other class names, or another order of them, than the training examples.")
 
 
-def _use(split: np.ndarray, usable: np.ndarray, given: set[str], source: Any, findings: Findings) -> None:
+def _use(split: np.ndarray, usable: np.ndarray, given: set[str], splits: Splits, findings: Findings) -> None:
     """Marks rows as left out; raises `DataError` if a split becomes empty."""
     split[~usable] = -1
     for name in sorted(given, key=NAMES.index):
         if not (split == NAMES.index(name)).any():
+            source = ", ".join(table.name for table in splits.get(name) or splits["train"])
             raise DataError(f"{source}: no row of the {name} split is usable. {findings.errors()}".rstrip())
-
-
-def _codes(table: pa.Table, column: str) -> np.ndarray:
-    """[n] codes of groups or clusters; a row without a name is a group alone."""
-    encoded = table.column(column).combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    alone = np.flatnonzero(codes < 0)
-    codes[alone] = len(encoded.dictionary) + np.arange(len(alone))
-    return codes
 
 
 def _make(

@@ -17,6 +17,7 @@ from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.audit.findings import Severity
 from headstart.data.images.decoding import ALPHA, BLANK, is_deep, rgb, settled, spread, visible_on
 from headstart.data.images.deep_colour import deep_levels
+from headstart.data.images.files import why_unread
 from headstart.data.images.formats import TooLarge, is_dicom
 from headstart.data.images.image import raw, upright
 
@@ -74,7 +75,7 @@ def look(item: bytes | str, max_pixels: int, decoding: Decoding = ALONE) -> Look
     try:
         data = item if isinstance(item, bytes) else Path(item).read_bytes()
     except OSError as error:
-        return Look(0, "unreadable", error.strerror or str(error))
+        return Look(0, "unreadable", why_unread(item, error))  # type: ignore[arg-type]
     digest = _hashed(data)
     try:
         image = raw(data, max_pixels, decoding)

@@ -20,6 +20,16 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
+def shown(name: str) -> str:
+    """A file's name as UTF-8: bytes that are none stand as `\\xe9`, so that two names never become one."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def why_unread(path: str | os.PathLike[str], error: OSError) -> str:
+    """Why an image's file can't be read."""
+    return "an address, not a file: download it" if "://" in str(path) else error.strerror or str(error)
+
+
 class Passed:
     """Counts ignored files, for one finding per reason."""
 
@@ -30,10 +40,10 @@ class Passed:
     def other(self, place: str) -> None:
         """Counts a file whose suffix is not an image's."""
         self._suffixes[os.path.splitext(place)[1].lower() or "without a suffix"] += 1
-        self._places.setdefault("", []).append(place)
+        self._places.setdefault("", []).append(shown(place))
 
     def add(self, reason: str, place: str) -> None:
-        self._places.setdefault(reason, []).append(place)
+        self._places.setdefault(reason, []).append(shown(place))
 
     def note(self, findings: Findings) -> None:
         if self._suffixes:
@@ -60,7 +70,8 @@ def image_files(folder: str | os.PathLike[str], passed: Passed | None = None) ->
             if os.path.splitext(file)[1].lower() not in SUFFIXES:
                 passed.other(path)
             elif not os.path.isfile(path):
-                passed.add("links to images that lead nowhere, passed over", path)
+                reason = "links to images that lead nowhere" if os.path.islink(path) else "pipes and devices"
+                passed.add(f"{reason}, passed over", path)
             else:
                 yield path
         inner[:] = [name for name in natural(inner) if not is_hidden(name)]

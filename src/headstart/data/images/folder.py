@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
-from headstart.data.images.files import Passed, image_files, is_hidden, subfolders
+from headstart.data.images.files import Passed, image_files, is_hidden, shown, subfolders
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.tables.table import SAMPLE, Chunk, Chunker, Column, ImagePath
 
@@ -32,19 +32,25 @@ class ImageFolder:
 
     def _files(self, findings: Findings) -> Iterator[tuple[str, str, str]]:
         """(place, path, class), in an order independent of the file system."""
-        passed = Passed()
+        passed, inner = Passed(), dict[str, None]()
         for label, folder in self.folders.items():
             found = False
             for path in image_files(folder, passed):
                 found = True
-                yield self._place(os.path.relpath(path, self.root)), path, label
+                if os.path.dirname(path) != str(folder):
+                    deeper = os.path.relpath(path, folder).split(os.sep)[0]
+                    inner.setdefault(f"{shown(label)}/{shown(deeper)}", None)
+                yield self._place(shown(os.path.relpath(path, self.root))), path, shown(label)
             if not found:
                 findings.add("skipped", "warning", "class folders without images were passed over", [label])
         is_plain = {folder.parent for folder in self.folders.values()} == {self.root}
         for name in sorted(os.listdir(self.root)) if is_plain else ():
             if not is_hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES:
-                passed.add("images outside of class folders, passed over", self._place(name))
+                passed.add("images outside of class folders, passed over", self._place(shown(name)))
         passed.note(findings)
+        if inner and not self.understood:
+            message = "subfolders of class folders count to the class above them"
+            findings.add("layout", "note", message, [*inner])
         if self.understood:
             findings.add("layout", "note", self.understood, count=1)
 
@@ -62,7 +68,7 @@ class ImageFolder:
             raise DataError(
                 f"{self.root} holds no images in its class folders. Readable: {' '.join(sorted(SUFFIXES))}."
             )
-        return [Column("file", tuple(p for p, _ in found)), Column("folder", tuple(label for _, label in found))]
+        return [Column("file", tuple(p for p, _ in found)), Column("folder", tuple(shown(label) for _, label in found))]
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         chunker = Chunker(columns)

@@ -19,6 +19,7 @@ from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.images.arrays import image_of, pixels
 from headstart.data.images.decoding import ALPHA, is_deep, rgb
 from headstart.data.images.deep_colour import deep_levels, holds_deep_colours
+from headstart.data.images.files import why_unread
 from headstart.data.images.formats import TooLarge, dicom, is_dicom, missing_reader, register
 
 MAX_PIXELS = 64_000_000
@@ -94,7 +95,7 @@ def picture(value: Any, decoding: Decoding = ALONE) -> Image.Image:
     if isinstance(value, Image.Image):
         return _opened(value, decoding)
     if isinstance(value, (str, Path)):
-        return _from_file(Path(value), decoding)
+        return _from_file(value, decoding)
     if hasattr(value, "__array__"):
         return _from_array(value, decoding)
     raise DataError(
@@ -144,11 +145,11 @@ def _from_array(value: Any, decoding: Decoding) -> Image.Image:
     return rgb(image_of(values, decoding), decoding)
 
 
-def _from_file(path: Path, decoding: Decoding) -> Image.Image:
+def _from_file(path: str | Path, decoding: Decoding) -> Image.Image:
     try:
-        return decode(path.read_bytes(), decoding=decoding)
+        return decode(Path(path).read_bytes(), decoding=decoding)
     except OSError as error:
-        raise DataError(f"can't read the image {path}: {error.strerror}.") from error
+        raise DataError(f"can't read the image {path}: {why_unread(path, error)}.") from error
     except DataError as error:
         raise type(error)(f"{path}: {error}") from error
 

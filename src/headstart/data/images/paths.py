@@ -285,7 +285,7 @@ def _exists(base: Path, path: str) -> bool:
 def _placed(path: str | None, base: Path) -> ImagePath | None:
     if path is None:
         return None
-    found = ImagePath(os.path.abspath(_at(base, path)))
+    found = ImagePath(path if "://" in path else os.path.abspath(_at(base, path)))
     found.given = path
     return found
 

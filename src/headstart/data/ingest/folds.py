@@ -27,10 +27,9 @@ def check_folds(data: Data, count: int) -> None:
             "out, or give one source that is not split."
         )
     if (different := len(np.unique(_units(_whole(data))))) < count * FEWEST:
-        raise ConfigurationError(
-            f"{different} different inputs or groups can't be cut into {count} folds; give at most "
-            f"{different // FEWEST}."
-        )
+        most = different // FEWEST
+        advice = f"give at most {most}" if most >= FEWEST else f"folds need at least {FEWEST * FEWEST}"
+        raise ConfigurationError(f"{different} different inputs or groups can't be cut into {count} folds; {advice}.")
 
 
 def folded(data: Data, count: int, seed: int = 0) -> list[Data]:

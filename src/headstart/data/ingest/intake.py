@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from headstart.data.ingest.store import Store, schema
 from headstart.data.tables.columns import Roles
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import flag
-from headstart.data.tables.table import Chunk, Problem, readable
+from headstart.data.tables.table import Chunk, Problem, Table, readable
 
 SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
@@ -50,15 +51,18 @@ def take_in(
     pair = roles.modality == "text_pair"
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
     names += [f"unit {at}" for at in range(len(units))]
-    wanted = list(dict.fromkeys([*roles.names(), *units]))
-    kept, given = 0, set[int]()
+    kept, given = 0, {SPLIT_CODES[split] for split in splits if split != "train"}
+    apart = frozenset(given)
     with Store(schema(roles.modality, paths, len(units)), folder) as store:
         for split, tables in splits.items():
             before = kept
+            own = roles if split == "train" else replace(roles, marks=None)
+            wanted = list(dict.fromkeys([*own.names(), *units]))
             for table in tables:
+                classes = declared(table, roles.labels[0]) or class_names
                 for chunk in readable(table, wanted, findings):
                     typed = getattr(table, "typed", True)
-                    rows = list(_rows(chunk, roles, units, class_names, SPLIT_CODES[split], given, typed, findings))
+                    rows = list(_rows(chunk, own, units, classes, SPLIT_CODES[split], given, apart, typed, findings))
                     if rows:
                         store.write(dict(zip(names, (list(column) for column in zip(*rows)))))
                         kept += len(rows)
@@ -72,7 +76,7 @@ def take_in(
 
 def _rows(
     chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, given: set[int],
-    typed: bool, findings: Findings,
+    apart: frozenset[int], typed: bool, findings: Findings,
 ) -> Iterator[Row]:  # fmt: skip
     inputs = [chunk.columns[name] for name in roles.text]
     groups = chunk.columns[roles.group] if roles.group else None
@@ -83,6 +87,11 @@ def _rows(
         marked = [column[at] for column in marks]
         unmarked = roles.marks is not None and not roles.marks.means and marked[0] in (None, "")
         where = SPLIT_CODES[roles.marks.split(marked, place)] if roles.marks and not unmarked else split
+        if where != split and where in apart:
+            name = next(name for name, code in SPLIT_CODES.items() if code == where)
+            message = f"{{rows}} marked as {name}, for which other examples are given, left out"
+            findings.leave_out("split", message, place)
+            continue
         given.add(where)  # before rows are left out, because a test split without labels must not be replaced silently
         found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
@@ -96,13 +105,18 @@ def _rows(
         label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles.labels, place)
         tag = CELL if tag == STRING and not typed else tag
         if tag == MISSING:
-            findings.leave_out("missing_label", "{rows} without a label, left out", place)
+            findings.leave_out("missing_label", "{rows} without a label (empty, nan or null), left out", place)
             continue
         group = None if groups is None else _group(groups[at])
         if roles.marks and unmarked:
             roles.marks.split(marked, place)  # raises
         cluster = None if clusters is None else _group(clusters[at])
         yield (*parts, place, label, tag, group, where, cluster, *(_unit(chunk.columns[name][at]) for name in units))
+
+
+def declared(table: Table, column: str) -> tuple[str, ...]:
+    """The class names that a table declares for the numbers in its label column."""
+    return next((one.class_names for one in table.sample() if one.name == column), ())
 
 
 def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:

@@ -39,15 +39,26 @@ def as_list(text: str) -> list[str] | None:
 
 
 def separated(names: Sequence[str]) -> list[list[str]]:
-    """Splits each name at `|` or `;` if any name has one, else at commas; a list as text is parsed."""
+    """Splits each name at `|` or `;` if any name has one, else at commas; a list as text is parsed.
+
+    Text in double quotes is one part, and so is a name that is an item of one of the lists.
+    """
     lists = [as_list(name) for name in names]
     rest = [name for name, items in zip(names, lists) if items is None]
-    signs = SEPARATORS if any(sign in name for name in rest for sign in SEPARATORS) else ","
-    split = re.compile(f"[{re.escape(signs)}]")
+    known = {item for items in lists if items is not None for item in items}
+    bare = [re.sub('"[^"]*"', "", name) for name in rest if name not in known]
+    signs = SEPARATORS if any(sign in name for name in bare for sign in SEPARATORS) else ","
     return [
-        [part.strip() for part in split.split(name) if part.strip()] if items is None else items
+        items if items is not None else [name.strip()] if name.strip() in known else _parts(name, signs)
         for name, items in zip(names, lists)
     ]
+
+
+def _parts(name: str, signs: str) -> list[str]:
+    """The parts between the signs; one in double quotes, as CSV writes it, may hold them."""
+    pattern = rf'\s*"((?:[^"]|"")+)"\s*(?:[{signs}]|$)|([^{signs}]*)(?:[{signs}]|$)'
+    found = [quoted.replace('""', '"') or plain for quoted, plain in re.findall(pattern, name)]
+    return [part.strip() for part in found if part.strip()]
 
 
 def multi_hot(sets: Sequence[Sequence[str]], column: str) -> list[list[str]] | None:

@@ -35,6 +35,15 @@ def merge_items(sets: list[list[str]], codes: np.ndarray, findings: Findings) ->
     return [[kept[item] for item in items] for items in sets]
 
 
+def merge_whole(sets: list[list[str]], findings: Findings) -> list[list[str]]:
+    """Of lists of numbers, 1.0 becomes 1 as it does of single labels."""
+    items = sorted({item for items in sets for item in items})
+    if any(number(item) is None for item in items):
+        return sets
+    kept = dict(zip(items, whole(items, findings)))
+    return [[kept[item] for item in items] for items in sets]
+
+
 def note_alike(labels: Sequence[str], findings: Findings) -> None:
     """Findings on classes that differ only in case, blanks or look-alike letters, or are named like a missing value."""
     for same in alike(labels):

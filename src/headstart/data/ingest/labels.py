@@ -16,6 +16,7 @@ from headstart.data.ingest.label_names import (
     hint_at_quantity,
     merge,
     merge_items,
+    merge_whole,
     note_alike,
     note_unknown,
     odd_ones,
@@ -65,14 +66,17 @@ def build(
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
     lists = _lists(names, bool((tags == LIST).any()), kind, column, bool(order), findings)
     if lists is not None and kind not in ("single_label", "regression"):
-        return _multi_label(table, merge_items(lists, codes, findings), codes, training, order, findings)
+        lists = merge_items(lists, codes, findings)
+        lists = merge_whole(lists, findings) if not order else lists
+        return _multi_label(table, lists, codes, training, order, findings)
     if lists is not None:
         if kind == "regression" or max(map(len, lists), default=0) != 1 or not all(lists):
             raise DataError(f"the labels in {column!r} are lists, which can't be {kind}. Use kind multi_label.")
         names = [items[0] for items in lists]
     names = merge(names, codes, findings)
     known, gone = _without_missing(names)
-    values, how = numbers(known) if not order else ([None] * len(known), "")
+    learned = {names[code] for code in np.unique(codes[training])}
+    values, how = _numbers(known, learned) if not order else ([None] * len(known), "")
     found = dict(zip(known, values))
     numeric = bool(known) and None not in values
     if kind == "regression" or (
@@ -127,6 +131,21 @@ def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
     gone = {name for name in names if name.lower() in WORDS_FOR_MISSING}
     known = [name for name in dict.fromkeys(names) if name not in gone]
     return known, gone
+
+
+def _numbers(known: list[str], learned: set[str]) -> tuple[list[float | None], str]:
+    """What the labels write. Those that training does not have never change how its own are read."""
+    values, how = numbers(known)
+    mine = [name for name in known if name in learned]
+    others = [name for name in known if name not in learned]
+    ours, way = numbers(mine)
+    joint = dict(zip(known, values))
+    if not others or None in ours or (None not in values and ours == [joint[name] for name in mine]):
+        return values, how
+    theirs, other_way = numbers(others)
+    found = dict(zip([*mine, *others], [*ours, *theirs]))
+    ways = [way, f"{other_way} outside of training" if other_way else ""]
+    return [found[name] for name in known], ", ".join(filter(None, ways))
 
 
 def _note_numbers(how: str, column: str, findings: Findings) -> None:
@@ -207,12 +226,12 @@ def _regression(
     if not usable.all():
         bad = np.flatnonzero(~usable)
         places = table.column("place").take(bad[:5]).to_pylist()
+        shown = ", ".join(repr(names[code]) for code in dict.fromkeys(codes[bad[:5]].tolist()))
         if len(bad) > len(values) / 2:
             raise DataError(
                 f"kind regression needs numbers in {column!r}, but {len(bad):,} of {len(values):,} rows hold something "
-                f"else ({', '.join(places)}). Name another column with --label, or leave the kind out."
+                f"else: {shown} ({', '.join(places)}). Name another column with --label, or leave the kind out."
             )
-        shown = ", ".join(repr(names[code]) for code in dict.fromkeys(codes[bad[:5]].tolist()))
         message = f"{{rows}} with a label that is no number as the others are ({shown}), left out"
         findings.add("missing_label", "error", message, places, len(bad))
     if usable.any() and np.ptp(values[usable]) == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.core.seeds import derive
@@ -76,6 +77,26 @@ def _fill(units: np.ndarray, stratum: np.ndarray, size: np.ndarray, quotas: np.n
     begins = np.searchsorted(stratum[units], stratum[units], side="left")
     before = np.where(begins > 0, total[begins - 1], 0)
     return units[total - before <= quotas[stratum[units]]]
+
+
+def group_codes(table: pa.Table, role: str, column: str) -> np.ndarray:
+    """[n] codes of the groups or clusters that the user's column names; a row without one is alone in one.
+
+    role: the store's column. Raises `DataError` where the column names none, or one for all rows.
+    """
+    encoded = table.column(role).combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    alone = np.flatnonzero(codes < 0)
+    option = {"group": "--group", "cluster": "--cluster-by"}[role]
+    if len(alone) == len(codes):
+        raise DataError(f"the column {column!r} ({option}) is empty in every row; leave the option out.")
+    if len(encoded.dictionary) == 1 and not len(alone):
+        raise DataError(
+            f"the column {column!r} ({option}) holds {encoded.dictionary[0].as_py()!r} in every row: all would count "
+            "as one example, and from one nothing can be told. Name another column, or leave the option out."
+        )
+    codes[alone] = len(encoded.dictionary) + np.arange(len(alone))
+    return codes
 
 
 def by_group(classes: np.ndarray, groups: np.ndarray, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from headstart.core.errors import ResourceError
 from headstart.tasks.task import Modality
 
 HOLDS = b"headstart.input"
-"schema metadata: `path` if the column `input` holds paths of images"
+"schema metadata: `path` if the column `input` holds paths of images, as bytes because file names need not be UTF-8"
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
@@ -26,7 +26,7 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
 
     units: number of columns with hashes of possible groups (`repeated_columns`).
     """
-    kind = pa.large_binary() if modality == "image" and not paths else pa.large_string()
+    kind = pa.large_binary() if modality == "image" else pa.large_string()
     fields = [pa.field("input", kind)]
     if modality == "text_pair":
         fields.append(pa.field("input_b", pa.large_string()))
@@ -110,10 +110,13 @@ def gather(table: pa.Table, name: str, rows: np.ndarray) -> list[Any]:
         start = int(ends[at - 1]) if at else 0
         for place, value in zip(members.tolist(), column.chunk(at).take(pa.array(rows[members] - start)).to_pylist()):
             found[place] = value
-    return found
+    held = name == "input" and (table.schema.metadata or {}).get(HOLDS) == b"path"
+    return [os.fsdecode(value) for value in found] if held else found
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_large_binary(kind):
+        values = [os.fsencode(v) if isinstance(v, str) else v for v in values]
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:  # because JSON can write a lone surrogate, which UTF-8 can't encode

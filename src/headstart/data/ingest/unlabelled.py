@@ -20,7 +20,7 @@ from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.paths import refuse_missing, with_images
 from headstart.data.ingest.model_input import EMPTY, model_input
 from headstart.data.tables.columns import find_inputs
-from headstart.data.tables.sources import ADVICE, FORMATS, format_of
+from headstart.data.tables.sources import ADVICE, FORMATS, NO_PIPES, format_of
 from headstart.data.tables.table import Column, ImagePath, Problem
 from headstart.tasks.task import Modality
 
@@ -59,10 +59,12 @@ def stream(
     """
     for entry in inputs:
         path = Path(entry)
+        if not entry:  # as a path it would be the working directory
+            raise DataError("one of the inputs is an empty text.")
         if _is(path, Path.is_file) and format_of(path) in FORMATS:
             yield from _rows(path, modality, text, columns, findings)
         elif modality == "image":
-            yield from _images(path, findings)
+            yield from _images(entry, findings)
         else:
             yield _literal(entry, modality)
 
@@ -111,7 +113,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
     if model_input([entry], "text") == EMPTY:
         raise DataError("one of the inputs is an empty text.")
     if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
-        raise DataError(f"{entry}: standard input and pipes are not read; write the texts into a file, and give that.")
+        raise DataError(f"{entry}: {NO_PIPES}; write the texts into a file, and give that.")
     if modality == "text":
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
@@ -144,7 +146,8 @@ def _is_file_or_folder(path: Path) -> bool:
     return _is(path, Path.is_file) or _is(path, Path.is_dir)
 
 
-def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
+def _images(entry: str, findings: Findings) -> Iterator[Unlabelled]:
+    path = Path(entry)
     if path.is_dir():
         passed = Passed()
         files = list(map(Path, image_files(path, passed)))
@@ -154,7 +157,8 @@ def _images(path: Path, findings: Findings) -> Iterator[Unlabelled]:
     elif path.is_file():
         files = [path]
     else:
-        raise DataError(f"this model reads images, and there is no file or folder {str(path)[:80]}.")
+        advice = " Addresses are not read: download the image." if "://" in entry else ""
+        raise DataError(f"this model reads images, and there is no file or folder {_shown(entry)[:80]}.{advice}")
     for file in files:
         yield Unlabelled(ImagePath(file), _shown(str(file)), _shown(str(file)))
 

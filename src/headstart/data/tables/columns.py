@@ -67,7 +67,7 @@ def choose(
 ) -> Roles:
     """Detects the roles of the columns that are not given.
 
-    has_splits: True if the splits are separate files; a column `split` is then ignored.
+    has_splits: True if other splits are separate files; a split column then counts only if it marks rows of others.
     Raises `DataError` with the columns if a given one does not exist or the choice is not clear.
     """
     known = {column.name: column for column in columns}
@@ -81,7 +81,7 @@ def choose(
             raise DataError(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
             )
-    marks = None if has_splits else find_marks(columns, {*wanted, *labels, group, cluster})
+    marks = find_marks(columns, {*wanted, *labels, group, cluster}, has_splits)
     # a column called text or label keeps this role even as a group, because else another column would take it silently
     beside = {name for name in (group, cluster) if name and name.lower() not in (*PLAIN_TEXT, *PLAIN_LABEL)}
     taken = {*wanted, *labels, *beside, *(marks.columns if marks else ())}

@@ -39,6 +39,7 @@ class HubTable:
         self.fingerprint: str = (
             dataset._fingerprint
         )  # fingerprint of the rows and their processing, taken first because with_format changes it
+        self._transformed = dataset.format["type"] == "custom"
         # with_format("arrow") gives the raw storage: ClassLabel as integers, Image as {bytes, path}, undecoded
         self._dataset = dataset.with_format("arrow")
 
@@ -49,6 +50,9 @@ class HubTable:
         return columns_of(unnested(table), self.class_names)
 
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
+        if self._transformed:
+            message = "the data set's transform is not applied: what it stores is read (`map` stores its results)"
+            findings.add("transform", "warning", message, [self.name])
         at = 0
         outer = [one for one in self._dataset.column_names if any(f"{name}.".startswith(f"{one}.") for name in columns)]
         for batch in self._dataset.select_columns(outer).iter(batch_size=_BATCH):

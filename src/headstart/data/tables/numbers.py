@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # Stricter than float(): no "nan", no "1_000", no letters of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -13,17 +13,27 @@ _UNIT = re.compile(r"([$€£¥]?)\s*(.*?)\s*([$€£¥%]?)")
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([. \u00a0\u202f']\d{3})+)(,\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?(\d{1,3}([, \u00a0\u202f'’]\d{3})+|\d+)(\.\d+)?", re.ASCII)
 
+_NAMES = {
+    ",": "a comma", ".": "a point", " ": "a blank", "\u00a0": "a blank", "\u202f": "a blank", "'": "an apostrophe",
+    "’": "an apostrophe",
+}  # fmt: skip
+"signs within numbers, as findings call them"
+
 MISSING = frozenset({"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", "."})
 "words, in lower case, that stand for a missing value among numbers"
 
 
 def number(text: str) -> float | None:
     """The finite number that `text` writes, or None."""
-    stripped = text.strip()
+    stripped = _plain_minus(text.strip())
     if not _NUMBER.fullmatch(stripped):
         return None
     value = float(stripped)
     return value if math.isfinite(value) else None
+
+
+def _plain_minus(text: str) -> str:
+    return text.replace("\u2212", "-")  # the minus of typography, as spreadsheets and LaTeX write it
 
 
 def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
@@ -41,19 +51,29 @@ def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
         if found is None:
             return plain, ""
         units.add(found[1] or found[3])
-        bare.append(found[2])
+        bare.append(_plain_minus(found[2]))
     if len(units) > 1:
         return plain, ""
     note = f"{units.pop()} taken off" if units != {""} else ""
     ways: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
-        ("", _NUMBER, str),
-        ("a comma between thousands", _THOUSANDS, lambda text: re.sub("[^0-9.+-]", "", text)),
-        ("a comma before decimals", _DECIMAL_COMMA, lambda text: re.sub("[^0-9,+-]", "", text).replace(",", ".")),
+        (".", _NUMBER, str),
+        (".", _THOUSANDS, lambda text: re.sub("[^0-9.+-]", "", text)),
+        (",", _DECIMAL_COMMA, lambda text: re.sub("[^0-9,+-]", "", text).replace(",", ".")),
     )
-    for how, pattern, canonical in ways:
+    for point, pattern, canonical in ways:
         if all(pattern.fullmatch(text) for text in bare):
-            return [float(canonical(text)) for text in bare], ", ".join(part for part in (note, how) if part)
+            how = ", ".join(filter(None, (note, *_signs(bare, point))))
+            return [float(canonical(text)) for text in bare], how
     return plain, ""
+
+
+def _signs(texts: Sequence[str], point: str) -> Iterator[str]:
+    """Which signs stand where in numbers whose decimals begin with `point`."""
+    used = {sign for text in texts for sign in text}
+    if point in used - {"."}:
+        yield f"{_NAMES[point]} before decimals"
+    if between := dict.fromkeys(name for sign, name in _NAMES.items() if sign in used - {point}):
+        yield f"{' or '.join(between)} between thousands"
 
 
 def natural(names: list[str]) -> list[str]:

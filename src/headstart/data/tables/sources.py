@@ -11,7 +11,7 @@ from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
-from headstart.data.images.files import any_image, subfolders
+from headstart.data.images.files import any_image, shown, subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.layout import image_splits
@@ -51,6 +51,7 @@ READABLE = (
     "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
     "save_to_disk; or the name of a data set on the hub"
 )
+NO_PIPES = "standard input and pipes are not read"
 _SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
 
 Splits = dict[str, list[Table]]
@@ -92,7 +93,8 @@ def resolve(source: Any, validation: Any = None, test: Any = None, findings: Fin
     _tell_apart([table for tables in found.values() for table in tables])
     if "train" not in found:
         has = ", ".join(found or loaded or ()) or "none"
-        raise DataError(f"{source} has no training examples; its splits: {has}. Give one named train.")
+        name = type(source).__name__ if loaded is not None and hub.is_dataset(source) else source
+        raise DataError(f"{name} has no training examples; its splits: {has}. Give one named train.")
     if findings is not None and (passed := _passed_over(source, loaded, found)):
         message = "passed over beside the training examples: name it with --validation or --test to judge by it"
         findings.add("split", "note", message, passed)
@@ -142,18 +144,29 @@ def _loaded(source: Any) -> dict[str, Any] | None:
         if hasattr(source, "to_csv"):  # data frames of pandas and similar libraries
             how = "Save it with .to_csv('examples.csv', index=False) and give that file."
         raise DataError(f"can't read examples from a {type(source).__name__}. {how}")
-    path = Path(source)
+    path = _path(source)
     try:
         if path.is_dir():
             return hub.saved(path) if hub.is_saved(path) else None
-        if path.exists():
+        if path.is_file():
             return None
+        if str(source) == "-" or path.exists():
+            raise DataError(f"{source}: {NO_PIPES}; write the examples into a file, and give that.")
     except OSError as error:
         raise DataError(f"can't read {source}: {error.strerror}.") from error
     if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
         return hub.named(source)
     parent = "" if path.parent.is_dir() else f" The folder {path.parent} does not exist either."
     raise DataError(f"there is no file or folder {source}.{parent}{_near(path)} Give {READABLE}.")
+
+
+def _path(source: str | os.PathLike[str]) -> Path:
+    """The path that names the data. Raises `DataError` for an empty one, which would be the working directory."""
+    if not os.fspath(source):
+        raise DataError(f"the name of the data is empty. Give {READABLE}.")
+    if (name := shown(os.fspath(source))) != os.fspath(source):  # records and pages, which are UTF-8, hold it
+        raise DataError(f"the path {name} is not UTF-8; rename the file or folder.")
+    return Path(source)
 
 
 def _near(path: Path) -> str:

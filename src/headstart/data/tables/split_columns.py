@@ -56,9 +56,10 @@ def flag(value: Any) -> bool | None:
     return True if text in _TRUE else False if text in _FALSE else None
 
 
-def find_marks(columns: Sequence[Column], taken: set[str | None]) -> Marks | None:
+def find_marks(columns: Sequence[Column], taken: set[str | None], has_splits: bool = False) -> Marks | None:
     """Detects a column `split`, else one with only split names including train, else flags.
 
+    has_splits: True if other splits are separate files; a column that says only train, or other words, is then ignored.
     Raises `DataError` if a column `split` holds other words.
     """
     free = [column for column in columns if column.name not in taken]
@@ -70,6 +71,8 @@ def find_marks(columns: Sequence[Column], taken: set[str | None]) -> Marks | Non
         splits = {named.get(v) for v in names}
         marks = Marks((column.name,), other="validation" if "test" in map(split_of_words, texts) else "test")
         if is_called_split and splits - {None}:
+            if has_splits and (None in splits or splits == {"train"}):
+                continue
             if None in splits:
                 odd = next(v for v in names if v not in named)
                 raise DataError(f"the column {column.name!r} holds {odd!r}. Allowed: train, validation, test.")
