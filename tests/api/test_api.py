@@ -363,6 +363,7 @@ def test_what_predict_can_not_read_is_refused(result: Any, tmp_path: Path) -> No
         ([None], "input 0 is one without text"),
         (["a", " "], "input 1 is one without text"),
         ([("a", "b")], "input 0 is one with more than one text"),
+        (np.array([["a", "b"]]), "input 0 is one with more than one text"),
         ([float("nan")], "input 0 is one without text"),
         ([b"a"], "input 0 holds a bytes; this model reads texts"),
         (["a film", str(file)], "input 1, .*names a file"),

@@ -189,3 +189,23 @@ def test_a_record_of_an_earlier_version_is_kept_and_refused_with_a_sentence(run:
     call("evaluate", "run", "--test", "may.csv", "--quiet").expect(0)
     assert (run / "run" / "evaluations" / "1.json").read_bytes() == before
     assert Evaluation.read(run / "run" / "evaluations" / "2.json").suite == "test"
+
+
+def test_another_set_is_read_as_the_kind_that_the_model_was_trained_for(run: Path, models: Path) -> None:
+    """However its labels look: numbers stay classes, and several labels may be written as `predict` writes them."""
+    fit = ("--model", models / "bert", "--method", "bitfit", "--trials", "1", "--epochs", "1", "--quiet")
+    write_csv(run / "stars.csv", [(text, "123"[at % 3]) for at, (text, _) in enumerate(sentences(60))])
+    call("fit", "stars.csv", *fit, "--out", "stars").expect(0)
+    write_csv(run / "may.csv", [(text, f"{1 + at / 7:.3f}") for at, (text, _) in enumerate(sentences(30, 7))])
+    write_csv(run / "more.csv", [(text, f"{at * 101:,}") for at, (text, _) in enumerate(sentences(30, 7), start=1)])
+    for file in ("may.csv", "more.csv"):
+        call("evaluate", "stars", "--test", file, "--quiet").refused(file, "label that no training example has")
+    sets = [["a, x", "b"], ["b"], ["a, x"]]
+    write_csv(run / "tags.csv", [(text, json.dumps(sets[at % 3])) for at, (text, _) in enumerate(sentences(60))])
+    call("fit", "tags.csv", *fit, "--out", "tags").expect(0)
+    values = []
+    for write in (json.dumps, "|".join):
+        write_csv(run / "may.csv", [(text, write(sets[at % 3])) for at, (text, _) in enumerate(sentences(30, 7))])
+        done = call("evaluate", "tags", "--test", "may.csv", "--quiet", "--json").expect(0)
+        values.append(json.loads(done.out)["models"][0]["checks"][0]["tuned"]["value"])
+    assert values[0] == values[1]

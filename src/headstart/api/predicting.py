@@ -103,7 +103,7 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
         if modality == "text" and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
             return list(_checked([inputs], modality))
         return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
-    if _is_one_image(inputs):
+    if isinstance(inputs, (bytes, bytearray)) or (modality == "image" and _is_one_image(inputs)):
         inputs = [inputs]
     if not isinstance(inputs, Iterable) or getattr(inputs, "shape", None) == ():
         raise DataError(f"predict reads a list of inputs; a {type(inputs).__name__} was given.")
@@ -143,6 +143,7 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
             and Path(value).is_file()
         ):
             raise DataError(f"input {at}, {value!r}, names a file; give its path alone to have its rows read.")
+        value = value.tolist() if getattr(value, "shape", ()) else value  # a row of an array is a list
         cells = list(value) if isinstance(value, (tuple, list)) else [value]
         if wrong := [one for one in cells if not isinstance(one, str) and one is not None and one == one]:
             raise DataError(f"input {at} holds a {type(wrong[0]).__name__}; this model reads {READS[modality]}.")

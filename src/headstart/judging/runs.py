@@ -96,7 +96,7 @@ def evaluate(
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
     def labelled(file: str) -> Examples:
-        return _test_rows(file, source, told, read).decoded_by(first.task.images)
+        return _test_rows(file, source, told | {"kind": first.task.kind}, read).decoded_by(first.task.images)
 
     material = Material(examples, other, place, column, labelled)
     called = {name: artifact.method for name, artifact in artifacts.items()}
