@@ -151,7 +151,7 @@ def kinds(names: str) -> dict[str, dict[str, str]]:
     from contract.settings import method_of, setting_of
     from headstart.core.errors import HeadstartError
     from headstart.engine.adapt import adapted
-    from headstart.engine.state.averaging import Ingredient
+    from headstart.methods.solver import Ingredient
 
     found: dict[str, dict[str, str]] = {}
     for kind, family in KINDS.items():

@@ -118,16 +118,17 @@ def test_light_rooms() -> None:
 
 
 def test_the_engine_knows_no_method() -> None:
-    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "method"))
+    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "solver", "method"))
     assert not forbidden(of("engine"), "headstart.methods", allowed=plans)
     assert not forbidden(of("engine"), "headstart.methods.method.METHODS")
 
 
 def test_methods_know_backbones_and_plans_but_no_sibling() -> None:
-    shared = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "method", "adapters.lora_layer"))
+    names = ("plan", "term", "solver", "words", "convex", "method", "adapters.lora_layer")
+    shared = tuple(f"headstart.methods.{name}" for name in names)
     assert not forbidden(of("methods"), "headstart.methods", allowed=shared)
     assert not forbidden(of("methods"), *rooms_but("core", "backbones", "methods"))
-    assert not forbidden(["methods/plan.py", "methods/term.py"], "headstart.methods.method")
+    assert not forbidden([f"methods/{name}.py" for name in ("plan", "term", "solver")], "headstart.methods.method")
 
 
 def test_pretraining_is_a_room_that_only_the_calls_and_the_command_line_use() -> None:

@@ -10,11 +10,12 @@ from torch import nn
 
 from backbones.tiny import tiny
 from contract.settings import FP32, method_of, setting_of, task_of
-from headstart.engine import adapt
+from headstart.engine import adaptation
 from headstart.engine.adapt import adapted
-from headstart.engine.losses import convex
 from headstart.engine.machine import meter
-from headstart.engine.machine.precision import exact, surroundings
+from headstart.engine.machine.precision import surroundings
+from headstart.methods import convex
+from headstart.methods.solver import exact
 
 
 def test_heads_are_solved_where_there_is_float64(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,10 +27,9 @@ def test_heads_are_solved_where_there_is_float64(monkeypatch: pytest.MonkeyPatch
     x, y = torch.randn(12, 4), torch.arange(12) % 3
     task = task_of(tiny("mlp"))
     convex.solve(x, y, task, 1.0, nn.Linear(4, 3))
-    convex.prior(y, task, nn.Linear(4, 3))
-    assert moved == [x.device, x.device]
-    monkeypatch.setattr(adapt, "exact", lambda device: moved.append(device) or torch.device("cpu"))
-    for name in ("centroid", "mahalanobis", "knn"):
+    assert moved == [x.device]
+    monkeypatch.setattr(adaptation, "exact", lambda device: moved.append(device) or torch.device("cpu"))
+    for name in ("centroid", "mahalanobis", "knn", "majority"):
         with adapted(setting_of(tiny("mlp")), method_of(name), 0):
             pass
     assert len(moved) == 5

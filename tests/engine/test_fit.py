@@ -27,10 +27,10 @@ from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.fit import Budget, fit, smoothed
 from headstart.engine.job import Losses
-from headstart.engine.losses import convex
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.snapshots import weights
+from headstart.methods import convex
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
 from headstart.tasks.classification import Classification

@@ -20,8 +20,8 @@ from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
 from headstart.engine.feed.augment import Augment
 from headstart.engine.fit import Budget, Trace
-from headstart.engine.losses import convex
 from headstart.engine.state.checkpoint import Checkpoint
+from headstart.methods import convex
 from headstart.methods.method import Method
 
 STEPS_AN_EPOCH, EPOCHS = 3, 3

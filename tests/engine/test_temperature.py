@@ -59,7 +59,7 @@ def test_a_head_gives_its_scores_divided(kind: str) -> None:
         "linear": nn.Linear(6, 3), "mix": MixHead((3, 3), 3, True, True), "knn": NeighboursHead(6, 3, 5)
     }[kind]  # fmt: skip
     if isinstance(head, NeighboursHead):
-        head.solve(x, y, "single_label")
+        head.solve(x, y, Task("single_label", "text", tuple("abc")))
     with torch.no_grad():
         before = head(x)
         assert cool(head, 4.0)
@@ -69,7 +69,7 @@ def test_a_head_gives_its_scores_divided(kind: str) -> None:
 
 def test_an_average_stays_an_average() -> None:
     head = NeighboursHead(2, 1, 2)
-    head.solve(torch.randn(4, 2), torch.randn(4), "regression")
+    head.solve(torch.randn(4, 2), torch.randn(4), Task("regression", "text"))
     before = head(torch.ones(1, 2))
     cool(head, 3.0)
     assert torch.equal(head(torch.ones(1, 2)), before)

@@ -14,6 +14,7 @@ from headstart.engine.adapt import adapted
 from headstart.methods.heads.centroid import CentroidHead
 from headstart.methods.heads.knn import NeighboursHead
 from headstart.methods.heads.mahalanobis import MahalanobisHead, shrunk_covariance
+from headstart.tasks.task import Task
 
 RNG = np.random.default_rng(0)
 Y = np.arange(40) % 4
@@ -22,7 +23,7 @@ NEW = RNG.normal(size=(50, 12)).astype(np.float32)
 
 
 def solved(head: torch.nn.Module, x: np.ndarray = X, y: np.ndarray = Y) -> np.ndarray:
-    head.solve(torch.from_numpy(x), torch.from_numpy(y), "single_label")
+    head.solve(torch.from_numpy(x), torch.from_numpy(y), Task("single_label", "text", tuple("abcd")))
     with torch.no_grad():
         return head(torch.from_numpy(NEW)).softmax(-1).numpy()
 
@@ -69,7 +70,7 @@ def test_neighbours_vote_by_cosine(k: int) -> None:
     np.testing.assert_allclose(solved(NeighboursHead(12, 4, k)), expected, rtol=1e-4)
     values = X[:, 0]
     head = NeighboursHead(12, 1, k)
-    head.solve(torch.from_numpy(X), torch.from_numpy(values), "regression")
+    head.solve(torch.from_numpy(X), torch.from_numpy(values), Task("regression", "text"))
     regression = KNeighborsRegressor(k, metric="cosine", algorithm="brute").fit(X, values)
     np.testing.assert_allclose(head(torch.from_numpy(NEW))[:, 0], regression.predict(NEW), rtol=1e-4, atol=1e-5)
 

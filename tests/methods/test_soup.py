@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 import headstart
 from headstart.core.errors import DataError
 from headstart.engine.job import Evaluation
-from headstart.engine.state.averaging import Ingredient, greedy_soup
+from headstart.methods.anchored import soup as soups
+from headstart.methods.anchored.soup import greedy_soup
+from headstart.methods.solver import Ingredient
 
 TARGET = torch.tensor([1.0, -1.0])
 
@@ -34,15 +36,15 @@ def test_greedy_by_hand(order: tuple[int, ...]) -> None:
     """b is best; a joins since their mean is nearer the target; c would take it away again."""
     a, b, c = ingredient("a", 1.5, -1.6), ingredient("b", 0.6, -0.5), ingredient("c", 3.0, 3.0)
     now: dict[str, torch.Tensor] = {}
-    names, best = greedy_soup([(a, b, c)[i] for i in order], now.update, lambda: judged(now))
+    names = greedy_soup([(a, b, c)[i] for i in order], now.update, lambda: judged(now))
     assert names == ["b", "a"]
     torch.testing.assert_close(now["w"], torch.tensor([1.05, -1.05]))
-    assert best.score >= max(a.score, b.score, c.score)
+    assert judged(now).score >= max(a.score, b.score, c.score)
 
 
 def test_one_ingredient_is_itself() -> None:
     now: dict[str, torch.Tensor] = {}
-    names, _ = greedy_soup([ingredient("a", 0.1, 0.2)], now.update, lambda: judged(now))
+    names = greedy_soup([ingredient("a", 0.1, 0.2)], now.update, lambda: judged(now))
     assert names == ["a"]
     assert torch.equal(now["w"], torch.tensor([0.1, 0.2]))
 
@@ -77,12 +79,11 @@ def test_over_a_comparison(data, tmp_path: Path) -> None:
 
 def test_the_average_is_that_of_the_files(data, tmp_path: Path, monkeypatch) -> None:
     """Whatever validation says, with a judge that always agrees all go in."""
-    from headstart.engine import adapt
 
     def all_in(ingredients, put, judge):
         return greedy_soup(ingredients, put, lambda: Evaluation(0.0, 0.0, 0.0))
 
-    monkeypatch.setattr(adapt, "greedy_soup", all_in)
+    monkeypatch.setattr(soups, "greedy_soup", all_in)
     monkeypatch.setattr("shutil.rmtree", lambda *a, **k: None)  # progress stays, to be looked at
     headstart.compare(data, methods=["full", "soup"], seeds=2, trials=1, epochs=1, out=tmp_path / "run",
                       settings={"full.learning_rate": 1e-3})  # fmt: skip

@@ -28,14 +28,12 @@ from headstart.core.errors import MethodError
 from headstart.core.progress import Progress
 from headstart.core.records.comparison import Row, SeedRun, Shortened, Stop, Trial
 from headstart.engine.forecast import Cost, cost
-from headstart.engine.state.averaging import Ingredient
 from headstart.methods.method import Axis, Method
+from headstart.methods.solver import Ingredient
 from headstart.stats.predictions import Predictions
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
 "errors that end one training but not the comparison"
-LEARNT = ("gradient", "convex")
-"solvers with heads whose weights can be averaged"
 
 
 @dataclass(eq=False)
@@ -272,7 +270,7 @@ class Bench:
             head = method.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)
             plan = method.attach(self.trainings.backbone, head)
             place = self.trainings.place(name, method, run.seed, run.share)
-            alike = type(head) is nn.Linear and plan.reads == "top" and not plan.edits and plan.solver in LEARNT
+            alike = type(head) is nn.Linear and plan.reads == "top" and not plan.edits and plan.averages
             if run.status != "ok" or method.control or not alike:
                 continue
             told = f"{name} seed {run.seed}"

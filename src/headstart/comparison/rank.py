@@ -24,9 +24,9 @@ from headstart.data.examples import Data, Examples
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
-from headstart.engine.losses import convex
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.surroundings import own_generators
+from headstart.methods import convex
 from headstart.methods.heads.knn import NearestNeighbours, NeighboursHead
 from headstart.methods.heads.probe import Probe
 from headstart.stats.intervals import interval
@@ -129,7 +129,7 @@ def _of_features(
     knn = None
     if task.kind != "multi_label":  # neighbours have one vote each
         voters = NeighboursHead(train.shape[1], task.outputs, NearestNeighbours.neighbours)
-        voters.solve(train, targets, task.kind)
+        voters.solve(train, targets, task)
         knn = metric.of(_predicted(voters, validation, held_out, task))
     x, single = train.double().cpu().numpy(), task.exclusive
     wanted = np.eye(task.outputs)[subset.targets] if single else subset.targets.reshape(len(x), -1)

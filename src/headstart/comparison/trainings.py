@@ -40,10 +40,10 @@ from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
-from headstart.engine.state.averaging import Ingredient
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.surroundings import put
 from headstart.methods.method import Method, settled
+from headstart.methods.solver import Ingredient
 from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
@@ -280,11 +280,11 @@ class Trainings:
         if not len(self.validation):
             return run, None
         logits = self._outputs(done)
-        if job.plan.solver != "prior":
+        if job.plan.calibrates:
             t = temperature(logits, self.validation.targets, self.data.task)
             if cool(job.module.head, t):
                 logits = logits / t
-                loss = run.validation_loss if job.plan.solver == "gradient" else job.evaluation(logits).loss
+                loss = run.validation_loss if job.plan.solver is None else job.evaluation(logits).loss
                 run = replace(run, temperature=t, validation_loss=loss)
         return run, Predictions.of(self.data.validation, self.data.task.probabilities(logits).numpy())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,25 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.core.errors import MethodError, ModelError
+from headstart.core.errors import ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
-from headstart.engine.adaptation import Adaptation, Score, linear_of
+from headstart.engine.adaptation import Adaptation, Score
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.cache.frozen import frozen_rounded
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import Budget, Trace, fit
 from headstart.engine.job import Options
-from headstart.engine.losses import convex
 from headstart.engine.machine.meter import meter
-from headstart.engine.machine.precision import Compute, exact
+from headstart.engine.machine.precision import Compute
 from headstart.engine.optim.rows import row_gradients
-from headstart.engine.state.averaging import Ingredient, greedy_soup, interpolate
+from headstart.engine.state.averaging import interpolate
 from headstart.engine.state.checkpoint import Checkpoint, State
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
+from headstart.methods.solver import Ingredient, Solver
 from headstart.tasks.task import Task
 
 
@@ -76,7 +76,7 @@ class Adapted:
 
     @property
     def trained_parameters(self) -> int:
-        if self.plan.solver == "words":
+        if self.plan.solver and not self.plan.solver.learns:
             return 0
         parameters = dict(self.model.named_parameters())
         return sum(parameters[name].numel() for name in self.plan.trained())
@@ -102,10 +102,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
-    for term in plan.terms:
-        term.check(setting.task)
-    if plan.words and not setting.task.exclusive:
-        raise MethodError(f"words name classes of which each example has one, not a {setting.task.kind} task's.")
+    for part in plan.parts:
+        part.check(setting.task)
     if not backbone.intact:
         raise ModelError(
             f"the weights of {backbone.source!r} have changed since it was loaded; what was learned from them would "
@@ -139,7 +137,7 @@ def adapted(
             trace = _train(job, setting, checkpoint, progress, name)
         charged = setting.cache.charge()
         seconds = trace.earlier + reading.seconds + charged
-        if job.plan.solver == "soup":
+        if job.plan.solver and job.plan.solver.combines:
             seconds += sum(one.seconds for one in setting.ingredients)
         yield Adapted(job, trace, seconds, reading.peak_memory_bytes, charged)
 
@@ -147,24 +145,11 @@ def adapted(
 def _train(
     job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
 ) -> Trace:
-    plan, head = job.plan, job.module.head
-    targets = setting.train.targets.to(setting.compute.device)
-    if plan.solver == "head":
-        features = all_features(setting.cache, setting.train, job.options.batch_tokens, plan.reads)
-        where = exact(features.device)
-        head.solve(features.to(where), targets.to(where), setting.task.kind)  # type: ignore[operator]
-        head.to(setting.compute.device)
-        return _evaluated(job)
-    head = linear_of(head)
-    if plan.solver == "soup":
-        return _soup(job, setting.ingredients)
-    if plan.solver == "prior":
-        convex.prior(targets, setting.task, head)
-        return _evaluated(job)
+    plan = job.plan
+    if plan.solver:
+        notes = _solve(job, plan.solver, setting)
+        return _evaluated(job, notes)
     goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
-    if plan.solver in ("convex", "words"):
-        _solve_head(job, setting)
-        return _evaluated(job)
     assert job.options.epochs is not None
     budget = Budget(job.options.epochs, job.options.patience, job.options.clip, job.share)
     if progress:
@@ -177,10 +162,23 @@ def _train(
         _interpolate(job, start, trace)
     job.settle()
     if plan.solved_after:
-        job.solve_head()
+        job.solve(plan.solved_after, job.train)
     if plan.interpolation or plan.solved_after:
         trace.best_outputs = None  # the weights, or the head, are others since
     return trace
+
+
+def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]:
+    """On the features of the frozen base, which the cache may hold; of fresh weights on those that they give."""
+    train = setting.train
+    if job.plan.fresh and setting.share < 1:
+        places = np.linspace(0, len(train) - 1, math.ceil(setting.share * len(train))).astype(int)
+        train = Feed(train.name, train.examples.take(places), job.backbone, workers=train.workers)
+
+    def base() -> Tensor:
+        return all_features(setting.cache, train, job.options.batch_tokens, job.plan.reads)
+
+    return job.solve(solver, train, None if job.plan.fresh else base, setting.ingredients)
 
 
 def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
@@ -189,38 +187,10 @@ def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
     A head that begins solved or in words is put in place, a regression's targets are standardised, and terms keep
     what they need of the model as it is. goes_on: whether a checkpoint has the head already.
     """
-    if job.plan.begins_well and not goes_on:
-        _solve_head(job, setting)
-    job.standardise(solved=job.plan.head_start == "convex")
+    if job.plan.start and not goes_on:
+        _solve(job, job.plan.start, setting)
+    job.standardise(solved=job.plan.begins_well)
     job.hold()
-
-
-def _solve_head(job: Adaptation, setting: Setting) -> None:
-    """The head on the base's features: solved, told in words, or solved near what words say."""
-    plan, train = job.plan, setting.train
-    if plan.fresh:  # the cache holds the base's
-        if setting.share < 1:
-            places = np.linspace(0, len(train) - 1, math.ceil(setting.share * len(train))).astype(int)
-            train = Feed(train.name, train.examples.take(places), job.backbone, workers=train.workers)
-        features = job.features(train)
-    else:
-        features = all_features(setting.cache, train, job.options.batch_tokens, plan.reads)
-    targets = train.targets.to(setting.compute.device)
-    near = _told(job, features) if plan.words else None
-    if "convex" in (plan.solver, plan.head_start):
-        convex.solve(features, targets, setting.task, plan.penalty, linear_of(job.module.head), near)
-
-
-def _told(job: Adaptation, features: Tensor) -> Tensor:
-    """[C, D] the zero-shot classifier of the classes' names, now in the head."""
-    words, head = job.backbone.words, linear_of(job.module.head)
-    assert words is not None, "a method that tells classes in words asks for a tower for texts"
-    weight = words(job.task.labels, job.plan.words).weight(features.float())
-    with torch.no_grad():
-        head.weight.copy_(weight)
-        if head.bias is not None:
-            head.bias.zero_()
-    return weight
 
 
 @contextlib.contextmanager
@@ -246,34 +216,12 @@ def _interpolate(job: Adaptation, start: State, trace: Trace) -> None:
         trace.best_value, trace.best_loss, trace.best_score = best.value, best.loss, best.score
 
 
-def _soup(job: Adaptation, ingredients: tuple[Ingredient, ...]) -> Trace:
-    if not ingredients:
-        raise MethodError(
-            "soup: there are no ingredients, which are the trainings of the comparison's other methods that change "
-            "weights alone; compare it along with full, lpft or freeze."
-        )
-    if not len(job.validation):
-        raise MethodError("soup: what joins is chosen on validation examples, and there are none.")
-    base = {name: value.cpu() for name, value in weights(job.module, list(job.plan.trained())).items()}
-
-    def whole(one: Ingredient) -> State:
-        """What the training did not change is the base's."""
-        return {**base, **{n if n in base else f"buffer:{n}": v for n, v in one.load().items()}}
-
-    full = [replace(one, load=partial(whole, one)) for one in ingredients]
-    names, best = greedy_soup(full, partial(put_weights, job.module), partial(job.evaluate, 1.0))
-    trace = Trace(notes=(f"a soup of {len(names)} of {len(ingredients)}: {', '.join(names)}",))
-    if best:
-        trace.best_value, trace.best_loss, trace.best_score = best.value, best.loss, best.score
-    return trace
-
-
-def _evaluated(job: Adaptation) -> Trace:
+def _evaluated(job: Adaptation, notes: tuple[str, ...]) -> Trace:
     """The trace of a head that was solved, not trained by steps."""
     evaluation = job.evaluate(1.0)
     if evaluation is None:
-        return Trace()
+        return Trace(notes=notes)
     return Trace(
-        best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score,
+        notes=notes, best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score,
         best_outputs=evaluation.outputs,
     )  # fmt: skip

@@ -24,12 +24,13 @@ from headstart.engine.cache.cache import Cache
 from headstart.engine.feed.feed import Feed, Micro
 from headstart.engine.feed.streams import dealt, feeds_of
 from headstart.engine.job import Evaluation, Loss, Losses, Options
-from headstart.engine.losses import convex
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import recomputing, run_again
+from headstart.engine.state.snapshots import put_weights, weights
 from headstart.methods.plan import Model, Plan
+from headstart.methods.solver import Given, Ingredient, Solver, exact, linear_of
 from headstart.methods.term import TRAIN, Outputs, Step, Term
 from headstart.tasks.task import Task
 
@@ -294,17 +295,34 @@ class Adaptation:
         for micro, features in passes(feed, self.options.batch_tokens, self.compute.early, forward):
             yield micro.positions, features
 
-    def solve_head(self, fraction: float = 1.0) -> None:
-        """The convex head on the training examples' features as they are now."""
-        targets = self.train.targets.to(self.compute.device)
-        features = self.features(self.train, fraction)
-        convex.solve(features, targets, self.task, self.plan.penalty, linear_of(self.module.head))
+    def solve(
+        self,
+        solver: Solver,
+        train: Feed,
+        features: Callable[[], Tensor] | None = None,
+        ingredients: Sequence[Ingredient] = (),
+        fraction: float = 1.0,
+    ) -> tuple[str, ...]:
+        """Lets a solver find the head on the examples of a feed; returns its notes.
+
+        features: makes those that it reads; left out: those of the model as it is now.
+        """
+        device, where, names = self.compute.device, exact(self.compute.device), list(self.trained)
+        made = features or partial(self.features, train, fraction)
+        given = Given(
+            self.task, self.backbone, self.module.head, train.targets.to(where), lambda: made().to(where),
+            ingredients, partial(weights, self.module, names), partial(put_weights, self.module),
+            partial(self.evaluate, fraction),
+        )  # fmt: skip
+        notes = solver.solve(given)
+        self.module.head.to(device)
+        return notes
 
     def evaluate(self, fraction: float) -> Evaluation | None:
         if not len(self.validation):
             return None
         if self.plan.solved_after:
-            self.solve_head(fraction)
+            self.solve(self.plan.solved_after, self.train, fraction=fraction)
         return self.evaluation(self.logits(self.validation, fraction))
 
     def evaluation(self, logits: Tensor) -> Evaluation:
@@ -312,10 +330,3 @@ class Adaptation:
         loss = float(self.task.loss(logits, self.validation.targets)) / len(self.validation)
         value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score, logits)
-
-
-def linear_of(head: nn.Module) -> nn.Linear:
-    """The head's last layer: the head itself, or its `linear`."""
-    linear = getattr(head, "linear", head)
-    assert isinstance(linear, nn.Linear)
-    return linear

@@ -15,9 +15,9 @@ from headstart.artifacts.artifact import reloaded
 from headstart.artifacts.predictor import batches
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.data.examples import Examples, Input
-from headstart.engine.losses import convex
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
+from headstart.methods import convex
 from headstart.methods.heads.probe import Probe
 from headstart.tasks.task import Task
 

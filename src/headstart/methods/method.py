@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
-from headstart.backbones.class_words import template_problem
 from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.registry import Registry
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
@@ -133,27 +132,6 @@ class GradientMethod(Method):
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("learning_rate"),)
-
-
-@dataclass(frozen=True)
-class FromWords:
-    """Base class of methods whose head can start as a zero-shot classifier (CLIP, SigLIP)."""
-
-    words: tuple[str, ...] = ()
-    """prompt templates for the names of the classes, such as an icon of a {}: the head starts as the zero-shot
-    classifier of a CLIP or SigLIP backbone; default: no zero-shot start"""
-
-
-def told(method: FromWords, backbone: Backbone) -> tuple[str, ...]:
-    """The prompt templates. Raises `MethodError` for an invalid one, or for a backbone without a text tower."""
-    if method.words and backbone.words is None:
-        raise MethodError(
-            "this backbone has no text tower, which the names of the classes need: take CLIP or SigLIP, or leave words "
-            "out."
-        )
-    if problem := next(filter(None, map(template_problem, method.words)), None):
-        raise MethodError(f"words: {problem}")
-    return method.words
 
 
 def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group:

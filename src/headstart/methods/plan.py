@@ -12,6 +12,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Reads
 from headstart.core.errors import MethodError
+from headstart.methods.solver import Solver
 from headstart.methods.term import Stream, TaskTerm, Term
 
 
@@ -108,19 +109,13 @@ class Plan:
 
     edits: what is put into the model or beside its modules.
     reads: what the head gets, the pooled features at the top or those of all rungs.
-    solver: `gradient` for the training loop, `convex` for a head solved to convergence on frozen features, `words` for
-        the zero-shot classifier that `words` make,
-        `prior` for the majority class, `head` for a head that solves itself: `head.solve(features, targets, kind)`,
-        `soup` for an average of what other trainings of the comparison have reached.
+    solver: finds the head, or the weights, without any step; None: the training loop.
+    start: the solver of a head that is then trained; None: it begins at random.
     terms: the losses that are added up.
     streams: further data by name, which terms read beside the training examples.
     balanced: each batch holds the classes as evenly as it can, whatever the lengths of its examples.
-    solved_after: the convex head is solved on what was learned, after the steps and for each evaluation.
-    head_start: where the head begins: at random, or solved like the probe's (LP-FT).
-    words: templates such as `a photo of a {}` for the names of the classes: the head begins as the zero-shot classifier
-        that they make, and a convex one is held near it.
+    solved_after: solves the head on what was learned, after the steps and for each evaluation.
     fresh: the backbone begins with random weights (the controls `scratch` and `random`).
-    penalty: strength of the L2 penalty of the convex head, on standardised features.
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
     stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
     batch_size: examples a step where the method needs other than the run's.
@@ -135,14 +130,12 @@ class Plan:
     timeline: tuple[Phase, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     reads: Reads = "top"
-    solver: Literal["gradient", "convex", "words", "prior", "head", "soup"] = "gradient"
+    solver: Solver | None = None
+    start: Solver | None = None
     terms: tuple[Term, ...] = (TaskTerm(),)
     streams: tuple[Stream, ...] = ()
     balanced: bool = False
-    solved_after: bool = False
-    head_start: Literal["random", "convex"] = "random"
-    words: tuple[str, ...] = ()
-    penalty: float = 1.0
+    solved_after: Solver | None = None
     interpolation: tuple[float, ...] = ()
     fresh: bool = False
     stretch: float = 1.0
@@ -154,7 +147,23 @@ class Plan:
     @property
     def begins_well(self) -> bool:
         """Whether the head says something before training: what is trained is judged from there on."""
-        return self.head_start == "convex" or bool(self.words)
+        return self.start is not None
+
+    @property
+    def parts(self) -> tuple[Term | Solver, ...]:
+        """All that may refuse a task."""
+        solvers = (self.solver, self.start, self.solved_after)
+        return (*self.terms, *(solver for solver in solvers if solver is not None))
+
+    @property
+    def averages(self) -> bool:
+        """Whether its weights may go into an average with those of other trainings."""
+        return self.solver is None or self.solver.averages
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether its scores get a temperature."""
+        return self.solver is None or self.solver.calibrates
 
     def active(self, fraction: float) -> tuple[Group, ...]:
         """The groups that train at this fraction of the steps."""
@@ -172,7 +181,7 @@ class Plan:
     def prefixes(self, top: int) -> list[tuple[int, Reads]]:
         """The cuts, of `top` rungs, whose states a training asks the cache for, and what the head reads above them."""
         cuts = [] if self.fresh else [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
-        if not self.fresh and (self.begins_well or self.solver == "convex"):
+        if not self.fresh and any(solver is not None and solver.reads_features for solver in (self.start, self.solver)):
             cuts.append(top)
         return [(cut, self.reads) for cut in cuts]
 

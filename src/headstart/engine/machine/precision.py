@@ -65,11 +65,6 @@ def surroundings(compute: Compute) -> EnvironmentRecord:
     return environment(str(compute.device), compute.precision, name, version, numerics.get(kind, ()))
 
 
-def exact(device: torch.device) -> torch.device:
-    """The device itself, or the CPU in place of one that has no float64: Apple's GPUs (MPS)."""
-    return torch.device("cpu") if device.type == "mps" else device
-
-
 def compute(device: str | None = None, precision: str | None = None) -> Compute:
     """The device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) and precision (`auto`, `fp32`, `bf16`) to use.
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.seeds import derive
-from headstart.engine.losses import convex
 from headstart.judging.checks.calibration import cooled, temperature
+from headstart.methods import convex
 from headstart.tasks.task import Task
 
 SURE, DOUBTED = 0.9, 0.1

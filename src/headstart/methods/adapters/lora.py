@@ -15,8 +15,9 @@ from headstart.backbones.ladder.ladder import Site
 from headstart.backbones.ladder.weights import is_plain, owns_weight, scales_with_weight
 from headstart.core.errors import MethodError
 from headstart.methods.adapters.lora_layer import LoraLayer, Start, weight_of
-from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, told
+from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Edit, Group, Plan
+from headstart.methods.words import FromWords, told
 
 
 @METHODS.register("lora")
@@ -72,7 +73,7 @@ class Lora(FromWords, GradientMethod):
             names = tuple(f"backbone.{path}.{factor}" for path in here for factor in factors)
             groups.append(Group(f"lora:{backbone.ladder.rungs[rung].name}", names, rung=rung))
         edits = tuple(Edit(f"backbone.{site.path}", self._builder(rank)) for site, rank in sites)
-        return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits, words=told(self, backbone))
+        return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits, start=told(self, backbone))
 
     def _builder(self, rank: int) -> partial[LoraLayer]:
         scale = self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)

@@ -9,8 +9,10 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, rung_groups, told
+from headstart.methods.convex import Convex
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
+from headstart.methods.words import FromWords, told
 
 
 @METHODS.register("wiseft")
@@ -34,8 +36,7 @@ class WiseFt(FromWords, GradientMethod):
         if not self.shares or not all(0 <= share <= 1 for share in self.shares):
             raise MethodError(f"wiseft: shares are {self.shares}, but have to lie between 0 and 1, one at least.")
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        words = told(self, backbone)
         return self.plan(
-            backbone, groups, words=words, head_start="random" if words else "convex", penalty=self.penalty,
+            backbone, groups, start=told(self, backbone) or Convex(self.penalty),
             interpolation=tuple(sorted(self.shares)),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
+from headstart.methods.convex import Convex
 from headstart.methods.method import METHODS, Method, head_group
 from headstart.methods.plan import Plan
 
@@ -37,6 +38,4 @@ class Random(Method):
         return self.reads
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(
-            groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.reads, fresh=True
-        )
+        return Plan(groups=(head_group(backbone, head),), solver=Convex(self.penalty), reads=self.reads, fresh=True)

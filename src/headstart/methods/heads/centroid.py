@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
+from headstart.methods.solver import SolvesItself
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 
 @METHODS.register("centroid")
@@ -37,7 +41,7 @@ class Centroid(Method):
         return CentroidHead(backbone.width(self.head_reads), outputs)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
+        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("reads", values=("top", "all")),)
@@ -46,9 +50,9 @@ class Centroid(Method):
 class CentroidHead(nn.Linear):
     """A linear layer solved in closed form from class means."""
 
-    def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
-        if kind != "single_label":
-            raise MethodError(f"centroid: classes have means, a {kind} task has none; use probe.")
+    def solve(self, features: Tensor, targets: Tensor, task: Task) -> None:
+        if not task.exclusive:
+            raise MethodError(f"centroid: classes have means, a {task.kind} task has none; use probe.")
         x = features.double()
         means = torch.stack([x[targets == c].mean(0) if (targets == c).any() else x.mean(0)
                              for c in range(self.out_features)])  # [C, D]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,10 @@ from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
+from headstart.methods.solver import SolvesItself
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 
 @METHODS.register("knn")
@@ -43,7 +47,7 @@ class NearestNeighbours(Method):
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if self.neighbours < 1:
             raise MethodError(f"knn: neighbours is {self.neighbours}, but has to be at least 1.")
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
+        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("neighbours", values=(1, 3, 5, 10, 20)), Axis("reads", values=("top", "all")))
@@ -67,11 +71,11 @@ class NeighboursHead(nn.Module):
         self.register_buffer("values", torch.zeros(0, outputs))
         self.register_buffer("votes", torch.zeros(1))
 
-    def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
-        if kind == "multi_label":
+    def solve(self, features: Tensor, targets: Tensor, task: Task) -> None:
+        if not (task.exclusive or task.numeric):
             raise MethodError("knn: neighbours vote for one class or a value; for several labels use probe.")
         self.keys = F.normalize(features.float(), dim=1)
-        single = kind == "single_label"
+        single = task.exclusive
         self.values = F.one_hot(targets, self.outputs).float() if single else targets.float().reshape(-1, 1)
         self.votes = torch.full((1,), float(single), device=features.device)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
+from headstart.methods.solver import SolvesItself
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 
 @METHODS.register("mahalanobis")
@@ -38,7 +42,7 @@ class Mahalanobis(Method):
         return MahalanobisHead(backbone.width(self.head_reads), outputs)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver="head", reads=self.head_reads)
+        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         return (Axis("reads", values=("top", "all")),)
@@ -47,9 +51,9 @@ class Mahalanobis(Method):
 class MahalanobisHead(nn.Linear):
     """A linear layer solved by linear discriminant analysis."""
 
-    def solve(self, features: Tensor, targets: Tensor, kind: str) -> None:
-        if kind != "single_label":
-            raise MethodError(f"mahalanobis: classes have means, a {kind} task has none; use probe.")
+    def solve(self, features: Tensor, targets: Tensor, task: Task) -> None:
+        if not task.exclusive:
+            raise MethodError(f"mahalanobis: classes have means, a {task.kind} task has none; use probe.")
         x = features.double()
         counts = torch.bincount(targets, minlength=self.out_features)
         means = torch.stack([x[targets == c].mean(0) if counts[c] else x.mean(0) for c in range(len(counts))])  # [C, D]

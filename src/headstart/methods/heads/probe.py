@@ -8,8 +8,10 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
-from headstart.methods.method import METHODS, Axis, FromWords, Method, head_group, told
+from headstart.methods.convex import Convex
+from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
+from headstart.methods.words import FromWords, told
 
 
 @METHODS.register("probe")
@@ -36,10 +38,8 @@ class Probe(FromWords, Method):
         return "top" if self.words else self.reads or "all"
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(
-            groups=(head_group(backbone, head),), solver="convex", penalty=self.penalty, reads=self.head_reads,
-            words=told(self, backbone),
-        )  # fmt: skip
+        solver = Convex(self.penalty, near=told(self, backbone))
+        return Plan(groups=(head_group(backbone, head),), solver=solver, reads=self.head_reads)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         reads = () if self.words else (Axis("reads", values=("all", "top")),)

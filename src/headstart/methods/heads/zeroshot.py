@@ -9,8 +9,9 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, FromWords, Method, head_group, told
+from headstart.methods.method import METHODS, Method, head_group
 from headstart.methods.plan import Plan
+from headstart.methods.words import FromWords, told
 
 
 @METHODS.register("zeroshot")
@@ -31,4 +32,4 @@ class Zeroshot(FromWords, Method):
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if not self.words:
             raise MethodError("zeroshot: words are empty, but at least one template is needed, such as {}.")
-        return Plan(groups=(head_group(backbone, head),), solver="words", words=told(self, backbone))
+        return Plan(groups=(head_group(backbone, head),), solver=told(self, backbone))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
+from headstart.methods.convex import Convex
 from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Phase, Plan
 from headstart.methods.term import TRAIN, Outputs, Step, Term
@@ -55,7 +56,7 @@ class Contrastive(GradientMethod):
         only = (Phase(0.0, tuple(group.name for group in rungs)),)
         return self.plan(
             backbone, (*rungs, head_group(backbone, head)), timeline=only, terms=(Pairs(),), balanced=True,
-            solved_after=True, penalty=self.penalty, batch_size=self.batch, stretch=self.stretch,
+            solved_after=Convex(self.penalty), batch_size=self.batch, stretch=self.stretch,
         )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
-from headstart.methods.method import METHODS, FromWords, GradientMethod, head_group, rung_groups, told
+from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
+from headstart.methods.words import FromWords, told
 
 
 @METHODS.register("full")
@@ -21,4 +22,4 @@ class Full(FromWords, GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups, words=told(self, backbone))
+        return self.plan(backbone, groups, start=told(self, backbone))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.methods.convex import Convex
 from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
 
@@ -27,4 +28,4 @@ class LpFt(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups, head_start="convex", penalty=self.penalty)
+        return self.plan(backbone, groups, start=Convex(self.penalty))

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from headstart.engine.machine.precision import exact
-from headstart.tasks.task import Task
+from headstart.methods.solver import Given, Solver, exact
+from headstart.methods.words import Words
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Convex(Solver):
+    """A linear head at the minimum of the task's loss. near: the classifier from which the penalty counts."""
+
+    averages: ClassVar[bool] = True
+
+    penalty: float
+    "strength of the L2 penalty, on standardised features"
+    near: Words | None = None
+
+    def check(self, task: Task) -> None:
+        if self.near:
+            self.near.check(task)
+
+    def solve(self, given: Given) -> tuple[str, ...]:
+        near = self.near.weight(given) if self.near else None
+        solve(given.features(), given.targets, given.task, self.penalty, given.linear, near)
+        return ()
 
 
 def solve(
@@ -91,12 +117,3 @@ def _basis(z: Tensor, ridge: float) -> Tensor:
     lower = torch.linalg.cholesky(curvature)
     unit = torch.eye(size, dtype=torch.float64, device=z.device)
     return torch.linalg.solve_triangular(lower, unit, upper=False).float()
-
-
-def prior(targets: Tensor, task: Task, head: nn.Linear) -> None:
-    """A head of zeros whose biases know the training targets alone: log frequencies, log odds or their mean."""
-    targets = targets.to(exact(targets.device))
-    with torch.no_grad():
-        head.weight.zero_()
-        assert head.bias is not None, "a method that solves for the prior asks for a head with biases"
-        head.bias.copy_(task.prior(targets))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from headstart.engine.losses import convex
-from headstart.engine.losses.convex import prior, solve
+from headstart.methods import convex
+from headstart.methods.controls.majority import Prior
+from headstart.methods.convex import solve
+from headstart.methods.solver import Given
 from headstart.tasks.task import Task
 
 N, D = 90, 12
@@ -160,20 +164,25 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
     np.testing.assert_allclose(found, theirs.predict_proba(z), atol=1e-4)
 
 
+def solved_prior(targets: torch.Tensor, task: Task, head: nn.Linear) -> None:
+    unused: Any = None
+    Prior().solve(Given(task, unused, head, targets, unused, (), unused, unused, unused))
+
+
 def test_prior_predicts_the_frequencies() -> None:
     x = torch.randn(8, D)
     head = nn.Linear(D, 3)
     task = Task("single_label", "text", tuple("abc"))
-    prior(torch.tensor([0, 0, 0, 1, 1, 0, 0, 0]), task, head)
+    solved_prior(torch.tensor([0, 0, 0, 1, 1, 0, 0, 0]), task, head)
     found = task.probabilities(head(x)).detach()
     torch.testing.assert_close(found[0], torch.tensor([0.75, 0.25, 0.0]), rtol=0, atol=1e-3)
     assert found.unique(dim=0).shape[0] == 1
     task = Task("multi_label", "text", tuple("abc"))
-    prior(torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]), task, head)
+    solved_prior(torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]), task, head)
     found = task.probabilities(head(x)).detach()
     torch.testing.assert_close(found[0], torch.tensor([1.0, 0.25, 0.0]), rtol=0, atol=1e-3)
     head = nn.Linear(D, 1)
-    prior(torch.tensor([1.0, 2.0, 6.0]), Task("regression", "text"), head)
+    solved_prior(torch.tensor([1.0, 2.0, 6.0]), Task("regression", "text"), head)
     torch.testing.assert_close(head(x).detach(), torch.full((8, 1), 3.0))
 
 

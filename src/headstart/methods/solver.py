@@ -1,0 +1,105 @@
+"""Solvers: how a head is found without steps, on what the model gives for all training examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from headstart.backbones.backbone import Backbone
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
+
+
+class Judged(Protocol):
+    """What validation says of the model as it stands; a larger `score` is better."""
+
+    @property
+    def score(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A finished training of the same comparison."""
+
+    name: str
+    score: float
+    loss: float
+    seconds: float
+    "that its training took"
+    load: Callable[[], dict[str, Tensor]]
+    "its weights, by names of the model's"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a solver works on and with.
+
+    targets: [n] or [n, …] of the training examples, where there is float64.
+    features: makes [n, width] of what the head reads of them, there too.
+    ingredients: other trainings of the comparison.
+    weights, put: copies of all that the plan may change, and the way of such a copy back into the model.
+    judge: looks at the validation examples; None where there are none.
+    """
+
+    task: Task
+    backbone: Backbone
+    head: nn.Module
+    targets: Tensor
+    features: Callable[[], Tensor]
+    ingredients: Sequence[Ingredient]
+    weights: Callable[[], dict[str, Tensor]]
+    put: Callable[[Mapping[str, Tensor]], None]
+    judge: Callable[[], Judged | None]
+
+    @property
+    def linear(self) -> nn.Linear:
+        return linear_of(self.head)
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A way to a head without steps. A method brings its own in its own file."""
+
+    reads_features: ClassVar[bool] = True
+    "False if it works without the features of the training examples"
+    learns: ClassVar[bool] = True
+    "False if no parameter is learned from targets: nothing counts as trained"
+    averages: ClassVar[bool] = False
+    "True if its linear head may go into an average of weights with those of other trainings"
+    calibrates: ClassVar[bool] = True
+    "False if its scores are frequencies already, which get no temperature"
+    combines: ClassVar[bool] = False
+    "True if it is made of the ingredients, whose seconds then count as its own"
+
+    def check(self, task: Task) -> None:
+        """Raises `MethodError` for a task that it has no meaning for."""
+
+    def solve(self, given: Given) -> tuple[str, ...]:
+        """Puts its solution into the head, or the model; returns notes for the record."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it solves")
+
+
+@dataclass(frozen=True)
+class SolvesItself(Solver):
+    """The head's own `head.solve(features, targets, task)`: class means, neighbours."""
+
+    def solve(self, given: Given) -> tuple[str, ...]:
+        given.head.solve(given.features(), given.targets, given.task)  # type: ignore[operator]
+        return ()
+
+
+def exact(device: torch.device) -> torch.device:
+    """The device itself, or the CPU in place of one that has no float64: Apple's GPUs (MPS)."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def linear_of(head: nn.Module) -> nn.Linear:
+    """The head's last layer: the head itself, or its `linear`."""
+    linear = getattr(head, "linear", head)
+    assert isinstance(linear, nn.Linear)
+    return linear
