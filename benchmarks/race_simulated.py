@@ -27,7 +27,7 @@ import numpy as np
 import peers
 
 from headstart.comparison.race.budget import RESERVE, Contender, finals, planned, shortest
-from headstart.comparison.race.race import ONCE, Standing, in_order
+from headstart.comparison.race.race import FEW_EPOCHS, Standing, in_order
 from headstart.comparison.selection import DEFAULT_METHODS
 from headstart.core.disk.files import write_json
 from headstart.core.environment import environment
@@ -124,7 +124,7 @@ def raced(draw: Draw, seed: int) -> dict[str, float]:
     course = planned(contenders, draw.budget, SEEDS, 1) or shortest(contenders)
     field = {name: standing(answers(name, course.heat, "validation")) for name in listed}
     left = draw.budget - sum(draw.took(name, course.heat) + draw.contenders[name].test_seconds for name in listed)
-    once = course.final * draw.epochs <= ONCE
+    once = course.final * draw.epochs <= FEW_EPOCHS
     order = in_order(field, ACCURACY, listed, lambda name: draw.contenders[name].cost.begins_well, once)
     last = finals([draw.contenders[name] for name in order], course.heat, left * (1 - RESERVE), SEEDS)
     finalists = []

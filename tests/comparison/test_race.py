@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,22 @@ def test_further_seeds_are_for_the_best_first(data, tmp_path: Path, monkeypatch:
     )  # fmt: skip
     assert [(name, seed) for name, seed in trained if seed] == [("full", 1), ("full", 2), ("lora", 1), ("lora", 2)]
     assert [len(result.row(name).seeds) for name in ("full", "lora")] == [3, 3]
+
+
+def test_time_that_is_left_is_for_further_finalists(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is enough for fewer seeds than the first ones have: one here."""
+    course, needed = Course(15 / 400, 45 / 400, 1, 3), Race._need
+
+    def need(self: Race, runner: Any, share: float, seeds: int = 1) -> float:
+        return math.inf if seeds > 1 and runner.name == second else needed(self, runner, share, seeds)
+
+    monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: course)
+    monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: course)
+    monkeypatch.setattr(Race, "_need", need)
+    first, second = "full", "lora"
+    result = headstart.compare(data, methods=[first, second], seeds=3, trials=1, budget="5m", out=tmp_path / "run")
+    assert [len(result.row(name).seeds) for name in (first, second)] == [3, 1]
+    assert result.row(second).status == "ok"
 
 
 def test_the_final_is_planned_at_the_pace_of_the_heat(

@@ -29,8 +29,8 @@ from headstart.stats.predictions import Predictions
 
 TELLING = 1 / 3
 "share of a usual training from which on a method can be behind the others"
-ONCE = 1.5
-"epochs up to which a final sees each example about once"
+FEW_EPOCHS = 3.0
+"epochs of a final up to which a solved head is still an advantage at its end"
 SLACK = 0.10
 "share of the leader's gain over guessing that a method may be behind after a heat and stay"
 
@@ -98,8 +98,8 @@ def in_order(
 
     Those whose head began solved are ahead of those that begin from nothing, whatever these come to: each kind is
     compared with its own leader. Who is not clearly behind it goes in the listed order, which has first what is best
-    most often; then the others by their value; controls last. in_turn: the kinds take turns, which is for finals that
-    see each example about once, where a solved head is still an advantage; else those whose head began solved follow.
+    most often; then the others by their value; controls last. in_turn: the kinds take turns, which is for finals of
+    few epochs, where a solved head is still an advantage; else those whose head began solved follow.
     """
     sound = {key: one for key, one in field.items() if one.predictions.finite}
     turns: list[tuple[K | None, ...]] = []

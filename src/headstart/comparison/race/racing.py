@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from headstart.comparison.bench import ATTEMPT, Bench
 from headstart.comparison.containment import bare
 from headstart.comparison.race.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
-from headstart.comparison.race.race import ONCE, TELLING, Standing, behind, compared, in_order, leader
+from headstart.comparison.race.race import FEW_EPOCHS, TELLING, Standing, behind, compared, in_order, leader
 from headstart.comparison.trainings import Run
 from headstart.comparison.tune import candidates
 from headstart.core.disk.files import slug, write_json
@@ -176,7 +176,7 @@ class Race:
             order = sorted(left, key=lambda runner: (not left[runner].control, left[runner].order), reverse=True)
         else:
             listed = sorted(left, key=lambda runner: list(self.methods).index(runner.name))
-            once = self.trainings.epochs(course.final) <= ONCE
+            once = self.trainings.epochs(course.final) <= FEW_EPOCHS
             order = in_order(
                 left, self.trainings.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
             )  # fmt: skip
@@ -206,12 +206,12 @@ class Race:
             for seed in seeds[1:]:
                 self._train(runner, seed, course.final)
         least = min((len(self._runs[r.name]) for r in named if r in finalists), default=1)
-        for runner in others:  # as many seeds as those have, or none
-            need = self._need(runner, course.final, least) - (0.0 if again else self._need(runner, course.final))
-            if self._decided(f"further-{slug(runner.name)}", need <= self._free()):
-                for seed in seeds[0 if again else 1 : least]:
-                    if self._train(runner, seed, course.final) and runner not in finalists:
-                        finalists.append(runner)
+        for runner in others:  # as many seeds as those have, or as there is time for
+            spent = 0.0 if again else self._need(runner, course.final)
+            fit = [n for n in range(1, least + 1) if self._need(runner, course.final, n) - spent <= self._free()]
+            for seed in seeds[0 if again else 1 : self._decided(f"further-{slug(runner.name)}", max(fit, default=0))]:
+                if self._train(runner, seed, course.final) and runner not in finalists:
+                    finalists.append(runner)
         return finalists
 
     def _announce(self, order: Sequence[Runner], field: Mapping[Runner, Standing], course: Course) -> None:
