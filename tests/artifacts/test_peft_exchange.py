@@ -273,7 +273,7 @@ BROKEN = {
     "a pickle": (_pickled, "can run code"),
     "no head": (lambda p: (p / "head.safetensors").unlink(), "no linear head"),
     "a head without weight": (lambda p: save_file({"w": torch.ones(2)}, p / "head.safetensors"), "no linear head"),
-    "no rank": (lambda p: _edit(p, r=None), "does not tell r"),
+    "no rank": (lambda p: _edit(p, r=None), "lacks r"),
     "a broken head.json": (lambda p: (p / "head.json").write_text("{"), "head.json can't be read"),
     "a head of other features": (lambda p: (p / "head.json").write_text('{"pooling": "cls"}'), "--pooling cls"),
 }

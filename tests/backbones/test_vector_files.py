@@ -96,7 +96,7 @@ def test_a_word_of_gloves_may_hold_spaces(tmp_path: Path) -> None:
         (b"3 2\na 1 2\nb 3 4\n", ("says that it holds 3 words, but has 2", "cut short")),
         (b"2 3\na 1 2\nb 3 4\n", ("line 2", "'a 1 2'")),
         (b"2 2\na " + np.float32([1, 2]).tobytes() + b"b " + b"\x00\x00", ("breaks off at word 2 of 2",)),
-        (b"1 2\na " + np.float32([1, 2, 3]).tobytes(), ("goes on behind its 1 words",)),
+        (b"1 2\na " + np.float32([1, 2, 3]).tobytes(), ("continues after its 1 words",)),
         (b"9 9\n" + bytes(range(128, 256)) * 90, ("breaks off at word 1 of 9", "fastText")),
     ],
 )

@@ -106,7 +106,7 @@ def test_an_interrupted_glove_comes_to_the_same_vectors(texts: Path, monkeypatch
         patch.setattr(os, "replace", counting)
         assert call(*arguments, "stopped").code == 130
     kept = any((texts / "stopped").rglob("checkpoint*"))
-    assert ("goes on after pass" in call(*arguments, "stopped").expect(0).err) == kept
+    assert ("continues after pass" in call(*arguments, "stopped").expect(0).err) == kept
     whole, stopped = (load_file(texts / name / "model.safetensors") for name in ("whole", "stopped"))
     assert (whole["embedding.weight"] == stopped["embedding.weight"]).all()
 

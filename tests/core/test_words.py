@@ -32,7 +32,6 @@ RIDDLES = {
 NOT_YET_REWRITTEN = {
     "comparison/race/race.py",
     "comparison/race/racing.py",
-    "data/read.py",
     "engine/adapt.py",
     "engine/adaptation.py",
     "engine/cache/cache.py",

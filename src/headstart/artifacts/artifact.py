@@ -75,7 +75,8 @@ class Artifact(Record):
             raise ArtifactError(f"{folder} is an adapter of PEFT; headstart adopt {folder} makes a run of it.")
         if (Path(folder) / PROGRESS).is_dir():
             raise ArtifactError(
-                f"{folder} holds no trained model yet: its run was interrupted. The same command goes on with --resume."
+                f"{folder} holds no trained model yet: its run was interrupted. The same command "
+                "with --resume continues it."
             )
         raise ArtifactError(f"{folder} holds no trained model (artifact.json); give a run folder such as runs/NAME.")
 

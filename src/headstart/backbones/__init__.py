@@ -13,4 +13,4 @@ def _drawn(backbone: Any) -> str:
     return draw(backbone)
 
 
-TEXT["Backbone"] = _drawn  # here, because the contract must not know what draws it
+TEXT["Backbone"] = _drawn  # registered here, because the contract must not import its drawing

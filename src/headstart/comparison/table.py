@@ -19,7 +19,7 @@ from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
 
 TELLING = ("auroc", "average_precision", "balanced_accuracy")
-"metrics that see what accuracy can't where most examples are of one class, and by which all constant answers are equal"
+"metrics that are more sensitive than accuracy on imbalanced data, and equal for all constant predictions"
 
 Runs = Sequence[Predictions]
 "predictions of a method, one per seed"

@@ -25,7 +25,7 @@ class ModelError(HeadstartError):
 
 
 class MethodError(HeadstartError):
-    """A method that can't be attached to this backbone; the message says what the method needs."""
+    """A method that can't be attached to this backbone; the message names the missing part."""
 
 
 class ArtifactError(HeadstartError):

@@ -1,15 +1,15 @@
-"""Text from elsewhere inside Markdown: class names, file names and messages stay the text they are."""
+"""Escaping text in Markdown: class names, file names and messages are shown literally."""
 
 from __future__ import annotations
 
 import re
 
 SIGNS = re.compile(r"[\\`*|~$@]|\](?=[(\[:])|^[#+-]|:(?=//)|(?<![^\W_])_|_(?![^\W_])")
-"what CommonMark and GitHub read as more than itself: emphasis, links, pictures, cells, mentions, addresses, headings"
+"signs with a meaning in CommonMark and on GitHub: emphasis, links, pictures, cells, mentions, addresses, headings"
 
 
 def escaped(text: str) -> str:
-    r"""One line that a renderer shows as it was written: no HTML, no link, no cell of a table more.
+    r"""One line that renderers show literally: no HTML, no link, no extra cell of a table.
 
     >>> print(escaped("<b>|[a](http://b)"))
     &lt;b&gt;\|[a\](http\://b)

@@ -187,7 +187,7 @@ def _roles(
     for column in columns:
         if column.name.strip().lower() in FOLDS and column.name not in roles.names():
             message = (
-                f"the column {column.name!r} is not used: --folds K makes folds of its own, and "
+                f"the column {column.name!r} is not used: --folds K makes its own folds, and "
                 f"--group {column.name} keeps the rows of a fold in one split"
             )
             findings.add("fold", "note", message)

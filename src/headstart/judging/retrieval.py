@@ -1,4 +1,4 @@
-"""Retrieval between pictures and texts: how often what belongs together is found."""
+"""Retrieval between images and texts: recall at k in both directions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from headstart.engine.towers import image_features, recalls, text_features, told
 
 
 def retrieved(towers: TwoTowers, sources: Sequence[str], captions: str, compute: Compute) -> dict[str, Any]:
-    """Recalls between pictures and the texts of a column, beside what chance finds among the first ten.
+    """Recall at k between images and the texts of a column, and the recall by chance at ten.
 
-    Of sources with a test split it alone is asked, since the towers may have been trained on the others.
+    Uses only the test split of sources that have one, because the towers may have been trained on the others.
     """
     findings = Findings()
     pairs = read_pairs(sources, captions, findings, "test")

@@ -60,7 +60,7 @@ def pretrain(objective: Objective, request: Request) -> list[str]:
         raise ConfigurationError(" ".join(problems))
     if request.base is not None and (given := [name for name in objective.of_new if name in request.given]):
         raise ConfigurationError(
-            f"{', '.join(given)}: of a new network; {request.base}, which it goes on from, has its own. Leave "
+            f"{', '.join(given)}: of a new network; {request.base}, which it continues, fixes it. Leave "
             f"{'it' if len(given) == 1 else 'them'} or --from out."
         )
     for option, value, families in (

@@ -95,7 +95,7 @@ class Adapters:
             adapters of equal settings averages added parameters by their shares, and sums differences of base weights
             (task arithmetic, Ilharco et al. 2023); `auto` is cat for LoRA, else linear.
         head: name of the adapter whose head it gets [default: the mean of the heads, which needs equal labels].
-        Raises `ConfigurationError` for what can't be combined.
+        Raises `ConfigurationError` for adapters that can't be combined.
         """
         parts = {each: self._entry(each) for each in shares}
         with self._bare("combine"):

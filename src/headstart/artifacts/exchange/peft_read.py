@@ -100,7 +100,7 @@ def _config(place: Path) -> dict[str, Any]:
         raise ArtifactError(f"{place} is of PEFT's type {kind}; Headstart reads {', '.join(USED)}.")
     missing = [name for name in NEEDED[kind] if not isinstance(config.get(name), (int, float))]
     if missing:
-        raise ArtifactError(f"{place}: {CONFIG} does not tell {', '.join(missing)}.")
+        raise ArtifactError(f"{place}: {CONFIG} lacks {', '.join(missing)}.")
     strange = [
         f for f, v in config.items() if v not in (None, False, "", [], {}) and f not in TELLS_NOTHING | USED[kind]
     ]

@@ -1,4 +1,4 @@
-"""Probe batches: two small batches of different shape, to try what a network does without the user's data."""
+"""Probe batches: two small batches of different shape, to try a network without the user's data."""
 
 from __future__ import annotations
 

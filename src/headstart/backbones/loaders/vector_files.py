@@ -134,7 +134,7 @@ class _Reader:
                 self.add(data[start:end].lstrip(b"\n"), vector)
                 start = end + 1 + size
             if data[start : start + LONGEST_WORD].strip(b"\n"):
-                raise ModelError(f"{self.path} goes on behind its {count:,} words; is it in another format?")
+                raise ModelError(f"{self.path} continues after its {count:,} words; is it in another format?")
         return self.done(dimension)
 
 
@@ -155,7 +155,7 @@ def write_file(vectors: WordVectors, path: str | Path, form: str) -> None:
     broken = next((word for word in vectors.words if not word or any(c.isspace() for c in word)), None)
     if broken is not None:
         raise ConfigurationError(
-            f"{broken!r} holds white space, which parts a word from its numbers in these formats; write a folder."
+            f"{broken!r} holds white space, which separates a word from its numbers in these formats; write a folder."
         )
     place = Path(path)
     line: Callable[[str, np.ndarray], bytes] = _binary_line if form == "binary" else _text_line

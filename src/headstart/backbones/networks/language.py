@@ -153,12 +153,12 @@ def _check_direction(kind: Kind, config: Any, name: str) -> None:
 
     if kind == "masked" and kind_of(config) == "decoder":
         raise ConfigurationError(
-            f"{name} ({config.model_type}) reads a word with those before it alone, so that it has no head for masked "
+            f"{name} ({config.model_type}) reads a word only with those before it, so that it has no head for masked "
             "words; use clm for it."
         )
     if kind == "causal" and kind_of(config) != "decoder":
         raise ConfigurationError(
-            f"{name} ({config.model_type}) reads a word with those behind it, so that it can't learn to predict them; "
+            f"{name} ({config.model_type}) also reads the words after a word, so that it can't learn to predict them; "
             "use mlm for it, or clm with a decoder such as GPT-2."
         )
 
@@ -170,8 +170,8 @@ def _check_reading(module: Any, length: int, next_sentence: bool, name: str) -> 
         raise ConfigurationError(f"length is {length}, but {name} reads at most {readable} tokens.")
     if next_sentence and not hasattr(getattr(module, "cls", None), "seq_relationship"):
         raise ConfigurationError(
-            f"next_sentence: {name} ({module.config.model_type}) has no head that tells whether a sentence follows, as "
-            "BERT has; leave next_sentence out."
+            f"next_sentence: {name} ({module.config.model_type}) has no head for next-sentence prediction, as BERT "
+            "has; leave next_sentence out."
         )
 
 

@@ -66,7 +66,7 @@ class Look:
 
     @property
     def asks(self) -> bool:
-        """True if the data set's decoding rule changes what a model sees."""
+        """True if the data set's decoding rule changes the model's input."""
         return bool(self.integers or self.floats or self.backgrounds)
 
 

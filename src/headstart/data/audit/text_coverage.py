@@ -106,8 +106,8 @@ def _note_foreign(tokens: np.ndarray, words: np.ndarray, places: list[str], abou
     if len(foreign) >= FOREIGN * len(looked):
         mean = tokens[foreign].sum() / words[foreign].sum()
         message = (
-            f"{about}{len(foreign) / len(looked):.0%} of the texts take {mean:.1f} tokens a word: the model's "
-            "vocabulary hardly knows their words, as where it was trained on another language. Try a multilingual model"
+            f"{about}{len(foreign) / len(looked):.0%} of the texts take {mean:.1f} tokens per word: the model's "
+            "vocabulary hardly fits them, for instance because of another language. Try a multilingual model"
         )
         worst = foreign[np.argsort(-ratio[ratio > TOKENS_A_WORD], kind="stable")][:SHOWN]
         findings.add("vocabulary", "warning", message, [places[at] for at in worst], len(foreign))

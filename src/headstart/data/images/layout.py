@@ -39,7 +39,7 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
     if "train" in named.values() and named.keys() == folders.keys():
         flat = ", ".join(name for name in named if not inner[name])
         raise DataError(
-            f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images a class. "
+            f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images per class. "
             f"Without classes: {flat}."
         )
     below = [splits_of(classes, split_of_words) for classes in inner.values()]

@@ -74,7 +74,7 @@ def multi_hot(sets: Sequence[Sequence[str]], column: str) -> list[list[str]] | N
         if any(len(set(items)) < len(items) for items in marks):
             raise DataError(
                 f"the labels in {column!r} are lists of zeros and ones with {min(lengths)} to {max(lengths)} items. "
-                "Multi-hot labels need one item a class in every row."
+                "Multi-hot labels need one item per class in every row."
             )
     if lengths != {1} and len(lengths) == 1 and _are_fractions(marks):
         raise DataError(

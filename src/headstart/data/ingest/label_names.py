@@ -119,4 +119,4 @@ def odd_ones(names: Sequence[str]) -> str:
     if not odd or len(odd) > len(set(names)) / 10:
         return ""
     shown = ", ".join(map(repr, odd[:5]))
-    return f"All but {shown} are numbers: mend those rows, or use kind regression, which leaves them out; else "
+    return f"All but {shown} are numbers: correct those rows, or use kind regression, which leaves them out; else "

@@ -88,7 +88,7 @@ def unlabelled(
     found = []
     for row in stream(inputs, modality, text, columns or {}, Findings()):
         if row.problem:
-            raise DataError(f"{row.place} can't be used, {row.problem}; mend or remove it.")
+            raise DataError(f"{row.place} can't be used, {row.problem}; correct or remove it.")
         found.append(row)
     if not found:
         raise DataError(f"nothing to predict in {', '.join(inputs)}.")

@@ -43,7 +43,7 @@ class JsonLines:
         first, second = next(found, None), next(found, None)
         if first is None:
             raise DataError(
-                f'{self.path} is empty. It needs one JSON object a line, such as {{"text": …, "label": …}}.'
+                f'{self.path} is empty. It needs one JSON object per line, such as {{"text": …, "label": …}}.'
             )
         start = first.lstrip()
         try:

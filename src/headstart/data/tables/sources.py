@@ -43,12 +43,12 @@ ADVICE = {
     ),
     **dict.fromkeys((".pkl", ".pickle"), "a pickle, which can run code when it is read: save it as Parquet or CSV"),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database: export the table as CSV"),
-    **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one a row"),
+    **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one per row"),
 }
 "advice for files in unsupported formats, by suffix"
 READABLE = (
     "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
-    "one subfolder of images a class (also below train/, validation/, test/); a folder written by datasets' "
+    "one subfolder of images per class (also below train/, validation/, test/); a folder written by datasets' "
     "save_to_disk; or the name of a data set on the hub"
 )
 NO_PIPES = "standard input and pipes are not read"

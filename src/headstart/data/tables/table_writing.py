@@ -146,8 +146,8 @@ class _Parquet:
                 arrays.append(pa.array(column, field.type))
             except (pa.ArrowException, TypeError, ValueError) as error:
                 raise DataError(
-                    f"the column {field.name!r} begins as {field.type} and goes on otherwise ({error}); Parquet has "
-                    "one type a column. Write .jsonl instead."
+                    f"the column {field.name!r} starts as {field.type} and changes its type ({error}); Parquet needs "
+                    "one type per column. Write .jsonl instead."
                 ) from error
         self._file.write_table(pa.table(arrays, self._schema))
 

@@ -113,7 +113,7 @@ def rungs(e: Evidence) -> Iterator[Proposal]:
     also = "" if top else f", {_value(e, values[-1])} at the top"
     evidence = (
         f"a probe on the base's features reaches {_value(e, values[best])} {_interval(e, e.rungs[best])} {where}{also} "
-        f"and {_value(e, values[0])} at the lowest level, so that what lies below may stay as it is; "
+        f"and {_value(e, values[0])} at the lowest level, so that the rungs below can stay frozen; "
         f"{row.method} froze {now}"
     )
     settings = {"rungs": depth, **({"learning_rate": row.learning_rate} if row.method == "freeze" else {})}

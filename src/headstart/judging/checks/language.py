@@ -71,7 +71,7 @@ class Perplexity(Check):
         if material.data.task.modality == "image":
             raise ConfigurationError(f"{self.title()}: the model reads images, and has no perplexity.")
         if self.metric:
-            raise ConfigurationError(f"{self.title()}: its metric is nats a token; leave metric out.")
+            raise ConfigurationError(f"{self.title()}: its metric is nats per token; leave metric out.")
         if self.windows < 2 or self.length < 8:
             raise ConfigurationError(f"{self.title()}: at least 2 windows of at least 8 tokens are needed.")
 

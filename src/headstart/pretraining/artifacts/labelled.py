@@ -183,5 +183,5 @@ def _config_of(base: str) -> dict[str, Any] | None:
         raise ModelError(f"there is no folder {base} to go on from; give one in timm's format, timm/… or builtin/….")
     found: dict[str, Any] = read_configuration(folder / "config.json")
     if "architecture" not in found:
-        raise ModelError(f"{base} names no timm architecture; classify goes on from a folder in timm's format.")
+        raise ModelError(f"{base} names no timm architecture; classify continues from a folder in timm's format.")
     return found

@@ -71,7 +71,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     }
     if base is not None:
         network, tokenizer = _existing(objective, base, seed)
-        told["fingerprint"] = fingerprint(network.module)  # fingerprinted, because another model may be there by now
+        told["fingerprint"] = fingerprint(network.module)  # fingerprinted, because the model may have been replaced
     told["sources"] = corpus.stamp(progress)
     # by corpus and settings, so that other work beside it can be resumed too
     made = hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
@@ -139,7 +139,7 @@ def _check_held_out(packed: Packed, stream: dict[str, Any]) -> None:
     if (held := int(packed.held_out.lengths.sum())) > stream["tokens"] / 2:
         raise DataError(
             f"the corpus has only {many}, of which those to judge by are {held / stream['tokens']:.0%} of the text. "
-            "Give more text, a paragraph a line."
+            "Give more text, one paragraph per line."
         )
 
 

@@ -48,7 +48,7 @@ def run(objective: Clip, request: Request) -> list[str]:
     """
     if request.base is not None:
         raise ConfigurationError(
-            "clip goes on from two towers, not from one folder: name them with --set image=… and --set text=…."
+            "clip continues from two towers, not from one folder: name them with --set image=… and --set text=…."
         )
     findings = Findings()
     request.progress.stage("read the pairs")

@@ -108,7 +108,7 @@ def _glove(
     found = Cooccurrence(work / "counts" / "entries")
     counted = time.perf_counter() - start
     if not len(found):
-        raise DataError(f"no two words with a vector stand together in {', '.join(request.sources)}. Give more text.")
+        raise DataError(f"no two words with a vector occur together in {', '.join(request.sources)}. Give more text.")
     request.progress.stage("pretrain glove", len(found) * objective.epochs)
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
     trained = glove.train(

@@ -71,7 +71,7 @@ def train(
         states, facts = saved
         vectors, squares = (states["model"][name].numpy() for name in ("vectors", "squares"))
         costs, seconds = facts["costs"], facts["seconds"]
-        progress.say(f"goes on after pass {len(costs)} of {objective.epochs}")
+        progress.say(f"continues after pass {len(costs)} of {objective.epochs}")
     else:
         checkpoint.tell_others(signature, progress)
     progress.advance(len(costs) * len(found))

@@ -10,7 +10,7 @@ from headstart.report import format as fmt
 from headstart.report.terminal.columns import aligned
 
 BOUNDS = """bounds: the change lies above the first, below the second, with a confidence of 95 % each;
-a gate passes where they show what it asks, fails where they show the contrary, else is undecided"""
+a gate passes if they show its condition, fails if they show the contrary, else is undecided"""
 
 
 def tables(found: Evaluation) -> str:
