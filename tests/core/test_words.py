@@ -54,7 +54,6 @@ NOT_YET_REWRITTEN = {
     "engine/state/checkpoint.py",
     "engine/state/snapshots.py",
     "engine/state/tensors.py",
-    "methods/method.py",
     "methods/plan.py",
     "methods/term.py",
     "pretraining/jobs/language.py",

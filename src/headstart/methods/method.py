@@ -65,7 +65,7 @@ class Method:
     solved: ClassVar[bool] = True
     "True if the head is solved on frozen features instead of trained by steps; seeds then change nothing"
     apart: ClassVar[bool] = False
-    "whether its solved head reads features that no other method shares: a pass over the data of its own"
+    "True if its solved head reads features that no other method shares, which needs a separate pass over the data"
     combines: ClassVar[bool] = False
     "True if it combines the trained models of the comparison's other methods, and so runs last"
     needs_bias: ClassVar[bool] = False

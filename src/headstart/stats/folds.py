@@ -32,7 +32,7 @@ Runs = Sequence[Predictions]
 
 @dataclass(frozen=True)
 class Folds:
-    """How runs belong together: `count` folds that test every example once, repeated as often as there are runs."""
+    """Structure of runs: `count` folds that test every example once, in as many repetitions as there are runs."""
 
     count: int
 
@@ -42,7 +42,7 @@ class Folds:
         return 1 / (self.count - 1)
 
     def pooled(self, runs: Runs) -> list[Predictions]:
-        """For each repetition the predictions of all examples."""
+        """Predictions of all examples, per repetition."""
         return [_joined(runs[at : at + self.count]) for at in range(0, len(runs), self.count)]
 
     def interval(self, runs: Runs, metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
@@ -57,7 +57,7 @@ class Folds:
 
     def compare(self, a_runs: Runs, b_runs: Runs, metric: Metric, *, permutations: int = 5000, seed: int = 0,
                 level: float = 0.95, draws: int = 2000) -> Paired:  # fmt: skip
-        """The paired difference A - B, fold by fold. Raises `ValueError` where folds hold different examples."""
+        """The paired difference A - B, fold by fold. Raises `ValueError` if folds have different examples."""
         pairs = [aligned(a, b) for a, b in zip(a_runs, b_runs, strict=True)]
         differences = np.array([metric.of(a) - metric.of(b) for a, b in pairs])
         pooled = compare(

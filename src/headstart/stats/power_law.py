@@ -1,13 +1,13 @@
-"""How error falls with data: a saturating power law with intervals.
+"""Scaling law of the error with the amount of data: a saturating power law with intervals.
 
-`error(n) = c + a n^-b` with c, a, b >= 0: c is what no amount of such data takes away. Least squares in the errors,
-each divided by its standard error. Intervals by the parametric bootstrap: readings are drawn anew from normal
-distributions with their standard errors, and fitted again. Source: Hestness et al. 2017, "Deep Learning Scaling is
-Predictable, Empirically", section 3; Rosenfeld et al. 2020, "A Constructive Prediction of the Generalization Error
+`error(n) = c + a n^-b` with c, a, b >= 0; c is the error that more data can't remove. The fit is by least squares in
+the errors, each divided by its standard error. Intervals come from the parametric bootstrap: readings are drawn from
+normal distributions with their standard errors, and fitted again. Source: Hestness et al. 2017, "Deep Learning Scaling
+is Predictable, Empirically", section 3; Rosenfeld et al. 2020, "A Constructive Prediction of the Generalization Error
 Across Scales".
 
-A forecast far beyond the readings is one of the law, not of the data: with three or four readings its interval says how
-little they hold it.
+A forecast far beyond the readings depends on the law more than on the data; with three or four readings its interval is
+wide.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 DRAWS = 300
-"fits for the intervals"
+"number of bootstrap fits for the intervals"
 STEEPEST = 3.0
 "largest exponent"
 LEAST = 1e-20
 "of a, whose logarithm is kept"
 FARTHEST = 1e9
-"examples beyond which a value counts as out of reach"
+"number of examples above which a value counts as out of reach"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PowerLaw:
         return self._of(lambda p: float(p[0]))
 
     def reach(self, error: float) -> tuple[float | None, float | None, float | None]:
-        """(n, low, high): the examples at which the error falls to this; None where it never does."""
+        """(n, low, high): number of examples at which the error falls to this value; None if never."""
 
         def of(p: np.ndarray) -> float:
             if p[2] <= 0:  # as level as it is, it is above that everywhere or nowhere

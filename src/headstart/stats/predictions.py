@@ -1,4 +1,4 @@
-"""Predictions: what one trained model says about each example, beside the truth. The raw material of all statistics."""
+"""Predictions of one trained model with the truths, from which all statistics are computed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Predictions:
 
     @property
     def kind(self) -> str:
-        """The task's kind, read off the targets: two-dimensional, integers or real numbers."""
+        """Kind of the task by the targets: two-dimensional, integers or real numbers."""
         if self.targets.ndim == 2:
             return "multi_label"
         return "single_label" if self.targets.dtype.kind == "i" else "regression"
@@ -87,7 +87,7 @@ class Predictions:
         return Predictions(self.ids[positions], self.targets[positions], self.scores[positions], clusters)
 
     def write(self, path: str | Path) -> None:
-        """Writes a safetensors file of the arrays that are not None; nothing in it can run."""
+        """Writes the arrays that are not None as a safetensors file, which can't hold code."""
         from safetensors.numpy import save_file
 
         arrays = {one.name: np.ascontiguousarray(getattr(self, one.name)) for one in fields(self)
@@ -97,7 +97,7 @@ class Predictions:
 
     @classmethod
     def read(cls, path: str | Path) -> Predictions:
-        """Reads what `write` wrote. Raises `ArtifactError` where the file is missing, cut short or something else."""
+        """Reads a file of `write`. Raises `ArtifactError` if it is missing, truncated or something else."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -108,7 +108,7 @@ class Predictions:
 
 
 def aligned(*predictions: Predictions) -> tuple[Predictions, ...]:
-    """The same predictions with their examples in the order of the first, so that row i is one example in all.
+    """Aligns predictions: all examples in the order of the first, so that row i is the same example in all.
 
     Clusters that one of them knows hold for all (older files have none). Raises `ValueError` where they hold different
     examples, or different truths or clusters for one example.

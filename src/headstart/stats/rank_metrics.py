@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from headstart.stats.predictions import Predictions
 
 Pseudo = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"scores [n] and truths [n] to pseudo-values [n]; NaN where the metric is not defined"
+"scores [n] and truths [n] to pseudo-values [n]; NaN if the metric is undefined"
 
 
 def auroc(scores: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def rank_rows(pseudo: Pseudo) -> Callable[[Predictions], np.ndarray]:
 
 
 def _questions(predictions: Predictions) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Scores and truths of each class against the rest, or of each label."""
+    """Scores and truths of each class against the rest (one-vs-rest), or of each label."""
     scores, targets = predictions.scores.astype(np.float64), predictions.targets
     if predictions.kind == "multi_label":
         return [(scores[:, c], targets[:, c] > 0.5) for c in range(scores.shape[1])]

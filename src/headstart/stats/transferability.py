@@ -1,4 +1,4 @@
-"""How well frozen features fit a task, by scores that train nothing."""
+"""Transferability scores of frozen features, without training: LogME and H-score."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def logme(features: np.ndarray, targets: np.ndarray, *, iterations: int = 100) -> float:
-    """Largest log evidence an example of a Bayesian linear model: `max_{alpha, beta} log p(y | F, alpha, beta) / n`.
+    """LogME: maximum log evidence per example of a linear model, `max_{alpha, beta} log p(y | F, alpha, beta) / n`.
 
     `w ~ N(0, I / alpha)`, `y ~ N(F w, I / beta)`; the mean over the columns of targets. Higher is better.
     features: [n, D]; targets: [n, K], one-hot for classes, values for regression. Both precisions by fixed point:
@@ -29,7 +29,7 @@ def _evidence(s: np.ndarray, projected: np.ndarray, outside: float, n: int, widt
     tiny = 1e-12
 
     def at(ratio: float) -> tuple[float, float]:
-        """Squared lengths of the posterior mean and of what it leaves unexplained."""
+        """Squared lengths of the posterior mean and of the residual."""
         length = (s * projected / (s + ratio) ** 2).sum()
         return length, (projected * (ratio / (s + ratio)) ** 2).sum() + outside
 
@@ -48,9 +48,9 @@ def _evidence(s: np.ndarray, projected: np.ndarray, outside: float, n: int, widt
 
 
 def h_score(features: np.ndarray, classes: np.ndarray) -> float:
-    """`tr(S_f^-1 S_g)`: the covariance of the class means, in units of the features' own. Higher is better.
+    """H-score `tr(S_f^-1 S_g)`: covariance of the class means relative to that of the features. Higher is better.
 
-    0 where the means are equal, at most the number of classes less one. Covariances are shrunk after Ledoit and Wolf
+    0 if the means are equal, at most the number of classes minus one. Covariances are shrunk after Ledoit and Wolf
     2004, S_g by as much: with few examples the inverse is otherwise of noise.
     features: [n, D]; classes: [n].
     Sources: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning"; Ibrahim
