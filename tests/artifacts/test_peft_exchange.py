@@ -226,7 +226,7 @@ def test_vllm_s_rules(tmp_path: Path) -> None:
     key = "base_model.model.model.layers.2.self_attn.q_proj.lora_{}.weight"
     torch.testing.assert_close(tensors[key.format("B")] @ tensors[key.format("A")], layer.delta())
     predictor.close()
-    for name, settings, says in (("lora", {"dora": True}, "no DoRA"), ("prefix", {"tokens": 2}, "LoRA alone")):
+    for name, settings, says in (("lora", {"dora": True}, "no DoRA"), ("prefix", {"tokens": 2}, "only serves LoRA")):
         other = run_of(backbone, name, tmp_path / name, **settings)
         with pytest.raises(HeadstartError, match=says):
             export_run(other, tmp_path / "none", backbone=backbone, form="vllm")

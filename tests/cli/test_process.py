@@ -129,7 +129,7 @@ def test_a_limit_on_the_size_of_files(here: Path) -> None:
 
     options = ("compare", "reviews.csv", "--model", "bert", *FAST, "--out", "run")
     done = finish(*options, "--quiet", preexec_fn=limit)
-    done.refused("can't write", "File too large", "--resume goes on")
+    done.refused("can't write", "File too large", "--resume continues")
     whole(here / "run")
     partial = record(here / "run")
     assert (partial["status"], [row["status"] for row in partial["rows"]]) == ("partial", ["ok", "not run"])
@@ -173,7 +173,7 @@ def interrupted(ready: Callable[[], bool]) -> Call:
 def stopped_well(done: Call, here: Path) -> None:
     assert "Traceback" not in done.err, done.err
     assert (done.code, done.out) == (130, "")
-    assert done.err.splitlines()[-1].startswith("headstart: stopped. What was finished is kept")
+    assert done.err.splitlines()[-1].startswith("headstart: stopped. All finished work is kept")
     whole(here / "run")
 
 

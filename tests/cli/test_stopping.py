@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_at_any_write(
     whole(here / "run")
     resumable = (here / "run").exists()
     assert resumable == (at > MODEL), "a folder with nothing finished in it would stand in the way"
-    assert ("--resume goes on" in told) == resumable
+    assert ("--resume continues" in told) == resumable
     call("compare", "reviews.csv", *OPTIONS, *(["--resume"] if resumable else [])).expect(0)
     assert values(record(here / "run")) == expected
     call("predict", "run", "a film").expect(0)

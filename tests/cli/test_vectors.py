@@ -162,7 +162,7 @@ def test_an_interrupted_word2vec_starts_again_and_says_so(texts: Path, monkeypat
         ended = call(*arguments)
     assert ended.code == 130
     assert "starts again" not in ended.err
-    assert "the same command begins the training of the vectors anew" in ended.err
+    assert "the same command starts the training of the vectors again" in ended.err
     assert "starts again" in call(*arguments).expect(0).err
 
 
