@@ -93,7 +93,7 @@ def group_codes(table: pa.Table, role: str, column: str) -> np.ndarray:
     if len(encoded.dictionary) == 1 and not len(alone):
         raise DataError(
             f"the column {column!r} ({option}) holds {encoded.dictionary[0].as_py()!r} in every row: all would count "
-            "as one example, and from one nothing can be told. Name another column, or leave the option out."
+            "as one example, which is too few for any interval. Name another column, or leave the option out."
         )
     codes[alone] = len(encoded.dictionary) + np.arange(len(alone))
     return codes
