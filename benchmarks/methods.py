@@ -48,6 +48,22 @@ ELSEWHERE = {
 COSTLESS = ("soup",)
 "trains nothing of its own: its cost is that of the runs it averages"
 
+UPPER = """\
+## Upper blocks drawn anew or left out
+
+The highest blocks of a pretrained model are the most tied to its old task. `full` and `freeze` can start the highest
+`fresh` blocks, and what follows them, with random weights, or leave out the highest `drop` blocks, which makes training
+and use cheaper (Zhang et al. 2021, "Revisiting Few-sample BERT Fine-tuning", section 5):
+
+```
+headstart compare reviews.csv --model ./my-bert --methods full,full@fresh,full@drop \\
+  --set full@fresh.fresh=2 --set full@drop.drop=2
+```
+
+With both, `fresh` counts from the blocks that are left. A model without some of its blocks is served by headstart, but
+not exported: its library would build all of them.
+"""
+
 
 def configured_method(name: str) -> Any:
     from headstart.core.fields import configured
@@ -319,6 +335,8 @@ def page(record: Any) -> None:
         "## What each does",
         "",
         *(f"- `{name}`: {summary}" for name, summary in summaries.items()),
+        "",
+        *UPPER.splitlines(),
         "",
         "## Where one does not apply",
         "",

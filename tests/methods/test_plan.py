@@ -24,7 +24,7 @@ def test_the_cut_remembers_what_was_touched_before() -> None:
     assert [g.name for g in late.active(0.2)] == ["low", "high", "head"]
     assert [late.cut(f) for f in (0.0, 0.2, 0.5, 1.0)] == [0, 0, 0, 0], "before its first phase all groups train"
     assert late.prefixes(2) == [(0, "top"), (0, "top")]
-    assert Plan(GROUPS[2:], fresh=True).cut(0.0) == 0
+    assert Plan(GROUPS[2:], fresh=(0, 1)).cut(0.0) == 0
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,10 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
     parameters = {name for name, _ in model.named_parameters()}
     aliases = {name for name, _ in model.named_parameters(remove_duplicate=False)} - parameters  # tied weights
     wanted = set(plan.trained()) | {name for name in state if name.startswith("head.")}
+    wanted |= {f"backbone.{name}" for rung in plan.fresh for name in backbone.ladder.rungs[rung].parameters}
     below = tuple(f"backbone.{path}." for rung in backbone.ladder.rungs[: plan.cut(1.0)] for path in rung.modules)
     for name in state.keys() - aliases:
-        if plan.fresh or (name not in parameters and not name.startswith(below)):
+        if name not in parameters and not name.startswith(below):
             wanted.add(name)
     return {name: state[name] for name in sorted(wanted)}
 

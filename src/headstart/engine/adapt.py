@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.ladder.upper import redraw
 from headstart.core.errors import ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
@@ -110,7 +111,11 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
             "belong to no known base. Load it again."
         )
     torch.manual_seed(derive(seed, "attach"))
-    with plan.applied(model, lambda module: backbone.reinitialise(module, derive(seed, "scratch"))):
+
+    def drawn(module: nn.Module) -> None:
+        backbone.reinitialise(module, derive(seed, "scratch"))
+
+    with plan.applied(model, partial(redraw, ladder=backbone.ladder, rungs=plan.fresh, reinitialise=drawn)):
         cache = setting.cache if setting.options.cache else None
         yield Adaptation(
             model, backbone, plan, setting.task, setting.train.seeded(seed), setting.validation, setting.options,
@@ -171,14 +176,14 @@ def _train(
 def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]:
     """On the features of the frozen base, which the cache may hold; of fresh weights on those that they give."""
     train = setting.train
-    if job.plan.fresh and setting.share < 1:
+    if job.plan.altered and setting.share < 1:
         places = np.linspace(0, len(train) - 1, math.ceil(setting.share * len(train))).astype(int)
         train = Feed(train.name, train.examples.take(places), job.backbone, workers=train.workers)
 
     def base() -> Tensor:
         return all_features(setting.cache, train, job.options.batch_tokens, job.plan.reads)
 
-    return job.solve(solver, train, None if job.plan.fresh else base, setting.ingredients)
+    return job.solve(solver, train, None if job.plan.altered else base, setting.ingredients)
 
 
 def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Reads
+from headstart.backbones.ladder.upper import left_out
 from headstart.core.errors import MethodError
 from headstart.methods.solver import Solver
 from headstart.methods.term import Stream, TaskTerm, Term
@@ -115,7 +116,8 @@ class Plan:
     streams: further data by name, which terms read beside the training examples.
     balanced: each batch holds the classes as evenly as it can, whatever the lengths of its examples.
     solved_after: solves the head on what was learned, after the steps and for each evaluation.
-    fresh: the backbone begins with random weights (the controls `scratch` and `random`).
+    fresh: numbers of the rungs that begin with random weights: all in the control `scratch`.
+    dropped: paths of modules that are left out of their containers while the plan is applied.
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
     stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
     batch_size: examples a step where the method needs other than the run's.
@@ -137,7 +139,8 @@ class Plan:
     balanced: bool = False
     solved_after: Solver | None = None
     interpolation: tuple[float, ...] = ()
-    fresh: bool = False
+    fresh: tuple[int, ...] = ()
+    dropped: tuple[str, ...] = ()
     stretch: float = 1.0
     batch_size: int | None = None
     average: float = 0.0
@@ -150,6 +153,11 @@ class Plan:
         return self.start is not None
 
     @property
+    def altered(self) -> bool:
+        """Whether the features before the first step are other than the base's."""
+        return bool(self.fresh or self.dropped)
+
+    @property
     def parts(self) -> tuple[Term | Solver, ...]:
         """All that may refuse a task."""
         solvers = (self.solver, self.start, self.solved_after)
@@ -158,7 +166,7 @@ class Plan:
     @property
     def averages(self) -> bool:
         """Whether its weights may go into an average with those of other trainings."""
-        return self.solver is None or self.solver.averages
+        return not self.altered and (self.solver is None or self.solver.averages)
 
     @property
     def calibrates(self) -> bool:
@@ -176,12 +184,13 @@ class Plan:
     def cut(self, fraction: float) -> int:
         """The lowest rung touched up to this fraction: below it, activations are still those of the base."""
         starts = [0.0, *(phase.start for phase in self.timeline if phase.start <= fraction + 1e-9)]
-        return min(group.rung for start in starts for group in self.active(start)) if not self.fresh else 0
+        return min([*(group.rung for start in starts for group in self.active(start)), *self.fresh])
 
     def prefixes(self, top: int) -> list[tuple[int, Reads]]:
         """The cuts, of `top` rungs, whose states a training asks the cache for, and what the head reads above them."""
-        cuts = [] if self.fresh else [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
-        if not self.fresh and any(solver is not None and solver.reads_features for solver in (self.start, self.solver)):
+        cuts = [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
+        solvers = [solver for solver in (self.start, self.solver) if solver is not None]
+        if not self.altered and any(solver.reads_features for solver in solvers):
             cuts.append(top)
         return [(cut, self.reads) for cut in cuts]
 
@@ -196,6 +205,7 @@ class Plan:
         On exit the base is bit-identical to what it was: edits are taken out, and every parameter and buffer that
         could have changed is put back from a copy.
         """
+        stack = contextlib.ExitStack()
         flags = {name: p.requires_grad for name, p in model.named_parameters()}
         modes = {name: m.training for name, m in model.named_modules()}
         placed: list[tuple[Edit, nn.Module]] = []
@@ -210,6 +220,7 @@ class Plan:
                 if reinitialise is None:
                     raise MethodError("this backbone's loader can't give it random weights, so `scratch` can't run")
                 reinitialise(model.backbone)
+            stack.enter_context(left_out(model, self.dropped))
             for edit in self.edits:
                 module = model.get_submodule(edit.path)
                 built = edit.build(module)
@@ -230,6 +241,7 @@ class Plan:
                     take_off(module, edit.name)
                 else:
                     _place(model, edit.path, module)
+            stack.close()
             with torch.no_grad():
                 for name, value in [*model.named_parameters(), *model.named_buffers()]:
                     if name in kept:

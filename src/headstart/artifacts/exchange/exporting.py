@@ -32,6 +32,8 @@ def not_exportable(artifact: Artifact) -> str:
             f"this {artifact.method} reads the features of every rung, and no library's own classifier does. One of "
             f"the top rung alone can be exported: headstart fit DATA --method {artifact.method} --set reads=top"
         )
+    if getattr(artifact.trained_with(), "drop", 0):
+        return "blocks of this model are left out (drop), but its library would build them; serve it with headstart"
     if "head.weight" not in artifact.tensors:
         return f"{artifact.method} has a special head, which no library's classifier can hold; serve it with headstart"
     return ""

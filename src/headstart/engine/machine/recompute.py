@@ -21,7 +21,8 @@ def recomputing(module: nn.Module, ladder: Ladder, device: torch.device) -> Iter
     The gradient is the same, dropout included, for a third more time. Source: Chen et al. 2016, "Training Deep Nets
     with Sublinear Memory Cost", section 4.
     """
-    rungs = [module.get_submodule(path) for rung in ladder.rungs for path in rung.modules]
+    there = dict(module.named_modules())  # a plan may have left some out
+    rungs = [there[path] for rung in ladder.rungs for path in rung.modules if path in there]
     for rung in rungs:
         rung.forward = _twice(rung, device)
     try:

@@ -38,4 +38,9 @@ class Random(Method):
         return self.reads
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver=Convex(self.penalty), reads=self.reads, fresh=True)
+        return Plan(
+            groups=(head_group(backbone, head),),
+            solver=Convex(self.penalty),
+            reads=self.reads,
+            fresh=tuple(range(len(backbone.ladder))),
+        )

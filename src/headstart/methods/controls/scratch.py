@@ -24,4 +24,4 @@ class Scratch(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone), head_group(backbone, head))
-        return self.plan(backbone, groups, fresh=True)
+        return self.plan(backbone, groups, fresh=tuple(range(len(backbone.ladder))))

@@ -11,11 +11,12 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
+from headstart.methods.upper import UpperRungs
 
 
 @METHODS.register("freeze")
 @dataclass(frozen=True)
-class Freeze(GradientMethod):
+class Freeze(UpperRungs, GradientMethod):
     """Freezes the lowest `rungs` (or a `share` of them) in eval mode, so that their output can be cached.
 
     Source: Yosinski et al. 2014, "How transferable are features in deep neural networks?".
@@ -40,7 +41,7 @@ class Freeze(GradientMethod):
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         groups = (*rung_groups(backbone, lowest=self.depth(backbone)), head_group(backbone, head))
-        return self.plan(backbone, groups)
+        return self.changed(backbone, self.plan(backbone, groups))
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         if self.rungs is not None:
