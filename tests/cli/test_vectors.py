@@ -220,4 +220,4 @@ def test_bad_input_for_asking(here: Path, arguments: tuple[str, ...], words: tup
 
 def test_repeated_rows_are_told(here: Path) -> None:
     (here / "two.txt").write_text("king 1 2\nqueen 2 3\nking 3 4\n")
-    assert "1 rows left out" in call("vectors", "two.txt", "nearest", "king").expect(0).err
+    assert "1 rows ignored" in call("vectors", "two.txt", "nearest", "king").expect(0).err

@@ -265,7 +265,7 @@ def test_a_chunk_is_never_a_single_picture_and_pairs_never_too_few(here: Path) -
     ("arguments", "words"),
     [
         (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red"), ("two labels or more",)),
-        (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red,red"), ("there is 'red' alone",)),
+        (("zeroshot", "other.parquet", "--model", "clip", "--labels", "red,red"), ("there is only 'red'",)),
         (
             ("pretrain", "clip", "train.parquet", "--out", "x", "--set", "text=clip/text", *VOCABULARY),
             ("vocabulary is of a new tokenizer", "leave it out"),
@@ -348,9 +348,9 @@ def test_a_damaged_configuration_is_told(here: Path, tmp_path: Path, changed: di
 
 def test_words_need_a_tower_for_texts_and_a_place_for_the_label(here: Path) -> None:
     asked = ("compare", "other.parquet", "--methods", "probe", "--label", "colour", "--quiet")
-    call(*asked, "--set", "words=a {}").refused("no tower for texts", "CLIP or SigLIP")
+    call(*asked, "--set", "words=a {}").refused("no text tower", "CLIP or SigLIP")
     call(*asked, "--model", "clip", "--set", "words=a thing").refused("'a thing'", "put {} where it goes")
-    call("compare", "other.parquet", "--methods", "zeroshot", "--label", "colour", "--quiet").refused("tower for texts")
+    call("compare", "other.parquet", "--methods", "zeroshot", "--label", "colour", "--quiet").refused("text tower")
 
 
 def test_a_check_of_what_words_still_find(here: Path) -> None:
