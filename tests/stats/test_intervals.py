@@ -147,3 +147,11 @@ def test_coverage(runs, mean, seed_sd, at_least, at_most):
     print(f"coverage, {runs} seeds, accuracy {truth:.3f}, spread {seed_sd}: {held / trials:.4f}")
     error = 2.6 * math.sqrt(0.05 * 0.95 / trials)
     assert at_least - error <= held / trials <= at_most + error
+
+
+def test_wilsons_interval_holds_its_value() -> None:
+    """At 0 and 1 too, where rounding would put an end a hair inside."""
+    for n in range(1, 200):
+        for share in (0.0, 1.0):
+            low, high = wilson(share, n)
+            assert low <= share <= high

@@ -140,7 +140,7 @@ def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     centre = (share * n + z2 / 2) / (n + z2)
     half = math.sqrt(z2) / (n + z2) * math.sqrt(max(0.0, share * (1 - share) * n) + z2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # at 0 and 1 rounding crosses it
 
 
 def combined(signs: Sequence[int], estimates: Sequence[Estimate], correlation: np.ndarray) -> Estimate:
