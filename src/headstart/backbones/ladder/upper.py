@@ -46,7 +46,7 @@ def redraw(
 
 @contextlib.contextmanager
 def left_out(module: nn.Module, paths: Sequence[str]) -> Iterator[None]:
-    """While it lasts, the modules at these paths are not in their containers; they return to their places."""
+    """Inside the context, the modules at these paths are out of their containers; they return to their places."""
     taken: list[tuple[nn.Module, dict[str, nn.Module | None]]] = []
     try:
         for path in paths:
