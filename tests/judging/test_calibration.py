@@ -14,6 +14,7 @@ from headstart.stats.intervals import interval
 from headstart.stats.metrics import metric
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -94,7 +95,7 @@ def test_an_error_that_is_large_is_found_and_told_apart() -> None:
 
 
 def test_no_gate_stands_on_the_calibration_error() -> None:
-    material = SimpleNamespace(data=SimpleNamespace(task=SimpleNamespace(kind="single_label", labels=("a", "b")),
+    material = SimpleNamespace(data=SimpleNamespace(task=Task("single_label", "text", ("a", "b")),
                                                     train=SimpleNamespace(targets=np.array([0, 1])),
                                                     validation=(), test=()))  # fmt: skip
     with pytest.raises(ConfigurationError, match="brier or log_loss"):

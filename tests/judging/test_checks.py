@@ -20,6 +20,7 @@ from headstart.judging.checks.checks import Invariance, Material, Retention, Ret
 from headstart.judging.checks.slices import Slice, thirds
 from headstart.judging.system import base_system
 from headstart.stats.metrics import metric
+from headstart.tasks.task import Task
 
 ACCURACY = metric("single_label")
 
@@ -66,7 +67,8 @@ def test_retention_is_a_probe_of_the_other_set(material: Material, base: Any) ->
     # the other set is the same here, so that its probe is that of the base at the top
     from headstart.judging.system import solved
 
-    head = solved(base.features(material.data.train.inputs()), material.data.train.targets, material.data.task)
+    train = material.data.train
+    head = solved(base.features(train.inputs()), torch.from_numpy(train.targets), material.data.task)
     with torch.no_grad():
         said = head(base.features(material.data.test.inputs())).argmax(1).numpy()
     assert (found.scores.argmax(1) == said).all()
@@ -95,7 +97,7 @@ def test_a_set_is_read_once_and_relative_to_the_suite(tmp_path: Path) -> None:
 )
 def test_what_a_task_does_not_allow_is_said(check: Any, kind: str, words: str) -> None:
     data = digits()
-    other = SimpleNamespace(task=SimpleNamespace(kind=kind, modality="image"))
+    other = SimpleNamespace(task=Task(kind, "image"))
     material = Material(other if kind != "single_label" else data, lambda *source: data)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=words):
         check.check(material)

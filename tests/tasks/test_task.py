@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
+import headstart
+from backbones.tiny import WORDS, save
 from headstart.core.errors import ConfigurationError
 from headstart.tasks.classification import Classification
 from headstart.tasks.task import TASKS, Task
@@ -39,3 +43,69 @@ def test_a_second_class_of_one_kind_is_a_mistake() -> None:
         @dataclass(frozen=True)
         class Another(Task):
             pass
+
+
+TOY = '''
+"""Ordinal classes: numbers in an order, judged by how far off an answer is."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from headstart.stats.metrics import Metric
+from headstart.tasks.classification import Classification
+from headstart.tasks.task import TASKS, Read
+
+
+def rows(predictions):
+    away = np.abs(predictions.scores.argmax(1) - predictions.targets)
+    return np.stack([away, np.ones(len(away))], 1).astype(float)
+
+
+@TASKS.register("ordinal")
+@dataclass(frozen=True)
+class Ordinal(Classification):
+    noun: ClassVar[str] = "a step of a scale"
+
+    @classmethod
+    def targets_of(cls, label):
+        steps = sorted({int(name) for name in label.names})
+        labels = tuple(map(str, steps))
+        values = np.array([steps.index(int(name)) for name in label.names])[label.codes]
+        return Read(labels, values, np.ones(len(values), dtype=bool))
+
+    @property
+    def metrics(self):
+        mean = lambda sums: sums[..., 0] / sums[..., 1]
+        return {"steps_off": Metric("steps_off", False, rows, mean, (0.0, 10.0), percent=False)}
+'''
+
+
+def test_a_kind_from_another_package_needs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found through the entry point, read, trained, judged by its own metric, saved and asked."""
+    (tmp_path / "toy_ordinal.py").write_text(TOY)
+    told = tmp_path / "toy_ordinal-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-ordinal\nVersion: 1.0\n")
+    (told / "entry_points.txt").write_text("[headstart.tasks]\nordinal = toy_ordinal\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(TASKS, "_filled", False)
+    words = ["bad", "good", "great"]
+    lines = [
+        f"the {words[step]} film number {WORDS[at]} {WORDS[at + step]},{step}" for step in range(3) for at in range(40)
+    ]
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *lines]))
+    try:
+        found = headstart.compare(
+            tmp_path / "films.csv", save("bert", tmp_path / "bert"), kind="ordinal", seeds=1, trials=1, epochs=2,
+            methods=["probe", "full", "majority"], out=tmp_path / "run",
+        )  # fmt: skip
+        assert (found.task.kind, found.task.metric, found.task.noun) == ("ordinal", "steps_off", "a step of a scale")
+        rows = {row.method: row for row in found.rows}
+        assert rows["probe"].value < rows["majority"].value
+        (answer,) = headstart.predict(tmp_path / "run", ["the great film number good great"])
+        assert answer.label in ("0", "1", "2")
+    finally:
+        TASKS._items.pop("ordinal", None)
+        sys.modules.pop("toy_ordinal", None)

@@ -99,7 +99,6 @@ def find_rate(
     from headstart.engine.job import Options
     from headstart.engine.machine.precision import compute
     from headstart.methods.method import METHODS
-    from headstart.stats.metrics import metric
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
     chosen = configured(METHODS[method], settings or {}, method)
@@ -117,7 +116,7 @@ def find_rate(
     trained = dataclasses.replace(trained, cache=False)
     if progress:
         progress.stage("find-rate", steps)
-    measure = metric(examples.task.kind)
+    measure = examples.task.metric()
     trainings = Trainings(examples, backbone, trained, computing, Path(), measure)
     with closing(trainings), attached(trainings.setting, trainings.settled(chosen), seed=0) as job:
         prepare(job, trainings.setting)

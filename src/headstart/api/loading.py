@@ -11,6 +11,7 @@ from headstart.api.options import READ, only
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.inputs.preparation import TextPreparation
     from headstart.data.examples import Data
 
 
@@ -62,8 +63,25 @@ def read_by(backbone: Backbone, data: Data) -> Data:
         return noted(data, "preparation", "warning", preparation.assumed)
     if data.task.modality == "image" or not isinstance(preparation, TextPreparation):
         return data
+    data = _with_unseen_words(data, preparation)
     unknown = getattr(preparation.tokenizer, "unk_token_id", None)
     return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown)
+
+
+def _with_unseen_words(data: Data, preparation: TextPreparation) -> Data:
+    """Of texts in words: how many lie beyond what the model reads, in a finding for each split."""
+    from headstart.backbones.inputs.word_marks import unseen
+    from headstart.data.audit.text_coverage import noted
+
+    for name in ("train", "validation", "test"):
+        inputs = [] if data.task.pooled else getattr(data, name).inputs()
+        if cut := unseen(preparation.encode(inputs)):
+            message = (
+                f"{cut:,} words of {name} lie beyond the {preparation.max_length:,} tokens that the model reads: none "
+                "is learned from, and in answers they have no tag, which counts as wrong"
+            )
+            data = noted(data, "cut_words", "warning", message)
+    return data
 
 
 def seen_by(backbone: Backbone, data: Data) -> tuple[str, ...]:

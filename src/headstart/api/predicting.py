@@ -58,7 +58,7 @@ def predict(
 
 
 OPTIONS = ("source", "device", "precision", "trust_remote_code")
-READS = {"text": "texts", "text_pair": "pairs of texts"}
+READS = {"text": "texts", "text_pair": "pairs of texts", "text_words": "texts, or lists of words"}
 _LOCK = threading.Lock()
 _LAST: dict[Any, Predictor] = {}
 "predictor of the last call, under the state of its files and its options"
@@ -100,7 +100,7 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
     if isinstance(inputs, (str, Path)):
         from headstart.data.ingest.unlabelled import unlabelled
 
-        if modality == "text" and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
+        if modality in ("text", "text_words") and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
             return list(_checked([inputs], modality))
         return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
     if isinstance(inputs, (bytes, bytearray)) or (modality == "image" and _is_one_image(inputs)):
@@ -144,10 +144,10 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
         ):
             raise DataError(f"input {at}, {value!r}, names a file; give its path alone to have its rows read.")
         value = value.tolist() if getattr(value, "shape", ()) else value  # a row of an array is a list
-        cells = list(value) if isinstance(value, (tuple, list)) else [value]
-        if wrong := [one for one in cells if not isinstance(one, str) and one is not None and one == one]:
+        inner = list(value) if isinstance(value, (tuple, list)) else [value]
+        if wrong := [one for one in inner if not isinstance(one, str) and one is not None and one == one]:
             raise DataError(f"input {at} holds a {type(wrong[0]).__name__}; this model reads {READS[modality]}.")
-        if isinstance(made := model_input(cells, modality), Problem):
+        if isinstance(made := model_input([value] if modality == "text_words" else inner, modality), Problem):
             raise DataError(f"input {at} is one {made}: {value!r:.80}. Nothing was predicted.")
         yield made
 

@@ -25,6 +25,8 @@ class AnswerRows:
         if below is not None and not 0 <= below <= 1:
             raise ConfigurationError(f"--below is {below}; it takes a probability, from 0 to 1.")
         asked = [name for name, on in (("--probabilities", probabilities), ("--below", below is not None)) if on]
+        if probabilities and not task.pooled:
+            raise ConfigurationError("this model gives a tag for each word; leave out --probabilities.")
         if asked and task.numeric:
             raise ConfigurationError(
                 f"this model predicts numbers, which have no probability; leave out {' and '.join(asked)}."
@@ -57,8 +59,9 @@ class AnswerRows:
         if found is None:
             where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
             return {**cells, self._prediction: None, self._error: where + answer.problem}
-        # seven digits, because the value is a float32
-        value = float(f"{found.probabilities['value']:.7g}") if self.task.numeric else found.label
+        value: Any = list(found.tags) or found.label
+        if self.task.numeric:  # seven digits, because the value is a float32
+            value = float(f"{found.probabilities['value']:.7g}")
         cells |= {self._prediction: value}
         if self._confidence and found.confidence is not None:
             cells[self._confidence] = round(found.confidence, 6)

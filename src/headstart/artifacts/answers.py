@@ -17,7 +17,7 @@ from headstart.tasks.task import Prediction, Task
 
 Scores = Callable[[Sequence[Input]], np.ndarray]
 "probabilities or values [n, outputs] of n inputs"
-ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "image": 64}
+ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "text_words": 1_024, "image": 64}
 "rows per chunk by modality; batches combine texts of similar length within a chunk"
 MAX_CHARACTERS = 8_000_000
 "maximum size of a chunk of texts, in characters"
@@ -70,4 +70,4 @@ def _answer(task: Task, row: Unlabelled, scores: np.ndarray | str) -> Answer:
         return Answer(row, None, scores)
     if not np.isfinite(scores).all():
         return Answer(row, None, "the model's scores are not finite")
-    return Answer(row, task.prediction(scores))
+    return Answer(row, task.prediction(scores, row.value))

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from headstart.artifacts.artifact import Artifact, reloaded
-from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
+from headstart.backbones.inputs.word_marks import hidden_where_unseen
 from headstart.core.errors import ArtifactError, DataError
 from headstart.core.records.decoding import ALONE, Decoding
+from headstart.core.words import Words
 from headstart.engine.cache.frozen import forward_alone
-from headstart.engine.machine.precision import compute
-from headstart.tasks.task import Prediction
+from headstart.engine.machine.precision import Compute, compute
+from headstart.tasks.task import Prediction, Task
 
 if TYPE_CHECKING:
     from headstart.data.examples import Input
@@ -54,21 +57,20 @@ class Predictor:
         self._stack.close()
 
     def logits(self, inputs: Sequence[Input], batch_size: int = 64) -> torch.Tensor:
-        """Scores before softmax, [n, outputs], in the order of the inputs; batches hold texts of similar length."""
-        out = torch.empty(len(inputs), self.artifact.task.outputs)
-        with torch.no_grad():
-            for places, batch in batches(self.backbone, inputs, batch_size, [self.artifact.task.images] * len(inputs)):
-                with self.compute.autocast():
-                    features = self.backbone.features(batch, self.plan.reads)
-                out[places] = self.model.head(features.float()).cpu()
-        return out
+        """Scores before softmax, [n, outputs], in the order of the inputs; batches hold texts of similar length.
+
+        Of texts in words [n, L, outputs], -inf behind the last word and for words that were not seen.
+        """
+        task, head = self.artifact.task, self.model.head
+        return logits(self.backbone, head, self.plan.reads, self.compute, task, inputs, batch_size)
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """Probabilities or values, [n, outputs]."""
         return self.artifact.task.probabilities(self.logits(inputs)).numpy()
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
-        return [self.artifact.task.prediction(row) for row in self.scores(list(inputs))]
+        given = list(inputs)
+        return [self.artifact.task.prediction(row, one) for row, one in zip(self.scores(given), given)]
 
 
 def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:
@@ -88,6 +90,22 @@ def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bo
     # the relative path of the user, because a project may have been moved together with its model
     moved = Path(base.reload).is_absolute() and not Path(base.reload).exists()
     return load(base.source if moved else base.reload, **base.options, trust_remote_code=trust_remote_code)
+
+
+def logits(
+    backbone: Backbone, head: nn.Module, reads: Reads, compute: Compute, task: Task, inputs: Sequence[Input],
+    size: int = 64,
+) -> torch.Tensor:  # fmt: skip
+    """[n, outputs] of a head on the whole forward; of texts in words [n, L, outputs], -inf for unseen words."""
+    sizes = [len(one.each) for one in inputs if isinstance(one, Words)]
+    out = torch.full((len(inputs), *([max(sizes)] if sizes else []), task.outputs), -torch.inf)
+    with torch.no_grad():
+        for places, batch in batches(backbone, inputs, size, [task.images] * len(inputs)):
+            with compute.autocast():
+                features = backbone.features(batch, reads)
+            scores = hidden_where_unseen(head(features.float()), batch).cpu()
+            out[places, : scores.shape[1]] = scores
+    return out
 
 
 def batches(

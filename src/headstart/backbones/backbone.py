@@ -58,10 +58,13 @@ class Backbone(Showing):
     "options of the loader (pooling, max_length, image_size), saved in artifacts"
 
     def features(self, batch: Batch, reads: Reads = "top") -> Tensor:
-        """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")]."""
+        """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")].
+
+        Of texts in words they are those of each word, [B, W, …].
+        """
         if reads == "top":
             return self.run(self.module, batch)
-        return torch.cat(levels(self.module, self.ladder, self.run, batch), dim=1)
+        return torch.cat(levels(self.module, self.ladder, self.run, batch), dim=-1)
 
     def width(self, reads: Reads) -> int:
         """Number of features that a head reads."""

@@ -56,11 +56,7 @@ DATA = _all(
         callback=_one_or_several,
         help="Test examples; repeat for several test sets, each gets its own scores [default: split off DATA]",
     ),
-    click.option(
-        "--kind",
-        type=click.Choice(["single_label", "multi_label", "regression"]),
-        help="Kind of task [default: detected]",
-    ),
+    click.option("--kind", metavar="KIND", help="single_label, multi_label, regression or tagging [default: detected]"),
     click.option("--class-weights", is_flag=True, default=None, help="Weight each class in the loss by its rarity"),
 )
 

@@ -35,8 +35,9 @@ from headstart.engine.machine.precision import Compute, surroundings
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import Method
 from headstart.stats.guess import margin_in
-from headstart.stats.metrics import chosen_metric
+from headstart.stats.metrics import Metric, chosen_metric
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 CLOSING = 0.02
 "share of a budget, at least 1.5 seconds, reserved for the table and the report"
@@ -64,6 +65,8 @@ def _check_augmentation(data: Data, options: Options) -> None:
         raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
     if Augment(options.augment).blends and not task.exclusive:
         raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
+    if options.word_dropout and not task.pooled:
+        raise ConfigurationError("word_dropout leaves out words, and here each has a tag; leave it out.")
     if options.word_dropout and task.modality == "image":
         raise ConfigurationError("word_dropout is for texts; for images there is augment.")
 
@@ -128,7 +131,7 @@ def compare(
         ) if done else Verdict(None, "No method has finished, so there is no verdict.")  # fmt: skip
         used = predictions.get(finding.method or "", [])
         return Comparison(
-            task=TaskRecord(task.kind, task.modality, task.labels, metric.name, metric.higher_is_better, reason),
+            task=task_record(task, metric, reason),
             model=backbone.record(),
             data=data.record,
             seeds=bench.seeds,
@@ -174,6 +177,12 @@ def compare(
     result.write(folder / "comparison.json")
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return result
+
+
+def task_record(task: Task, metric: Metric, reason: str) -> TaskRecord:
+    return TaskRecord(
+        task.kind, task.modality, task.labels, metric.name, metric.higher_is_better, reason, task.noun, task.pipeline
+    )
 
 
 def _rows(

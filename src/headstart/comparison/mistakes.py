@@ -9,7 +9,6 @@ import numpy as np
 
 from headstart.core.records.comparison import Mistake
 from headstart.data.examples import Examples
-from headstart.stats.metrics import decisions, truths
 from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
 
@@ -25,35 +24,16 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
     """
     scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
     mean = replace(runs[0], scores=scores)
-    if task.numeric:
-        loss, wrong = np.abs(scores[:, 0] - mean.targets), np.ones(len(mean), dtype=bool)
-    else:
-        true = truths(mean)
-        chance = np.clip(np.where(true == 1, scores, 1 - scores), 1e-12, 1)
-        loss = -np.log(chance[true == 1]) if task.exclusive else -np.log(chance).mean(1)
-        wrong = (decisions(mean) != true).any(1)
+    loss, wrong = task.losses(mean)
     order = [int(i) for i in np.argsort(-loss, kind="stable") if wrong[i]][:most]
     if not order:
         return ()
-    places = test.places(order)
-    texts = places if task.modality == "image" else [_text(each) for each in test.inputs(order)]
+    places, inputs = test.places(order), test.inputs(order)
+    texts = places if task.modality == "image" else list(map(_text, inputs))
     return tuple(
-        Mistake(place, text, *_answers(mean, i, task), float(loss[i]))
-        for i, place, text in zip(order, places, texts)
-    )  # fmt: skip
-
-
-def _answers(mean: Predictions, i: int, task: Task) -> tuple[str, str, float | None]:
-    """The truth, the prediction, and its probability."""
-    scores = mean.scores[i]
-    if task.numeric:
-        return f"{mean.targets[i]:.6g}", f"{scores[0]:.6g}", None
-    one = mean.take(np.array([i]))
-    names = [
-        "|".join(label for label, held in zip(task.labels, side[0]) if held) for side in (truths(one), decisions(one))
-    ]
-    chance = float(scores.max()) if task.exclusive else None
-    return names[0], names[1], chance
+        Mistake(place, text, *task.told(mean, i, given), float(loss[i]))
+        for i, place, text, given in zip(order, places, texts, inputs)
+    )
 
 
 def _text(given: object) -> str:

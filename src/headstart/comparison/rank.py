@@ -92,6 +92,11 @@ def _scored(
     model: str, backbone: Backbone, data: Data, subset: Examples, metric: Metric, compute: Compute, rungs: bool,
     start: float,
 ) -> Iterator[Candidate]:  # fmt: skip
+    if not data.task.pooled:
+        raise ConfigurationError(
+            "a ranking scores one vector an example, where tagging has one for each word; compare the models with "
+            "--methods probe."
+        )
     backbone.module.to(compute.device)
     cache = Cache(backbone, compute)
     try:

@@ -10,9 +10,9 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.records.comparison import Comparison
 from headstart.core.records.versus import Pair, Versus
 from headstart.stats.folds import Folds
-from headstart.stats.metrics import metric
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 
 def versus(first: Path, second: Path) -> Versus:
@@ -38,7 +38,7 @@ def _pair(name: str, first: Path, second: Path, runs: tuple[Comparison, Comparis
         return Pair(name, before, after)
     task = runs[0].task
     test = Folds(runs[0].folds).compare if runs[0].folds else compare
-    found = test(said[1], said[0], metric(task.kind, task.metric))  # type: ignore[arg-type]
+    found = test(said[1], said[0], Task(task.kind, task.modality, task.labels).metric(task.metric))  # type: ignore[arg-type]
     return Pair(name, before, after, found.difference, found.low, found.high, found.p_value)
 
 

@@ -16,6 +16,7 @@ from headstart.core.errors import DataError
 from headstart.core.records.comparison import DataRecord
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.showing import ShowingHTML
+from headstart.core.words import Words
 from headstart.data.images.image import plain
 from headstart.data.ingest.store import HOLDS, gather
 from headstart.tasks.task import Task
@@ -27,7 +28,7 @@ HASHED = 1024
 "inputs hashed at once"
 
 Input = str | tuple[str, str] | bytes
-"a text, a pair of texts, or the encoded bytes of an image"
+"a text (`Words` where it comes in words), a pair of texts, or the encoded bytes of an image"
 
 
 class Examples:
@@ -35,7 +36,8 @@ class Examples:
 
     ids: [n] int64, number of the example in the whole source, unique over the splits of one `Data`.
     decoding: rule for decoding images; `inputs` applies it, so that all readers get the same RGB values.
-    targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression.
+    targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression, [n, L] int16 tags
+        of at most L words, -1 behind the last.
     units: [n] int64, rows that splits keep together (same input or group); None if unknown.
     clusters: [n] int64, rows that count as one in intervals and tests (`--group`, `--cluster-by`); None if each
         example counts alone.
@@ -106,7 +108,10 @@ class Examples:
         first = self._column("input", rows)
         if "input_b" in self.table.column_names:
             return list(zip(first, self._column("input_b", rows)))
-        if (self.table.schema.metadata or {}).get(HOLDS) == b"path":
+        holds = (self.table.schema.metadata or {}).get(HOLDS)
+        if holds == b"words":
+            return list(map(Words, first))
+        if holds == b"path":
             first = [_file(path) for path in first]
         return [plain(one, self.decoding) if isinstance(one, bytes) else one for one in first]
 

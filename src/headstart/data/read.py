@@ -59,14 +59,15 @@ def read(
 ) -> Data:
     """Reads, checks and splits labelled examples.
 
-    source: a CSV, TSV, JSONL or Parquet file; a folder of class folders of images; a folder of train, validation and
-        test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the hub.
+    source: a CSV, TSV, JSONL, Parquet or CoNLL file; a folder of class folders of images; a folder of train,
+        validation and test files or folders; a folder that `datasets` saved, a `Dataset(Dict)` itself, or a name on the
+        hub.
     text: input column, or two for text pairs (`"premise,hypothesis"` or a tuple) [default: detected].
     label: label column [default: detected].
     group: column; rows of one group stay in one made split, and count as one in intervals and tests.
     cluster_by: column; its rows count as one in intervals and tests, and may lie in several splits.
     validation, test: sources of these splits, one or a list, or names of splits of a data set that has several.
-    kind: `single_label`, `multi_label` or `regression` [default: detected].
+    kind: `single_label`, `multi_label`, `regression`, `tagging` or a kind of a plugin [default: detected].
     seed: seed of the made splits.
     validation_share, test_share: shares of the rows for made splits; by default validation gets 15 % but at most 500
         rows, because more would choose little better and cost training examples.
@@ -99,6 +100,7 @@ def read(
     _use(split, prints.usable, given, splits, findings)
     if kind is None and len(roles.labels) > 1 and _is_one_hot(table):
         kind = "single_label"
+    kind = _kind(kind, roles)
     targets = build(table, split == 0, roles.label, kind, class_names, findings)
     _use(split, targets.usable, given, splits, findings)
     groups = None if roles.group is None else group_codes(table, "group", roles.group)
@@ -135,6 +137,17 @@ def read(
     )
     task = Task(targets.kind, roles.modality, targets.labels, weights, prints.decoding)
     return Data(task, train, kept, tested, record)
+
+
+def _kind(kind: str | None, roles: Roles) -> str | None:
+    """The kind asked for, or the only one that such inputs can have. Raises `ConfigurationError` where it can't be."""
+    able = [name for name in TASKS if roles.modality in TASKS[name].reads]
+    if kind is not None and kind not in able:
+        raise ConfigurationError(
+            f"a {kind} task can't be read from {roles.modality.replace('_', ' in ')}s: the input "
+            f"is {', '.join(roles.text)}. Such data are for {', '.join(able)}."
+        )
+    return able[0] if kind is None and len(able) == 1 else kind
 
 
 def _check(kind: str | None, validation_share: float | None, test_share: float, workers: int, pixels: int) -> None:

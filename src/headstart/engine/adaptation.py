@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.inputs.word_marks import hidden_where_unseen
 from headstart.backbones.ladder.modes import train_above
 from headstart.core.errors import MethodError
 from headstart.core.seeds import derive
@@ -270,21 +271,22 @@ class Adaptation:
         return self.task.probabilities(self.logits(feed, fraction)).numpy()
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
-        out = torch.empty(len(feed), self.task.outputs)
-        for positions, features in self._passes(feed, fraction):
+        out = torch.full((*feed.blank, self.task.outputs), -torch.inf)
+        for micro, features in self._passes(feed, fraction):
             with torch.no_grad():
-                out[torch.from_numpy(positions)] = self.module.head(features).cpu()
+                scores = hidden_where_unseen(self.module.head(features), micro.batch).cpu()
+            out[torch.from_numpy(micro.positions), : scores.shape[1]] = scores
         return out * self.spread + self.centre
 
     def features(self, feed: Feed, fraction: float = 1.0) -> Tensor:
-        """[n, width] of the model as it stands, in eval mode."""
-        out = torch.empty(len(feed), self.backbone.width(self.plan.reads), device=self.compute.device)
-        for positions, features in self._passes(feed, fraction):
-            out[torch.from_numpy(positions)] = features
+        """[R, width] of the model as it stands, for all rows of the feed, in eval mode."""
+        out = torch.empty(int(feed.rows.sum()), self.backbone.width(self.plan.reads), device=self.compute.device)
+        for micro, features in self._passes(feed, fraction):
+            feed.put_rows(out, micro.positions, features)
         return out
 
-    def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Places and features of a whole feed, in batches of like length."""
+    def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[Micro, Tensor]]:
+        """Batches and features of a whole feed, in batches of like length."""
         self.module.eval()
 
         def forward(micro: Micro) -> Tensor:
@@ -292,8 +294,7 @@ class Adaptation:
                 batch = feed.moved(micro.batch, self.compute.device)
                 return self._features(feed, micro.positions, batch, fraction)
 
-        for micro, features in passes(feed, self.options.batch_tokens, self.compute.early, forward):
-            yield micro.positions, features
+        yield from passes(feed, self.options.batch_tokens, self.compute.early, forward)
 
     def solve(
         self,
@@ -310,7 +311,7 @@ class Adaptation:
         device, where, names = self.compute.device, exact(self.compute.device), list(self.trained)
         made = features or partial(self.features, train, fraction)
         given = Given(
-            self.task, self.backbone, self.module.head, train.targets.to(where), lambda: made().to(where),
+            self.task, self.backbone, self.module.head, train.row_targets.to(where), lambda: made().to(where),
             ingredients, partial(weights, self.module, names), partial(put_weights, self.module),
             partial(self.evaluate, fraction),
         )  # fmt: skip
@@ -327,6 +328,6 @@ class Adaptation:
 
     def evaluation(self, logits: Tensor) -> Evaluation:
         """Of logits for the validation examples."""
-        loss = float(self.task.loss(logits, self.validation.targets)) / len(self.validation)
+        loss = float(self.task.loss(logits, self.validation.targets)) / self.validation.units.sum()
         value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score, logits)

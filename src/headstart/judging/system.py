@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from headstart.artifacts.artifact import reloaded
-from headstart.artifacts.predictor import batches
+from headstart.artifacts.predictor import batches, logits
 from headstart.backbones.backbone import Backbone, Reads
+from headstart.core.words import Words
 from headstart.data.examples import Examples, Input
+from headstart.engine.cache.cache import Cache, all_features
+from headstart.engine.feed.feed import Feed
+from headstart.engine.job import Options
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
 from headstart.methods import convex
@@ -45,12 +49,13 @@ class System:
 
     def scores(self, inputs: Sequence[Input]) -> np.ndarray:
         """[n, outputs] probabilities or values of the target task."""
-        found = _scores(self.head, self.features(inputs, self.reads), self.task)
-        return found if self.order is None else found[:, self.order]
+        found = logits(self.backbone, self.head, self.reads, self.compute, self.task, inputs)
+        scores: np.ndarray = self.task.probabilities(found).numpy()
+        return scores if self.order is None else scores[..., self.order]
 
     def probed(self, train: Examples, inputs: Sequence[Input], task: Task) -> np.ndarray:
         """[n, outputs] predictions of a probe for another task, solved on this model's features at the top."""
-        head = solved(self.features(train.inputs()), train.targets, task)
+        head = solved(*_rows(self.backbone, self.compute, train, "top"), task)
         return _scores(head, self.features(inputs), task)
 
     def nearest(self, inputs: Sequence[Input]) -> np.ndarray:
@@ -73,11 +78,10 @@ def base_system(
     validation: examples for fitting the probe's temperature, as for tuned models.
     """
     reads = Probe().head_reads
-    head = solved(_features(backbone, compute, train.inputs(), reads), train.targets, task)
+    head = solved(*_rows(backbone, compute, train, reads), task)
     if validation is not None and len(validation):
-        with torch.no_grad():
-            logits = head(_features(backbone, compute, validation.inputs(), reads))
-        cool(head, temperature(logits, torch.from_numpy(validation.targets), task))
+        held = logits(backbone, head, reads, compute, task, validation.inputs())
+        cool(head, temperature(held, torch.from_numpy(validation.targets), task))
     return System(backbone, compute, task, head, reads)
 
 
@@ -88,11 +92,22 @@ def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> It
         yield System(backbone, compute, artifact.task, model.head, plan.reads)
 
 
-def solved(features: Tensor, targets: np.ndarray, task: Task) -> nn.Linear:
-    """A probe's head on these features [n, D]."""
+def solved(features: Tensor, targets: Tensor, task: Task) -> nn.Linear:
+    """A probe's head on these features [R, D]."""
     head = nn.Linear(features.shape[1], task.outputs).to(features.device)
-    convex.solve(features, torch.from_numpy(targets).to(features.device), task, Probe.penalty, head)
+    convex.solve(features, targets.to(features.device), task, Probe.penalty, head)
     return head
+
+
+def _rows(backbone: Backbone, compute: Compute, examples: Examples, reads: Reads) -> tuple[Tensor, Tensor]:
+    """Features [R, D] and targets of what a probe is solved on: the examples, or the words of all of them."""
+    if not len(examples) or not isinstance(examples.inputs([0])[0], Words):
+        return _features(backbone, compute, examples.inputs(), reads), torch.from_numpy(examples.targets)
+    feed, cache = Feed("examples", examples, backbone), Cache(backbone, compute)
+    try:
+        return all_features(cache, feed, Options.batch_tokens, reads), feed.row_targets
+    finally:
+        cache.close()
 
 
 def _features(backbone: Backbone, compute: Compute, inputs: Sequence[Input], reads: Reads) -> Tensor:

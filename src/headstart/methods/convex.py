@@ -47,6 +47,7 @@ def solve(
     instead of from zero. Where the features lie on a device without float64, the CPU solves. Returns the objective at
     the solution.
     """
+    features, targets = task.known(features, targets)
     where = exact(features.device)
     features, targets, near = features.to(where), targets.to(where), None if near is None else near.to(where)
     x = features.double()  # [n, D]

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.core.errors import MethodError
 
 if TYPE_CHECKING:
     from headstart.tasks.task import Task
 
 
 class Judged(Protocol):
-    """What validation says of the model as it stands; a larger `score` is better."""
+    """What validation says of the present model; a larger `score` is better."""
 
     @property
     def score(self) -> float: ...
@@ -39,11 +40,11 @@ class Ingredient:
 class Given:
     """What a solver works on and with.
 
-    targets: [n] or [n, …] of the training examples, where there is float64.
-    features: makes [n, width] of what the head reads of them, there too.
+    targets: [n] or [n, …] of the training examples, or [R] of all their words, on a device with float64.
+    features: makes [n, width] or [R, width] of what the head reads of them, there too.
     ingredients: other trainings of the comparison.
     weights, put: copies of all that the plan may change, and the way of such a copy back into the model.
-    judge: looks at the validation examples; None where there are none.
+    judge: looks at the validation examples; None if there are none.
     """
 
     task: Task
@@ -74,7 +75,7 @@ class Solver:
     calibrates: ClassVar[bool] = True
     "False if its scores are frequencies already, which get no temperature"
     combines: ClassVar[bool] = False
-    "True if it is made of the ingredients, whose seconds then count as its own"
+    "True if it averages the ingredients, whose seconds then count as its own"
 
     def check(self, task: Task) -> None:
         """Raises `MethodError` for a task that it has no meaning for."""
@@ -87,6 +88,10 @@ class Solver:
 @dataclass(frozen=True)
 class SolvesItself(Solver):
     """The head's own `head.solve(features, targets, task)`: class means, neighbours."""
+
+    def check(self, task: Task) -> None:
+        if not task.pooled:
+            raise MethodError("its head keeps or averages whole examples, and here each word has a state: use probe")
 
     def solve(self, given: Given) -> tuple[str, ...]:
         given.head.solve(given.features(), given.targets, given.task)  # type: ignore[operator]

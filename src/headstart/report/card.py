@@ -13,6 +13,9 @@ from headstart.core.records.evaluation import CheckRecord, Judged
 from headstart.report import format as fmt
 
 PIPELINES = {"text": "text-classification", "text_pair": "text-classification", "image": "image-classification"}
+INPUTS = {"text_pair": "text pair", "text_words": "text"}
+NOUNS = {"single_label": "one label", "multi_label": "several labels", "regression": "a number"}
+"of records that do not say it themselves"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -50,7 +53,9 @@ def _header(found: Comparison, row: Row) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     name = " ".join(Path(found.data.source).stem.split()) or "data"
-    kind = PIPELINES[found.task.modality] if found.task.kind != "regression" else "tabular-regression"
+    kind = found.task.pipeline or (
+        PIPELINES[found.task.modality] if found.task.kind != "regression" else "tabular-regression"
+    )
     result = EvalResult(
         task_type=kind, dataset_type=name, dataset_name=name, dataset_split="test", metric_type=row.metric,
         metric_value=round(row.value or 0.0, 6), metric_name=fmt.metric_name(row.metric),
@@ -68,13 +73,13 @@ def _header(found: Comparison, row: Row) -> str:
 
 def _body(found: Comparison, row: Row) -> list[str]:
     task, sizes = found.task, {split.name: split for split in found.data.splits}
-    what = {"single_label": "one label", "multi_label": "several labels", "regression": "a number"}[task.kind]
+    given = INPUTS.get(task.modality, task.modality)
+    what = task.noun or NOUNS.get(task.kind, "an answer")
     tested = sizes["test"].size
     lines = [
         f"# {row.method} on {escaped(Path(found.data.source).name or 'data')}",
         "",
-        f"Predicts for each {task.modality.replace('_', ' ')} {what}"
-        + (f": {_listed(task.labels)}." if task.labels else "."),
+        f"Predicts for each {given} {what}" + (f": {_listed(task.labels)}." if task.labels else "."),
         f"Made from {escaped(found.model.source)} ({fmt.count(found.model.parameters)} parameters) by the method "
         f"`{row.method}` of Headstart {found.environment.headstart}, which trained "
         f"{fmt.share(row.trained_share)} of the parameters.",

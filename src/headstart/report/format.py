@@ -15,6 +15,7 @@ PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_r
 NAMES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "entity_f1": "Entity F1",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",
     "f1": "F1",

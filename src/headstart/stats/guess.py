@@ -21,8 +21,9 @@ def guess(like: Predictions) -> Predictions:
     It uses the truths but not the inputs, so its accuracy is the share of the most frequent class.
     """
     targets = like.targets
-    if like.kind == "single_label":
-        prior = np.bincount(targets, minlength=like.scores.shape[1]) / len(targets)
+    if targets.dtype.kind == "i":  # classes of examples, or of words
+        known = targets[targets >= 0]
+        prior = np.bincount(known, minlength=like.scores.shape[-1]) / len(known)
     else:
         prior = np.asarray(targets, dtype=np.float64).mean(axis=0).reshape(-1)
     scores = np.broadcast_to(prior.astype(np.float32), like.scores.shape)

@@ -80,7 +80,8 @@ class Metric:
 
     def defined(self, targets: np.ndarray, outputs: int) -> bool:
         """Whether examples with these targets give the metric a value."""
-        guess = Predictions(np.arange(len(targets)), targets, np.full((len(targets), outputs), 1 / outputs))
+        words = targets.shape if targets.ndim == 2 and targets.dtype.kind == "i" else (len(targets),)
+        guess = Predictions(np.arange(len(targets)), targets, np.full((*words, outputs), 1 / outputs))
         return math.isfinite(self.of(guess))
 
     def of(self, predictions: Predictions) -> float:
@@ -88,7 +89,7 @@ class Metric:
         return float(self.value(self.statistics(predictions).sum(0))) if predictions.finite else math.nan
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """above / below, 0 where below is 0."""
     return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below != 0)
 
@@ -120,17 +121,17 @@ def _split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _f1_present(sums: np.ndarray) -> np.ndarray:
     hit, predicted, true = _split(sums)
-    return _ratio(_ratio(2 * hit, predicted + true).sum(-1), (predicted + true > 0).sum(-1))
+    return ratio(ratio(2 * hit, predicted + true).sum(-1), (predicted + true > 0).sum(-1))
 
 
 def _f1_all(sums: np.ndarray) -> np.ndarray:
     hit, predicted, true = _split(sums)
-    return _ratio(2 * hit, predicted + true).mean(-1)
+    return ratio(2 * hit, predicted + true).mean(-1)
 
 
 def _recall_present(sums: np.ndarray) -> np.ndarray:
     hit, _, true = _split(sums)
-    return _ratio(_ratio(hit, true).sum(-1), (true > 0).sum(-1))
+    return ratio(ratio(hit, true).sum(-1), (true > 0).sum(-1))
 
 
 def _effective_classes(sums: np.ndarray) -> float:
@@ -147,7 +148,7 @@ def _micro_counts(predictions: Predictions) -> np.ndarray:
 
 
 def _micro_f1(sums: np.ndarray) -> np.ndarray:
-    return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+    return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
 def _mean_of(loss: Callable[[Predictions], np.ndarray]) -> Callable[[Predictions], np.ndarray]:
@@ -349,12 +350,16 @@ def per_class(predictions: Predictions | Sequence[Predictions], labels: Sequence
     runs = [predictions] if isinstance(predictions, Predictions) else list(predictions)
     if not runs or runs[0].kind == "regression":
         return ()
-    hit, predicted, true = _split(sum((_counts(run).sum(0) for run in runs), np.zeros(1)))
+    return rows_of_classes(np.stack(_split(sum((_counts(run).sum(0) for run in runs), np.zeros(1)))), labels, len(runs))
+
+
+def rows_of_classes(sums: np.ndarray, labels: Sequence[str], runs: int) -> tuple[ClassRow, ...]:
+    """sums: [3, C] hits, predictions and truths of each class, over so many runs."""
 
     def share(above: float, below: float) -> float | None:
         return float(above / below) if below else None
 
     return tuple(
-        ClassRow(label, share(h, p), share(h, t), share(2 * h, p + t), round(t / len(runs)))
-        for label, h, p, t in zip(labels, hit, predicted, true, strict=True)
+        ClassRow(label, share(h, p), share(h, t), share(2 * h, p + t), round(t / runs))
+        for label, h, p, t in zip(labels, *sums, strict=True)
     )

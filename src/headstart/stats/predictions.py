@@ -20,8 +20,10 @@ class Predictions:
     """The scores of one model (one method, one seed) on the examples of one split.
 
     ids: [n] int64, unique; the examples' numbers in the whole source.
-    targets: [n] int64 class indices, [n, labels] float32 of 0 and 1 for multi-label, [n] float32 for regression.
-    scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values.
+    targets: [n] int64 class indices, [n, labels] float32 of 0 and 1 for multi-label, [n] float32 for regression;
+        for tagging [n, L] int64 tags of at most L words, -1 behind the last.
+    scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values;
+        for tagging [n, L, tags], all 0 for words that the model did not see.
     clusters: [n] int64, the cluster that each example belongs to; None where examples are independent. Intervals and
         tests draw and swap whole clusters.
 
@@ -36,8 +38,9 @@ class Predictions:
 
     def __post_init__(self) -> None:
         ids, targets = np.asarray(self.ids, dtype=np.int64), np.asarray(self.targets)
-        targets = targets.astype(np.int64 if targets.dtype.kind in "iub" and targets.ndim == 1 else np.float32)
         scores = np.asarray(self.scores, dtype=np.float32)
+        classes = targets.dtype.kind in "iub" and (targets.ndim == 1 or scores.ndim == 3)
+        targets = targets.astype(np.int64 if classes else np.float32)
         for name, value in (("ids", ids), ("targets", targets), ("scores", scores)):
             object.__setattr__(self, name, value)
         if self.clusters is not None:
@@ -45,7 +48,7 @@ class Predictions:
             object.__setattr__(self, "clusters", clusters)
             if clusters.shape != ids.shape:
                 raise ValueError(f"{len(ids)} ids need a cluster each; got clusters of shape {list(clusters.shape)}")
-        if ids.ndim != 1 or scores.ndim != 2 or targets.ndim not in (1, 2):
+        if ids.ndim != 1 or scores.ndim not in (2, 3) or targets.ndim not in (1, 2):
             raise ValueError(
                 "predictions need ids [n], targets [n] or [n, labels] and scores [n, outputs]; "
                 f"got {list(ids.shape)}, {list(targets.shape)} and {list(scores.shape)}"
@@ -54,7 +57,9 @@ class Predictions:
             raise ValueError(f"{len(ids)} ids, {len(targets)} targets and {len(scores)} scores: they must be as many")
         if len(np.unique(ids)) != len(ids):
             raise ValueError("an example id comes more than once in these predictions")
-        outputs = scores.shape[1]
+        outputs = scores.shape[-1]
+        if scores.ndim == 3 and scores.shape[:2] != targets.shape:
+            raise ValueError(f"tags of {list(targets.shape)} words do not fit scores of {list(scores.shape[:2])}")
         if self.kind == "multi_label" and targets.shape[1] != outputs:
             raise ValueError(f"{targets.shape[1]} labels in the targets, but {outputs} scores an example")
         if self.kind == "single_label" and len(targets) and not 0 <= targets.min() <= targets.max() < outputs:
@@ -64,7 +69,12 @@ class Predictions:
 
     @classmethod
     def of(cls, examples: Examples, scores: np.ndarray) -> Predictions:
-        """The scores [n, outputs] beside the examples' ids, targets and clusters."""
+        """The scores [n, outputs] beside the examples' ids, targets and clusters.
+
+        Scores of [n, L, tags] may end with the longest of these sentences.
+        """
+        if scores.ndim == 3 and (less := examples.targets.shape[1] - scores.shape[1]) > 0:
+            scores = np.pad(scores, ((0, 0), (0, less), (0, 0)))
         return cls(examples.ids, examples.targets, scores, examples.clusters)
 
     def __len__(self) -> int:
@@ -72,7 +82,9 @@ class Predictions:
 
     @property
     def kind(self) -> str:
-        """Kind of the task by the targets: two-dimensional, integers or real numbers."""
+        """Kind of the task by the shapes and types of scores and targets."""
+        if self.scores.ndim == 3:
+            return "tagging"
         if self.targets.ndim == 2:
             return "multi_label"
         return "single_label" if self.targets.dtype.kind == "i" else "regression"

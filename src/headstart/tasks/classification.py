@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.tasks.task import TASKS, Prediction, Task
+from headstart.tasks.task import TASKS, Prediction, Task, Told
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ class Classification(Task):
         counts = targets.long().bincount(minlength=self.outputs).double()
         return (counts.clamp(min=1e-3) / counts.sum()).log()
 
-    def prediction(self, row: np.ndarray) -> Prediction:
+    def prediction(self, row: np.ndarray, given: Any = None) -> Prediction:
         chances = {label: float(p) for label, p in zip(self.labels, row)}
         return Prediction(self.labels[int(row.argmax())], chances, float(row.max()))
 
@@ -55,3 +55,11 @@ class Classification(Task):
         from headstart.stats.metrics import confusion
 
         return confusion(runs, self.outputs)
+
+    def losses(self, mean: Predictions) -> tuple[np.ndarray, np.ndarray]:
+        chance = np.clip(mean.scores[np.arange(len(mean)), mean.targets].astype(np.float64), 1e-12, 1)
+        return -np.log(chance), mean.scores.argmax(1) != mean.targets
+
+    def told(self, mean: Predictions, i: int, given: Any) -> Told:
+        scores = mean.scores[i]
+        return self.labels[int(mean.targets[i])], self.labels[int(scores.argmax())], float(scores.max())

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.tasks.task import TASKS, Prediction, Task
+from headstart.stats.metrics import THRESHOLD
+from headstart.tasks.task import TASKS, Prediction, Task, Told
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.stats.metrics import Metric
+    from headstart.stats.predictions import Predictions
 
 
 @TASKS.register("multi_label")
@@ -38,7 +40,7 @@ class MultiLabel(Task):
         """Log odds."""
         return targets.double().mean(0).logit(eps=1e-4)
 
-    def prediction(self, row: np.ndarray) -> Prediction:
+    def prediction(self, row: np.ndarray, given: Any = None) -> Prediction:
         chances = {label: float(p) for label, p in zip(self.labels, row)}
         nearest = min(max(p, 1.0 - p) for p in chances.values())
         found = [label for label, p in chances.items() if p > 0.5]
@@ -47,3 +49,13 @@ class MultiLabel(Task):
 
     def chance_metric(self, metric: Metric) -> Metric:
         return self.metrics["auroc"] if metric.name in ("micro_f1", "macro_f1") else metric
+
+    def losses(self, mean: Predictions) -> tuple[np.ndarray, np.ndarray]:
+        scores, true = mean.scores.astype(np.float64), mean.targets == 1
+        chance = np.clip(np.where(true, scores, 1 - scores), 1e-12, 1)
+        return -np.log(chance).mean(1), ((mean.scores > THRESHOLD) != true).any(1)
+
+    def told(self, mean: Predictions, i: int, given: Any) -> Told:
+        sides = (mean.targets[i] == 1, mean.scores[i] > THRESHOLD)
+        true, found = ("|".join(label for label, held in zip(self.labels, side) if held) for side in sides)
+        return true, found, None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.tasks.task import TASKS, Prediction, Task
+from headstart.tasks.task import TASKS, Prediction, Task, Told
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from headstart.stats.predictions import Predictions
 
 
 @TASKS.register("regression")
@@ -35,5 +37,12 @@ class Regression(Task):
     def prior(self, targets: Tensor) -> Tensor:
         return targets.double().mean().reshape(1)
 
-    def prediction(self, row: np.ndarray) -> Prediction:
+    def prediction(self, row: np.ndarray, given: Any = None) -> Prediction:
         return Prediction(f"{row[0]:.6g}", {"value": float(row[0])})
+
+    def losses(self, mean: Predictions) -> tuple[np.ndarray, np.ndarray]:
+        """The absolute error; every example counts."""
+        return np.abs(mean.scores[:, 0] - mean.targets).astype(np.float64), np.ones(len(mean), dtype=bool)
+
+    def told(self, mean: Predictions, i: int, given: Any) -> Told:
+        return f"{mean.targets[i]:.6g}", f"{mean.scores[i, 0]:.6g}", None

@@ -7,7 +7,7 @@ the entry point `headstart.tasks`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,9 +23,40 @@ if TYPE_CHECKING:
     from headstart.stats.metrics import Metric
     from headstart.stats.predictions import Predictions
 
-Modality = Literal["text", "text_pair", "image"]
+Modality = Literal["text", "text_pair", "text_words", "image"]
 
 TASKS: Registry[type[Task]] = Registry("kind", "headstart.tasks")
+
+
+Told = tuple[str, str, float | None]
+"truth, answer, and the probability of that answer"
+
+
+@dataclass(frozen=True)
+class Label:
+    """The label column as it stands in the data, for kinds that read it themselves.
+
+    names: the different cells, lists as JSON. codes: [n] which of them each row has. training: [n] bool. order: class
+    names as the source declares them. inputs: the rows' inputs in order. note: kind, severity and message of a finding
+    about the rows [n] bool; `{rows}` stands for how many.
+    """
+
+    column: str
+    names: Sequence[str]
+    codes: np.ndarray
+    training: np.ndarray
+    order: Sequence[str]
+    inputs: Callable[[], Iterator[str]]
+    note: Callable[[str, Literal["error", "warning", "note"], str, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Read:
+    """labels: class names in the order of the scores. values: targets of all rows. usable: [n] bool."""
+
+    labels: tuple[str, ...]
+    values: np.ndarray
+    usable: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -39,9 +70,14 @@ class Prediction:
     probabilities: dict[str, float]
     "a class each; for regression the one entry `value`"
     confidence: float | None = None
-    "probability of the class; of several labels that of the decision nearest to one half; None for a value"
+    """probability of the class; of several labels that of the decision nearest to one half, of tags the least of all
+    words'; None for a value"""
+    tags: tuple[str, ...] = ()
+    "of tagging: the tag of each word"
 
     def __repr__(self) -> str:
+        if self.tags:
+            return f"Prediction({self.label!r})"
         told = ", ".join(f"{name}: {value:.4g}" for name, value in list(self.probabilities.items())[:6])
         more = f", … {len(self.probabilities) - 6} more" if len(self.probabilities) > 6 else ""
         return f"Prediction({self.label!r}, {{{told}{more}}})"
@@ -69,6 +105,12 @@ class Task(Record):
     "True if targets are numbers in a unit of their own: training standardises them, and nothing has a probability."
     noun: ClassVar[str] = ""
     "what each input gets, for people: `one label`"
+    reads: ClassVar[tuple[str, ...]] = ("text", "text_pair", "image")
+    "modalities that such a task can have"
+    pooled: ClassVar[bool] = True
+    "True if an input becomes one vector and gets one answer; False if each of its words does."
+    pipeline: ClassVar[str] = ""
+    "the Hub's name of the task, where it does not follow from the modality"
 
     def __new__(cls, kind: str = "", *fields: Any, **named: Any) -> Task:
         made: Task = object.__new__(TASKS[kind] if cls is Task and kind else cls)
@@ -78,6 +120,11 @@ class Task(Record):
     def outputs(self) -> int:
         """Scores that a head gives."""
         return len(self.labels)
+
+    @classmethod
+    def targets_of(cls, label: Label) -> Read | None:
+        """Class names and targets of a label column; None: they are read by the types of the cells."""
+        return None
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Sum over the batch of each example's loss, a scalar: cutting a batch into parts changes nothing.
@@ -90,12 +137,20 @@ class Task(Record):
         """What `Predictions` hold, of a head's scores: probabilities or values of the same shape."""
         raise NotImplementedError
 
+    def known(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Features or scores, and targets, of what has a target, one row each: examples, or all their words."""
+        return values, targets
+
+    def count(self, targets: Tensor) -> int:
+        """How many losses these targets have: one an example, or one for each of its words."""
+        return len(targets)
+
     def prior(self, targets: Tensor) -> Tensor:
         """[outputs] biases of a head of zeros that knows the training targets alone (the control `majority`)."""
         raise NotImplementedError
 
-    def prediction(self, row: np.ndarray) -> Prediction:
-        """The answer for one input. row: [outputs] probabilities or values."""
+    def prediction(self, row: np.ndarray, given: Any = None) -> Prediction:
+        """The answer for one input. row: [outputs] probabilities or values; given: the input."""
         raise NotImplementedError
 
     @property
@@ -128,3 +183,11 @@ class Task(Record):
         from headstart.stats.metrics import per_class
 
         return per_class(runs, self.labels)
+
+    def losses(self, mean: Predictions) -> tuple[np.ndarray, np.ndarray]:
+        """[n] -log of the truth's probability, and [n] whether the answer is wrong; for the largest mistakes."""
+        raise NotImplementedError
+
+    def told(self, mean: Predictions, i: int, given: Any) -> Told:
+        """Truth and answer of example i in words."""
+        raise NotImplementedError

@@ -72,6 +72,8 @@ class Adapters:
                 f"{run} was trained on {artifact.base.source!r}, another base than {self.backbone.source!r} (their "
                 "fingerprints differ)."
             )
+        if not artifact.task.pooled:
+            raise ArtifactError(f"{run} gives a tag for each word, which a bank does not; use headstart.predict.")
         artifact.check_inputs(self.backbone)
         weights = read_tensors(run)
         self._put(name, Entry(artifact.task, artifact.trained_with(), artifact.head_bias, weights, artifact.tensors))

@@ -27,6 +27,8 @@ AGREEMENT = 1e-4
 
 def not_exportable(artifact: Artifact) -> str:
     """Reason why the head fits no classifier of the library; empty if it fits."""
+    if not artifact.task.pooled:
+        return "this model gives a tag for each word, and only classifiers and regressions are exported; use headstart"
     if artifact.trained_with().head_reads != "top":
         return (
             f"this {artifact.method} reads the features of every rung, and no library's own classifier does. One of "
@@ -90,6 +92,8 @@ def _adapter(predictor: Predictor, run: str | Path, place: Path, form: str) -> s
     from headstart.artifacts.exchange.peft_read import from_peft
     from headstart.artifacts.exchange.peft_write import write_peft
 
+    if not predictor.artifact.task.pooled:
+        raise ModelError(f"{not_exportable(predictor.artifact)}. Nothing was written.")
     backbone = predictor.backbone
     batches = [batch_of(backbone, sample) for sample in samples(backbone)]
 

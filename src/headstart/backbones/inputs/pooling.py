@@ -7,10 +7,26 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from headstart.core.errors import unknown
+from headstart.backbones.inputs.word_marks import WORD_STARTS, states_at
+from headstart.core.errors import ConfigurationError, unknown
 
 Pooling = Literal["mean", "cls", "last", "concat"]
 POOLINGS: tuple[str, ...] = ("mean", "cls", "last", "concat")
+
+
+def read_out(hidden: Tensor, batch: dict[str, Tensor], how: str) -> Tensor:
+    """What a head gets of hidden states [B, T, D]: pooled, [B, D], or one state a word, [B, W, D].
+
+    The batch decides: of texts in words it says where each begins.
+    """
+    if (starts := batch.get(WORD_STARTS)) is None:
+        return pool(hidden, batch.get("attention_mask"), how)
+    if how == "concat":
+        raise ConfigurationError(
+            "pooling concat joins three summaries of a text, and a word has one state: load the "
+            "model with --pooling mean."
+        )
+    return states_at(hidden, starts)
 
 
 def pool(hidden: Tensor, mask: Tensor | None, how: str) -> Tensor:

@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.inputs.image_preparation import ImagePreparation
+from headstart.backbones.inputs.word_marks import WORD_STARTS, marked, padded
 from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.words import Words
 
 __all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparation", "tokenizer_fingerprint"]
 
 Batch = dict[str, Tensor]
 "the arguments of a model: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 Encoded = dict[str, np.ndarray]
-"one text without padding: `input_ids` [T] int32 and, unless all are zero, `token_type_ids` [T] int8"
+"""one text without padding: `input_ids` [T] int32; unless all are zero, `token_type_ids` [T] int8; for a text in words
+`word_starts` [W] int32"""
 
 
 @runtime_checkable
@@ -53,7 +56,14 @@ class TextPreparation:
         self._lone = int(end if end is not None else begin if begin is not None else self.pad_id)
 
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
-        """Token ids without padding, one dict per input; an input without tokens becomes one end token."""
+        """Token ids without padding, one dict per input; an input without tokens becomes one end token.
+
+        For `Words` also the index of the first token of each.
+        """
+        if len(inputs) and isinstance(inputs[0], Words):
+            cutting = {"truncation": True, "max_length": self.max_length, **self._asked}
+            found = marked(self.tokenizer, inputs, self._lone, **cutting)  # type: ignore[arg-type]
+            return [self._example(i, t) | {WORD_STARTS: starts} for i, t, starts in zip(*found)]
         tokens = self._tokens(inputs, truncation=True, max_length=self.max_length)
         types = tokens.get("token_type_ids") or [None] * len(inputs)
         return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
@@ -111,6 +121,8 @@ class TextPreparation:
         batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         if any("token_type_ids" in e for e in examples):
             batch["token_type_ids"] = torch.from_numpy(types)
+        if examples and WORD_STARTS in examples[0]:
+            batch[WORD_STARTS] = padded([e[WORD_STARTS] for e in examples])
         return batch
 
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from headstart.backbones.inputs.pictures import channels_last
-from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.inputs.pooling import pool, read_out
 from headstart.backbones.inputs.preparation import Batch
 from headstart.backbones.ladder.ladder import Ladder
 from headstart.backbones.ladder.shapes import first_tensor
@@ -21,7 +21,7 @@ def levels(module: nn.Module, ladder: Ladder, run: Callable[[nn.Module, Batch], 
     """[B, D_k] each: the state entering each rung above the first, pooled, and the backbone's own pooled features.
 
     States [B, T, D] are averaged over real tokens, feature maps [B, C, H, W] (or [B, H, W, C]) over their area; [B, D]
-    stay unchanged. Rungs that are not called with a tensor are left out.
+    stay unchanged. Texts in words give [B, W, D_k]. Rungs that are not called with a tensor are left out.
     """
     kept: dict[str, Tensor] = {}
 
@@ -48,7 +48,9 @@ def levels(module: nn.Module, ladder: Ladder, run: Callable[[nn.Module, Batch], 
 def _pooled(state: Tensor, batch: Batch) -> Tensor:
     mask = batch.get("attention_mask")
     if state.dim() == 3:
-        return pool(state, mask if mask is not None and mask.shape == state.shape[:2] else None, "mean")
+        if mask is not None and mask.shape == state.shape[:2]:
+            return read_out(state, batch, "mean")
+        return pool(state, None, "mean")
     if state.dim() == 4:
         return state.mean(dim=(1, 2) if channels_last(state.shape, batch) else (2, 3))
     return state.flatten(1)

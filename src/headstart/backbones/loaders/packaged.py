@@ -5,7 +5,12 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-DEFAULTS = {"image": "builtin/glance", "text": "builtin/gist", "text_pair": "builtin/gist"}
+DEFAULTS = {
+    "image": "builtin/glance",
+    "text": "builtin/gist",
+    "text_pair": "builtin/gist",
+    "text_words": "builtin/gist",
+}
 "default backbone by the modality of the data"
 
 

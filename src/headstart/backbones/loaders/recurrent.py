@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.inputs.pooling import read_out
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.ladder.structure import find_ladder
 from headstart.backbones.loaders.files import fill, read_config, read_weights, require_safetensors
@@ -178,7 +178,7 @@ def load_recurrent(
 
     def run(model: nn.Module, batch: Batch) -> Tensor:
         mask = batch.get("attention_mask")
-        return pool(model(batch["input_ids"], mask)[0], mask, how)  # [B, D]
+        return read_out(model(batch["input_ids"], mask)[0], batch, how)  # [B, D], of words [B, W, D]
 
     sample = {"input_ids": torch.arange(10).reshape(2, 5) % len(tokenizer)}
     sample["attention_mask"] = torch.ones(2, 5, dtype=torch.long)

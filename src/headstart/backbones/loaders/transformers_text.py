@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.inputs.pooling import POOLINGS, pool
+from headstart.backbones.inputs.pooling import POOLINGS, read_out
 from headstart.backbones.inputs.positions import positions
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.ladder.structure import find_ladder
@@ -51,10 +51,12 @@ def text_backbone(
     accepts_types = "token_type_ids" in inspect.signature(module.forward).parameters
     accepts_types = accepts_types and (getattr(config, "type_vocab_size", None) or 0) > 1
 
+    named = {"input_ids", "attention_mask", *(["token_type_ids"] if accepts_types else [])}
+
     def run(model: nn.Module, batch: Batch) -> Tensor:
-        inputs = {k: v for k, v in batch.items() if k != "token_type_ids" or accepts_types}
+        inputs = {k: v for k, v in batch.items() if k in named}
         hidden = model(**inputs, **arguments).last_hidden_state  # [B, T, D]
-        return pool(hidden, batch.get("attention_mask"), pooling)  # [B, D]
+        return read_out(hidden, batch, pooling)  # [B, D], of words [B, W, D]
 
     ids = torch.arange(10).reshape(2, 5) % max(1, vocabulary // 2) + vocabulary // 2 - 1
     sample = {"input_ids": ids.clamp(0, vocabulary - 1), "attention_mask": torch.ones(2, 5, dtype=torch.long)}

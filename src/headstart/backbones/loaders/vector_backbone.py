@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from headstart.backbones.backbone import Backbone, Batch
-from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.inputs.pooling import read_out
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.ladder.structure import find_ladder
 from headstart.backbones.loaders.files import fill, read_config, read_weights, require_safetensors
@@ -175,7 +175,7 @@ def load_word_vectors(
 
     def run(model: nn.Module, batch: Batch) -> Tensor:
         mask = batch.get("attention_mask")
-        return pool(model(batch["input_ids"], mask).last_hidden_state, mask, how)  # [B, D]
+        return read_out(model(batch["input_ids"], mask).last_hidden_state, batch, how)  # [B, D], of words [B, W, D]
 
     sample = {"input_ids": torch.arange(10).reshape(2, 5) % len(tokenizer)}
     sample["attention_mask"] = torch.ones(2, 5, dtype=torch.long)

@@ -43,6 +43,7 @@ class Lexicon:
         self._spellings: dict[int, str] = {}
         self.lowercase = not any(word != word.lower() for word in words)
         self.pad_token_id = self.eos_token_id = self.sep_token_id = 0
+        self.unk_token_id = 1
         self.mask_token_id, self.all_special_ids = None, [0, 1]
 
     def __len__(self) -> int:

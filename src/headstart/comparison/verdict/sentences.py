@@ -181,7 +181,8 @@ def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterat
     """Line if the metric shows no gain over a constant prediction, or can't show one."""
     if not best.gains or best.control or not _known(best.gains[0]):
         return
-    first, by = best.gains[0], _metric(best.gains[0].metric)
+    first = best.gains[0]
+    by = _metric(first.metric, metric)
     if first.shown(by.higher_is_better, alpha):
         return
     what = "the most frequent class"
@@ -189,7 +190,7 @@ def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterat
         what = "the mean"
     elif best.classes and not best.confusion:  # for multi-label tasks
         what = "the same labels for all examples"
-    others = [(one, _metric(one.metric)) for one in best.gains[1:]]
+    others = [(one, _metric(one.metric, metric)) for one in best.gains[1:]]
     seen = next((one for one in others if one[0].shown(one[1].higher_is_better, alpha / len(others))), None)
     perfect = by.bounds[1] if by.higher_is_better else by.bounds[0]
     guessed = wording.reading(first.guess, None, None, by)
@@ -215,8 +216,9 @@ def _known(one: Gain | None) -> bool:
     return one is not None and one.difference is not None and math.isfinite(one.difference)
 
 
-def _metric(name: str) -> Metric:
-    return next(metrics[name] for metrics in METRICS.values() if name in metrics)
+def _metric(name: str, main: Metric) -> Metric:
+    """The metric that ranks, or another of this name."""
+    return main if name == main.name else next(metrics[name] for metrics in METRICS.values() if name in metrics)
 
 
 def _over(one: Gain, metric: Metric) -> str:
@@ -253,7 +255,7 @@ def _chance(parts: Sequence[PartRow], metric: Metric, alpha: float) -> Iterator[
     judged = [(part, part.gain) for part in parts if part.gain is not None and _known(part.gain)]
     adjusted = holm([1.0 if gain.p_value is None else gain.p_value for _, gain in judged])
     above = [
-        p <= alpha and (gain.difference or 0.0) * sign(_metric(gain.metric)) > 0
+        p <= alpha and (gain.difference or 0.0) * sign(_metric(gain.metric, metric)) > 0
         for (_, gain), p in zip(judged, adjusted)
     ]  # fmt: skip
     learned, chance = (

@@ -7,7 +7,8 @@ import math
 from headstart.core.records.comparison import Row
 from headstart.stats.metrics import Metric
 
-NAMES = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "ece": "ECE",
+NAMES = {"entity_f1": "entity F1",
+         "macro_f1": "macro-F1", "micro_f1": "micro-F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "ece": "ECE",
          "auroc": "AUROC"}  # fmt: skip
 
 

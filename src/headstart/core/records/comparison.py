@@ -19,9 +19,9 @@ SCHEMA = "headstart.comparison/2"
 @dataclass(frozen=True)
 class TaskRecord(Record):
     kind: str
-    "`single_label`, `multi_label` or `regression`"
+    "`single_label`, `multi_label`, `regression`, `tagging`, or a kind that a package brings"
     modality: str
-    "`text`, `text_pair` or `image`"
+    "`text`, `text_pair`, `text_words` (texts that come in words) or `image`"
     labels: tuple[str, ...]
     "class names in the order of the scores; empty for regression"
     metric: str
@@ -29,6 +29,10 @@ class TaskRecord(Record):
     higher_is_better: bool = True
     metric_reason: str = ""
     "reason for an unusual default metric; empty if the user chose it"
+    noun: str = ""
+    "answer to each input: `one label`; empty in older records"
+    pipeline: str = ""
+    "name of the task on the Hub; empty if it follows from the modality"
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
         if absent := [label for label, count in zip(labels, held.tolist()) if count == 0]:
             message = f"classes without any example in {name}: measurements there say nothing about them"
             findings.add("absent_class", "warning", message, absent)
+    if targets.ndim == 2 and targets.dtype.kind == "i":  # most words are in no entity: that is as it should be
+        return
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] >= IMBALANCE * counts[smallest] and counts[smallest] > 0:
         message = (
@@ -169,6 +171,6 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
 
 def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:
     """[classes] number of examples per class; a multi-label example counts for each of its labels."""
-    if targets.ndim == 2:
-        return targets.sum(axis=0).astype(np.int64)
-    return np.bincount(targets, minlength=classes)
+    if targets.dtype.kind == "i":  # of examples, or of their words
+        return np.bincount(targets[targets >= 0], minlength=classes)
+    return targets.sum(axis=0).astype(np.int64)

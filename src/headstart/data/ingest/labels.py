@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import DataError
-from headstart.data.audit.findings import Findings
+from headstart.data.audit.findings import Findings, Severity
 from headstart.data.ingest.label_lists import as_list, multi_hot, separated, share_parts
 from headstart.data.ingest.label_names import (
     hint_at_quantity,
@@ -24,6 +24,7 @@ from headstart.data.ingest.label_names import (
 )
 from headstart.data.tables.numbers import MISSING as WORDS_FOR_MISSING
 from headstart.data.tables.numbers import natural, numbers
+from headstart.tasks.task import TASKS, Label
 
 MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
 "tags of a label's type; cells of CSV have none, so that `1` there equals the 1 of JSON and Parquet"
@@ -64,6 +65,8 @@ def build(
     _refuse_conflicts(table, tags, column)
     encoded = table.column("label").combine_chunks().dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    if kind is not None and (read := _by_kind(kind, table, training, column, names, codes, order, findings)):
+        return read
     lists = _lists(names, bool((tags == LIST).any()), kind, column, bool(order), findings)
     if lists is not None and kind not in ("single_label", "regression"):
         lists = merge_items(lists, codes, findings)
@@ -99,6 +102,24 @@ def build(
         hint_at_quantity(known, values, column, findings)
         names = whole(names, findings)
     return _single_label(table, names, codes, column, numeric, training & ~lost, lost, order, findings)
+
+
+def _by_kind(
+    kind: str, table: pa.Table, training: np.ndarray, column: str, names: list[str], codes: np.ndarray,
+    order: Sequence[str], findings: Findings,
+) -> Targets | None:  # fmt: skip
+    """Targets as the kind itself reads them; None where it leaves that to what follows."""
+
+    def note(what: str, severity: Severity, message: str, rows: np.ndarray) -> None:
+        places = table.column("place").take(np.flatnonzero(rows)[:5]).to_pylist()
+        findings.add(what, severity, message, places, int(rows.sum()))
+
+    def inputs() -> Iterator[str]:
+        for chunk in table.column("input").iterchunks():
+            yield from chunk.to_pylist()
+
+    found = TASKS[kind].targets_of(Label(column, names, codes, training, order, inputs, note))
+    return None if found is None else Targets(kind, found.labels, found.values, found.usable)
 
 
 def _lists(

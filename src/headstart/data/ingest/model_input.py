@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.core.words import Words
 from headstart.data.tables.table import ImagePath, Problem
 from headstart.tasks.task import Modality
 
@@ -21,6 +22,7 @@ _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 EMPTY = Problem("empty", "without text")
 NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
 TOO_LONG = Problem("long", f"longer than {LONGEST:,} characters", "a quote may be left open there")
+NO_WORD = Problem("malformed", "with a word that is empty or no text")
 NO_IMAGE = Problem("unreadable", "without an image")
 NO_PAIR = Problem("malformed", "with other than two texts, where the model reads pairs")
 NO_SINGLE = Problem("malformed", "with more than one text, where the model reads one")
@@ -31,12 +33,14 @@ Checked = str | tuple[str, str] | bytes
 def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
     """Converts cells to a model's input: one text or image, or two texts; or returns the problem.
 
-    Numbers become texts. Lone surrogates, which JSON can write but UTF-8 can't, become `?`. An image is its encoded
-    bytes or an `ImagePath`; it is not decoded here.
+    A sentence in words is a list of them, or a running text that is cut. Numbers become texts. Lone surrogates, which
+    JSON can write but UTF-8 can't, become `?`. An image is its encoded bytes or an `ImagePath`; it is not decoded here.
     """
     if modality == "image":
         value = values[0].get("bytes") if isinstance(values[0], dict) else values[0]
         return value if isinstance(value, (bytes, ImagePath)) and value else NO_IMAGE
+    if modality == "text_words":
+        return _words(values[0])
     if len(values) != (2 if modality == "text_pair" else 1):
         return NO_PAIR if modality == "text_pair" else NO_SINGLE
     texts = []
@@ -50,6 +54,22 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
             return TOO_LONG
         texts.append(text)
     return texts[0] if len(texts) == 1 else (texts[0], texts[1])
+
+
+def _words(value: Any) -> Words | Problem:
+    """A list of words as they are; a running text is cut into words."""
+    if isinstance(value, Words):
+        return value
+    if not isinstance(value, (list, tuple)):
+        text = _text(value)
+        found = Words.cut(text) if text is not None else None
+        return NO_TEXT if found is None else found or EMPTY
+    words = [_text(word) for word in value]
+    if not words:
+        return EMPTY
+    if any(not word or not word.strip() for word in words):
+        return NO_WORD
+    return TOO_LONG if sum(len(word or "") for word in words) > LONGEST else Words.of(word or "" for word in words)
 
 
 def _text(value: Any) -> str | None:

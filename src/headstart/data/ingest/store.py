@@ -18,7 +18,8 @@ from headstart.core.errors import ResourceError
 from headstart.tasks.task import Modality
 
 HOLDS = b"headstart.input"
-"schema metadata: `path` if the column `input` holds paths of images, as bytes because file names need not be UTF-8"
+"""schema metadata: `path` if the column `input` holds paths of images, as bytes because file names need not be UTF-8;
+`words` if it holds texts in words"""
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
@@ -39,7 +40,8 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
         pa.field("cluster", pa.large_string()),
     ]
     fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
-    return pa.schema(fields, metadata={HOLDS: b"path"} if paths else None)
+    holds = b"path" if paths else b"words" if modality == "text_words" else None
+    return pa.schema(fields, metadata={HOLDS: holds} if holds else None)
 
 
 class Store:

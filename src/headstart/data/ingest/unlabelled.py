@@ -114,7 +114,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         raise DataError("one of the inputs is an empty text.")
     if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
         raise DataError(f"{entry}: {NO_PIPES}; write the texts into a file, and give that.")
-    if modality == "text":
+    if modality in ("text", "text_words"):
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
         if kind:
@@ -127,7 +127,9 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
             raise DataError(f"there is no file {entry}.")
         if known and (near := _neighbour(path)):  # because `my file.csv` could also be a text
             raise DataError(f"there is no file {entry}. Did you mean {near}?")
-        return Unlabelled(entry, entry)
+        value = model_input([entry], modality)
+        assert isinstance(value, str)
+        return Unlabelled(value, value)
     found = model_input(entry.split("\t"), modality)
     if isinstance(found, Problem):
         raise DataError(

@@ -11,6 +11,7 @@ from headstart.data.tables.column_names import IDS, KNOWN, PAIRS, PLAIN_LABEL, P
 from headstart.data.tables.label_columns import find_label, first, listed
 from headstart.data.tables.split_columns import Marks, find_marks
 from headstart.data.tables.table import Column
+from headstart.data.tables.word_columns import words_alone, words_and_tags
 from headstart.tasks.task import Modality
 
 
@@ -88,6 +89,8 @@ def choose(
     left = [column for column in columns if column.name not in taken]
     free = [column for column in left if column.kind == "image" or not _is_id(column.name)]
     guessed: list[str] = []
+    if pair := words_and_tags([known[name] for name in (*wanted, *labels)] + free, wanted, labels, source):
+        wanted, labels = [pair[0]], [pair[1]]
     if not labels:
         texts = set(wanted) or set(_named_texts(free)) | {c.name for c in free if c.kind == "image"}
         labels, by_name = find_label([column for column in left if column.name not in texts], source, columns)
@@ -104,7 +107,8 @@ def choose(
     images = [name for name in wanted if known[name].kind == "image"]
     if images and len(wanted) > 1:
         raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")
-    modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text"
+    several = known[wanted[0]].kind == "list"
+    modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text_words" if several else "text"
     return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed), cluster)
 
 
@@ -174,6 +178,8 @@ def find_inputs(
         if name not in known:
             raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")
     wanted = 2 if modality == "text_pair" else 1
+    if not names and modality == "text_words":
+        names = words_alone(columns)
     if not names:
         if modality == "image":
             names = [column.name for column in columns if column.kind == "image"][:1]

@@ -18,6 +18,7 @@ from headstart.data.images.layout import image_splits
 from headstart.data.images.paths import METADATA, with_images
 from headstart.data.ingest.split_names import SPLITS, split_named, split_of_words, splits_of
 from headstart.data.tables import hub
+from headstart.data.tables.conll import Conll
 from headstart.data.tables.json_lines import JsonLines
 from headstart.data.tables.parquet import Parquet
 from headstart.data.tables.table import Table
@@ -31,6 +32,8 @@ FORMATS: dict[str, Callable[[Path], Table]] = {
     ".ndjson": JsonLines,
     ".json": JsonLines,
     ".parquet": Parquet,
+    ".conll": Conll,
+    ".conllu": Conll,
 }
 _SHEET = "an Excel or OpenDocument sheet: save it as CSV (UTF-8)"
 _ARCHIVE = "an archive: unpack it, and name the file or folder inside"
@@ -47,9 +50,9 @@ ADVICE = {
 }
 "advice for files in unsupported formats, by suffix"
 READABLE = (
-    "a .csv, .tsv, .jsonl or .parquet file; a folder with train.*, validation.*, test.* files of these; a folder with "
-    "one subfolder of images per class (also below train/, validation/, test/); a folder written by datasets' "
-    "save_to_disk; or the name of a data set on the hub"
+    "a .csv, .tsv, .jsonl, .parquet or .conll file; a folder with train.*, validation.*, test.* files of these; a "
+    "folder with one subfolder of images per class (also below train/, validation/, test/); a folder written by "
+    "datasets' save_to_disk; or the name of a data set on the hub"
 )
 NO_PIPES = "standard input and pipes are not read"
 _SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)

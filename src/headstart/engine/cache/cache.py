@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.backbone import Backbone, Batch, Reads
+from headstart.backbones.inputs.word_marks import WORD_STARTS
 from headstart.backbones.ladder.cutting import Cut, states
 from headstart.backbones.ladder.modes import evaluating
 from headstart.engine.cache.frozen import forward_alone
@@ -111,8 +112,7 @@ class Cache:
         store = self.states(feed, cut, batch_tokens, reads)
         if store is None:
             return self.backbone.features(batch, reads)
-        mask = batch.get("attention_mask")
-        state = store.get(positions, mask.shape[1] if mask is not None else 0)
+        state = store.get(positions, self._width(batch, cut))
         return self._cut(cut).resume(batch, state.to(self.compute.device).float())
 
     def _cut(self, cut: int) -> Cut:
@@ -172,10 +172,9 @@ class Cache:
             for place, (micro, now) in enumerate(passes(feed, batch_tokens, self.compute.early, forward)):
                 for one, state in zip(wanted, now):
                     if one == (len(self.backbone.ladder), "top") and read == "all":
-                        state = state[:, -self.backbone.dimension :]  # the highest of the levels
+                        state = state[..., -self.backbone.dimension :]  # the highest of the levels
                     if not place:
-                        mask = micro.batch.get("attention_mask")
-                        store = self._new(feed, state, mask.shape[1] if mask is not None else 0, one == wanted[0])
+                        store = self._new(feed, state, self._width(micro.batch, one[0]), one == wanted[0], one[0])
                         if store is not None:
                             found[one] = store
                     if one in found:
@@ -185,14 +184,20 @@ class Cache:
                 wanted = list(found)
         return found
 
-    def _new(self, feed: Feed, state: Tensor, width: int, tell: bool) -> States | None:
+    def _width(self, batch: Batch, cut: int) -> int:
+        """Padded length of the states of this batch at a cut: of tokens, above all rungs of words; 0 without either."""
+        name = WORD_STARTS if cut == len(self.backbone.ladder) else "attention_mask"
+        return batch[name].shape[1] if name in batch else 0
+
+    def _new(self, feed: Feed, state: Tensor, width: int, tell: bool, cut: int) -> States | None:
         """Room for all states of a feed, or None where the limit or the disk does not allow it."""
         ragged = state.dim() > 2 and width > 0 and state.shape[1] == width
         shape = tuple(state.shape[2:] if ragged else state.shape[1:])
-        rows = feed.lengths if ragged else np.ones(len(feed), dtype=np.int64)
+        top = cut == len(self.backbone.ladder)
+        rows = (feed.rows if top else feed.lengths) if ragged else np.ones(len(feed), dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(rows)])
         # pooled features are few and go into the convex head: they keep full precision
-        dtype = torch.float32 if state.dim() == 2 else self.compute.dtype
+        dtype = torch.float32 if state.dim() == 2 or top else self.compute.dtype
         total = int(offsets[-1]) * int(np.prod(shape)) * dtype.itemsize
         found, reason = None, f"the cache is full: states of {feed.name} at this cut are computed in each epoch"
         if self._bytes + total <= self.limit_bytes:
@@ -206,13 +211,13 @@ class Cache:
 
 
 def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "top") -> Tensor:
-    """Pooled features [n, D] of the frozen backbone for a whole feed, in batches of like length."""
+    """Features [R, D] of the frozen backbone for all rows of a feed, in batches of like length."""
     top = len(cache.backbone.ladder)
     device = cache.compute.device
     cache.backbone.module.eval()
     if kept := cache.states(feed, top, batch_tokens, reads):
         return kept.values.to(device)
-    out = torch.empty(len(feed), cache.backbone.width(reads), device=device)
+    out = torch.empty(int(feed.rows.sum()), cache.backbone.width(reads), device=device)
 
     def forward(micro: Micro) -> Tensor:
         with torch.no_grad(), cache.compute.autocast():
@@ -220,7 +225,7 @@ def all_features(cache: Cache, feed: Feed, batch_tokens: int, reads: Reads = "to
 
     with forward_alone(cache.backbone.module, cache.compute):
         for micro, features in passes(feed, batch_tokens, cache.compute.early, forward):
-            out[torch.from_numpy(micro.positions)] = features
+            feed.put_rows(out, micro.positions, features)
     return out
 
 

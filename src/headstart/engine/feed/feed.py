@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.preparation import Encoded, ImagePreparation, TextPreparation
+from headstart.backbones.inputs.word_marks import WORD_STARTS
 from headstart.data.examples import Examples
 from headstart.data.images.image import decode
 from headstart.engine.feed.ahead import ahead
@@ -42,7 +43,7 @@ PIN = 1 << 16
 class Micro:
     """A batch that goes through the model at once, when its feed has `moved` it.
 
-    positions: places in the feed; step: examples of its whole step.
+    positions: places in the feed; step: examples of its whole step, or words where each has a target.
     """
 
     positions: np.ndarray
@@ -73,7 +74,7 @@ class Micro:
             batch = {name: value[a:b] for name, value in self.batch.items()}
             if "attention_mask" in batch:
                 width = int(batch["attention_mask"].sum(1).max())
-                batch = {name: value[:, :width] if value.dim() > 1 else value for name, value in batch.items()}
+                batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
             streams = {name: cut[number] for name, cut in along.items()}
             pieces.append(
                 replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
@@ -92,9 +93,12 @@ class Feed:
         self.fresh = self.augment.fresh(self.modality)
         self.targets = torch.from_numpy(examples.targets)
         self._kept: dict[int, Tensor] = {}
+        self.words: np.ndarray | None = None
         if isinstance(self.preparation, TextPreparation):
             self._encoded = Tokens(self._encode_in_parts(self.preparation))
-            self.lengths = self._encoded.lengths
+            self.lengths, self.words = self._encoded.lengths, self._encoded.words
+            if self.words is not None and self.targets.dim() == 2:
+                self.targets = _seen(self.targets, self._encoded)
         else:
             self.lengths = np.ones(len(examples), dtype=np.int64)
 
@@ -119,6 +123,38 @@ class Feed:
             return self.lengths * self.preparation.tokens
         return self.lengths
 
+    @property
+    def units(self) -> np.ndarray:
+        """[n] by how many losses each example counts: one, or one for each of its words that has a target."""
+        return np.ones(len(self), dtype=np.int64) if self.words is None else (self.targets >= 0).sum(1).numpy()
+
+    @property
+    def rows(self) -> np.ndarray:
+        """[n] rows that a solved head gets of each example: one, or one for each word."""
+        return np.ones(len(self), dtype=np.int64) if self.words is None else self.words
+
+    @property
+    def row_targets(self) -> Tensor:
+        """[R, …] targets of all rows, in the order of the examples; -1 for words that the model does not see."""
+        if self.words is None:
+            return self.targets
+        return self.targets[torch.arange(self.targets.shape[1]) < torch.from_numpy(self.words)[:, None]]
+
+    @property
+    def blank(self) -> tuple[int, ...]:
+        """Shape of what is predicted for it, but for the scores: [n], or [n, L] of at most L words."""
+        return (len(self),) if self.words is None else tuple(self.targets.shape[:2])
+
+    def put_rows(self, out: Tensor, positions: np.ndarray, features: Tensor) -> None:
+        """Features of a batch into those of all rows [R, D]."""
+        if self.words is None:
+            out[torch.from_numpy(positions)] = features
+            return
+        ends = np.cumsum(self.words)
+        for position, each in zip(positions.tolist(), features):
+            count = int(self.words[position])
+            out[ends[position] - count : ends[position]] = each[:count]
+
     def seeded(self, seed: int) -> Feed:
         """This feed with the views that this seed draws; what was tokenized and decoded is shared."""
         other = copy.copy(self)
@@ -131,6 +167,7 @@ class Feed:
         empty.examples = self.examples.take([])
         empty.__dict__.pop("content", None)
         empty.lengths, empty.targets = self.lengths[:0], self.targets[:0]
+        empty.words = None if self.words is None else self.words[:0]
         return empty
 
     def batch(self, positions: np.ndarray, view: int | None = None) -> Batch:
@@ -230,9 +267,21 @@ class Feed:
             batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:
             batches = (self._raw(positions, view) for positions in flat)
+        units = self.units
         for step in steps:
-            size = sum(len(positions) for positions in step)
+            size = max(1, int(units[np.concatenate(step)].sum())) if step else 1
             yield [Micro(p, next(batches), self.targets[p], size) for p in step]
+
+
+def _seen(targets: Tensor, tokens: Tokens) -> Tensor:
+    """[n, L] without the targets of words that were cut off."""
+    assert tokens.words is not None
+    example = np.repeat(np.arange(len(tokens.words)), tokens.words)
+    word = np.arange(len(tokens.starts)) - np.repeat(np.cumsum(tokens.words) - tokens.words, tokens.words)
+    cut = torch.from_numpy(tokens.starts < 0)
+    found = targets.clone()
+    found[torch.from_numpy(example)[cut], torch.from_numpy(word)[cut]] = -1
+    return found
 
 
 def _pinned(batch: Batch) -> Batch:

@@ -25,6 +25,7 @@ def temperature(logits: Tensor, targets: Tensor, task: Task) -> float:
     logits: [n, outputs]; targets: [n] classes or [n, outputs] of 0 and 1.
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
+    logits, targets = task.known(logits, targets)
     if task.numeric or not len(logits) or not bool(logits.isfinite().all()):
         return 1.0
     x, y = logits.double().cpu(), targets.cpu()

@@ -29,7 +29,7 @@ from headstart.judging.advice.suspects import suspects
 from headstart.methods.heads.probe import Probe
 from headstart.methods.method import Method, method_class, settled
 from headstart.stats.intervals import interval
-from headstart.stats.metrics import Metric, metric
+from headstart.stats.metrics import Metric
 from headstart.stats.paired import compare, holm
 from headstart.stats.predictions import Predictions
 
@@ -60,7 +60,7 @@ def improve(
     if not len(data.validation):
         raise ConfigurationError("to improve a run takes validation examples, and there are none.")
     where = surroundings(compute)
-    measure = metric(data.task.kind, record.task.metric)
+    measure = data.task.metric(record.task.metric)
     progress.stage("gather evidence")
     doubted = _suspects(data, backbone, compute)
     told = {int(data.train.ids[at]): data.task.labels[label] for at, label in doubted.items()}

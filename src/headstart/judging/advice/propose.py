@@ -13,10 +13,11 @@ from headstart.core.records.improvement import Proposal
 from headstart.core.records.ranking import Candidate
 from headstart.methods.method import method_class
 from headstart.stats.guess import default_margin, guess
-from headstart.stats.metrics import Metric, confusion, metric, per_class
+from headstart.stats.metrics import Metric
 from headstart.stats.non_inferiority import lower_bound, p_value
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 ALPHA = 0.05
 GAP = 2.0
@@ -50,7 +51,12 @@ class Evidence:
 
     @property
     def metric(self) -> Metric:
-        return metric(self.record.task.kind, self.record.task.metric)  # type: ignore[arg-type]
+        return self.task.metric(self.record.task.metric)
+
+    @property
+    def task(self) -> Task:
+        told = self.record.task
+        return Task(told.kind, told.modality, told.labels)  # type: ignore[arg-type]
 
     @property
     def percent(self) -> bool:
@@ -198,8 +204,8 @@ def more_data(e: Evidence) -> Iterator[Proposal]:
     runs = e.validation.get(e.method)
     if not runs:
         return
-    labels = list(e.record.task.labels)
-    classes, table = per_class(runs, labels), np.array(confusion(runs, len(labels)))
+    labels, task = list(e.record.task.labels), e.task
+    classes, table = task.class_rows(runs), np.array(task.confusion(runs))
     known = [row for row in classes if row.recall is not None]
     rows = [row for row in known if row.support >= FEW]
     if len(known) < 2:

@@ -143,7 +143,7 @@ class Retention(Check):
         return self.name or f"retention of {Path(self.data).stem}"
 
     def measure(self, material: Material) -> Metric:
-        return metric(self._other(material).task.kind, self.metric)
+        return self._other(material).task.metric(self.metric)
 
     def check(self, material: Material) -> None:
         if not self.data:

@@ -28,12 +28,16 @@ def changed(value: Input, change: Change, number: int) -> Input:
     random = np.random.default_rng(derive(0, "perturb", change, number))
     if isinstance(value, tuple):
         return (_text(value[0], change, random), _text(value[1], change, random))
-    return _text(value, change, random) if isinstance(value, str) else _image(value, change, random)
+    if isinstance(value, str):
+        return type(value)(_text(value, change, random))  # `Words` stay words: no blank moves
+    return _image(value, change, random)
 
 
 def check_change(change: Change, modality: str) -> None:
     """Raises `ConfigurationError` for a perturbation that does not apply to these inputs."""
     allowed = get_args(ImageChange) if modality == "image" else get_args(TextChange)
+    if modality == "text_words":  # there a sign is a word too
+        allowed = tuple(one for one in allowed if one != "punctuation")
     if change not in allowed:
         raise ConfigurationError(f"the change {change!r} is not for {modality}s; choose {', '.join(allowed)}.")
 

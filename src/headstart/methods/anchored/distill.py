@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
 from headstart.methods.term import TRAIN, Beginning, Outputs, Step, TaskTerm, Term
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 
 @METHODS.register("distill")
@@ -47,6 +51,10 @@ class Anchor(Term):
     pulls_at_once: ClassVar[bool] = False
 
     strength: float
+
+    def check(self, task: Task) -> None:
+        if not task.pooled:
+            raise MethodError("it holds one vector an example near the base's, and here each word has one: use l2sp")
 
     def begin(self, given: Beginning) -> dict[str, Tensor]:
         features = given.features_of(TRAIN)  # [n, D]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from headstart.backbones.backbone import Backbone
 from headstart.methods.method import METHODS, Axis, GradientMethod, head_group, rung_groups
 from headstart.methods.plan import Plan
-from headstart.methods.term import TRAIN, Beginning, Outputs, Step, TaskTerm, Term
+from headstart.methods.term import Beginning, Outputs, Step, TaskTerm, Term
 
 
 @METHODS.register("l2sp")
@@ -65,4 +65,4 @@ class Pull(Term):
                 total = total + 0.5 * self.alpha * (value - at.kept[name]).square().sum()
             else:
                 total = total + 0.5 * self.beta * value.square().sum()
-        return len(seen[TRAIN].features) * total
+        return at.task.count(at.targets) * total

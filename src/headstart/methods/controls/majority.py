@@ -39,5 +39,5 @@ class Prior(Solver):
         assert head.bias is not None, "a method that solves for the prior asks for a head with biases"
         with torch.no_grad():
             head.weight.zero_()
-            head.bias.copy_(given.task.prior(given.targets))
+            head.bias.copy_(given.task.prior(given.task.known(given.targets, given.targets)[1]))
         return ()

@@ -63,5 +63,5 @@ class MixHead(nn.Module):
         if self.normalise:
             levels = tuple(F.layer_norm(level, level.shape[-1:]) for level in levels)
         even = [self.maps[str(i)](h) if str(i) in self.maps else h for i, h in enumerate(levels)]  # L of [B, D]
-        mixed = torch.einsum("l,lbd->bd", self.shares.softmax(0), torch.stack(even))  # [B, D]
+        mixed = torch.einsum("l,l...d->...d", self.shares.softmax(0), torch.stack(even))  # [B, D], of words [B, W, D]
         return self.linear(self.gamma * mixed)
