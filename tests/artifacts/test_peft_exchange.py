@@ -324,7 +324,7 @@ def test_a_text_classifier_that_reads_a_pooler_is_refused(tmp_path: Path) -> Non
     config = LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"])
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
     get_peft_model(model, config).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(ArtifactError, match="reads a pooler"):
+    with pytest.raises(ArtifactError, match="reads a separate pooler"):
         from_peft(tmp_path / "adapter", backbone, tmp_path / "run")
 
 

@@ -55,7 +55,6 @@ NOT_YET_REWRITTEN = {
     "engine/state/snapshots.py",
     "engine/state/tensors.py",
     "methods/plan.py",
-    "methods/solver.py",
     "methods/term.py",
     "pretraining/jobs/language.py",
     "stats/inversion.py",
