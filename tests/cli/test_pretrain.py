@@ -336,7 +336,7 @@ def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monke
     save("bert", here / "base")
     ask = ("pretrain", "mlm", "texts.txt", *FURTHER, "--set", "length=64", "--from", "base", "--quiet", "--out")
     steps = iter(range(10**6))
-    loss = LanguageModelling.loss
+    loss = LanguageModelling.losses
 
     def stopping(self: LanguageModelling, *arguments: Any) -> torch.Tensor:
         if next(steps) == 4:
@@ -345,7 +345,7 @@ def test_another_model_under_the_same_name_is_not_gone_on_from(here: Path, monke
 
     monkeypatch.setattr(Checkpoint, "due", property(lambda self: True))
     with monkeypatch.context() as patch:
-        patch.setattr(LanguageModelling, "loss", stopping)
+        patch.setattr(LanguageModelling, "losses", stopping)
         assert call(*ask, "stopped").code == 130
     assert list((here / "stopped" / "unfinished").glob("checkpoint-*.safetensors"))
     shutil.rmtree(here / "base")
@@ -680,7 +680,7 @@ def test_a_tokenizer_that_was_replaced_is_not_gone_on_with(here: Path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(LanguageModelling, "loss", stops)
+        patch.setattr(LanguageModelling, "losses", stops)
         assert call(*arguments, "--out", "begun").code == 130
     train_tokenizer(texts[:5], "wordpiece", 300, True, True, 128).save_pretrained(here / "mine")
     call(*arguments, "--out", "begun").expect(0)

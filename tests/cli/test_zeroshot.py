@@ -176,9 +176,9 @@ def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatc
     monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
     asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=3", "--set", "augment=light", "--out")
     call(*asked, "whole").expect(0)
-    loss, calls = PairTraining.loss, 0
+    loss, calls = PairTraining.losses, 0
 
-    def stopping(self: PairTraining, *arguments: Any) -> torch.Tensor:
+    def stopping(self: PairTraining, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 5:
@@ -186,7 +186,7 @@ def test_an_interrupted_training_comes_to_the_same_towers(here: Path, monkeypatc
         return loss(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PairTraining, "loss", stopping)
+        patch.setattr(PairTraining, "losses", stopping)
         assert call(*asked, "stopped").code == 130
     call(*asked, "stopped").expect(0)
     for file in ("model.safetensors", "image/model.safetensors", "text/model.safetensors"):
@@ -202,9 +202,9 @@ def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
 
     asked = ("pretrain", "clip", "train.parquet", *SMALL, "--set", "epochs=1", "--out")
 
-    loss, calls = PairTraining.loss, 0
+    loss, calls = PairTraining.losses, 0
 
-    def stopping(self: PairTraining, *arguments: Any) -> torch.Tensor:
+    def stopping(self: PairTraining, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -212,7 +212,7 @@ def test_what_was_interrupted_with_other_settings_is_not_gone_on_from(
         return loss(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PairTraining, "loss", stopping)
+        patch.setattr(PairTraining, "losses", stopping)
         patch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
         assert call(*asked, "changed", "--text", "caption").code == 130
     assert list((here / "changed" / "unfinished").glob("checkpoint*")), "there is one that could be taken for its own"

@@ -164,9 +164,9 @@ def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch:
     whole = job()
     fit(whole, Budget(EPOCHS))
     checkpoint, stopped, told = Checkpoint(tmp_path / "checkpoint.safetensors"), job(), Told()
-    loss, calls = type(stopped).loss, 0
+    loss, calls = type(stopped).losses, 0
 
-    def pressing(self: Pretraining, *arguments: Any) -> torch.Tensor:
+    def pressing(self: Pretraining, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == at:
@@ -174,7 +174,7 @@ def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch:
         return loss(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(stopped), "loss", pressing)
+        patch.setattr(type(stopped), "losses", pressing)
         with pytest.raises(KeyboardInterrupt):
             fit(stopped, Budget(EPOCHS), checkpoint=checkpoint)
     assert calls == at
