@@ -169,7 +169,7 @@ def test_a_folder_that_reads_otherwise_is_an_error(here: Path, monkeypatch: pyte
 
     images(here / "photos", 60)
     monkeypatch.setattr(pretrained_labelled, "write_tensors", broken)
-    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24").refused("read again")
+    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24").refused("after loading")
     assert not (here / "vit" / "pretrained.json").exists()
 
 
@@ -298,7 +298,7 @@ def test_a_language_model_that_reads_otherwise_is_an_error(
     corpus(here / "texts.txt")
     for kind in (language.LanguageNetwork, recurrent.RecurrentNetwork):
         monkeypatch.setattr(kind, "save", broken(kind.save))
-    call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--quiet").refused("read again")
+    call("pretrain", objective, "texts.txt", "--out", "lm", *LANGUAGE, "--quiet").refused("after loading")
     assert not (here / "lm" / "pretrained.json").exists()
 
 
@@ -479,7 +479,7 @@ def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(language, "fit", refused)
-        call(*ask, "--quiet").refused("read again")
+        call(*ask, "--quiet").refused("after loading")
     assert list((here / "lm" / "unfinished").glob("checkpoint-*.safetensors"))
     written: list[Any] = []
     monkeypatch.setattr(Checkpoint, "write", lambda *arguments: written.append(arguments))
@@ -546,7 +546,7 @@ def test_a_corpus_that_can_not_judge_what_it_teaches(here: Path) -> None:
         (here / "two.txt").write_text(f"{long} {at}\n{short} {at}\n")
         done = call("pretrain", "mlm", "two.txt", *asked)
         if done.code:
-            done.refused("those to judge by are 99% of the text", "a paragraph a line")
+            done.refused("those to judge by are 99% of the text", "one paragraph per line")
             return
         shutil.rmtree(here / "lm")
     raise AssertionError("the long one was never held out")

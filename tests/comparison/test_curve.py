@@ -12,6 +12,7 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.records.curve import Reading
 from headstart.data.embedded import digits
 from headstart.stats.metrics import metric
+from headstart.tasks.task import Task
 
 
 def test_subsets_of_a_draw_are_nested_and_hold_so_many_a_class() -> None:
@@ -29,7 +30,7 @@ def test_subsets_of_a_draw_are_nested_and_hold_so_many_a_class() -> None:
 
 def test_without_classes_a_size_is_of_examples() -> None:
     data = digits()
-    numbers = replace(data, task=replace(data.task, kind="regression", labels=()))
+    numbers = replace(data, task=Task("regression", "image"))
     assert len(subset(numbers, 30, 0).train) == 30
     assert largest(numbers) == len(data.train)
 

@@ -118,7 +118,7 @@ def test_what_is_interrupted_comes_to_the_same_vectors(
     place = tmp_path / "stopped"
     place.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr("engine.test_glove.Checkpoint", Interrupted)
+        patch.setattr("pretraining.test_glove.Checkpoint", Interrupted)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 trained(counts, place)
