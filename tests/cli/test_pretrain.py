@@ -169,7 +169,7 @@ def test_a_folder_that_reads_otherwise_is_an_error(here: Path, monkeypatch: pyte
 
     images(here / "photos", 60)
     monkeypatch.setattr(pretrained_labelled, "write_tensors", broken)
-    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24").refused("after loading")
+    call("pretrain", "classify", "photos", "--out", "vit", *VIT, "--set", "image_size=24").refused("read again")
     assert not (here / "vit" / "pretrained.json").exists()
 
 
@@ -479,7 +479,7 @@ def test_what_is_refused_late_leaves_what_was_learnt(here: Path, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(language, "fit", refused)
-        call(*ask, "--quiet").refused("after loading")
+        call(*ask, "--quiet").refused("read again")
     assert list((here / "lm" / "unfinished").glob("checkpoint-*.safetensors"))
     written: list[Any] = []
     monkeypatch.setattr(Checkpoint, "write", lambda *arguments: written.append(arguments))
