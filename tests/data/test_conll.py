@@ -117,3 +117,18 @@ def test_kinds_that_words_can_not_have(tmp_path: Path) -> None:
     (plain := tmp_path / "b.csv").write_text("text,label\n" + "one,a\ntwo,b\n" * 10)
     with pytest.raises(ConfigurationError, match="a tagging task can't be read"):
         read(plain, kind="tagging")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("U.S. don't, ok", ["U.S.", "don't", ",", "ok"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("cafe\u0301 noir", ["cafe\u0301", "noir"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("❤\ufe0f a\u200bb\u0007", ["❤\ufe0f", "a", "b"]),
+    ],
+)
+def test_running_text_is_cut_between_letters_and_signs_of_any_script(text: str, words: list[str]) -> None:
+    """Vowel signs, accents and joiners are no letters to a regular expression."""
+    assert Words.cut(text).each == words

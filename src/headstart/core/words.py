@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
-WORD = re.compile(r"(?:[^\W\d_]\.){2,}|\w+(?:[.'’@-]\w+)*|[^\w\s]")
+_MARK = "\u0300"
+_LETTER = rf"(?:\w{_MARK}*)"
+WORD = re.compile(rf"(?:[^\W\d_]\.){{2,}}|{_LETTER}+(?:[.'’@-]{_LETTER}+)*|[^\w\s]{_MARK}*")
 "how running text is cut, as most tagged corpora are: U.S. is one word, other signs stand for themselves"
 
 
@@ -24,8 +27,17 @@ class Words(str):
     @classmethod
     def cut(cls, text: str) -> Words:
         """The words of a running text."""
-        return cls(" ".join(WORD.findall(text)))
+        found = WORD.finditer(text if text.isascii() else "".join(map(_shape, text)))
+        return cls(" ".join(text[one.start() : one.end()] for one in found))
 
     @property
     def each(self) -> list[str]:
         return self.split(" ")
+
+
+def _shape(sign: str) -> str:
+    """Vowel signs, accents and joiners belong to the sign before them; other invisible signs separate words."""
+    kind = unicodedata.category(sign)
+    if kind.startswith("M") or (kind == "Cf" and sign != "\u200b"):
+        return _MARK
+    return " " if kind in ("Cc", "Cf") else sign
