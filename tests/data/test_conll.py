@@ -132,3 +132,16 @@ def test_kinds_that_words_can_not_have(tmp_path: Path) -> None:
 def test_running_text_is_cut_between_letters_and_signs_of_any_script(text: str, words: list[str]) -> None:
     """Vowel signs, accents and joiners are no letters to a regular expression."""
     assert Words.cut(text).each == words
+
+
+def test_a_made_split_leaves_training_a_sentence_of_each_tag(tmp_path: Path) -> None:
+    """I-Y is on more words than B-Y, but in fewer sentences: sentences of B-Y alone would not keep it."""
+    with (file := tmp_path / "a.jsonl").open("w") as out:
+        for at in range(40):
+            tags = {0: ["B-Y", "I-Y", "I-Y", "I-Y"], 1: ["B-Y", "O", "O", "O"]}.get(at, ["O", "O", "O", "B-X"])
+            out.write(json.dumps({"tokens": [f"w{at}", "a", "b", "c"], "tags": tags}) + "\n")
+    for seed in range(12):
+        data = read(file, seed=seed, test_share=0.4, validation_share=0.3)
+        assert set(data.train.targets.ravel().tolist()) == set(range(4))
+        assert len(data.test)
+        assert len(data.validation)

@@ -23,7 +23,7 @@ from headstart.data.images.image import MAX_PIXELS
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
 from headstart.data.ingest.intake import Progress, take_in
 from headstart.data.ingest.labels import Targets, build
-from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of
+from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of, with_every_class
 from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates, note_crossing
 from headstart.data.tables.sources import Splits, resolve
@@ -288,10 +288,11 @@ def _make(
     else:
         found = by_class(strata, prints.digest[pool], shares, seed)
         origin = "made (random)" if targets.kind == "regression" else "made (stratified)"
+    if targets.labels:
+        together = prints.digest if groups is None else groups
+        found = with_every_class(found, targets.values[pool], together[pool], len(targets.labels))
     for name, rows in found.items():
         split[pool[rows]] = NAMES.index(name)
-    if targets.labels and (class_counts(targets.values[split == 0], len(targets.labels)) == 0).any():
-        raise DataError("some class has no training example left after the split by group. Give the splits yourself.")
     return dict.fromkeys(found if len(found) == 1 else NAMES, origin)
 
 

@@ -12,7 +12,7 @@ from headstart.core.records.comparison import SplitRecord
 from headstart.core.seeds import derive
 from headstart.data.audit.audit import class_counts
 from headstart.data.examples import Data, Examples
-from headstart.data.ingest.splits import by_class, by_group, strata_of
+from headstart.data.ingest.splits import by_class, by_group, strata_of, with_every_class
 
 FEWEST = 2
 
@@ -73,7 +73,8 @@ def _cut(data: Data, every: Examples, rest: np.ndarray, tested: np.ndarray, orig
     strata = strata_of(pool.targets)
     units = _units(pool)
     grouped = data.record.columns.get("group") is not None
-    held = (by_group if grouped else by_class)(strata, units, {"validation": share}, seed)["validation"]
+    made = (by_group if grouped else by_class)(strata, units, {"validation": share}, seed)
+    held = with_every_class(made, pool.targets, units, len(data.task.labels))["validation"]
     train = pool.take(np.setdiff1d(np.arange(len(pool)), held))
     labels = data.task.labels
     if labels and (missing := np.flatnonzero(class_counts(train.targets, len(labels)) == 0)).size:

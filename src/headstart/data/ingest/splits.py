@@ -6,13 +6,14 @@ text that occurs twice in a file is never in both train and test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.core.seeds import derive
+from headstart.data.audit.audit import class_counts
 
 _MOST_CELLS = 20_000_000
 "maximum of groups x classes for stratified groups"
@@ -62,6 +63,33 @@ def strata_of(targets: np.ndarray) -> np.ndarray:
     counts = targets.sum(axis=0)
     rarest = np.where(targets > 0, counts, np.inf).argmin(axis=1)
     return np.where(targets.any(axis=1), rarest, targets.shape[1]).astype(np.int64)
+
+
+def with_every_class(
+    found: Mapping[str, np.ndarray], targets: np.ndarray, units: np.ndarray, classes: int
+) -> dict[str, np.ndarray]:
+    """The made splits, without the units that training needs to have every class.
+
+    A row with several labels or tags counts in one stratum, so that strata can't keep all of them. Raises `DataError`
+    if a split would be empty.
+    """
+    training = np.ones(len(units), dtype=bool)
+    training[np.concatenate(list(found.values()))] = False
+    for label in np.flatnonzero(class_counts(targets[training], classes) == 0).tolist():
+        holds = _holding(targets, label)
+        if holds.any() and not (holds & training).any():
+            training |= units == units[holds.argmax()]
+    left = {name: rows[~training[rows]] for name, rows in found.items()}
+    if not all(map(len, left.values())):
+        raise DataError(_too_few(len(units), "most of them the only ones of a class", found))
+    return left
+
+
+def _holding(targets: np.ndarray, label: int) -> np.ndarray:
+    """[n] True for the examples that have this class, among others or on one of their words."""
+    if targets.dtype.kind == "f":
+        return targets[:, label] > 0
+    return (targets == label).reshape(len(targets), -1).any(1)
 
 
 def _quotas(rows: np.ndarray, share: float) -> np.ndarray:
@@ -155,7 +183,7 @@ def _repair(place: np.ndarray, counts: np.ndarray, splits: int, rows: int, share
             raise DataError(_too_few(rows, what, shares))
 
 
-def _too_few(rows: int, units: str, shares: Mapping[str, float]) -> str:
+def _too_few(rows: int, units: str, shares: Iterable[str]) -> str:
     return (
         f"can't make the splits train, {', '.join(shares)}: there are {rows} usable rows ({units}), and every split "
         f"needs at least one and training one of each class. Add examples, or give the files of the splits yourself."
