@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from transformers import ByT5Tokenizer
 
 from backbones.tiny import bytelevel, tiny, wordpiece
 from headstart.backbones.inputs.preparation import TextPreparation
@@ -64,3 +65,31 @@ def test_a_batch_of_words_gives_a_state_each_at_every_rung() -> None:
     torch.testing.assert_close(top[0, 1], hidden[0, 2])
     torch.testing.assert_close(every[..., -backbone.dimension :], top)
     assert np.all(top[1, 1:].numpy() == 0)
+
+
+class Characters:
+    """A tokenizer of transformers that knows no offsets: signs as numbers between [CLS] and [SEP]."""
+
+    cls_token_id, sep_token_id, pad_token_id = 1, 2, 0
+
+    def build_inputs_with_special_tokens(self, ids: list[int]) -> list[int]:
+        return [1, *ids, 2]
+
+    def __call__(self, text: str, add_special_tokens: bool = True, **_: object) -> dict[str, list[int]]:
+        ids = [ord(sign) for sign in text if sign != " "]
+        return {"input_ids": self.build_inputs_with_special_tokens(ids) if add_special_tokens else ids}
+
+
+def test_special_tokens_stand_around_all_words_of_tokenizers_without_offsets() -> None:
+    text = Words.of(["ab", "c", "d"])
+    ids, found = starts(Characters(), text)
+    assert (ids, found) == ([1, *map(ord, "abcd"), 2], [1, 3, 4])
+    ids, found = starts(Characters(), text, 5)
+    assert (ids, found) == ([1, *map(ord, "abc"), 2], [1, 3, -1])
+
+
+def test_bytes_without_offsets_have_their_blanks() -> None:
+    tokenizer = ByT5Tokenizer()
+    ids, found = starts(tokenizer, Words.of(["ab", "c"]))
+    assert ids == tokenizer("ab c")["input_ids"]
+    assert found == [0, 3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def marked(
         tokens = tokenizer(list(map(str, texts)), padding=False, return_offsets_mapping=True, **cutting)
         starts = [_starts(text, spans) for text, spans in zip(texts, tokens["offset_mapping"])]
         return tokens["input_ids"], tokens.get("token_type_ids") or [None] * len(texts), starts
-    found = [_by_word(tokenizer, text, lone, cutting.get("max_length")) for text in texts]
+    found = list(_word_by_word(tokenizer, texts, lone, cutting["max_length"]))
     return [ids for ids, _ in found], [None] * len(texts), [starts for _, starts in found]
 
 
@@ -40,15 +40,33 @@ def _starts(text: Words, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.array(starts, dtype=np.int32)
 
 
-def _by_word(tokenizer: Any, text: Words, lone: int, most: int | None) -> tuple[list[int], np.ndarray]:
-    """For tokenizers of whole words, which drop signs: what they have no token for is unknown to them."""
+def _word_by_word(
+    tokenizer: Any, texts: Sequence[Words], lone: int, most: int
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """For tokenizers that do not say which characters a token covers; special tokens stand around all words.
+
+    Tokenizers of whole words drop signs: what they have no token for is unknown to them.
+    """
     unknown = getattr(tokenizer, "unk_token_id", None)
-    ids, starts = list[int](), list[int]()
-    for word in text.each:
-        starts.append(len(ids))
-        ids += list(tokenizer(word)["input_ids"]) or [lone if unknown is None else unknown]
-    ids = ids[:most]
-    return ids, np.array([at if at < len(ids) else UNSEEN for at in starts], dtype=np.int32)
+    build = getattr(tokenizer, "build_inputs_with_special_tokens", list)
+    alone = {} if build is list else {"add_special_tokens": False}
+
+    def pieces(word: str) -> list[int]:
+        return list(tokenizer(word, **alone)["input_ids"])
+
+    room, blank = max(0, most - len(build([]))), pieces(" ")
+    if pieces("a b") != [*pieces("a"), *blank, *pieces("b")]:  # in most tokenizers a blank is no token
+        blank = []
+    for text in texts:
+        ids, starts = list[int](), list[int]()
+        for word in text.each:
+            ids += blank if starts else []
+            starts.append(len(ids))
+            ids += pieces(word) or [lone if unknown is None else unknown]
+        ids = ids[:room]
+        whole = list(build(ids))
+        before = next(at for at in range(len(whole) + 1) if whole[at : at + len(ids)] == ids)
+        yield whole, np.array([before + at if at < len(ids) else UNSEEN for at in starts], dtype=np.int32)
 
 
 def padded(starts: Sequence[np.ndarray]) -> Tensor:
