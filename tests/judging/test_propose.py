@@ -127,6 +127,9 @@ def test_augmentation_where_the_examples_were_learnt_by_heart() -> None:
     assert "0.05" in found.evidence
     assert of(Evidence(record(learnt, augment="light"), "full", "image"), "augment").options == {"augment": "strong"}
     assert "augment" not in names(Evidence(record(learnt, augment="strong"), "full", "image"))
+    tags = record(learnt)
+    tags = replace(tags, task=replace(tags.task, kind="tagging", modality="text_words", labels=("O", "B-X")))
+    assert "augment" not in names(Evidence(tags, "full", "text_words")), "words that are left out leave their tags"
 
 
 def test_labels_in_doubt_are_left_out() -> None:

@@ -19,6 +19,7 @@ from headstart.data.read import read
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.feed.feed import Feed
 from headstart.engine.machine.precision import compute
+from headstart.judging.system import base_system
 from headstart.methods import convex
 from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
@@ -123,6 +124,20 @@ def test_evaluate_asks_base_and_tuned(data: Path, bert: Path, tmp_path: Path) ->
     assert done.code in (0, 1, 3), done.err
     assert "Entity F1" in done.out
     assert "robustness to typos" in done.out
+    (short := tmp_path / "short.conll").write_text("red B-P\nworld I-P\n\ngood O\n")
+    done = call("evaluate", tmp_path / "run", "--test", short)
+    assert done.code == 0, done.err
+    assert "short" in done.out
+    done = call("improve", tmp_path / "run", "--propose")
+    assert done.code == 0, done.err
+
+
+def test_retention_of_tags_asks_a_probe_for_each_word(data: Path) -> None:
+    found, where = read(data), compute("cpu", "fp32")
+    base = base_system(tiny("bert"), where, found.train, found.task)
+    inputs = [*found.train.inputs(), *found.test.inputs()]  # several batches, padded to lengths of their own
+    scores = base.probed(found.train, inputs, found.task)
+    assert scores.shape == (len(inputs), max(len(one.each) for one in inputs), 3)  # type: ignore[union-attr]
 
 
 def test_longer_sentences_than_the_model_reads(data: Path) -> None:

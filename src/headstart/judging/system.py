@@ -56,7 +56,8 @@ class System:
     def probed(self, train: Examples, inputs: Sequence[Input], task: Task) -> np.ndarray:
         """[n, outputs] predictions of a probe for another task, solved on this model's features at the top."""
         head = solved(*_rows(self.backbone, self.compute, train, "top"), task)
-        return _scores(head, self.features(inputs), task)
+        found: np.ndarray = task.probabilities(logits(self.backbone, head, "top", self.compute, task, inputs)).numpy()
+        return found
 
     def nearest(self, inputs: Sequence[Input]) -> np.ndarray:
         """[n] index of the nearest other input by cosine similarity of the top features; ties go to the first."""
@@ -119,9 +120,3 @@ def _features(backbone: Backbone, compute: Compute, inputs: Sequence[Input], rea
             for place, row in zip(places, rows):
                 found[place] = row
     return torch.stack([row for row in found if row is not None])
-
-
-def _scores(head: nn.Module, features: Tensor, task: Task) -> np.ndarray:
-    with torch.no_grad():
-        scores: np.ndarray = task.probabilities(head(features).cpu()).numpy()
-    return scores

@@ -65,7 +65,7 @@ def improve(
     doubted = _suspects(data, backbone, compute)
     told = {int(data.train.ids[at]): data.task.labels[label] for at, label in doubted.items()}
     places = dict(zip(told, _shown(data, list(doubted))))
-    probes = rung_probes(data, backbone, measure, compute)
+    probes = rung_probes(data, backbone, measure, compute) if data.task.pooled else ()
     backbone.module.to(compute.device)
     tried = _taken_up(
         proposals(Evidence(record, name, data.task.modality, probes, told, places, validation or {})), earlier

@@ -164,6 +164,8 @@ def _losses(curve: Sequence[object]) -> list[float]:
 
 def augment(e: Evidence) -> Iterator[Proposal]:
     asked = e.record.configuration
+    if not e.task.pooled:  # a word that is left out would leave its tag behind
+        return
     if e.modality == "image":
         now = str(asked.get("augment", "none"))
         if now not in STRONGER:

@@ -49,7 +49,7 @@ class Labelled(Check):
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = self._examples(material)
-        return {self.title(): Predictions(test.ids, test.targets, system.scores(test.inputs()), test.clusters)}
+        return {self.title(): Predictions.of(test, system.scores(test.inputs()))}
 
 
 def same_inputs(examples: Examples, others: Examples) -> np.ndarray:
