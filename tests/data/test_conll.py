@@ -11,8 +11,10 @@ import pytest
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
+from headstart.data.ingest.model_input import model_input
 from headstart.data.read import read
 from headstart.data.tables.conll import Conll
+from headstart.data.tables.table import Problem
 
 ENTITIES = """-DOCSTART- -X- O
 
@@ -145,3 +147,13 @@ def test_a_made_split_leaves_training_a_sentence_of_each_tag(tmp_path: Path) -> 
         assert set(data.train.targets.ravel().tolist()) == set(range(4))
         assert len(data.test)
         assert len(data.validation)
+
+
+def test_a_sentence_without_an_end_is_left_out(tmp_path: Path) -> None:
+    """Predictions have the room of the longest sentence for each: one of a million words would take all memory."""
+    (file := tmp_path / "a.conll").write_text("".join(f"w{at} X\nb Y\n\n" for at in range(30)) + "a X\n" * 10_001)
+    data = read(file)
+    assert data.train.targets.shape[1] == 2
+    assert any("more than 10,000 words" in finding.message for finding in data.record.findings)
+    assert isinstance(model_input(["a " * 10_001], "text_words"), Problem)
+    assert model_input(["a b"], "text_words") == "a b"

@@ -15,6 +15,8 @@ LONGEST = 1_000_000
 "characters; longer texts are left out, because they mostly come from an open quote"
 LONG = 100_000
 "characters; longer texts are kept with a warning"
+MOST_WORDS = 10_000
+"words of a sentence; longer ones are left out, because every sentence of a split takes the room of its longest"
 
 _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 "Unicode categories of controls, zero-width signs and blanks"
@@ -23,6 +25,7 @@ EMPTY = Problem("empty", "without text")
 NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
 TOO_LONG = Problem("long", f"longer than {LONGEST:,} characters", "a quote may be left open there")
 NO_WORD = Problem("malformed", "with a word that is empty or no text")
+MANY_WORDS = Problem("long", f"of more than {MOST_WORDS:,} words", "an end of a sentence may be missing there")
 NO_IMAGE = Problem("unreadable", "without an image")
 NO_PAIR = Problem("malformed", "with other than two texts, where the model reads pairs")
 NO_SINGLE = Problem("malformed", "with more than one text, where the model reads one")
@@ -62,13 +65,17 @@ def _words(value: Any) -> Words | Problem:
         return value
     if not isinstance(value, (list, tuple)):
         text = _text(value)
-        found = Words.cut(text) if text is not None else None
-        return NO_TEXT if found is None else found or EMPTY
+        if text is None or len(text) > LONGEST:
+            return NO_TEXT if text is None else TOO_LONG
+        found = Words.cut(text)
+        return MANY_WORDS if len(found.each) > MOST_WORDS else found or EMPTY
     words = [_text(word) for word in value]
     if not words:
         return EMPTY
     if any(not word or not word.strip() for word in words):
         return NO_WORD
+    if len(words) > MOST_WORDS:
+        return MANY_WORDS
     return TOO_LONG if sum(len(word or "") for word in words) > LONGEST else Words.of(word or "" for word in words)
 
 
