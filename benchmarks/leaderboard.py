@@ -76,11 +76,12 @@ def headline(runs: list[dict[str, Any]], peer: str) -> str:
     seeds = sorted({len(row["seeds"]) for row in named if row["epochs"]})
     mean = {side: 100 * statistics.fmean(run[side]["accuracy"] for run in runs) for side in ("ours", peer)}
     share = statistics.median(run["ours"]["seconds"] / run[peer]["seconds"] for run in runs)
+    lengths = " to ".join(dict.fromkeys(f"{one:.2g}" for one in (min(epochs, default=0), max(epochs, default=0))))
     return (
         f"{min(valued)} of {len(ours[0]['rows'])} rows with a value in {share:.2f} of the peer's time; what the "
-        f"verdict names trained {min(epochs, default=0):.2g} to {max(epochs, default=0):.2g} epochs with "
-        f"{' or '.join(map(str, seeds)) or 'no'} seeds; recommended {mean['ours']:.1f} %, the peer {mean[peer]:.1f} % "
-        f"(means over {len(runs)} pairs)"
+        f"verdict names trained {lengths} epochs with {' or '.join(map(str, seeds)) or 'no'} "
+        f"seed{'s' * (seeds != [1])}; recommended {mean['ours']:.1f} %, the peer {mean[peer]:.1f} % "
+        + (f"(means over {len(runs)} pairs)" if len(runs) > 1 else "(one pair)")
     )
 
 
