@@ -186,9 +186,8 @@ def restored(
     tensors: required names. Raises `ArtifactError` if one is missing, unexpected or does not fit.
     """
     with contextlib.ExitStack() as stack:
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # because random values drawn here are overwritten, and must not change the caller's generator
+        # because random values drawn here are overwritten, and must not change the caller's generator
+        with torch.random.fork_rng(devices=[]):
             head = method.head(backbone, task.outputs, bias=head_bias)
             size_head(head, weights)
             model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))

@@ -36,9 +36,8 @@ def run(data: str | None, options: dict[str, Any]) -> None:
             )
         data = data or before.pop("data", None)
         options = {**before, **{k: v for k, v in options.items() if v is not None}}
-        if (
-            before.get("settings") and options["settings"] != before["settings"]
-        ):  # settings that are not given again are kept
+        # settings that are not given again are kept
+        if before.get("settings") and options["settings"] != before["settings"]:
             options["settings"] = {**before["settings"], **options["settings"]}
     model = options.pop("model", None)
     given = {name: value for name, value in options.items() if value is not None}

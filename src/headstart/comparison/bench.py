@@ -57,10 +57,8 @@ class Bench:
         """Announces the needs of these methods to the cache, so that one pass over the data fills it."""
         wanted = []
         for name, method in methods.items():
-            with (
-                contextlib.suppress(*ATTEMPT),
-                contained(self.trainings.folder, name),
-            ):  # raised again when the method runs
+            # raised again when the method runs
+            with contextlib.suppress(*ATTEMPT), contained(self.trainings.folder, name):
                 settled, axes = self.trainings.settled(method), self.axes(method)
                 for candidate in starts(settled, axes) if method.solved else candidates(settled, axes, self.trials):
                     head = candidate.head(self.trainings.backbone, self.trainings.data.task.outputs, bias=True)

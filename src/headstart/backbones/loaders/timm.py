@@ -150,11 +150,8 @@ def _from_folder(folder: Path, image_size: int | None, extra: dict[str, Any], we
     check_architecture(name, f" ({folder}/config.json)")
     pretrained = {k: v for k, v in (config.get("pretrained_cfg") or {}).items() if k != "num_classes"}
     arguments = {**(config.get("model_args") or {}), **extra}
-    for name_of_the_call in (
-        "num_classes",
-        "pretrained",
-        "checkpoint_path",
-    ):  # no weights, because they come from this folder
+    # no weights, because they come from this folder
+    for name_of_the_call in ("num_classes", "pretrained", "checkpoint_path"):
         arguments.pop(name_of_the_call, None)
     if pooling := config.get("global_pool"):
         arguments.setdefault("global_pool", pooling)

@@ -54,9 +54,8 @@ def new(
     config.vocab_size = len(tokenizer)
     for name in ("pad", "bos", "eos"):
         setattr(config, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
-    if (
-        kind == "causal"
-    ):  # no pad token, because with one transformers searches each batch for padding, which blocks a GPU
+    # no pad token, because with one transformers searches each batch for padding, which blocks a GPU
+    if kind == "causal":
         config.pad_token_id = None
     if size in SIZES:  # no more positions than examples reach, because the others would stay random
         config.max_position_embeddings = min(length, config.max_position_embeddings)
@@ -124,9 +123,8 @@ def _read(
 
     if (folder := Path(source)).is_dir():
         found = read_config(folder)
-        if made := found.get("kind") or found.get(
-            "architecture"
-        ):  # Headstart's or timm's folders; transformers reports other problems itself
+        # Headstart's or timm's folders; transformers reports other problems itself
+        if made := found.get("kind") or found.get("architecture"):
             raise ModelError(
                 f"{source} is not in transformers' format ({made}), which mlm, clm and declutr go on from."
             )

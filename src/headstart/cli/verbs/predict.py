@@ -58,9 +58,8 @@ def command(
 
     _check_out(out, inputs, overwrite)
     findings, printed = Findings(), sys.stdout
-    with contextlib.redirect_stdout(
-        sys.stderr
-    ):  # because libraries print too, and standard output is for the predictions
+    # because libraries print too, and standard output is for the predictions
+    with contextlib.redirect_stdout(sys.stderr):
         folder = model_of(folder_of(run), method)
         if PROGRESS in folder.parts:
             click.echo(f"{run} was interrupted; these are predictions of {folder.parents[1].name}", err=True)

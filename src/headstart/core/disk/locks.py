@@ -69,9 +69,8 @@ class Lock:
         """Removes the file while it is locked; a process that has opened it meanwhile sees this and retries."""
         if self._handle < 0:
             return
-        if (
-            sys.platform != "win32" and self._there()
-        ):  # not removed, because after a replacement of the folder it belongs to another process
+        # not removed, because after a replacement of the folder it belongs to another process
+        if sys.platform != "win32" and self._there():
             self.file.unlink()
         os.close(self._handle)
         self._handle = -1

@@ -101,9 +101,8 @@ def _typed(hint: Any, value: Any, place: str) -> Any:
     if hint in _SCALARS:
         if hint is float and value is None:
             return math.nan
-        if (
-            hint is int and isinstance(value, float) and value.is_integer()
-        ):  # because a median of byte counts may be fractional
+        # because a median of byte counts may be fractional
+        if hint is int and isinstance(value, float) and value.is_integer():
             return int(value)
         if not isinstance(value, _SCALARS[hint]) or (isinstance(value, bool) and hint is not bool):
             raise _wrong(place, hint.__name__, value)

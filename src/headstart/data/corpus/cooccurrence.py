@@ -63,9 +63,8 @@ def count(
         at_once = max(1, min(AT_ONCE, int(memory * (1 << 30) / (MERGING * len(runs)))))
         for turn, pairs in enumerate(merged(runs, at_once)):
             entries = _both_ways(pairs, vocabulary)
-            for number, path in enumerate(
-                places
-            ):  # opened one by one, because there may be more than a process may have open
+            # opened one by one, because there may be more than a process may have open
+            for number, path in enumerate(places):
                 with path.open("ab") as file:
                     file.write(entries[(number + turn) % blocks :: blocks].tobytes())
         for number, path in enumerate(places):

@@ -274,11 +274,8 @@ def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
 def _exists(base: Path, path: str) -> bool:
     try:
         return _at(base, path).is_file()
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):  # no valid path: too long, with a zero byte, or in an unknown user's home
+    except (OSError, ValueError, RuntimeError):
+        # no valid path: too long, with a zero byte, or in an unknown user's home
         return False
 
 

@@ -89,9 +89,8 @@ def improve(
             trials = _Trials(data, backbone, compute, options, measure, seeds, progress)
             for _ in trials.of(tried, open_ones, name, row.configuration, start, budget):
                 keep(so_far())
-            if all(
-                tried[at].status == "no time" for at in open_ones
-            ):  # measured here, because this machine may be slower than the run's
+            # measured here, because this machine may be slower than the run's
+            if all(tried[at].status == "no time" for at in open_ones):
                 needed = time.perf_counter() - start + trials.seconds
     result = so_far(needed)
     keep(result)
