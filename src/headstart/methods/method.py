@@ -14,6 +14,7 @@ from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.registry import Registry
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
+from headstart.methods.solver import SolvesItself
 
 METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
 
@@ -91,6 +92,26 @@ class Method:
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         """Fields tuned on validation, most important first."""
         return ()
+
+
+@dataclass(frozen=True)
+class ClosedForm(Method):
+    """Base class of methods with a linear head that solves itself from the means of classes."""
+
+    needs_bias: ClassVar[bool] = True
+
+    reads: Reads | None = None
+    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
+
+    @property
+    def head_reads(self) -> Reads:
+        return self.reads or "top"
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        return (Axis("reads", values=("top", "all")),)
 
 
 @dataclass(frozen=True)

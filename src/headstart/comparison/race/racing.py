@@ -199,13 +199,13 @@ class Race:
         finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
         ranked = [r for r in named if r in finalists]
         ranked.sort(key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True)
-        for place, runner in enumerate(ranked):
-            if not place:
-                seconds = self._contender(runner.name).cost.seconds(course.final)
-                self.trainings.outlook.expect(runner.name, seconds, course.seeds - course.others)
+        for runner in ranked[:1]:
+            seconds = self._contender(runner.name).cost.seconds(course.final)
+            self.trainings.outlook.expect(runner.name, seconds, course.seeds - course.others)
+        for runner in ranked:
             for seed in seeds[1:]:
                 self._train(runner, seed, course.final)
-        least = min((len(self._runs[r.name]) for r in named if r in finalists), default=1)
+        least = min((len(self._runs[r.name]) for r in ranked), default=1)
         for runner in others:  # as many seeds as those have, or as there is time for
             spent = 0.0 if again else self._need(runner, course.final)
             fit = [n for n in range(1, least + 1) if self._need(runner, course.final, n) - spent <= self._free()]

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone, Reads
+from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, Axis, Method, head_group
-from headstart.methods.plan import Plan
-from headstart.methods.solver import SolvesItself
+from headstart.methods.method import METHODS, ClosedForm
 
 if TYPE_CHECKING:
     from headstart.tasks.task import Task
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 @METHODS.register("centroid")
 @dataclass(frozen=True)
-class Centroid(Method):
+class Centroid(ClosedForm):
     """`logit_c = (2 mu_c x - |mu_c|^2) / (2 sigma^2)`: the posterior of equally likely spherical Gaussians.
 
     sigma^2 is the variance within the classes, averaged over the features; with one example per class, the variance
@@ -28,23 +26,9 @@ class Centroid(Method):
     """
 
     summary: ClassVar[str] = "the class whose mean is nearest, on frozen features"
-    needs_bias: ClassVar[bool] = True
-
-    reads: Reads | None = None
-    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
-
-    @property
-    def head_reads(self) -> Reads:
-        return self.reads or "top"
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
         return CentroidHead(backbone.width(self.head_reads), outputs)
-
-    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
-
-    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
-        return (Axis("reads", values=("top", "all")),)
 
 
 class CentroidHead(nn.Linear):

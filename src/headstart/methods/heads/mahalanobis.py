@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Backbone, Reads
+from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
-from headstart.methods.method import METHODS, Axis, Method, head_group
-from headstart.methods.plan import Plan
-from headstart.methods.solver import SolvesItself
+from headstart.methods.method import METHODS, ClosedForm
 
 if TYPE_CHECKING:
     from headstart.tasks.task import Task
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 @METHODS.register("mahalanobis")
 @dataclass(frozen=True)
-class Mahalanobis(Method):
+class Mahalanobis(ClosedForm):
     """`logit_c = mu_c S^-1 x - mu_c S^-1 mu_c / 2 + log pi_c` with S the shrunk covariance within the classes.
 
     `S = (1 - a) S_0 + a tr(S_0)/D I`, a by Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional
@@ -29,23 +27,9 @@ class Mahalanobis(Method):
     """
 
     summary: ClassVar[str] = "class means under one shared covariance, on frozen features"
-    needs_bias: ClassVar[bool] = True
-
-    reads: Reads | None = None
-    "features that the head reads: top, or all for those of every rung side by side; default: chosen on validation"
-
-    @property
-    def head_reads(self) -> Reads:
-        return self.reads or "top"
 
     def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
         return MahalanobisHead(backbone.width(self.head_reads), outputs)
-
-    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return Plan(groups=(head_group(backbone, head),), solver=SolvesItself(), reads=self.head_reads)
-
-    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
-        return (Axis("reads", values=("top", "all")),)
 
 
 class MahalanobisHead(nn.Linear):
