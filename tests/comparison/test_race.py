@@ -19,6 +19,7 @@ from headstart.comparison.outlook import Outlook
 from headstart.comparison.race.budget import NAMED, RESERVE, Contender, Course, expected, finals, planned, said
 from headstart.comparison.race.race import Standing, behind, in_order, leader
 from headstart.comparison.race.racing import Race
+from headstart.comparison.race.watch import Watch
 from headstart.comparison.trainings import Trainings
 from headstart.comparison.tune import candidates
 from headstart.core.errors import ConfigurationError
@@ -238,6 +239,27 @@ def test_the_forecast_in_words() -> None:
     assert said(dataclasses.replace(found, trainings=2), 3).startswith("3 methods, up to 2 trainings, about")
 
 
+def test_what_a_short_training_says_of_a_long_one() -> None:
+    """15 of 400 steps took 5 s: 2 s for the steps and 3 s besides, where 1 s and 0.1 s a step had been forecast."""
+    forecast = Cost(400, 4, 0.1, look_seconds=1.0, fixed_seconds=1.0)
+    found = forecast.measured(5.0, 15 / 400, 2 / 15)
+    assert found.seconds(15 / 400) == pytest.approx(5.0)
+    assert found.seconds(1.0) == pytest.approx(400 * 2 / 15 + 4 * 4 / 3 + 5 - 2 - 4 / 3)
+    short = forecast.measured(7.0, 15 / 400)
+    assert short.seconds(15 / 400) == pytest.approx(7.0), "too short to tell: all parts are scaled alike"
+    assert short.seconds(1.0) == pytest.approx(2 * forecast.seconds(1.0))
+
+
+def test_steps_are_timed_without_looks_at_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps an epoch: the first waits for the examples, and a look before the fourth takes 100 s."""
+    times = iter([0.0, 5.0, 6.0, 7.0, 107.0, 108.0])
+    monkeypatch.setattr("headstart.comparison.race.watch.time.perf_counter", lambda: next(times))
+    watch = Watch(Silent(), 1e9, 3)
+    for steps in (0, 1, 1, 1, 1, 1):
+        watch.advance(steps)
+    assert watch.step_seconds == 1.0
+
+
 def test_the_outlook_counts_down_at_the_pace_so_far() -> None:
     """Four trainings of 10 s; the first took 20."""
 
@@ -392,7 +414,7 @@ def test_the_final_is_planned_at_the_pace_of_the_heat(
     told, asked = [], []
 
     def high(*arguments: Any, **more: Any) -> Cost:
-        told.append(cost(*arguments, **more).times(20.0))
+        told.append(dataclasses.replace(found := cost(*arguments, **more), step_seconds=20 * found.step_seconds))
         return told[-1]
 
     def planning(order: list[Contender], *more: Any) -> Course:

@@ -46,12 +46,20 @@ class Cost:
         steps, looks = max(1, math.ceil(share * self.steps)), max(1, math.ceil(share * self.epochs))
         return self.fixed_seconds + steps * self.step_seconds + looks * self.look_seconds
 
-    def times(self, pace: float) -> Cost:
-        """Of trainings that take so many times as long."""
-        return replace(
-            self, step_seconds=pace * self.step_seconds, look_seconds=pace * self.look_seconds,
-            fixed_seconds=pace * self.fixed_seconds,
-        )  # fmt: skip
+    def measured(self, seconds: float, share: float, step_seconds: float | None = None) -> Cost:
+        """What a training of this share that took so many seconds says of others.
+
+        step_seconds: of its steps alone, None if it was too short to tell; all parts are then scaled alike.
+        """
+        if step_seconds is None:
+            pace = seconds / self.seconds(share)
+            return replace(
+                self, step_seconds=pace * self.step_seconds, look_seconds=pace * self.look_seconds,
+                fixed_seconds=pace * self.fixed_seconds,
+            )  # fmt: skip
+        look = self.look_seconds * step_seconds / self.step_seconds if self.step_seconds else self.look_seconds
+        found = replace(self, step_seconds=step_seconds, look_seconds=look, fixed_seconds=0.0)
+        return replace(found, fixed_seconds=max(0.0, seconds - found.seconds(share)))
 
 
 def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:

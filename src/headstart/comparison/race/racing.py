@@ -13,13 +13,14 @@ from headstart.comparison.bench import ATTEMPT, Bench
 from headstart.comparison.containment import bare
 from headstart.comparison.race.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
 from headstart.comparison.race.race import FEW_EPOCHS, TELLING, Standing, behind, compared, in_order, leader
+from headstart.comparison.race.watch import OutOfTime, Watch
 from headstart.comparison.trainings import Run
 from headstart.comparison.tune import candidates
 from headstart.core.disk.files import slug, write_json
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.duration import length
-from headstart.core.progress import Progress
 from headstart.core.records.comparison import Forecast, Row, Stop
+from headstart.engine.forecast import Cost
 from headstart.methods.method import Method
 from headstart.stats.predictions import Predictions
 
@@ -42,32 +43,6 @@ class Runner(NamedTuple):
         return self.name
 
 
-class OutOfTime(BaseException):
-    """A training would end after its deadline: no failure of the method, and not to be contained as one."""
-
-
-@dataclass
-class Watch:
-    """A progress that raises `OutOfTime` at the first step after `limit` (`time.perf_counter()`)."""
-
-    on: Progress
-    limit: float
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        self.on.stage(name, total)
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        if time.perf_counter() > self.limit:
-            raise OutOfTime
-        self.on.advance(steps, note)
-
-    def whole(self, place: str, left: float | None = None) -> None:
-        self.on.whole(place, left)
-
-    def say(self, message: str) -> None:
-        self.on.say(message)
-
-
 @dataclass(eq=False)
 class Race:
     """All methods of a comparison that train by steps.
@@ -83,8 +58,8 @@ class Race:
     "the longest trainings of each method's configuration, a seed each"
     _tried: dict[str, list[tuple[Method, Run]]] = field(default_factory=dict, init=False)
     _lost: dict[Runner, Exception] = field(default_factory=dict, init=False)
-    _pace: dict[str, float] = field(default_factory=dict, init=False)
-    "seconds that a method's last training took, by those that were forecast"
+    _measured: dict[str, Cost] = field(default_factory=dict, init=False)
+    "the costs of a method by its last training, which has more steps than the forecast"
 
     def __post_init__(self) -> None:
         self.trainings = self.bench.trainings
@@ -239,9 +214,11 @@ class Race:
         if not self._decided(key, first or need <= self._free()):
             return None
         limit = math.inf if first or self.deadline is None else self.deadline - self._reserved()
+        cost = self.costs[runner.name]
+        watch = Watch(self.trainings.progress, limit, cost.steps // cost.epochs)
         start, done = time.perf_counter(), (self.trainings.place(*runner, seed, share) / "run.json").is_file()
         try:
-            run = self.bench.train(*runner, seed, share, Watch(self.trainings.progress, limit))
+            run = self.bench.train(*runner, seed, share, watch)
         except OutOfTime:
             self.trainings.checkpoint(*runner, seed, share).remove()
             self._decide(key, False)
@@ -250,7 +227,7 @@ class Race:
             self._lost[runner] = bare(problem)
             return None
         if not done:
-            self._pace[runner.name] = (time.perf_counter() - start) / self.costs[runner.name].seconds(share)
+            self._measured[runner.name] = cost.measured(time.perf_counter() - start, share, watch.step_seconds)
         before = [one for one in self._runs.get(runner.name, ()) if one.share == share and one.seed != seed]
         self._runs[runner.name] = [*before, run]
         return run
@@ -264,8 +241,8 @@ class Race:
         return [self._contender(name) for name in self.costs]
 
     def _contender(self, name: str) -> Contender:
-        """What its trainings take at the pace of the last one."""
-        found, test = self.costs[name].times(self._pace.get(name, 1.0)), self.bench.test_seconds
+        """What its trainings take, by the last one."""
+        found, test = self._measured.get(name, self.costs[name]), self.bench.test_seconds
         if test is None:
             each = found.look_seconds / max(1, len(self.trainings.validation))
             test = each * len(self.trainings.data.test) + found.fixed_seconds
