@@ -67,7 +67,8 @@ class Work:
         return new(self.objective.kind, self.objective.size, self.tokenizer, LENGTH, 0.0, False, 0).module
 
     def ours(self) -> float:
-        from headstart.engine.fit import Budget, fit
+        from headstart.engine.budget import Budget
+        from headstart.engine.fit import fit
         from headstart.engine.machine.precision import compute
         from headstart.pretraining.jobs.language import LanguageModelling
 

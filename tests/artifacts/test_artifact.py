@@ -23,7 +23,7 @@ from headstart.backbones.backbone import Backbone, fingerprint
 from headstart.backbones.loaders.load import load
 from headstart.core.errors import ArtifactError, DataError, ModelError, ResourceError
 from headstart.engine.adapt import adapted
-from headstart.engine.fit import Trace
+from headstart.engine.trace import Trace
 
 
 def trained(folder: Path, backbone: Backbone, name: str = "lora", **settings: Any) -> Tensor:

@@ -40,7 +40,6 @@ NOT_YET_REWRITTEN = {
     "engine/feed/augment.py",
     "engine/feed/feed.py",
     "engine/feed/streams.py",
-    "engine/fit.py",
     "engine/forecast.py",
     "engine/job.py",
     "engine/losses/head_in_parts.py",

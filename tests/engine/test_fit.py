@@ -23,13 +23,15 @@ from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, attached, new_head
 from headstart.engine.adaptation import Adaptation
+from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.fit import Budget, fit, smoothed
+from headstart.engine.fit import fit
 from headstart.engine.job import Losses
 from headstart.engine.machine.precision import Compute
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.snapshots import weights
+from headstart.engine.trace import smoothed
 from headstart.methods import convex
 from headstart.methods.method import Method
 from headstart.methods.plan import Model
@@ -233,7 +235,7 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_weights(
     bad: Callable[[Tensor], Tensor], message: str, unread: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many losses lie on the device before one is read."""
-    monkeypatch.setattr("headstart.engine.fit._unread", lambda job, budget: unread)
+    monkeypatch.setattr("headstart.engine.training.limit", lambda device, watched: unread)
     setting = setting_of(tiny("timm_resnet"), epochs=4, score=rising())
     kept: dict[str, Tensor] = {}
     evaluate = Adaptation.evaluate
@@ -283,7 +285,7 @@ def test_divergence_before_the_first_evaluation_leaves_what_the_checkpoint_has(
 def test_losses_that_are_read_late_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for unread in (1, 4, 20):
-        monkeypatch.setattr("headstart.engine.fit._unread", lambda job, budget, unread=unread: unread)
+        monkeypatch.setattr("headstart.engine.training.limit", lambda device, watched, unread=unread: unread)
         with adapted(setting_of(tiny("bert"), count=40, epochs=2), method_of("full"), 0) as done:
             found.append((done.trace.losses, done.trace.rates, done.trace.curve, state_of(done.model)))
     assert len(found[0][0]) == 10
@@ -686,7 +688,7 @@ def test_a_method_that_leaves_the_base_changed_is_an_error() -> None:
 
 def test_the_best_weights_are_kept_in_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A better evaluation overwrites them: the old ones do not live on beside the new."""
-    from headstart.engine import fit as module
+    from headstart.engine import training as module
 
     copies: list[Any] = []
     plain = module.aside

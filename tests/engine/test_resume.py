@@ -18,9 +18,10 @@ from contract.settings import method_of, setting_of, state_of
 from headstart.core.errors import ArtifactError, ResourceError
 from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
+from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
-from headstart.engine.fit import Budget, Trace
 from headstart.engine.state.checkpoint import Checkpoint
+from headstart.engine.trace import Trace
 from headstart.methods import convex
 from headstart.methods.method import Method
 

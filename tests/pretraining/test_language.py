@@ -18,7 +18,8 @@ from headstart.backbones.tokenizers.lexicon import Lexicon
 from headstart.backbones.tokenizers.tokenizer import frame, train_tokenizer, word_begins
 from headstart.backbones.tokenizers.words import words_of
 from headstart.data.corpus.packed import Packed, Pieces, pack
-from headstart.engine.fit import Budget, fit
+from headstart.engine.budget import Budget
+from headstart.engine.fit import fit
 from headstart.engine.job import share_of
 from headstart.engine.machine.precision import compute
 from headstart.pretraining.jobs.language import Framing, LanguageModelling

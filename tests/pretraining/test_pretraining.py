@@ -15,9 +15,10 @@ from backbones.tiny import tiny
 from contract.settings import FP32, made
 from headstart.core.progress import Silent
 from headstart.core.records.comparison import Point
+from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
-from headstart.engine.fit import Budget, fit
+from headstart.engine.fit import fit
 from headstart.engine.job import Evaluation, share_of
 from headstart.engine.optim.optimizers import optimizer_of
 from headstart.engine.optim.rows import RowAdamW

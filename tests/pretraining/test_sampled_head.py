@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from backbones.tiny import bytelevel
 from headstart.core.errors import ConfigurationError
-from headstart.engine.fit import Budget, fit
+from headstart.engine.budget import Budget
+from headstart.engine.fit import fit
 from headstart.engine.job import share_of
 from headstart.engine.losses.sampled_head import SampledHead, counts
 from headstart.engine.machine.precision import compute

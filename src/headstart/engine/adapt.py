@@ -18,10 +18,11 @@ from headstart.core.errors import ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
 from headstart.engine.adaptation import Adaptation, Score
+from headstart.engine.budget import Budget
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.cache.frozen import frozen_rounded
 from headstart.engine.feed.feed import Feed
-from headstart.engine.fit import Budget, Trace, fit
+from headstart.engine.fit import fit
 from headstart.engine.job import Options
 from headstart.engine.machine.meter import meter
 from headstart.engine.machine.precision import Compute
@@ -30,6 +31,7 @@ from headstart.engine.state.averaging import interpolate
 from headstart.engine.state.checkpoint import Checkpoint, State
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.engine.state.surroundings import own_generators
+from headstart.engine.trace import Trace
 from headstart.methods.method import Method
 from headstart.methods.plan import Model, Plan
 from headstart.methods.solver import Ingredient, Solver

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from headstart.core.progress import Progress
 from headstart.engine.adapt import economical
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.fit import Budget, fit, smoothed
+from headstart.engine.budget import Budget
+from headstart.engine.fit import fit
+from headstart.engine.trace import smoothed
 from headstart.methods.plan import Schedule
 
 

@@ -16,9 +16,9 @@ from headstart.core.disk.locks import Lock
 from headstart.core.errors import ConfigurationError, DataError, ModelError
 from headstart.core.progress import Progress, Silent
 from headstart.data.audit.findings import Findings
-from headstart.engine.fit import Trace
 from headstart.engine.machine.precision import Compute, surroundings
 from headstart.engine.state.surroundings import own_generators
+from headstart.engine.trace import Trace
 from headstart.pretraining.objectives.objective import Objective
 
 UNFINISHED = "unfinished"

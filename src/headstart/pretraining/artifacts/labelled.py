@@ -22,9 +22,10 @@ from headstart.core.disk.runs import read_configuration
 from headstart.core.errors import ArtifactError, DataError, ModelError
 from headstart.data.examples import Data
 from headstart.data.read import read
+from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
-from headstart.engine.fit import Budget, fit
+from headstart.engine.fit import fit
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.tensors import write_tensors
 from headstart.pretraining.jobs.labelled import Pretraining, Source

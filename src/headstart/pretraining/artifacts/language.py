@@ -23,7 +23,8 @@ from headstart.core.progress import Progress
 from headstart.data.audit.findings import Findings
 from headstart.data.corpus.corpus import Corpus, together
 from headstart.data.corpus.packed import Packed, pack
-from headstart.engine.fit import Budget, fit
+from headstart.engine.budget import Budget
+from headstart.engine.fit import fit
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.pretraining.jobs.language import Framing, LanguageModelling
 from headstart.pretraining.objectives.clm import CausalLanguageModel

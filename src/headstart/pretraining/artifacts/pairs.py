@@ -24,9 +24,10 @@ from headstart.core.errors import ArtifactError, ConfigurationError, DataError, 
 from headstart.data.audit.findings import Findings
 from headstart.data.corpus.corpus import Corpus
 from headstart.data.corpus.pairs import Pairs, held_out, read_pairs
+from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
-from headstart.engine.fit import Budget, fit
+from headstart.engine.fit import fit
 from headstart.engine.machine.precision import compute
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.tensors import write_tensors
