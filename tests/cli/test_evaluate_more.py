@@ -209,3 +209,45 @@ def test_another_set_is_read_as_the_kind_that_the_model_was_trained_for(run: Pat
         done = call("evaluate", "tags", "--test", "may.csv", "--quiet", "--json").expect(0)
         values.append(json.loads(done.out)["models"][0]["checks"][0]["tuned"]["value"])
     assert values[0] == values[1]
+
+
+def test_a_probe_is_tested_on_another_set(run: Path, probe: tuple[str, ...]) -> None:
+    rows = fresh(30, labels(run))
+    write_csv(run / "may.csv", rows)
+    call("fit", "reviews.csv", *probe, "--out", "plain").expect(0)
+    done = call("evaluate", "plain", "--test", "may.csv", "--quiet", "--json").expect(0)
+    found = json.loads(done.out)
+    right = [one.label == label for one, (_, label) in zip(headstart.predict("plain", [t for t, _ in rows]), rows)]
+    assert found["models"][0]["checks"][0]["tuned"]["value"] == pytest.approx(sum(right) / len(right))
+    assert "probe is the base itself" in found["notes"][0]
+    call("evaluate", "plain", "--quiet").refused("--test FILE")
+
+
+def test_two_runs_read_pictures_each_by_its_own_rule(here: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder, count in (("photos", 24), ("may", 12)):
+        for at in range(count):
+            place = here / folder / ("dark", "light")[at % 2]
+            place.mkdir(parents=True, exist_ok=True)
+            levels = rng.integers(0, (1_500, 4_000)[at % 2], (24, 24), dtype=np.uint16)
+            Image.fromarray(levels).save(place / f"{at}.png")
+    for run in ("new", "old"):
+        once = ("--method", "full", "--trials", "1", "--epochs", "1", "--out", run)
+        call("fit", "photos", "--model", "resnet", *once).expect(0)
+    file = here / "old" / "model" / "artifact.json"
+    held = json.loads(file.read_text())
+    held["task"]["images"]["integers"] = [0, 65_535]
+    file.write_text(json.dumps(held))
+    (here / "suite.toml").write_text('[[check]]\nkind = "test"\ndata = "may"\nmetric = "log_loss"\n')
+    done = call("evaluate", "new", "--against", "old", "--suite", "suite.toml", "--quiet", "--json").expect(0)
+    (check,) = json.loads(done.out)["models"][0]["checks"]
+    files = sorted((here / "may").rglob("*.png"))
+    for run, side in (("new", "tuned"), ("old", "base")):
+        told = headstart.predict(run, files)
+        lost = [-math.log(one.probabilities[file.parent.name]) for one, file in zip(told, files)]
+        assert check[side]["value"] == pytest.approx(np.mean(lost), rel=1e-4)
+    # whatever the rules, a file that the other run was trained on is found
+    shutil.copytree(here / "may", here / "seen")
+    train = headstart.read("photos", seed=0).train
+    shutil.copy(here / "photos" / train.places([0])[0], here / "seen" / "dark" / "known.png")
+    call("evaluate", "new", "--against", "old", "--test", "seen", "--quiet").refused("1 of the 13 examples of seen")

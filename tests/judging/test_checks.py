@@ -16,7 +16,8 @@ from headstart.core.errors import ConfigurationError
 from headstart.data.embedded import digits
 from headstart.engine.machine.precision import compute
 from headstart.judging.checks.calibration import Calibration
-from headstart.judging.checks.checks import Invariance, Material, Retention, Retrieval, Robustness, Target
+from headstart.judging.checks.checks import Invariance, Retention, Retrieval, Robustness, Target
+from headstart.judging.checks.material import Material
 from headstart.judging.checks.slices import Slice, thirds
 from headstart.judging.system import base_system
 from headstart.stats.metrics import metric

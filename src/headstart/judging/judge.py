@@ -22,7 +22,8 @@ from headstart.core.records.evaluation import CheckRecord, Cost, Flip, Judged
 from headstart.data.examples import Examples
 from headstart.data.images.image import decode
 from headstart.engine.machine.precision import Compute
-from headstart.judging.checks.checks import Check, Material
+from headstart.judging.checks.checks import Check
+from headstart.judging.checks.material import Material
 from headstart.judging.cost import Measured, Prices, cost, measure
 from headstart.judging.gate import Gate, checked, together
 from headstart.judging.other_run import Reference
@@ -123,9 +124,10 @@ def _answers(
     answers: Answers = defaultdict(list)
     for opened in side.opened:
         with opened() as system:
+            own = material.decoded_by(system.task.images)
             for check in checks:
-                measure = check.measure(material)
-                for part, found in check.ask(system, material).items():
+                measure = check.measure(own)
+                for part, found in check.ask(system, own).items():
                     answers[part].append(found)
                     told.setdefault(part, (check, measure))
                 progress.advance(note=check.title())

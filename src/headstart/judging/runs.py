@@ -25,8 +25,8 @@ from headstart.data.tables.by_place import column_by_place
 from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute, surroundings
 from headstart.judging.advice.improve import improve
-from headstart.judging.checks.checks import Material
 from headstart.judging.checks.labelled import Labelled
+from headstart.judging.checks.material import Material
 from headstart.judging.checks.slices import Slice
 from headstart.judging.gate import together
 from headstart.judging.judge import judge
@@ -57,11 +57,13 @@ def evaluate(
             raise unknown(f"method of {', '.join(map(str, runs))}", missing[0], held)
         models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
     artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
-    bases = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
+    probes = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
+    bases = probes if suite is not None or not tests else []  # other labelled sets alone: a probe has its value there
     if len(bases) == len(artifacts):
         raise ConfigurationError(
             f"{', '.join(bases)}: the frozen base with a probe is the reference of tuned models, so it has no gains "
-            "and losses. Evaluate a tuned model: train with --keep to have those of a comparison."
+            "and losses. Test it on another labelled set with --test FILE, or evaluate a tuned model: train with "
+            "--keep to have those of a comparison."
         )
     artifacts = {name: artifact for name, artifact in artifacts.items() if name not in bases}
     models = {name: models[name] for name in artifacts}
@@ -96,7 +98,7 @@ def evaluate(
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
     def labelled(file: str) -> Examples:
-        return _test_rows(file, source, told | {"kind": first.task.kind}, read).decoded_by(first.task.images)
+        return _test_rows(file, source, told | {"kind": first.task.kind}, read)
 
     material = Material(examples, other, place, column, labelled)
     called = {name: artifact.method for name, artifact in artifacts.items()}
@@ -112,6 +114,7 @@ def evaluate(
     unsure = [run for run in runs if not (run / "comparison.json").is_file()]
     notes = (
         *(f"{name} is the base itself, under a probe: not judged" for name in bases),
+        *(f"{name} is the base itself, under a probe: its values count, not its gains" for name in probes if not bases),
         *(f"{run} keeps no record of its data, so these examples may be among its training examples" for run in unsure),
         *notes,
     )

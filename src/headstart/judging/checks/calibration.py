@@ -10,7 +10,8 @@ import torch
 
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.engine.losses.temperature import temperature as of_logits
-from headstart.judging.checks.checks import Check, Material, answers
+from headstart.judging.checks.checks import Check, answers
+from headstart.judging.checks.material import Material
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.predictions import Predictions

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,58 +10,15 @@ import numpy as np
 
 from headstart.backbones.class_words import TEMPLATE, said
 from headstart.comparison.rank import subset_of
-from headstart.core.errors import ConfigurationError, DataError
+from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Data, Examples
+from headstart.judging.checks.material import Material
 from headstart.judging.checks.perturb import Change, changed, check_change
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.before_after import change_of, joined
 from headstart.stats.metrics import Metric, chosen_metric, metric
 from headstart.stats.predictions import Predictions
-
-
-def within(place: Path, source: str) -> str:
-    """Resolves a path of a suite: relative to its folder if it exists there, else unchanged."""
-    return str(place / source) if (place / source).exists() else source
-
-
-def _no_columns(name: str) -> dict[str, str]:
-    raise ConfigurationError(f"a slice by the column {name!r} needs the file that the data come from; give it as data.")
-
-
-def _no_labelled(source: str) -> Examples:
-    raise ConfigurationError(f"{source} can't be read as test examples beside examples that Python handed over.")
-
-
-@dataclass(eq=False)
-class Material:
-    """The data of the target task, and other sets, each read once."""
-
-    data: Data
-    read: Callable[[str, str | None, str | None], Data]
-    "examples by source, text column and label column"
-    place: Path = Path()
-    "base folder of paths in the suite"
-    column: Callable[[str], dict[str, str]] = field(default=_no_columns)
-    "reads a column of the target's source, by the places of the rows"
-    more: Callable[[str], Examples] = field(default=_no_labelled)
-    "reads a labelled set with the target's classes, like the training data"
-    _labelled: dict[str, Examples] = field(default_factory=dict)
-    _sets: dict[tuple[str, str | None, str | None], Data] = field(default_factory=dict)
-
-    def labelled(self, source: str) -> Examples:
-        if source not in self._labelled:
-            self._labelled[source] = self.more(within(self.place, source))
-        return self._labelled[source]
-
-    def other(self, source: str, text: str | None, label: str | None) -> Data:
-        key = (source, text, label)
-        if key not in self._sets:
-            try:
-                self._sets[key] = self.read(within(self.place, source), text, label)
-            except DataError as error:  # because columns are keys of the check in a suite, not flags
-                raise DataError(str(error).replace("--label", "label").replace("--text", "text")) from error
-        return self._sets[key]
 
 
 @dataclass(frozen=True, kw_only=True)

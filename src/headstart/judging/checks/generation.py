@@ -18,7 +18,8 @@ from headstart.core.errors import ConfigurationError
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.sources import FORMATS, format_of
 from headstart.data.tables.table import readable
-from headstart.judging.checks.checks import Check, Material, hits, within
+from headstart.judging.checks.checks import Check, hits
+from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric, metric
 from headstart.stats.predictions import Predictions

@@ -18,7 +18,8 @@ from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.networks.language import with_head
 from headstart.core.errors import ConfigurationError
 from headstart.engine.state.surroundings import own_generators
-from headstart.judging.checks.checks import Check, Material, hits, within
+from headstart.judging.checks.checks import Check, hits
+from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric, metric
 from headstart.stats.predictions import Predictions

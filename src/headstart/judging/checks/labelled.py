@@ -9,8 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.core.errors import ConfigurationError
+from headstart.core.records.decoding import ALONE
 from headstart.data.examples import Examples
-from headstart.judging.checks.checks import Check, Material
+from headstart.judging.checks.checks import Check
+from headstart.judging.checks.material import Material
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.predictions import Predictions
@@ -53,6 +55,6 @@ class Labelled(Check):
 
 
 def same_inputs(examples: Examples, others: Examples) -> np.ndarray:
-    """[n] True for examples whose input is among those of the other examples."""
-    there = {hash(value) for value in others.inputs()}
-    return np.array([hash(value) in there for value in examples.inputs()], dtype=bool)
+    """[n] True for examples whose input is among those of the other examples; of images, the bytes of the files."""
+    there = {hash(value) for value in others.decoded_by(ALONE).inputs()}
+    return np.array([hash(value) in there for value in examples.decoded_by(ALONE).inputs()], dtype=bool)

@@ -16,7 +16,8 @@ from headstart.backbones.networks.language import predicting, with_head
 from headstart.backbones.tokenizers.tokenizer import frame
 from headstart.core.errors import ConfigurationError
 from headstart.data.corpus.corpus import Corpus
-from headstart.judging.checks.checks import Check, Material, within
+from headstart.judging.checks.checks import Check
+from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
