@@ -8,8 +8,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from headstart.core.errors import DataError
 from headstart.data.tables.table_writing import writing
 
 COLUMNS = ["id", "value"]
@@ -27,6 +29,20 @@ def test_numbers_are_not_rounded(tmp_path: Path, value: float) -> None:
         assert written(tmp_path / name, [{"id": 2**60 + 1, "value": value}]) == (
             f"id{sign}value\n{2**60 + 1}{sign}{value!r}\n"
         )
+
+
+def test_whole_numbers_that_no_parquet_type_holds_are_texts(tmp_path: Path) -> None:
+    rows = [{"id": 7, "value": 2**65}, {"id": 2**62, "value": 1}]
+    place = tmp_path / "a.parquet"
+    with writing(place, COLUMNS) as write:
+        write(rows)
+    assert pq.read_table(place).to_pylist() == [
+        {"id": 7, "value": str(2**65)}, {"id": 2**62, "value": "1"},
+    ]  # fmt: skip
+    with writing(tmp_path / "b.parquet", COLUMNS) as write:
+        write(rows)
+        with pytest.raises(DataError, match="the column 'id' starts as int64 and changes its type"):
+            write([{"id": 2**65, "value": 1}])
 
 
 @pytest.mark.parametrize("text", ["a\rb", "a\r\nb", "a\nb", "\r", 'say "a\rb"', "a,b\tc\r"])

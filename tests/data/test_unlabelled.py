@@ -77,6 +77,9 @@ def test_columns_that_the_model_was_not_trained_on(tmp_path: Path) -> None:
     path.write_text("id,review\n1,soup\n2,tea\n")
     assert [row.value for row in stream([str(path)], "text", None, TEXT, findings)] == ["soup", "tea"]
     assert "trained on 'text'" in findings.records()[0].message
+    path.write_text("id,label\n1,hot\n2,cold\n")
+    with pytest.raises(DataError, match="no column looks like the input. Name it with --text"):
+        list(stream([str(path)], "text", None, TEXT, findings))
     path.write_text("soup\ntea\n")
     with pytest.raises(DataError, match=r"no column 'text'.*if the first line is a text already, put the line text"):
         list(stream([str(path)], "text", None, TEXT, findings))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
-from headstart.data.tables.column_names import IDS, KNOWN, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
+from headstart.data.tables.column_names import IDS, KNOWN, LABELS, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
 from headstart.data.tables.label_columns import find_label, first, listed
 from headstart.data.tables.split_columns import Marks, find_marks
 from headstart.data.tables.table import Column
@@ -184,7 +184,9 @@ def find_inputs(
         if modality == "image":
             names = [column.name for column in columns if column.kind == "image"][:1]
         else:
-            names = _find_text([c for c in columns if not _is_id(c.name)], source, columns)
+            labels = (*PLAIN_LABEL, *LABELS) if trained else ()  # because else answers would be given to old labels
+            free = [c for c in columns if not _is_id(c.name) and c.name.lower() not in labels]
+            names = _find_text(free, source, columns)
             if trained and not all(_is_usual(name) for name in names):
                 raise DataError(
                     f"{source} has no column {' or '.join(map(repr, trained))}, which the model was trained on. If "

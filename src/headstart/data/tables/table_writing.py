@@ -144,7 +144,7 @@ class _Parquet:
                 column = [None if value is None else _cell(value) for value in column]
             try:
                 arrays.append(pa.array(column, field.type))
-            except (pa.ArrowException, TypeError, ValueError) as error:
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 raise DataError(
                     f"the column {field.name!r} starts as {field.type} and changes its type ({error}); Parquet needs "
                     "one type per column. Write .jsonl instead."
@@ -161,6 +161,6 @@ def _type(values: Sequence[Any]) -> Any:
 
     try:
         found = pa.array(values).type
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return pa.string()
     return pa.string() if pa.types.is_null(found) else found
