@@ -43,6 +43,13 @@ def test_a_column_of_folds_is_said_to_be_unused(csv_file: File, name: str) -> No
     assert "fold" not in kinds(read(path, group=name))
 
 
+def test_a_column_of_splits_that_says_none_is_said_to_be_unused(csv_file: File) -> None:
+    """CelebA's and WILDS' 0, 1, 2: their test rows were trained on without a word."""
+    path = columns(csv_file, "text,label,split", lambda at: at % 2, lambda at: at % 3)
+    (told,) = [one.message for one in read(path).record.findings if one.kind == "split"]
+    assert told.startswith("the column 'split' is not used, because it holds 0, 1, 2: write train")
+
+
 def test_a_file_sorted_by_its_label(csv_file: File) -> None:
     rows = [[text, "abc"[at // 1_500], at % 2] for at, (text, _) in enumerate(texts(4_500))]
     with pytest.raises(DataError, match="topics and flagged could each be the label"):

@@ -124,6 +124,50 @@ def test_hugging_face_metadata(tmp_path: Path, json_file: Callable[..., Path]) -
     assert read(tmp_path / "one").record.rows_used == 20
 
 
+def test_images_that_no_table_lists_are_named(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    pictures(tmp_path / "hub", 22)
+    pictures(tmp_path / "hub" / "forgotten", 2)
+    lines = [f"{name},{label}" for name, label in rows()]
+    (tmp_path / "hub" / "metadata.csv").write_text("\n".join(["file_name,label", *lines]))
+    pictures(tmp_path / "shots", 22)
+    pictures(tmp_path / "other", 2)
+    own = csv_file(rows(20, "shots/"), "labels.csv", ("image", "label"))
+    last = csv_file([["shots/20.PNG", "a"]], "last.csv", ("image", "label"))
+    for source, test, left in (
+        (tmp_path / "hub", None, ("20.PNG", "21.PNG", "forgotten/0.PNG", "forgotten/1.PNG")),
+        (own, None, ("shots/20.PNG", "shots/21.PNG")),
+        (own, last, ("shots/21.PNG",)),
+    ):
+        (found,) = [one for one in read(source, test=test).record.findings if one.kind == "skipped"]
+        assert "does not list, left out" in found.message
+        assert (found.count, found.examples) == (len(left), left)
+
+
+def test_a_holdout_beside_a_test_split_is_for_validation(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    """As in folders of classes (`splits_of`)."""
+    for at, split in enumerate(("train", "test", "holdout")):
+        pictures(tmp_path / split)
+        text = "\n".join(["file_name,label", *(f"{name},{label}" for name, label in rows()[: 20 - at])])
+        (tmp_path / split / "metadata.csv").write_text(text)
+    given = [
+        [f"{s}/{name}", label] for s, n in zip(("train", "test", "holdout"), (20, 19, 18)) for name, label in rows(n)
+    ]
+    for source in (tmp_path, csv_file(given, "labels.csv", ("image", "label"))):
+        assert [split.size for split in read(source).record.splits] == [20, 18, 19]
+
+
+def test_a_table_beside_folders_of_classes_says_how(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
+    for label in "ab":
+        pictures(tmp_path / "photos" / label)
+    pictures(tmp_path / "more")
+    given = rows(20, "more/")
+    with pytest.raises(DataError, match="call the columns file and folder"):
+        read(tmp_path / "photos", test=csv_file(given, "test.csv", ("image", "label")))
+    assert len(read(tmp_path / "photos", test=csv_file(given, "test.csv", ("file", "folder"))).test) == 20
+    with pytest.raises(DataError, match="folders of classes, and training is a table"):
+        read(csv_file(given, "train.csv", ("image", "label")), test=tmp_path / "photos")
+
+
 def test_a_table_of_paths_beside_one_of_bytes(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
     pictures(tmp_path)
     pq.write_table(pa.table({"image": [image(99), image(98)], "label": ["a", "b"]}), tmp_path / "held.parquet")

@@ -21,19 +21,19 @@ from headstart.data.examples import Data, Examples
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.image import MAX_PIXELS
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.images.unlisted import note_unlisted
 from headstart.data.ingest.intake import Progress, take_in
 from headstart.data.ingest.labels import Targets, build
 from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of, with_every_class
 from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates, note_crossing
 from headstart.data.tables.sources import Splits, resolve
-from headstart.data.tables.table import Column, ImagePath
+from headstart.data.tables.split_columns import note_unused
+from headstart.data.tables.table import ImagePath, Table
 from headstart.tasks.task import TASKS, Task
 
 VALIDATION = 500
 "maximum size of a made validation split if no share is given, in examples"
-FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
-"names of columns that seem to say folds"
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -90,6 +90,7 @@ def read(
     paths = _paths(splits, roles)
     units = _units(splits, roles)
     table, codes = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
+    note_unlisted(source, [one for tables in splits.values() for one in tables], findings)
     split = table.column("split").to_numpy().copy()
     rows_read = table.num_rows + findings.left_out
     given = {NAMES[code] for code in codes}
@@ -187,7 +188,7 @@ def _roles(
         needed = (roles if split == "train" else replace(roles, marks=None)).names()
         for table in tables:
             if table is not first:
-                _same_columns(needed, table.name, table.sample())
+                _same_columns(needed, table, first)
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name)
@@ -197,13 +198,7 @@ def _roles(
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
         findings.add("header", "warning", message, [f"{first.name}:1"])
-    for column in columns:
-        if column.name.strip().lower() in FOLDS and column.name not in roles.names():
-            message = (
-                f"the column {column.name!r} is not used: --folds K makes its own folds, and "
-                f"--group {column.name} keeps the rows of a fold in one split"
-            )
-            findings.add("fold", "note", message)
+    note_unused(columns, roles.names(), findings)
     return roles, found.class_names
 
 
@@ -251,13 +246,20 @@ def _is_one_hot(table: pa.Table) -> bool:
     return all(len(json.loads(label)) == 1 for label in table.column("label").unique().to_pylist())
 
 
-def _same_columns(needed: Sequence[str], name: str, columns: Sequence[Column]) -> None:
-    known = [column.name for column in columns]
+def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
+    known = [column.name for column in table.sample()]
     missing = [role for role in needed if role not in known]
     if missing:
+        advice = ""
+        if isinstance(first, ImageFolder):
+            advice = (
+                f" Training has folders of classes: give such a folder, or call the columns {' and '.join(needed)}."
+            )
+        elif isinstance(table, ImageFolder):
+            advice = " It has folders of classes, and training is a table: give a table of paths."
         raise DataError(
-            f"{name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its columns: "
-            f"{', '.join(known)}."
+            f"{table.name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its "
+            f"columns: {', '.join(known)}.{advice}"
         )
 
 

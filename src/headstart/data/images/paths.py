@@ -20,8 +20,6 @@ from headstart.data.ingest.split_names import lies_beside, split_of_words
 from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
 from headstart.data.tables.table import Chunk, Column, ImagePath, Table
 
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"names of tables about the images beside them (Hugging Face's ImageFolder)"
 MOST = 0.5
 "minimum share of image paths in an image column"
 SPLIT = "split"
@@ -54,11 +52,12 @@ class ImageTable:
     any existing file stays text.
 
     splits: paths in folders of splits (`train/1.png`, `test/1.png`) give a column `split`, unless the table has one.
-    loads: True to read the files, because other tables of the data hold bytes.
+    loads: True to read the files, because other tables of the data hold bytes. listed: paths in the chunks so far.
     """
 
     def __init__(self, inner: Table, splits: bool = True) -> None:
         self._inner, self._splits, self.loads = inner, splits, False
+        self.listed: set[str] = set()
         self._cells: dict[str, Cell] | None = None
         self._split_from: str | None = None
 
@@ -117,6 +116,7 @@ class ImageTable:
                 found[SPLIT] = [_split(value) for value in chunk.columns[source]]
             for name, cell in cells.items():
                 values = [cell(value) for value in chunk.columns[name]]
+                self.listed.update(value for value in values if isinstance(value, ImagePath))
                 found[name] = [_loaded(value) for value in values] if self.loads else values
             yield dataclasses.replace(chunk, columns={name: found[name] for name in columns})
 
@@ -214,10 +214,10 @@ def _path(value: Any) -> str | None:
 
 
 def _split(value: Any) -> str | None:
-    """The split whose folder starts a path."""
+    """A name of the split whose folder starts a path."""
     folder, slash, _ = (_path(value) or "").replace("\\", "/").partition("/")
     split = split_of_words(folder) if slash else None
-    return "test" if split == "other" else split
+    return "eval" if split == "other" else split  # one of its names, which `splits_of` settles
 
 
 def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:

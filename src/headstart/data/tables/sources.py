@@ -15,7 +15,8 @@ from headstart.data.images.files import any_image, shown, subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.layout import image_splits
-from headstart.data.images.paths import METADATA, with_images
+from headstart.data.images.paths import with_images
+from headstart.data.images.unlisted import METADATA
 from headstart.data.ingest.split_names import SPLITS, split_named, split_of_words, splits_of
 from headstart.data.tables import hub
 from headstart.data.tables.conll import Conll
@@ -249,12 +250,11 @@ def _described(root: Path) -> Splits:
     for name in METADATA:
         if (root / name).is_file():
             return {"train": [_file(root / name)]}
+    inside = ((folder, name) for folder in subfolders(root) for name in reversed(METADATA))
+    files = {folder: root / folder / name for folder, name in inside if (root / folder / name).is_file()}
     found: Splits = {}
-    for folder in subfolders(root):
-        split = split_of_words(folder)
-        file = next((root / folder / name for name in METADATA if (root / folder / name).is_file()), None)
-        if split and file:
-            found.setdefault("test" if split == "other" else split, []).append(_file(file))
+    for folder, split in splits_of(files, split_of_words).items():
+        found.setdefault(split, []).append(_file(files[folder]))
     return found if "train" in found else {}
 
 

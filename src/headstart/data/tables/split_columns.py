@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
 from headstart.data.ingest.split_names import split_of_words, splits_of
 from headstart.data.tables.table import Column
 
 _FLAG = re.compile(r"(?:is|in|for)_?(\w+?)(?:_?(?:set|split|flag|data))?|(\w+?)_?(?:flag|set|split)", re.IGNORECASE)
 MOST_NAMES, MOST_WORDS = 12, 3
 "maximum number of distinct values of a split column, and of words in each (`test_unseen` has two)"
+SPLITS = ("split", "splits", "data_split", "partition")
+FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
+"names of columns that seem to say splits, or folds"
 _TRUE = {"1", "1.0", "true", "t", "yes", "y", "x"}
 _FALSE = {"", "0", "0.0", "false", "f", "no", "n"}
 
@@ -89,3 +93,21 @@ def _meaning(column: Column) -> str | None:
     name = (found[1] or found[2]) if found else ""
     meaning = splits_of([name]).get(name)
     return meaning if meaning and {flag(value) for value in column.values} == {True, False} else None
+
+
+def note_unused(columns: Sequence[Column], used: Sequence[str], findings: Findings) -> None:
+    """Findings on columns that are called splits or folds, and have no role."""
+    for column in columns:
+        name = column.name.strip().lower()
+        if column.name in used:
+            continue
+        if name in FOLDS:
+            message = (
+                f"the column {column.name!r} is not used: --folds K makes its own folds, and "
+                f"--group {column.name} keeps the rows of a fold in one split"
+            )
+            findings.add("fold", "note", message)
+        elif name in SPLITS and 1 < column.distinct <= MOST_NAMES:
+            held = ", ".join(dict.fromkeys(str(value) for value in column.values if value not in (None, "")))
+            message = f"the column {column.name!r} is not used, because it holds {held}: write train, validation, test"
+            findings.add("split", "warning", message, count=1)
