@@ -19,34 +19,19 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check src tests benchmarks examples
 	MYPYPATH=src $(BIN)/mypy -p headstart
 
+BENCHMARKS := text images leaderboard 'leaderboard --peer tuned' engine step_profile attention vision_profile \
+  leaderboard_profile kernel_memory vision fewshot 'fewshot --pairs 3' mixed rows tagging race_simulated ranking \
+  forgetting curve vectors
+
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
-	$(BIN)/python benchmarks/text.py
-	$(BIN)/python benchmarks/images.py
-	$(BIN)/python benchmarks/leaderboard.py
-	$(BIN)/python benchmarks/leaderboard.py --peer tuned
-	$(BIN)/python benchmarks/engine.py
-	$(BIN)/python benchmarks/step_profile.py
-	$(BIN)/python benchmarks/attention.py
-	$(BIN)/python benchmarks/vision_profile.py
-	$(BIN)/python benchmarks/leaderboard_profile.py
-	$(BIN)/python benchmarks/kernel_memory.py
-	$(BIN)/python benchmarks/vision.py
-	$(BIN)/python benchmarks/fewshot.py
-	$(BIN)/python benchmarks/fewshot.py --pairs 3
-	$(BIN)/python benchmarks/mixed.py
-	$(BIN)/python benchmarks/rows.py
-	$(BIN)/python benchmarks/race_simulated.py
-	$(BIN)/python benchmarks/ranking.py
-	$(BIN)/python benchmarks/forgetting.py
-	$(BIN)/python benchmarks/curve.py
-	$(BIN)/python benchmarks/vectors.py
-	$(BIN)/python benchmarks/tables.py
+	for case in $(BENCHMARKS); do $(BIN)/python benchmarks/run.py $$case || exit 1; done
+	$(BIN)/python benchmarks/run.py report
 
-# The same scripts on little data, a repeat each; what they write goes to a folder that is no part of the record.
+# Two of them on little data, a repeat each; the results are no part of the record.
 bench-quick: $(VENV)/installed
-	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/engine.py --examples 200 --epochs 1 --repeats 1
-	HEADSTART_RESULTS=runs/bench-quick $(BIN)/python benchmarks/vision.py --model resnet18 --images 32 --repeats 1
+	$(BIN)/python benchmarks/run.py engine --quick
+	$(BIN)/python benchmarks/run.py vision --quick
 
 # What runs Headstart, without what tests it.
 $(VENV)/runtime: pyproject.toml

@@ -1,4 +1,4 @@
-"""What races under a budget lose, from measured trainings on few rows: `benchmarks/race_simulated.py`."""
+"""What races under a budget lose, from measured trainings on few rows: the benchmark race_simulated."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_a_race_in_the_time_of_one_fine_tune_loses_at_most_a_point(
     5 % of races in all, is less than chance alone brings, and not met. On the draws held out neither is met: on one of
     them nothing beats guessing by much, and the race's choice is another guess; see docs/benchmarks.md.
     """
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    races = importlib.import_module("race_simulated")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    races = importlib.import_module("benchmarks.cases.race_simulated")
     found = [races.simulated(draw) for draw in races.draws() if (races.named(draw) in races.CHOSEN_ON) != held_out]
     assert len(found) >= (4 if held_out else 6)
     assert np.mean([one["lost"] for one in found]) <= 0.01

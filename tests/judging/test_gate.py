@@ -120,7 +120,7 @@ def test_so_many_examples_decide_either_way() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_true_loss_of_the_tolerance_seldom_passes(seeds: int) -> None:
-    """Few repetitions of what benchmarks/gates_simulated.py does with many."""
+    """Few repetitions of what the benchmark gates_simulated does with many."""
     rng, passed = np.random.default_rng(1), 0
     for _ in range(60):
         difficulty = 1.5 * rng.standard_normal(400)

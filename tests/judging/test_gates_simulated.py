@@ -1,4 +1,4 @@
-"""How often claims, gates and intervals are wrong: `benchmarks/gates_simulated.py`, with few repetitions or many."""
+"""How often claims, gates and intervals are wrong: the benchmark gates_simulated, with few repetitions or many."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    return importlib.import_module("gates_simulated")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    return importlib.import_module("benchmarks.cases.gates_simulated")
 
 
 def few(share: float, repeats: int) -> float:

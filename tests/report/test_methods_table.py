@@ -52,5 +52,5 @@ def test_the_record_in_the_package_covers_every_method() -> None:
 
     found = measured()
     own = {name for name in METHODS.names() if METHODS[name].__module__.startswith("headstart.")}
-    assert own <= {facts.method for facts in found.facts}, "run benchmarks/methods.py"
+    assert own <= {facts.method for facts in found.facts}, "run benchmarks/run.py methods"
     assert MeasuredMethods.from_json(found.to_json()) == found
