@@ -1,5 +1,5 @@
 #!/bin/sh
-# Two small BERTs that benchmarks/crosslingual.py compares: one of seven languages, one of English alone, with the same
+# Two small BERTs that the benchmark crosslingual compares: one of seven languages, one of English alone, with the same
 # tokenizer, shape and about as many steps. Languages of which there is little are named several times, so that they are
 # seen more often. On an H100 about 4 minutes each, on two cores some hours.
 #

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The lineage of pretrained backbones for benchmarks/history.py. Of text: word2vec, GloVe, ELMo, ULMFiT's language model
+# The lineage of pretrained backbones for the benchmark history. Of text: word2vec, GloVe, ELMo, ULMFiT's language model
 # (which goes on on the training texts of each task) and GPT; the BERT is builtin/gist. Of images: a CNN and a ViT on
 # CIFAR-10 and the contexts of seven icon themes, and CLIP on the captions of the themes; none has seen papirus. On a
 # GPU most take a minute or three each, on two cores up to hours: one pass, in small batches, since a processor is as

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Four of CIFAR-10's classes (the last of the alphabet) with 1,250 training images each, and a backbone made as
-# builtin/glance is, but without them: what `benchmarks/curve.py --data new-classes` measures.
+# builtin/glance is, but without them: what `benchmarks/run.py curve --data new-classes` measures.
 #   examples/new_classes.sh DATA OUT
 # About half an hour on one core; makes OUT/four and OUT/backbone.
 set -euo pipefail

@@ -48,7 +48,7 @@ def measure(
     found = record.to_json()
     found["data"]["source"] = "scikit-learn's digits" if source is None else f"shared/data/image/{inside}"
     if model:
-        found["model"]["source"] = f"a ViT of benchmarks/{model.name}.py"
+        found["model"]["source"] = f"a ViT of benchmarks/cases/{model.name}.py"
     found["configuration"] = {"augment": augment, "each": each, "epochs": epochs, "budget": budget}
     yield f"{name}-{data}", {
         "schema": "headstart.benchmark/1", "status": "ok", "note": note, "comparison": found, "peer": {}

@@ -17,7 +17,7 @@ from benchmarks.lib.results import Note, Results, machine
 from benchmarks.lib.timing import alone
 
 RESULTS = ("rows",)
-QUICK = {"rows": [1000]}
+QUICK = {"rows": [10_000]}
 
 
 def write(path: Path, rows: int) -> None:

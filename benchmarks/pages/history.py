@@ -227,10 +227,10 @@ def plots() -> Iterator[tuple[str, str]]:
 def history() -> list[str]:
     lines = [
         "# The lineage: what each pretraining is worth", "",
-        "Made by `benchmarks/history_page.py` from the JSON files in `benchmarks/results`. The backbones are made by",
+        "Made by `benchmarks/run.py report` from the JSON files in `benchmarks/results`. The backbones are made by",
         "`examples/lineage.sh` and `examples/crosslingual.sh`, some in an earlier version of theirs: the tables say",
-        "with how many passes; `benchmarks/history.py` measured the data sets below, `clip.py`, `senses.py`,",
-        "`crosslingual.py`, `continued.py` and `pretraining_speed.py` what follows them.", "",
+        "with how many passes; the case `history` measured the data sets below, `clip`, `senses`, `crosslingual`,",
+        "`continued` and `pretraining_speed` what follows them.", "",
     ]  # fmt: skip
     found = records()
     for name, one in found.items():

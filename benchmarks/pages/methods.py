@@ -61,7 +61,7 @@ def methods() -> list[str]:
     return [
         "# Methods, by measured fact",
         "",
-        "Made by `benchmarks/methods.py`; `headstart methods` prints it. Cost: each method at its defaults with",
+        "Made by `benchmarks/run.py report`; `headstart methods` prints it. Cost: each method at its defaults with",
         f"{record.model} on 640 questions of TREC, batch 32, {told['precision']}, in a process of its own:",
         "share of parameters trained, the process's peak memory, one step (for a head that is solved: the whole",
         "solution with the pass over the data), the artifact, one example as trained and merged into plain layers",

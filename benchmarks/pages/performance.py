@@ -17,7 +17,7 @@ def performance() -> list[str]:
     groups = list(found["parts"][0]["milliseconds"])
     lines = [
         "# Where the time goes", "",
-        "Made by `benchmarks/tables.py` from what `benchmarks/step_profile.py` measured: a training step of MiniLM on",
+        "Made by `benchmarks/run.py report` from what the case `step_profile` measured: a training step of MiniLM on",
         "TREC, batch 32, what is done once left out. The limit is the arithmetic of the step (two operations a weight",
         "and token forward, as many for each gradient) at the rate of a large matrix product here, "
         f"{found['product_flops'] / 1e9:.0f} GFLOP/s in {found['environment']['precision']}.", "",
@@ -70,7 +70,7 @@ def whole() -> list[str]:
 
 
 def images() -> list[str]:
-    """Where the time of `benchmarks/vision.py` goes, ours beside the tuned peer's."""
+    """Where the time of the case `vision` goes, ours beside the tuned peer's."""
     found = read("vision-profile")
     if not found:
         return []
@@ -216,7 +216,7 @@ def _gpu() -> str:
     shares = ", ".join(f"{part['case']} {part['share_of_the_peak']['ours']:.0%}" for part in found["parts"])
     return (
         f"**On a GPU** (target 1.5 times a tuned Trainer). Of the card's peak a step reaches: {shares}. The rest "
-        "was not profiled, and LoRA and the decoder of a billion parameters, which `benchmarks/gpu.py` has too, were "
+        "was not profiled, and LoRA and the decoder of a billion parameters, which the case `gpu` has too, were "
         "not measured: there was no GPU for them any more."
     )
 

@@ -21,7 +21,7 @@ from benchmarks.pages.targets import targets
 def benchmarks() -> list[str]:
     return [
         "# Benchmarks", "",
-        "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`; each part names its own.", "",
+        "Made by `benchmarks/run.py report` from the JSON files in `benchmarks/results`; each part names its own.", "",
         *targets(), *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *gates(),
         *curves(), *mixed(), *rows(), *vectors(), *gpu(),
     ]  # fmt: skip

@@ -82,8 +82,8 @@ def results() -> list[str]:
     lines = [
         "# Results",
         "",
-        "Made by `benchmarks/tables.py` from the JSON files in `benchmarks/results`, which `benchmarks/text.py` and",
-        "`benchmarks/images.py` wrote. Quality is accuracy on the test split, mean over seeds, with a 95 % interval;",
+        "Made by `benchmarks/run.py report` from the JSON files in `benchmarks/results`, which the cases `text` and",
+        "`images` wrote. Quality is accuracy on the test split, mean over seeds, with a 95 % interval;",
         "differences are paired by example, p is adjusted after Holm.",
         "",
     ]

@@ -43,8 +43,8 @@ def rank(
 ) -> tuple[Candidate, ...]:  # fmt: skip
     """Scores each model, and with `rungs` each rung of it, highest LogME first.
 
-    LogME agrees best with fine-tuning among the four scores (`benchmarks/ranking.py`), because a probe prefers models
-    with ready features, and fine-tuning prefers models that can learn the task.
+    LogME agrees best with fine-tuning among the four scores (`benchmarks/cases/ranking.py`), because a probe prefers
+    models with ready features, and fine-tuning prefers models that can learn the task.
 
     load: gives the backbone of a name; a model that can't be loaded, or that reads another modality, has the reason as
     status. Raises the last reason if no model is left.

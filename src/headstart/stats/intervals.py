@@ -16,7 +16,7 @@ and clusters (Korn & Graubard 1998). For other metrics in [0, 1] with fewer than
 bootstrap's interval is widened to hold it as well. With few errors in a rare class and many in others, macro averages
 remain somewhat optimistic.
 
-How often the 95 % intervals hold the truth is simulated by `benchmarks/gates_simulated.py` (numbers in
+How often the 95 % intervals hold the truth is simulated by `benchmarks/cases/gates_simulated.py` (numbers in
 docs/benchmarks.md).
 """
 

@@ -16,8 +16,8 @@ at most 3.6 / n are lost, where the exact number is 3.0 / n, and it never takes 
 **Several claims.** Where one is picked among several, Holm's correction keeps the chance of any false claim below
 alpha (`claims`). Guards of which every one has to hold are not corrected (intersection-union test, Berger 1982).
 
-By simulation (`benchmarks/gates_simulated.py`, its numbers in docs/evaluate.md) false claims at the margin keep to 5 %
-with 100 to 3,000 examples and one to five seeds; `tests/stats/test_non_inferiority.py` adds fewer examples and
+By simulation (`benchmarks/cases/gates_simulated.py`, numbers in docs/evaluate.md) false claims at the margin keep to
+5 % with 100 to 3,000 examples and one to five seeds; `tests/stats/test_non_inferiority.py` adds fewer examples and
 metrics near their ends. One seed each can't show how much seeds differ: the claim is then of the two trained models.
 """
 

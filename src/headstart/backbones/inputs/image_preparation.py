@@ -22,7 +22,7 @@ LONGEST = 64
 "maximum aspect ratio before resizing; a longer strip is cut to its middle, because the crop shows less anyway"
 TOKEN_PIXELS = 196
 """pixels that count as one token in `batch_tokens`: 32 images of 224 x 224 go through the model at once, because more
-do not fit into the processor's caches (`benchmarks/batches.py`)"""
+do not fit into the processor's caches (`benchmarks/cases/batches.py`)"""
 BATCH_TOKENS = 8192
 "default size of a forward pass, in tokens"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")

@@ -59,8 +59,8 @@ class Projections:
 def plain_attention(module: nn.Module) -> None:
     """Disables timm's fused attention on a CPU, because it is slower over few patches, most of all backwards.
 
-    Measured by `benchmarks/attention.py`; `fused_forward` is the exception. Plain attention keeps [heads, patches,
-    patches] of each layer for the gradient.
+    Measured by `benchmarks/cases/attention.py`; `fused_forward` is the exception. Plain attention keeps [heads,
+    patches, patches] of each layer for the gradient.
     """
     patches = getattr(getattr(module, "patch_embed", None), "num_patches", None)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()

@@ -7,8 +7,8 @@ where the upper end of the 95 % interval of its difference from the leader, pair
 make good. This is asked only after a heat that is long enough to tell (`TELLING`). Or it is out of **time**: under a
 budget the longer trainings are for as many as fit; a heat of some steps chooses among them where it can (`in_order`).
 
-`tests/comparison/test_race_simulated.py` races trainings measured by `benchmarks/race_curves.py`; `docs/benchmarks.md`
-says how often they lost the method that would have won, and how many points.
+`tests/comparison/test_race_simulated.py` races trainings measured by `benchmarks/cases/race_curves.py`;
+`docs/benchmarks.md` says how often they lost the method that would have won, and how many points.
 """
 
 from __future__ import annotations
