@@ -66,11 +66,12 @@ class Work:
         from headstart.engine.budget import Budget
         from headstart.engine.fit import fit
         from headstart.engine.machine.precision import compute
+        from headstart.engine.runtime import Runtime
         from headstart.pretraining.jobs.language import LanguageModelling
 
         job = LanguageModelling(self.network(), self.packed, self.framing, self.objective, compute("cpu"), 0, "")
         start = time.perf_counter()
-        fit(job, Budget(1))
+        fit(job, Budget(1), Runtime(job.compute))
         return time.perf_counter() - start
 
     def side(self, name: str) -> float:

@@ -331,7 +331,7 @@ def test_a_budget_of_steps_stops_there() -> None:
     with plan.applied(Model(backbone.module, head)) as model:
         job = Adaptation(model, backbone, plan, setting.task, setting.train, setting.validation, setting.options,
                          setting.compute, setting.score, 0)  # fmt: skip
-        assert fit(job, Budget(2, steps=4)).steps == 4
+        assert fit(job, Budget(2, steps=4), setting.runtime).steps == 4
 
 
 @pytest.mark.parametrize("change", [-1, 1])

@@ -72,9 +72,9 @@ def test_fit_and_forecast_prepare_a_job_the_same_way(name: str, monkeypatch: pyt
             pass
     real = forecast.optimizer_of
 
-    def optimizer(job: Adaptation) -> Any:
+    def optimizer(job: Adaptation, device: torch.device) -> Any:
         states["forecast"] = state(job)
-        return real(job)
+        return real(job, device)
 
     monkeypatch.setattr(forecast, "optimizer_of", optimizer)
     forecast.cost(setting, method_of(name))

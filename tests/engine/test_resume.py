@@ -20,6 +20,7 @@ from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
 from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.trace import Trace
 from headstart.methods import convex
@@ -48,8 +49,8 @@ def _interrupted(
     """Trains `after` steps as if the process ended there."""
     plain = loop.fit
 
-    def short(job: Any, budget: Budget, **more: Any) -> Trace:
-        return plain(job, dataclasses.replace(budget, steps=after), **more)
+    def short(job: Any, budget: Budget, runtime: Runtime, **more: Any) -> Trace:
+        return plain(job, dataclasses.replace(budget, steps=after), runtime, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr("headstart.engine.adapt.fit", short)
@@ -223,8 +224,8 @@ def test_a_shorter_training_is_complete_and_can_be_interrupted(
     path = tmp_path / "state.safetensors"
     for after in (1, None):
         with monkeypatch.context() as patch:
-            patch.setattr("headstart.engine.adapt.fit", lambda job, budget, after=after, **more: loop.fit(
-                job, dataclasses.replace(budget, steps=after), **more
+            patch.setattr("headstart.engine.adapt.fit", lambda job, budget, runtime, after=after, **more: loop.fit(
+                job, dataclasses.replace(budget, steps=after), runtime, **more
             ))  # fmt: skip
             setting = dataclasses.replace(_setting("bert"), share=share)
             with adapted(setting, method, 0, checkpoint=Checkpoint(path, every=0)) as done:

@@ -97,8 +97,8 @@ def test_words_that_never_occur_keep_their_bits_and_an_interruption_changes_noth
     assert int(moved.sum()) > 10
     checkpoint = Checkpoint(tmp_path / "half.safetensors", every=0.0)
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.engine.adapt.fit", lambda job, budget, **more: fit(
-            job, dataclasses.replace(budget, steps=8), **more
+        patch.setattr("headstart.engine.adapt.fit", lambda job, budget, runtime, **more: fit(
+            job, dataclasses.replace(budget, steps=8), runtime, **more
         ))  # fmt: skip
         with adapted(setting, method_of("full"), 0, checkpoint=checkpoint) as done:
             assert done.trace.paused

@@ -22,6 +22,7 @@ from headstart.engine.budget import Budget
 from headstart.engine.fit import fit
 from headstart.engine.job import share_of
 from headstart.engine.machine.precision import compute
+from headstart.engine.runtime import Runtime
 from headstart.pretraining.jobs.language import Framing, LanguageModelling
 from headstart.pretraining.objectives.awd import AwdLanguageModel
 from headstart.pretraining.objectives.clm import CausalLanguageModel
@@ -112,7 +113,7 @@ def test_the_loss_curve_is_that_of_transformers_under_plain_adamw(tmp_path: Path
     """transformers' whole forward and loss, PyTorch's AdamW, rate and clipping written out; all gradients dense."""
     one = job(tmp_path, bytelevel() if objective.joined else wordpiece(), objective)
     twin = copy.deepcopy(one.network).train()
-    trace = fit(one, Budget(3))
+    trace = fit(one, Budget(3), Runtime(one.compute))
     total = 3 * one.steps_an_epoch()
     assert total == len(trace.losses) > 10
     parameters = list(twin.parameters())

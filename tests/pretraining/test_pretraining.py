@@ -23,12 +23,14 @@ from headstart.engine.job import Evaluation, share_of
 from headstart.engine.optim.optimizers import optimizer_of
 from headstart.engine.optim.rows import RowAdamW
 from headstart.engine.optim.running_average import MovingAverage, TailAverage
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.pretraining.jobs.labelled import Pretraining, Source
 from headstart.pretraining.objectives.classify import Classify
 from headstart.tasks.task import Task
 
 EPOCHS, STEPS = 3, 4
+RUNTIME = Runtime(FP32)
 
 
 def job(name: str = "timm_vit", augment: Any = "none", seed: int = 0, **settings: Any) -> Pretraining:
@@ -90,17 +92,17 @@ def test_interrupted_sgd_with_its_tail_averaged_comes_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, steps = nonmonotone(monkeypatch), 5 * STEPS
-    fit(whole, Budget(5))
+    fit(whole, Budget(5), RUNTIME)
     for after in (6, 13, 18):
         checkpoint = Checkpoint(tmp_path / f"{after}.safetensors", every=0)
-        fit(nonmonotone(monkeypatch), Budget(5, steps=after), checkpoint=checkpoint)
+        fit(nonmonotone(monkeypatch), Budget(5, steps=after), RUNTIME, checkpoint=checkpoint)
         again = nonmonotone(monkeypatch)
-        fit(again, Budget(5), checkpoint=checkpoint)
+        fit(again, Budget(5), RUNTIME, checkpoint=checkpoint)
         one, other = state(whole), state(again)
         assert all(torch.equal(one[name], other[name]) for name in one), f"{after} of {steps}"
     live = job()
     live.plan = replace(whole.plan, tail_average=0)
-    fit(live, Budget(5))
+    fit(live, Budget(5), RUNTIME)
     assert not all(torch.equal(state(live)[name], value) for name, value in state(whole).items())
 
 
@@ -119,7 +121,7 @@ def test_what_is_judged_and_left_is_the_average(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(RowAdamW, "step", watched)
     evaluate = one.evaluate
     monkeypatch.setattr(one, "evaluate", lambda fraction: (judged.append(state(one)), evaluate(fraction))[1])
-    trace = fit(one, Budget(EPOCHS))
+    trace = fit(one, Budget(EPOCHS), RUNTIME)
     assert len(seen) == EPOCHS * STEPS + 1
     expected = {name: value.double() for name, value in seen[0].items()}
     averages = []
@@ -140,7 +142,7 @@ def test_what_is_judged_and_left_is_the_average(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_training_itself_does_not_notice_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = [fit(job(ema=ema), Budget(EPOCHS)).losses for ema in (0.0, 0.9)]
+    losses = [fit(job(ema=ema), Budget(EPOCHS), RUNTIME).losses for ema in (0.0, 0.9)]
     assert losses[0] == losses[1]
 
 
@@ -148,11 +150,11 @@ def test_training_itself_does_not_notice_the_average(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("augment", ["mixup", "cutmix"])
 def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: str) -> None:
     whole = job(augment=augment, ema=0.9)
-    fit(whole, Budget(EPOCHS))
+    fit(whole, Budget(EPOCHS), RUNTIME)
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", every=0)
-    fit(job(augment=augment, ema=0.9), Budget(EPOCHS, steps=after), checkpoint=checkpoint)
+    fit(job(augment=augment, ema=0.9), Budget(EPOCHS, steps=after), RUNTIME, checkpoint=checkpoint)
     again, told = job(augment=augment, ema=0.9), Told()
-    fit(again, Budget(EPOCHS), checkpoint=checkpoint, progress=told)
+    fit(again, Budget(EPOCHS), RUNTIME, checkpoint=checkpoint, progress=told)
     assert told.lines == [f"goes on after step {after} of 12"]
     one, other = state(whole), state(again)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -163,7 +165,7 @@ def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: s
 def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """At the first step, at the last of an epoch, within one; long before a checkpoint is due."""
     whole = job()
-    fit(whole, Budget(EPOCHS))
+    fit(whole, Budget(EPOCHS), RUNTIME)
     checkpoint, stopped, told = Checkpoint(tmp_path / "checkpoint.safetensors"), job(), Told()
     loss, calls = type(stopped).losses, 0
 
@@ -177,10 +179,10 @@ def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(type(stopped), "losses", pressing)
         with pytest.raises(KeyboardInterrupt):
-            fit(stopped, Budget(EPOCHS), checkpoint=checkpoint)
+            fit(stopped, Budget(EPOCHS), RUNTIME, checkpoint=checkpoint)
     assert calls == at
     again = job()
-    fit(again, Budget(EPOCHS), checkpoint=checkpoint, progress=told)
+    fit(again, Budget(EPOCHS), RUNTIME, checkpoint=checkpoint, progress=told)
     assert told.lines == [f"goes on after step {at} of {EPOCHS * STEPS}"]
     one, other = state(whole), state(again)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -188,18 +190,18 @@ def test_on_control_c_the_step_is_finished_and_kept(tmp_path: Path, monkeypatch:
 
 def test_what_was_interrupted_stays_while_another_job_trains_there(tmp_path: Path) -> None:
     whole, told, path = job(), Told(), tmp_path / "checkpoint.safetensors"
-    fit(whole, Budget(EPOCHS))
+    fit(whole, Budget(EPOCHS), RUNTIME)
     for seed in (0, 1):
-        fit(job(seed=seed), Budget(EPOCHS, steps=5), checkpoint=Checkpoint(path), progress=told)
+        fit(job(seed=seed), Budget(EPOCHS, steps=5), RUNTIME, checkpoint=Checkpoint(path), progress=told)
     (said,) = told.lines
     assert "this begins anew, and that stays until this has come to its end" in said
     again, counted = job(), Told()
-    fit(again, Budget(EPOCHS), checkpoint=Checkpoint(path), progress=counted)
+    fit(again, Budget(EPOCHS), RUNTIME, checkpoint=Checkpoint(path), progress=counted)
     assert counted.first == 5, "it went on"
     one, other = state(whole), state(again)
     assert all(torch.equal(one[name], other[name]) for name in one)
     counted = Told()
-    fit(job(seed=1), Budget(EPOCHS), checkpoint=Checkpoint(path), progress=counted)
+    fit(job(seed=1), Budget(EPOCHS), RUNTIME, checkpoint=Checkpoint(path), progress=counted)
     assert counted.first == 5, "and so does the other, after it"
 
 
@@ -231,7 +233,7 @@ def test_another_base_or_other_labels_are_another_job(monkeypatch: pytest.Monkey
 def test_positions_tokens_biases_and_norms_do_not_decay() -> None:
     one = job()
     names = {id(parameter): name for name, parameter in one.module.named_parameters()}
-    groups = optimizer_of(one).param_groups
+    groups = optimizer_of(one, FP32.device).param_groups
     decaying = {names[id(p)] for group in groups if group["weight_decay"] for p in group["params"]}
     others = {names[id(p)] for group in groups if not group["weight_decay"] for p in group["params"]}
     assert decaying | others == set(names.values())

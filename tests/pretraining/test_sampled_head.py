@@ -18,6 +18,7 @@ from headstart.engine.fit import fit
 from headstart.engine.job import share_of
 from headstart.engine.losses.sampled_head import SampledHead, counts
 from headstart.engine.machine.precision import compute
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.pretraining.jobs import language
 from headstart.pretraining.objectives.awd import AwdLanguageModel
@@ -79,7 +80,7 @@ def test_a_network_learns_with_few_samples_and_is_judged_with_all_words(tmp_path
         objective: Any = CausalLanguageModel(samples=samples, batch_tokens=256, epochs=8)
         one = job(tmp_path / str(samples), bytelevel(), objective)
         before = one.held_out_loss()
-        fit(one, Budget(epochs=8))
+        fit(one, Budget(epochs=8), Runtime(one.compute))
         ends[samples] = (before, one.held_out_loss())
     assert ends[64][0] == ends[0][0]  # the same network, judged the same way
     learned = {samples: before - after for samples, (before, after) in ends.items()}
@@ -110,7 +111,7 @@ def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int) -> None:
     checkpoint, found = Checkpoint(tmp_path / "checkpoint.safetensors", every=0), []
     for name, budget in (("whole", {}), ("cut", {"steps": after}), ("again", {})):
         one = job(tmp_path / name, bytelevel(), CausalLanguageModel(samples=8, batch_tokens=256))
-        fit(one, Budget(2, **budget), checkpoint=None if name == "whole" else checkpoint)
+        fit(one, Budget(2, **budget), Runtime(one.compute), checkpoint=None if name == "whole" else checkpoint)
         found.append({name: value.clone() for name, value in one.module.state_dict().items()})
     whole, cut, again = found
     assert all(torch.equal(whole[name], again[name]) for name in whole)

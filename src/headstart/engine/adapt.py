@@ -27,6 +27,7 @@ from headstart.engine.job import Options
 from headstart.engine.machine.meter import meter
 from headstart.engine.machine.precision import Compute
 from headstart.engine.optim.rows import row_gradients
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.averaging import interpolate
 from headstart.engine.state.checkpoint import Checkpoint, State
 from headstart.engine.state.snapshots import put_weights, weights
@@ -54,6 +55,10 @@ class Setting:
     "for a soup: what the other methods' trainings have reached"
     share: float = 1.0
     "of the steps of a usual training: its schedule ends with them; of the examples, where a control's head is solved"
+
+    @property
+    def runtime(self) -> Runtime:
+        return Runtime(self.compute)
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def _train(
     prepare(job, setting, goes_on)
     start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
     with economical(job):
-        trace = fit(job, budget, checkpoint=checkpoint, progress=progress)
+        trace = fit(job, budget, setting.runtime, checkpoint=checkpoint, progress=progress)
     if plan.interpolation and trace.status == "ok":
         _interpolate(job, start, trace)
     job.settle()

@@ -9,6 +9,7 @@ from headstart.engine.adapt import economical
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.budget import Budget
 from headstart.engine.fit import fit
+from headstart.engine.runtime import Runtime
 from headstart.engine.trace import smoothed
 from headstart.methods.plan import Schedule
 
@@ -38,7 +39,8 @@ def find_rate(
     job.plan = replace(job.plan, schedule=schedule, learning_rate=low * schedule.ratio, timeline=())
     job.validation = job.validation.none()
     with economical(job):
-        trace = fit(job, Budget(epochs, clip=1e9, steps=steps, stop_factor=4.0), progress=progress)
+        budget = Budget(epochs, clip=1e9, steps=steps, stop_factor=4.0)
+        trace = fit(job, budget, Runtime(job.compute), progress=progress)
     losses = smoothed(trace.losses)
     return Found(tuple(trace.rates), tuple(losses), _steepest(trace.rates, losses))
 

@@ -8,6 +8,7 @@ from headstart.core.interrupts import Interrupt, patient
 from headstart.core.progress import Progress, Silent
 from headstart.engine.budget import Budget
 from headstart.engine.job import Job
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.resume import keep, last_good, resume
 from headstart.engine.state.snapshots import put_weights
@@ -16,7 +17,14 @@ from headstart.engine.training import Training
 from headstart.engine.unread import Diverged
 
 
-def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progress: Progress | None = None) -> Trace:
+def fit(
+    job: Job,
+    budget: Budget,
+    runtime: Runtime,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Trace:
     """Trains `job.module` by its plan and leaves the weights in it that were best on validation.
 
     Gradients of a step are summed over its parts, clipped, and applied with the plan's groups and schedule. Each step
@@ -25,7 +33,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
     weights. If the plan asks for an average of the weights, the average is judged and kept.
     Raises `MethodError` if something that the plan put into the model gets no gradient: it is not applied.
     """
-    training = Training(job, budget, progress or Silent())
+    progress = progress if progress and runtime.writes else Silent()
+    training = Training(job, budget, runtime, progress)
     if checkpoint:
         resume(training, checkpoint)
     training.begin()
@@ -36,7 +45,8 @@ def fit(job: Job, budget: Budget, *, checkpoint: Checkpoint | None = None, progr
             while training.goes_on and _epoch(training, checkpoint, interrupt):
                 training.judge()
                 if interrupt.asked or (checkpoint and checkpoint.due):
-                    _keep(training, checkpoint, interrupt)
+                    _keep(training, checkpoint)
+                    _stop(interrupt)
         except Diverged as event:
             training.trace.status = str(event)
             training.optimizer.zero_grad(set_to_none=True)
@@ -54,7 +64,8 @@ def _epoch(training: Training, checkpoint: Checkpoint | None, interrupt: Interru
         if due or training.unread.full:
             training.read()
         if due and training.inside:
-            _keep(training, checkpoint, interrupt)
+            _keep(training, checkpoint)
+            _stop(interrupt)
         if training.stops:
             break
     training.read()
@@ -62,10 +73,13 @@ def _epoch(training: Training, checkpoint: Checkpoint | None, interrupt: Interru
     return not training.inside or training.step >= training.total
 
 
-def _keep(training: Training, checkpoint: Checkpoint | None, interrupt: Interrupt) -> None:
-    """Writes the checkpoint, and then lets an interrupt through."""
-    if checkpoint:
+def _keep(training: Training, checkpoint: Checkpoint | None) -> None:
+    if checkpoint and training.runtime.writes:
         keep(training, checkpoint)
+
+
+def _stop(interrupt: Interrupt) -> None:
+    """Lets an interrupt through, now that the checkpoint is written."""
     if interrupt.asked:
         raise KeyboardInterrupt
 
@@ -74,10 +88,10 @@ def _end(training: Training, checkpoint: Checkpoint | None) -> None:
     """Puts the best weights into the module, or pauses with the latest."""
     trace = training.trace
     trace.paused = training.end <= training.step < training.total and not training.tired
-    if not trace.paused and trace.best_epoch is not None:
+    if trace.paused:
+        _keep(training, checkpoint)
+    elif trace.best_epoch is not None:
         put_weights(training.job.module, training.best)
-    if trace.paused and checkpoint:
-        keep(training, checkpoint)
 
 
 def _traced(training: Training, checkpoint: Checkpoint | None) -> Trace:

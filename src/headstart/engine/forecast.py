@@ -14,9 +14,10 @@ from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical, prepare
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.feed.feed import Micro
-from headstart.engine.machine.memory import Room, backward
+from headstart.engine.machine.memory import Room
 from headstart.engine.machine.meter import meter
 from headstart.engine.optim.optimizers import optimizer_of
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.snapshots import changing
 from headstart.methods.method import Method
 
@@ -74,16 +75,16 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
     with attached(setting, method, seed=0) as job, economical(job), meter(device) as reading, closing(room):
         attaching = time.perf_counter() - begun
         prepare(job, setting)
-        optimizer, seconds = optimizer_of(job), []
+        optimizer, seconds = optimizer_of(job, device), []
         longest = np.argsort(job.train.costs, kind="stable")[-job.batch_size :]
         cut = split_by_tokens(longest, job.train.costs, job.options.batch_tokens)
         micros = next(iter(job.steps(0, 0)))
         most = next(job.micros([cut])) if memory else micros
         for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
-            _step(job, optimizer, most, fraction, room)  # a warm-up too
+            _step(setting.runtime, job, optimizer, most, fraction, room)  # a warm-up too
             start = time.perf_counter()
-            _step(job, optimizer, micros, fraction, room)
+            _step(setting.runtime, job, optimizer, micros, fraction, room)
             seconds.append(time.perf_counter() - start)
         again = job.plan.solved_after  # the head is solved for each evaluation
         looked_at = len(job.validation) + (len(job.train) if again else 0)
@@ -100,9 +101,16 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
     return Cost(steps, epochs, step, look, fixed, peak, begins_well)
 
 
-def _step(job: Adaptation, optimizer: torch.optim.Optimizer, micros: list[Micro], fraction: float, room: Room) -> None:
-    backward(job, micros, fraction, 0, room)
+def _step(
+    runtime: Runtime,
+    job: Adaptation,
+    optimizer: torch.optim.Optimizer,
+    micros: list[Micro],
+    fraction: float,
+    room: Room,
+) -> None:
+    runtime.backward(job, micros, fraction, 0, room)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    if job.compute.device.type == "cuda":
-        torch.cuda.synchronize(job.compute.device)
+    if runtime.device.type == "cuda":
+        torch.cuda.synchronize(runtime.device)

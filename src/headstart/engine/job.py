@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from headstart.data.images.augmentation import parts_of
 from headstart.engine.feed.feed import Micro
-from headstart.engine.machine.precision import Compute
 from headstart.methods.plan import Plan
 
 
@@ -92,7 +91,6 @@ class Job(Protocol):
     """What the loop needs to know."""
 
     plan: Plan
-    compute: Compute
     seed: int
     signature: str
     "tells one job from another, so that a checkpoint is only taken up by its own"

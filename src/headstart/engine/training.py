@@ -14,11 +14,12 @@ from headstart.engine.applied import check_applied
 from headstart.engine.budget import Budget
 from headstart.engine.feed.feed import Micro
 from headstart.engine.job import Job
-from headstart.engine.machine.memory import Room, backward
+from headstart.engine.machine.memory import Room
 from headstart.engine.optim.optimizers import optimizer_of
 from headstart.engine.optim.rows import clip
 from headstart.engine.optim.running_average import average_of
 from headstart.engine.optim.schedules import factor
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import State
 from headstart.engine.state.snapshots import aside, changing, copy_into, put_weights, weights
 from headstart.engine.trace import Trace, rising
@@ -28,16 +29,16 @@ from headstart.engine.unread import Diverged, Unread, limit
 class Training:
     """A job between two of its steps: the number of steps done, the optimizer, the best weights, and the trace."""
 
-    def __init__(self, job: Job, budget: Budget, progress: Progress) -> None:
-        self.job, self.budget, self.progress = job, budget, progress
+    def __init__(self, job: Job, budget: Budget, runtime: Runtime, progress: Progress) -> None:
+        self.job, self.budget, self.runtime, self.progress = job, budget, runtime, progress
         self.per_epoch = job.steps_an_epoch()
         self.total = budget.total(self.per_epoch)
         self.end = self.total if budget.steps is None else min(self.total, budget.steps)
-        self.names, self.optimizer = list(job.plan.trained()), optimizer_of(job)
+        self.names, self.optimizer = list(job.plan.trained()), optimizer_of(job, runtime.device)
         self.best: State = aside(job.module, self.names)
         self.average = average_of(job.plan, changing(job.module, self.names))
         self.step, self.room, self.trace = 0, Room(), Trace()
-        self.unread = Unread(limit(job.compute.device, budget.stop_factor is not None))
+        self.unread = Unread(limit(runtime.device, budget.stop_factor is not None))
         self._phase: object = None
         self._began = time.perf_counter()
 
@@ -90,10 +91,12 @@ class Training:
         rate = job.plan.learning_rate * factor(job.plan.schedule, (self.step + 0.5) / self.total)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        loss = backward(job, micros, fraction, self.step, self.room)
+        loss = self.runtime.backward(job, micros, fraction, self.step, self.room)
         if begins:
             check_applied(job, active)
-        norm = clip([p for group in self.optimizer.param_groups for p in group["params"]], self.budget.clip)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.runtime.sum([loss, *(p.grad for p in parameters if p.grad is not None)])
+        norm = clip(parameters, self.budget.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1

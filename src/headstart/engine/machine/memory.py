@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from headstart.core.seeds import derive
 from headstart.data.batching import sorted_batches
 from headstart.engine.feed.feed import Feed, Micro
-from headstart.engine.job import Job, share_of
+from headstart.engine.job import Job
 
 T = TypeVar("T")
 
@@ -73,28 +71,3 @@ class Room:
     def close(self) -> None:
         if self.frugal is not None:
             self.frugal.close()
-
-
-def backward(job: Job, micros: list[Micro], fraction: float, step: int, room: Room) -> Tensor:
-    """Loss of a step, its gradients accumulated; what does not fit into memory gets room, and keeps it."""
-    while True:
-        torch.manual_seed(derive(job.seed, "step", step))
-        try:
-            loss = torch.zeros((), device=job.compute.device)
-            for micro in micros:
-                for piece in micro.split(room.parts):
-                    loss += _learned(job, piece, fraction)
-            return loss
-        except RuntimeError as error:
-            if not ran_out(error) or not room.make(job, max(len(micro.positions) for micro in micros)):
-                raise
-        job.module.zero_grad(set_to_none=True)
-        if job.compute.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _learned(job: Job, piece: Micro, fraction: float) -> Tensor:
-    """A part's loss, whose gradients are added. Its graph goes with this call, even where the backward pass fails."""
-    part = share_of(job.losses(piece, fraction))
-    part.backward()
-    return part.detach()

@@ -8,7 +8,7 @@ from headstart.engine.job import Job
 from headstart.engine.optim.rows import RowAdamW
 
 
-def optimizer_of(job: Job) -> torch.optim.Optimizer:
+def optimizer_of(job: Job, device: torch.device) -> torch.optim.Optimizer:
     """Over the plan's groups, at rate 0 yet; biases and norms (one dimension) do not decay.
 
     AdamW (`RowAdamW`: embedding tables by rows, where their gradients are sparse), or plain SGD.
@@ -21,5 +21,5 @@ def optimizer_of(job: Job) -> torch.optim.Optimizer:
             if chosen:
                 decay = job.plan.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "lr": 0.0, "scale": group.scale, "weight_decay": decay})
-    fused = job.compute.device.type in ("cpu", "cuda")
+    fused = device.type in ("cpu", "cuda")
     return RowAdamW(groups, fused=fused) if job.plan.optimizer == "adamw" else torch.optim.SGD(groups, fused=fused)

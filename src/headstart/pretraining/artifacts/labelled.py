@@ -26,6 +26,7 @@ from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.tensors import write_tensors
 from headstart.pretraining.jobs.labelled import Pretraining, Source
@@ -89,7 +90,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
     job = Pretraining(backbone, feeds, objective, compute, seed)
     progress.stage("pretrain classify", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(work / "checkpoint.safetensors")
-    trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    trace = fit(job, Budget(objective.epochs), Runtime(compute), checkpoint=checkpoint, progress=progress)
     if request.half:  # evaluate the weights that are written
         _round(backbone.module)
     accuracies = job.accuracies()

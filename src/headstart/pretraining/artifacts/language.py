@@ -25,6 +25,7 @@ from headstart.data.corpus.corpus import Corpus, together
 from headstart.data.corpus.packed import Packed, pack
 from headstart.engine.budget import Budget
 from headstart.engine.fit import fit
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.pretraining.jobs.language import Framing, LanguageModelling
 from headstart.pretraining.objectives.clm import CausalLanguageModel
@@ -106,7 +107,7 @@ def _pretrain(objective: LanguageModel, corpus: Corpus, request: Request) -> dic
     untrained = job.held_out_loss()
     progress.stage(f"pretrain {objective.name}", job.steps_an_epoch() * objective.epochs)
     checkpoint = Checkpoint(out / UNFINISHED / "checkpoint.safetensors")
-    trace = fit(job, Budget(objective.epochs), checkpoint=checkpoint, progress=progress)
+    trace = fit(job, Budget(objective.epochs), Runtime(compute), checkpoint=checkpoint, progress=progress)
     learned = job.held_out_loss()
     done = report(
         objective, request, {"corpus": {"sources": list(corpus.sources), **stream}},

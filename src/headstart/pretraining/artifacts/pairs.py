@@ -29,6 +29,7 @@ from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
 from headstart.engine.machine.precision import compute
+from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.tensors import write_tensors
 from headstart.engine.towers import image_features, recalls, text_features, told_apart
@@ -79,9 +80,8 @@ def run(objective: Clip, request: Request) -> list[str]:
     same, chance = told_apart([str(text) for text in held.texts.inputs()])
     request.progress.stage("pretrain clip", job.steps_an_epoch() * objective.epochs)
     before = recalls(*job.features(), same)
-    trace = fit(
-        job, Budget(objective.epochs), checkpoint=Checkpoint(work / "checkpoint.safetensors"), progress=request.progress
-    )
+    checkpoint, runtime = Checkpoint(work / "checkpoint.safetensors"), Runtime(request.compute)
+    trace = fit(job, Budget(objective.epochs), runtime, checkpoint=checkpoint, progress=request.progress)
     after = recalls(*job.features(), same)
     corpus = {
         "sources": list(request.sources), "pairs": len(train), "held_out": len(held), "captions": list(pairs.columns),
