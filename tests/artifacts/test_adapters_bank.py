@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,37 @@ def test_a_mixed_batch_is_the_rows_apart(
             if "attention_mask" in alone:  # without the padding that the others brought
                 length = int(alone["attention_mask"].sum())
                 alone = {k: v[:, :length] for k, v in alone.items()}
-            model, plan = bank._now
             with torch.no_grad():
-                expected = model.head(backbone.features(alone, plan.reads))[0]
+                expected = bank._now.head(backbone.features(alone, bank._now.plan.reads))[0]
         torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(found[0], bank.logits(batch, ["b"] * 6)[0], atol=1e-4)
     assert fingerprint(backbone.module) == backbone.fingerprint
+
+
+@pytest.mark.parametrize("others", [("lora", "houlsby"), ("full", "prefix")])
+def test_a_batch_attaches_nothing(others: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans are made and their parts built when an adapter is added; a batch only switches the route."""
+    backbone = tiny("bert")
+    bank = bank_of(backbone, tmp_path, a=("lora", {}), b=settings_of(others[0]), c=settings_of(others[1]))
+    bank.add("again", tmp_path / "c")
+    expected = {name: bank.logits(batch_of(backbone), [name] * 4) for name in "abc"}
+
+    def attach(*_: Any) -> Any:
+        raise AssertionError("a plan is attached again")
+
+    for kind in {type(entry.method) for entry in bank._entries.values()}:
+        monkeypatch.setattr(kind, "attach", attach)
+    for _ in range(2):
+        found = bank.logits(batch_of(backbone), ["c", "a", "b", "a"])
+        for row, name in enumerate("caba"):
+            torch.testing.assert_close(found[row], expected[name][row], rtol=1e-4, atol=1e-5)
+        bank.use("b")
+        bank.use("c")
+        bank.use(None)
+    assert fingerprint(backbone.module) == backbone.fingerprint
+    del bank
+    gc.collect()
+    assert not any("forward" in module.__dict__ for module in backbone.module.modules()), "a bank that is gone"
 
 
 def test_modules_that_fold_rows_away_fall_back(tmp_path: Path) -> None:
@@ -208,7 +234,7 @@ def test_linear_combination_by_hand(name: str, tmp_path: Path) -> None:
     states = {}
     for key in ("a", "b", "both"):
         with bank.using(key):
-            states[key] = state_of(bank._now[0])
+            states[key] = state_of(bank._now.model)
     moved = 0
     for key, value in states["both"].items():
         if key.startswith("head."):
@@ -310,10 +336,9 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
 
 def test_what_an_adapter_puts_into_the_model_is_built_once(tmp_path: Path) -> None:
     """Whatever sets of adapters share batches: four make eleven sets of two or more."""
-    import gc
     from itertools import combinations
 
-    from headstart.methods.adapters.lora_layer import LoraLayer
+    from headstart.methods.adapters.lora_update import LoraUpdate
 
     backbone = tiny("bert")
     names = {key: ("lora", {"rank": 2}) for key in "abcd"}
@@ -324,11 +349,11 @@ def test_what_an_adapter_puts_into_the_model_is_built_once(tmp_path: Path) -> No
         for chosen in combinations(names, size):
             bank.logits(batch, [chosen[i % size] for i in range(4)])
         gc.collect()
-        layers = [one for one in gc.get_objects() if type(one) is LoraLayer]
+        layers = [one for one in gc.get_objects() if type(one) is LoraUpdate]
         counts.append(len({id(layer.lora_a.weight) for layer in layers}))
     assert counts[0] == counts[1] == counts[2] > 0
     alone = {name: bank.logits(batch, [name] * 4)[0] for name in names}
     for name, row in zip("abcd", bank.logits({k: v[:1].repeat(4, 1) for k, v in batch.items()}, list("abcd"))):
         torch.testing.assert_close(row, alone[name], rtol=1e-5, atol=1e-5)
     bank.remove("a")
-    assert "a" not in bank._parts
+    assert "a" not in bank._placed

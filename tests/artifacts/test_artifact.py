@@ -137,14 +137,32 @@ def test_opening_does_not_spoil_the_base_for_training(tmp_path: Path) -> None:
         assert done.trace.status == "ok"
 
 
+@pytest.mark.parametrize(("name", "settings"), [("lora", {"dora": True, "start": "pissa"}), ("prefix", {"tokens": 2})])
+def test_an_artifact_of_schema_1_is_read(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    """There, the tensors of an update or a prefix lay at the layer itself."""
+    backbone = tiny("bert")
+    expected = trained(tmp_path, backbone, name, **settings)
+
+    def old(key: str) -> str:
+        return key.replace(f".{name}.", ".")
+
+    value, weights = json.loads((tmp_path / "artifact.json").read_text()), load_file(tmp_path / "weights.safetensors")
+    assert value["schema"] == "headstart.artifact/2"
+    value |= {"schema": "headstart.artifact/1", "tensors": [old(key) for key in value["tensors"]]}
+    assert len({key for key in weights if old(key) != key}) > 4
+    (tmp_path / "artifact.json").write_text(json.dumps(value))
+    save_file({old(key): tensor for key, tensor in weights.items()}, tmp_path / "weights.safetensors")
+    assert torch.equal(reopened(tmp_path, backbone), expected)
+
+
 # -------------------------------------------------------------------------------------------------- what it is made of
 def test_it_holds_what_changed_and_no_more(tmp_path: Path) -> None:
     cases = {
         ("bert", "probe", ()): {"head.weight", "head.bias"},
         ("bert", "lora", (("targets", ("*.0.*.query",)),)): {
             "head.weight", "head.bias",
-            "backbone.encoder.layer.0.attention.self.query.lora_a.weight",
-            "backbone.encoder.layer.0.attention.self.query.lora_b.weight",
+            "backbone.encoder.layer.0.attention.self.query.lora.lora_a.weight",
+            "backbone.encoder.layer.0.attention.self.query.lora.lora_b.weight",
         },
         ("mlp", "freeze", (("rungs", 1),)): {"head.weight", "head.bias", "backbone.3.weight", "backbone.3.bias"},
     }  # fmt: skip

@@ -224,7 +224,7 @@ def test_vllm_s_rules(tmp_path: Path) -> None:
     predictor = Predictor(run, backbone=backbone, device="cpu", precision="fp32")
     layer = backbone.module.layers[2].self_attn.q_proj
     key = "base_model.model.model.layers.2.self_attn.q_proj.lora_{}.weight"
-    torch.testing.assert_close(tensors[key.format("B")] @ tensors[key.format("A")], layer.delta())
+    torch.testing.assert_close(tensors[key.format("B")] @ tensors[key.format("A")], layer.lora.delta())
     predictor.close()
     for name, settings, says in (("lora", {"dora": True}, "no DoRA"), ("prefix", {"tokens": 2}, "only serves LoRA")):
         other = run_of(backbone, name, tmp_path / name, **settings)

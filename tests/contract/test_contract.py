@@ -152,7 +152,6 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
                 parameter.grad = None
 
     folder = tmp_path_factory.mktemp("artifact")
-    begun: dict[str, Tensor] = {}
     with adapted(setting, method, 0) as done:
         out.ended = state_of(done.model)
         out.logits = logits_of(backbone, done.model.head, setting.validation, done.plan)
@@ -163,11 +162,7 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             merged = replace(backbone, module=twin.backbone)
             out.merged_logits = logits_of(merged, twin.head, setting.validation, done.plan)
     out.after = condition(backbone)
-    begun = {f"backbone.{n}": v for n, v in before["values"].items()}
-    for edit in plan.edits:  # an edit keeps the layer that it replaces as its `base`
-        old, new = f"{edit.path}.", f"{edit.path}." if edit.name else f"{edit.path}.base."
-        begun = {k.replace(old, new, 1) if k.startswith(old) else k: v for k, v in begun.items()}
-    out.begun = begun
+    out.begun = {f"backbone.{n}": v for n, v in before["values"].items()}
     with reloaded(folder, backbone) as (artifact, again, plan):
         out.saved = artifact.tensors
         out.reloaded_logits = logits_of(backbone, again.head, setting.validation, plan)

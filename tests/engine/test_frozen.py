@@ -16,7 +16,7 @@ from headstart.engine import adapt
 from headstart.engine.cache.cache import Cache
 from headstart.engine.cache.frozen import frozen_rounded
 from headstart.engine.machine.precision import Compute
-from headstart.methods.adapters.lora_layer import LoraLayer
+from headstart.methods.adapters.lora_update import LoraUpdate
 
 BF16 = Compute(torch.device("cpu"), bf16=True)
 
@@ -61,11 +61,13 @@ def test_a_cut_is_as_exact_with_rounded_weights(family: str) -> None:
             assert torch.allclose(whole.float(), resumed.float(), rtol=2e-2, atol=2e-2)
 
 
-def test_weights_that_the_layer_around_reads_stay_as_they_are() -> None:
-    layers = nn.ModuleList([LoraLayer(nn.Linear(4, 4), 2, 1.0, dora=dora) for dora in (False, True)])
-    trained = {name for name, _ in layers.named_parameters() if "base" not in name}
+def test_weights_that_a_part_beside_their_layer_reads_stay_as_they_are() -> None:
+    layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+    for layer, dora in zip(layers, (False, True)):
+        layer.add_module("lora", LoraUpdate(layer, 2, 1.0, dora=dora))
+    trained = {name for name, _ in layers.named_parameters() if "lora" in name}
     with frozen_rounded(layers, trained, BF16):
-        assert [layer.base.weight.dtype for layer in layers] == [torch.bfloat16, torch.float32]
+        assert [layer.weight.dtype for layer in layers] == [torch.bfloat16, torch.float32]
 
 
 def test_what_another_kind_of_layer_reads_stays_as_it_is() -> None:

@@ -55,10 +55,7 @@ def test_it_acts_around_the_call_and_goes_without_a_trace() -> None:
             layer.shift.last.fill_(10.0)
         torch.testing.assert_close(layer(x), F.linear(x + 1, layer.weight, layer.bias) + 10)
     assert list(model.state_dict()) == names
-    assert not layer._forward_hooks
-    assert not layer._forward_pre_hooks
-    assert not layer._forward_hooks_with_kwargs
-    assert not layer._forward_pre_hooks_with_kwargs
+    assert "forward" not in layer.__dict__
     torch.testing.assert_close(layer(x), plain, rtol=0, atol=0)
 
 

@@ -16,8 +16,9 @@ from headstart.backbones.backbone import Backbone
 from headstart.core.errors import MethodError
 from headstart.engine.adapt import adapted
 from headstart.methods.adapters.lora import Lora
-from headstart.methods.adapters.lora_layer import LoraLayer
+from headstart.methods.adapters.lora_update import LoraUpdate
 from headstart.methods.plan import Model
+from headstart.methods.slots import acting
 
 CASES = [
     ("bert", ("query", "value"), {}),
@@ -46,6 +47,17 @@ def _layers(root: nn.Module, first: str) -> dict[str, nn.Module]:
     return {n.removeprefix("base_model.model."): m for n, m in root.named_modules() if hasattr(m, first)}
 
 
+def called(layer: LoraUpdate, x: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = acting((layer,), layer.base, (x,), {})
+    return found
+
+
+def merged(layer: LoraUpdate) -> nn.Module:
+    twin = copy.deepcopy(layer.base)
+    layer.folded(twin)
+    return twin
+
+
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out")
 @pytest.mark.parametrize(("family", "targets", "settings"), CASES)
 def test_equal_to_peft_with_its_weights(family: str, targets: tuple[str, ...], settings: dict[str, Any]) -> None:
@@ -63,7 +75,11 @@ def test_equal_to_peft_with_its_weights(family: str, targets: tuple[str, ...], s
     with plan.applied(Model(backbone.module, head)) as model:
         model.eval()
         theirs.eval()
-        ours = {n.removeprefix("backbone."): m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+        ours = {
+            n.removeprefix("backbone.").removesuffix(".lora"): m
+            for n, m in model.named_modules()
+            if isinstance(m, LoraUpdate)
+        }
         assert ours.keys() == their_layers.keys()
         assert ours
         with torch.no_grad():
@@ -117,7 +133,7 @@ def test_pissa_takes_the_leading_singular_vectors(family: str) -> None:
     with torch.no_grad():
         plain = backbone.features(batch)
     with plan.applied(Model(backbone.module, head)) as model:
-        layers = [m for m in model.modules() if isinstance(m, LoraLayer)]
+        layers = [m for m in model.modules() if isinstance(m, LoraUpdate)]
         assert layers
         with torch.no_grad():
             torch.testing.assert_close(backbone.features(batch), plain, rtol=1e-4, atol=1e-5)
@@ -136,7 +152,7 @@ def test_pissa_takes_the_leading_singular_vectors(family: str) -> None:
 
 
 def test_pissa_of_a_rank_above_the_layer_s_own() -> None:
-    layer = LoraLayer(nn.Linear(5, 3), rank=4, scale=2.0, start="pissa")
+    layer = LoraUpdate(nn.Linear(5, 3), rank=4, scale=2.0, start="pissa")
     torch.testing.assert_close(2.0 * layer.lora_b.weight @ layer.lora_a.weight, layer.weight)
     assert float(layer.delta().detach().abs().max()) == 0.0
 
@@ -149,7 +165,7 @@ def test_pissa_is_peft_s() -> None:
     theirs = get_peft_model(copy.deepcopy(backbone.module), config)
     plan = Lora(rank=4, alpha=8.0, start="pissa", targets=("query",)).attach(backbone, nn.Linear(32, 2))
     with plan.applied(Model(backbone.module, nn.Linear(32, 2))):
-        ours = {n: m for n, m in backbone.module.named_modules() if isinstance(m, LoraLayer)}
+        ours = {n.removesuffix(".lora"): m for n, m in backbone.module.named_modules() if isinstance(m, LoraUpdate)}
         for path, layer in _layers(theirs, "lora_A").items():
             product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
             torch.testing.assert_close(
@@ -162,7 +178,8 @@ def test_ranks_by_rung_and_by_pattern() -> None:
     ranks = ("encoder.layer.0=0", "encoder.layer.2=6", "*.layer.2.*.query=2")
     plan = Lora(rank=4, alpha=8.0, ranks=ranks, targets=("query", "value")).attach(backbone, nn.Linear(32, 2))
     with plan.applied(Model(backbone.module, nn.Linear(32, 2))) as model:
-        found = {n: (m.lora_a.out_features, m.scale) for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+        updates = {n.removesuffix(".lora"): m for n, m in model.named_modules() if isinstance(m, LoraUpdate)}
+        found = {n: (m.lora_a.out_features, m.scale) for n, m in updates.items()}
     self = "backbone.encoder.layer.{}.attention.self.{}"
     assert found == {
         self.format(1, "query"): (4, 2.0), self.format(1, "value"): (4, 2.0),
@@ -185,25 +202,25 @@ def test_one_number_by_hand() -> None:
     base = nn.Linear(1, 1)
     nn.init.constant_(base.weight, 2.0)
     nn.init.constant_(base.bias, 1.0)
-    layer = LoraLayer(base, rank=1, scale=4.0, dropout=0.0)
+    layer = LoraUpdate(base, rank=1, scale=4.0, dropout=0.0)
     nn.init.constant_(layer.lora_a.weight, 3.0)
     nn.init.constant_(layer.lora_b.weight, 5.0)
-    assert layer(torch.ones(1, 1)).item() == 63.0
-    assert layer.merged()(torch.ones(1, 1)).item() == 63.0
+    assert called(layer, torch.ones(1, 1)).item() == 63.0
+    assert merged(layer)(torch.ones(1, 1)).item() == 63.0
     assert base.weight.item() == 2.0
 
 
 def test_dropout_acts_on_the_update_alone() -> None:
     torch.manual_seed(0)
-    layer = LoraLayer(nn.Linear(64, 1, bias=False), rank=1, scale=1.0, dropout=0.5)
+    layer = LoraUpdate(nn.Linear(64, 1, bias=False), rank=1, scale=1.0, dropout=0.5)
     nn.init.ones_(layer.lora_a.weight)
     nn.init.ones_(layer.lora_b.weight)
     x = torch.ones(500, 64)
-    update = (layer(x) - layer.base(x)).flatten().detach()
+    update = (called(layer, x) - layer.base(x)).flatten().detach()
     assert 60 < float(update.mean()) < 68  # the expectation stays 64
     assert float(update.std()) > 4  # 8 = sqrt(64 (1 - p) / p)
     layer.eval()
-    assert layer(x).unique().numel() == 1
+    assert called(layer, x).unique().numel() == 1
 
 
 @pytest.mark.parametrize(

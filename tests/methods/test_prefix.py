@@ -46,7 +46,7 @@ def test_hidden_states_are_peft_s(family: str, padded: bool, tmp_path: Path) -> 
     plan, model = method_of("prefix", tokens=p).attach(backbone, nn.Linear(backbone.dimension, 2)), model_of(backbone)
     with plan.applied(model), torch.no_grad():
         model.eval()
-        sites = [m for m in backbone.module.modules() if type(m).__name__ == "PrefixedAttention"]
+        sites = [m for m in backbone.module.modules() if type(m).__name__ == "AttentionPrefix"]
         for site, (keys, values) in zip(sites, rows.view(p, len(sites), 2, -1).permute(1, 2, 0, 3), strict=True):
             site.keys.copy_(keys)
             site.values.copy_(values)
@@ -68,11 +68,11 @@ def test_a_vision_transformer_by_hand() -> None:
     plan, model = method_of("prefix", tokens=3, spread=1.0).attach(backbone, nn.Linear(32, 2)), model_of(backbone)
     x = torch.randn(2, 17, 32)
     with plan.applied(model), torch.no_grad():
-        wrapped = backbone.module.blocks[0].attn
-        wrapped.eval()
-        found, base = wrapped(x), wrapped.base
+        base = backbone.module.blocks[0].attn
+        base.eval()
+        found, prefix = base(x), base.prefix
         q, k, v = base.qkv(x).reshape(2, 17, 3, 4, 8).permute(2, 0, 3, 1, 4)
-        pk, pv = (t.reshape(3, 4, 8).transpose(0, 1).expand(2, 4, 3, 8) for t in (wrapped.keys, wrapped.values))
+        pk, pv = (t.reshape(3, 4, 8).transpose(0, 1).expand(2, 4, 3, 8) for t in (prefix.keys, prefix.values))
         weights = (q @ torch.cat([pk, k], 2).transpose(-1, -2) / 8**0.5).softmax(-1)
         expected = base.proj((weights @ torch.cat([pv, v], 2)).transpose(1, 2).reshape(2, 17, 32))
     torch.testing.assert_close(found, expected)
@@ -106,7 +106,7 @@ def test_the_mlp_makes_the_rows() -> None:
     direct = method_of("prefix", tokens=3).attach(backbone, nn.Linear(32, 2))
     with direct.applied(model), torch.no_grad():
         model.eval()
-        sites = [m for m in backbone.module.modules() if type(m).__name__ == "PrefixedAttention"]
+        sites = [m for m in backbone.module.modules() if type(m).__name__ == "AttentionPrefix"]
         for number, site in enumerate(sites):
             site.keys.copy_(rows[:, 64 * number : 64 * number + 32])
             site.values.copy_(rows[:, 64 * number + 32 : 64 * number + 64])

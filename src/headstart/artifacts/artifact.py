@@ -7,8 +7,9 @@ factors, unfrozen rungs) and the statistics of norms above the cut; the base is 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model, Plan
 from headstart.tasks.task import Task
 
-SCHEMA = "headstart.artifact/1"
+SCHEMA = "headstart.artifact/2"
+UNNAMED = {
+    "lora": r"(?<!\.lora)\.(lora_[ab]\.weight|magnitude|first_[ab])$",
+    "prefix": r"(?<!\.prefix)\.(keys|values)$",
+}
+"by method, the tensors that lay at the layer itself in schema 1; now they lie at the part beside it, `LAYER.METHOD`"
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class Artifact(Record):
         """Reads `artifact.json` of an artifact's folder or of a run folder."""
         for place in (Path(folder), Path(folder) / "model"):
             if (place / "artifact.json").is_file():
-                return cls.read(place / "artifact.json")
+                found = cls.read(place / "artifact.json")
+                return replace(found, tensors=tuple(map(found._today, found.tensors)))
         if not Path(folder).is_dir():
             raise ArtifactError(f"there is no folder {folder}; give a run folder such as runs/NAME.")
         if (Path(folder) / "adapter_config.json").exists():
@@ -89,6 +96,16 @@ class Artifact(Record):
             )
         made: Method = configured(METHODS[self.method], self.configuration, self.method)
         return made
+
+    def weights(self, folder: str | Path) -> dict[str, Tensor]:
+        """The tensors in this artifact's folder, by their names in the model."""
+        return {self._today(name): value for name, value in read_tensors(folder).items()}
+
+    def _today(self, name: str) -> str:
+        """The name of a tensor that an earlier version may have written."""
+        if self.method not in UNNAMED or not name.startswith("backbone."):
+            return name
+        return re.sub(UNNAMED[self.method], rf".{self.method}.\1", name)
 
     def check_base(self, backbone: Backbone) -> None:
         """Raises `ArtifactError` if the backbone is not, or no longer, the base of this artifact."""
@@ -167,7 +184,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     artifact = Artifact.open(folder)
     artifact.check_base(backbone)
     artifact.check_inputs(backbone)
-    method, weights = artifact.trained_with(), read_tensors(folder)
+    method, weights = artifact.trained_with(), artifact.weights(folder)
     with restored(backbone, method, artifact.task, artifact.head_bias, weights, artifact.tensors) as (model, plan):
         yield artifact, model, plan
 
@@ -188,14 +205,21 @@ def restored(
     with contextlib.ExitStack() as stack:
         # because random values drawn here are overwritten, and must not change the caller's generator
         with torch.random.fork_rng(devices=[]):
-            head = method.head(backbone, task.outputs, bias=head_bias)
-            size_head(head, weights)
-            model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
-            plan = method.attach(backbone, head)
+            model, plan = planned(backbone, method, task, head_bias, weights)
             stack.enter_context(plan.applied(model, lambda module: None))
         fill(model, weights, {*tensors, *kept_tensors(model, plan, backbone)})
         model.eval()
         yield model, plan
+
+
+def planned(
+    backbone: Backbone, method: Method, task: Task, head_bias: bool, weights: dict[str, Tensor]
+) -> tuple[Model, Plan]:
+    """The base with a new head of the size of these weights, and the method's plan, which is not applied."""
+    head = method.head(backbone, task.outputs, bias=head_bias)
+    size_head(head, weights)
+    model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
+    return model, method.attach(backbone, head)
 
 
 def size_head(head: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -77,7 +77,7 @@ class Adaptation:
         "by term, what it keeps of the model before the first step"
         self._idle = {term.name: 0 for term in self.plan.terms if term.pulls_at_once}
         "terms of which no gradient at the backbone has been seen yet, with the examples that they have had"
-        edits = [(edit.path, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
+        edits = [(edit.place, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
         run = (self.options, self.compute.precision, self.seed, self.share)
         text = repr((plan, edits, self.settings, self.task, run))

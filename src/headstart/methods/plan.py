@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -13,8 +13,14 @@ from torch import nn
 from headstart.backbones.backbone import Reads
 from headstart.backbones.ladder.upper import left_out
 from headstart.core.errors import MethodError
+from headstart.methods.slots import Beside as Beside
+from headstart.methods.slots import Edit as Edit
+from headstart.methods.slots import Slots
 from headstart.methods.solver import Solver
 from headstart.methods.term import Stream, TaskTerm, Term
+
+ONLY = "only"
+"the name of a plan's edits in slots that hold no other adapter"
 
 
 class Model(nn.Module):
@@ -24,45 +30,6 @@ class Model(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-
-
-class Beside(nn.Module):
-    """What an edit adds to a module that stays in its place: it may change what goes in and what comes out."""
-
-    row_wise: ClassVar[bool] = False
-    "whether it does to each row of a batch what it would do to that row alone, and keeps its shape"
-
-    def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with which the module is called."""
-        return args, kwargs
-
-    def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        """What the call returns; `args` and `kwargs` are those that the module got."""
-        return output
-
-    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.before(args, kwargs)
-
-    def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        return self.after(args, kwargs, output)
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Puts `build(module at path)` in the place of the module at `path`; with a `name`, beside it.
-
-    With a name the module stays, keeps its type, its attributes and the names of its parameters, and gets what was
-    built, a `Beside`, as a child of this name. Several edits at one path act in the order of the plan.
-    """
-
-    path: str
-    build: Callable[[nn.Module], nn.Module]
-    name: str = ""
-
-    @property
-    def place(self) -> str:
-        """The path of what was built."""
-        return f"{self.path}.{self.name}" if self.name else self.path
 
 
 @dataclass(frozen=True)
@@ -108,7 +75,7 @@ class Schedule:
 class Plan:
     """What trains, how and when. Making a plan changes nothing; `applied` does, for as long as its context lasts.
 
-    edits: what is put into the model or beside its modules.
+    edits: modules that are put beside the model's own.
     reads: what the head gets, the pooled features at the top or those of all rungs.
     solver: finds the head, or the weights, without any step; None: the training loop.
     start: the solver of a head that is then trained; None: it begins at random.
@@ -200,52 +167,40 @@ class Plan:
 
     @contextlib.contextmanager
     def applied(self, model: Model, reinitialise: Callable[[nn.Module], None] | None = None) -> Iterator[Model]:
-        """The model with the edits in place and only this plan's parameters requiring gradients.
+        """The model with the edits in its slots and only this plan's parameters requiring gradients.
 
-        On exit the base is bit-identical to what it was: edits are taken out, and every parameter and buffer that
-        could have changed is put back from a copy.
+        On exit the base is bit-identical to before: the slots are taken out, and every parameter and buffer that
+        could have changed is restored from a copy.
         """
-        stack = contextlib.ExitStack()
-        flags = {name: p.requires_grad for name, p in model.named_parameters()}
-        modes = {name: m.training for name, m in model.named_modules()}
-        placed: list[tuple[Edit, nn.Module]] = []
-        trained = set(self.trained())
-        kept = {
-            name: _aside(value)
-            for name, value in [*model.named_parameters(), *model.named_buffers()]
-            if name.startswith("backbone.") and (self.fresh or name in trained or name not in flags)
-        }
-        try:
+        slots, trained = Slots(model), set(self.trained())
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_as_before(model, lambda name: bool(self.fresh) or name in trained))
             if self.fresh:
                 if reinitialise is None:
                     raise MethodError("this backbone's loader can't give it random weights, so `scratch` can't run")
                 reinitialise(model.backbone)
             stack.enter_context(left_out(model, self.dropped))
-            for edit in self.edits:
-                module = model.get_submodule(edit.path)
-                built = edit.build(module)
-                if edit.name:
-                    put_beside(module, edit.name, built)
-                else:
-                    _place(model, edit.path, built)
-                placed.append((edit, module))
+            stack.callback(slots.close)
+            slots.put(ONLY, self.edits)
+            stack.enter_context(slots.using(ONLY))
             parameters = dict(model.named_parameters())
             if missing := sorted(trained - set(parameters)):
                 raise MethodError(f"the plan trains parameters that do not exist: {', '.join(missing[:5])}")
             for name, parameter in parameters.items():
                 parameter.requires_grad_(name in trained)
             yield model
+
+
+@contextlib.contextmanager
+def _as_before(model: Model, changes: Callable[[str], bool]) -> Iterator[None]:
+    """On exit, flags, modes, buffers and the parameters that change are those from before."""
+    flags = {name: p.requires_grad for name, p in model.named_parameters()}
+    modes = {name: m.training for name, m in model.named_modules()}
+    buffers = [name for name, _ in model.named_buffers() if name.startswith("backbone.")]
+    with restoring(model, [*filter(changes, (n for n in flags if n.startswith("backbone."))), *buffers]):
+        try:
+            yield
         finally:
-            for edit, module in reversed(placed):
-                if edit.name:
-                    take_off(module, edit.name)
-                else:
-                    _place(model, edit.path, module)
-            stack.close()
-            with torch.no_grad():
-                for name, value in [*model.named_parameters(), *model.named_buffers()]:
-                    if name in kept:
-                        value.copy_(kept[name])
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(flags[name])
                 parameter.grad = None
@@ -253,40 +208,22 @@ class Plan:
                 module.training = modes[name]
 
 
+@contextlib.contextmanager
+def restoring(model: nn.Module, names: Collection[str]) -> Iterator[None]:
+    """On exit these parameters and buffers have the values from before, from copies."""
+    own = set(names)
+    kept = {
+        name: _aside(value) for name, value in [*model.named_parameters(), *model.named_buffers()] if name in own
+    }  # fmt: skip
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in [*model.named_parameters(), *model.named_buffers()]:
+                if name in kept:
+                    value.copy_(kept[name])
+
+
 def _aside(value: torch.Tensor) -> torch.Tensor:
-    """A copy in the host's memory, where a GPU's is short."""
+    """A copy in the host's memory, because a GPU's is scarcer."""
     return value.detach().clone() if value.device.type == "cpu" else value.detach().cpu()
-
-
-def put_beside(module: nn.Module, name: str, built: nn.Module) -> None:
-    """Makes `built` a child of the module and calls it around the module's own forward."""
-    assert isinstance(built, Beside), f"{type(built).__name__} stands beside a module and has to be a Beside"
-    if hasattr(module, name):
-        raise MethodError(f"{type(module).__name__} has a {name!r} already, where the method would put its own.")
-    if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
-        raise MethodError(f"a {type(module).__name__} runs its children in turn: nothing can stand beside it.")
-    module.add_module(name, built)
-    built.train(module.training)
-    if type(built).before is not Beside.before:
-        module.register_forward_pre_hook(built._enter, with_kwargs=True)
-    if type(built).after is not Beside.after:
-        module.register_forward_hook(built._leave, with_kwargs=True)
-
-
-def take_off(module: nn.Module, name: str) -> None:
-    """The inverse of `put_beside`; also on a deep copy, whose hooks belong to the copied child."""
-    built = module.get_submodule(name)
-    delattr(module, name)
-    hooks: tuple[Any, ...] = (
-        module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs,
-        module._forward_hooks, module._forward_hooks_with_kwargs,
-    )  # fmt: skip
-    ours = {i for h in (hooks[0], hooks[2]) for i, hook in h.items() if getattr(hook, "__self__", None) is built}
-    for kept in hooks:
-        for i in ours & set(kept):
-            del kept[i]
-
-
-def _place(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)

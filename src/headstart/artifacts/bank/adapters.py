@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from headstart.artifacts.artifact import Artifact, read_tensors, restored
+from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.bank.combine import Kind, combined
-from headstart.artifacts.bank.entry import Entry
-from headstart.artifacts.bank.mixed import Flattened, Mixed, Parts, mixable
+from headstart.artifacts.bank.entry import Entry, Placed
 from headstart.artifacts.exchange.merge import merge
 from headstart.artifacts.predictor import batches
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ArtifactError, ConfigurationError, unknown
-from headstart.methods.plan import Model, Plan
+from headstart.methods.plan import Model, restoring
+from headstart.methods.slots import Flattened, Slots
 from headstart.tasks.task import Prediction
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Adapters:
-    """Runs of any method on their common backbone; at most one is active at a time.
+    """Runs of any method on their common backbone, each put into the backbone's slots once; at most one is active.
 
     >>> bank = Adapters(headstart.load("./my-bert"))
     >>> bank.add("film", "runs/film")
@@ -39,10 +41,11 @@ class Adapters:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
         self._entries: dict[str, Entry] = {}
-        self._mixable: dict[str, bool] = {}
-        self._parts: dict[str, Parts] = {}
+        self._placed: dict[str, Placed] = {}
+        self._slots = Slots(Model(backbone.module, nn.Identity()))
         self._stack = contextlib.ExitStack()
-        weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
+        # also at the end of the interpreter, while its modules still exist
+        weakref.finalize(self, _left, self._stack, self._slots)
         self._base: dict[str, Tensor] | None = None  # the base's weights, while an adapter is merged into them
         self.active: str | None = None
         _ = backbone.fingerprint  # computed before any adapter is active
@@ -75,16 +78,15 @@ class Adapters:
         if not artifact.task.pooled:
             raise ArtifactError(f"{run} gives a tag for each word, which a bank does not; use headstart.predict.")
         artifact.check_inputs(self.backbone)
-        weights = read_tensors(run)
+        weights = artifact.weights(run)
         self._put(name, Entry(artifact.task, artifact.trained_with(), artifact.head_bias, weights, artifact.tensors))
 
     def remove(self, name: str) -> None:
         self._entry(name)
         if self.active == name:
             self.use(None)
-        del self._entries[name]
-        del self._mixable[name]
-        self._parts.pop(name, None)
+        del self._entries[name], self._placed[name]
+        self._slots.take(name)
 
     def combine(
         self, name: str, shares: Mapping[str, float], *, kind: Kind = "auto", rank: int | None = None,
@@ -108,9 +110,8 @@ class Adapters:
         if name in self._entries:
             raise ConfigurationError(f"there is an adapter {name!r} already; choose another name or remove it first.")
         with self._bare("add an adapter"):
-            with self._applied(entry):  # to check keys and shapes now
-                pass
-            self._entries[name], self._mixable[name] = entry, mixable(self.backbone, entry)
+            self._placed[name] = Placed(name, entry, self.backbone, self._slots)
+            self._entries[name] = entry
 
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
@@ -124,19 +125,28 @@ class Adapters:
         return self.using(None)
 
     # ----------------------------------------------------------------------------------------------------- in use
-    def _applied(self, entry: Entry) -> contextlib.AbstractContextManager[tuple[Model, Plan]]:
-        return restored(self.backbone, entry.method, entry.task, entry.head_bias, entry.weights, entry.tensors)
-
     def use(self, name: str | None) -> None:
         """Activates the adapter; None deactivates it and restores the base."""
         if self._base is not None:
             raise ConfigurationError(f"{self.active!r} is merged into the base; unmerge it first.")
-        entry = None if name is None else self._entry(name)
+        if name is not None:
+            self._entry(name)
         self._stack.close()
         self.active = None
-        if entry is not None:
-            self._now = self._stack.enter_context(self._applied(entry))
+        if name is not None:
+            self._now = placed = self._here(name)
+            buffers = [key for key, _ in placed.model.named_buffers() if key.startswith("backbone.")]
+            self._stack.enter_context(restoring(placed.model, buffers))
+            self._stack.enter_context(placed.acting())
+            self._stack.enter_context(evaluating(placed.model))
             self.active = name
+
+    def _here(self, name: str) -> Placed:
+        """The adapter on the device of the backbone, which may have moved."""
+        device, placed = next(self.backbone.module.parameters()).device, self._placed[name]
+        if placed.device != device:
+            placed.to(device)
+        return placed
 
     @contextlib.contextmanager
     def using(self, name: str | None) -> Iterator[None]:
@@ -152,8 +162,8 @@ class Adapters:
         """Merges the adapter into the backbone's weights, for calls without extra work. `unmerge` restores the base."""
         self.use(None)
         with self.using(name):
-            twin = copy.deepcopy(self._now[0].backbone)
-            head, reads = copy.deepcopy(self._now[0].head), self._now[1].reads
+            twin = copy.deepcopy(self._now.model.backbone)
+            head, reads = self._now.model.head, self._now.plan.reads
         merge(twin)
         module, state = self.backbone.module, twin.state_dict()
         kept = {n: v.detach().clone() for n, v in module.state_dict().items()}
@@ -173,7 +183,7 @@ class Adapters:
     def mixable(self, name: str) -> bool:
         """True if its rows can share a batch with other adapters: LoRA, bottleneck adapters and (IA)3."""
         self._entry(name)
-        return self._mixable[name]
+        return self._placed[name].mixable
 
     def predict(self, inputs: Sequence[Input], adapter: str | Sequence[str] | None = None) -> list[Prediction]:
         """Predicts with one adapter for all inputs, or one per input [default: the active one]."""
@@ -196,27 +206,45 @@ class Adapters:
 
         Else rows run separately by adapter, with the same result.
         """
-        entries = {name: self._entry(name) for name in dict.fromkeys(names)}
-        if self._base is not None and set(entries) == {self.active}:
+        used = list(dict.fromkeys(names))
+        for name in used:
+            self._entry(name)
+        if self._base is not None and set(used) == {self.active}:
             head, reads = self._merged
-            self.backbone.module.eval()
-            with torch.no_grad():
+            with evaluating(self.backbone.module), torch.no_grad():
                 return list(head(self.backbone.features(batch, reads).float()))
-        with self._bare("use others"):
-            return self._logits(batch, names, entries)
+        with self._bare("use others"), evaluating(self.backbone.module), torch.no_grad():
+            placed = {name: self._here(name) for name in used}
+            if len(used) > 1 and all(one.mixable for one in placed.values()):
+                with contextlib.suppress(Flattened):  # raised by a module that moves rows into another dimension
+                    return self._together(batch, list(names), placed)
+            return self._apart(batch, names, placed)
 
-    def _logits(self, batch: Batch, names: Sequence[str], entries: Mapping[str, Entry]) -> list[Tensor]:
-        if len(entries) > 1 and all(self.mixable(name) for name in entries):
-            for name in entries.keys() - self._parts.keys():
-                self._parts[name] = Parts(self.backbone, entries[name])
-            mixed = Mixed(self.backbone, {name: self._parts[name] for name in entries})
-            with contextlib.suppress(Flattened):  # raised by a module that moves rows into another dimension
-                return mixed.logits(batch, names)
-        rows = {name: [i for i, each in enumerate(names) if each == name] for name in entries}
-        out: list[Tensor] = [torch.empty(0)] * len(names)
-        for name, places in rows.items():
-            part = {key: value[places] for key, value in batch.items()}
-            with self._applied(entries[name]) as (model, plan), torch.no_grad():
-                for i, row in zip(places, model.head(self.backbone.features(part, plan.reads).float())):
-                    out[i] = row
-        return out
+    def _together(self, batch: Batch, names: list[str], placed: Mapping[str, Placed]) -> list[Tensor]:
+        """One pass over the rows, sorted by adapter."""
+        order = sorted(range(len(names)), key=lambda row: names[row])
+        ends = list(itertools.accumulate(names.count(name) for name in sorted(placed)))
+        rows = {name: slice(start, end) for name, start, end in zip(sorted(placed), [0, *ends], ends)}
+        index = torch.tensor(order, device=next(iter(batch.values())).device)
+        with self._slots.by_row(rows):
+            features = self.backbone.features({key: value[index] for key, value in batch.items()}).float()  # [B, D]
+        found = {
+            row: one for name, own in rows.items() for row, one in zip(order[own], placed[name].head(features[own]))
+        }
+        return [found[row] for row in range(len(names))]
+
+    def _apart(self, batch: Batch, names: Sequence[str], placed: Mapping[str, Placed]) -> list[Tensor]:
+        """One pass for each adapter."""
+        found: dict[int, Tensor] = {}
+        for name, one in placed.items():
+            rows = [row for row, each in enumerate(names) if each == name]
+            with one.acting():
+                features = self.backbone.features({key: value[rows] for key, value in batch.items()}, one.plan.reads)
+                found |= zip(rows, one.head(features.float()))
+        return [found[row] for row in range(len(names))]
+
+
+def _left(stack: contextlib.ExitStack, slots: Slots) -> None:
+    """Restores the base of a bank that is gone."""
+    stack.close()
+    slots.close()

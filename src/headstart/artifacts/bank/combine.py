@@ -9,11 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from headstart.artifacts.bank.entry import Entry
-from headstart.artifacts.bank.mixed import plan_of
+from headstart.artifacts.bank.entry import Entry, plan_of
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, unknown
-from headstart.methods.adapters.lora import Lora
+from headstart.methods.adapters.lora import FACTORS, LORA, Lora
 from headstart.methods.method import GradientMethod
 
 TRAINING = {f.name for f in fields(GradientMethod)} | {"dropout"}
@@ -109,13 +108,13 @@ def _lora(
 ) -> tuple[dict[str, Tensor], Lora]:
     """A's and B's side by side, so that the update is the exact weighted sum; or its best approximation of a rank."""
     pieces: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    own = ("head.", *(f"{edit.path}.lora_" for entry in parts.values() for edit in plan_of(backbone, entry).edits))
+    own = ("head.", *(f"{edit.place}." for entry in parts.values() for edit in plan_of(backbone, entry).edits))
     statistics = [
         {n: v for n, v in e.weights.items() if not n.startswith(own)} for e in parts.values()
     ]  # statistics of norms
     for name, entry in parts.items():
         for edit in plan_of(backbone, entry).edits:
-            a, b = (entry.weights[f"{edit.path}.{factor}.weight"] for factor in ("lora_a", "lora_b"))
+            a, b = (entry.weights[f"{edit.place}.{factor}"] for factor in FACTORS[:2])
             scale = edit.build.keywords["scale"]  # type: ignore[attr-defined]
             pieces.setdefault(edit.path, []).append((a, shares[name] * scale * b))
     ranks, out = {}, _summed(backbone, statistics, list(shares.values()))
@@ -127,5 +126,5 @@ def _lora(
             a, b = v[:k].reshape(k, *a.shape[1:]), (u[:, :k] * s[:k]).reshape(b.shape[0], k, *b.shape[2:])
         ranks[path.removeprefix("backbone.")] = len(a)
         # B includes the rest of the scale, because alpha = 1 makes a layer's scale 1 / r
-        out[f"{path}.lora_a.weight"], out[f"{path}.lora_b.weight"] = a, len(a) * b
+        out |= dict(zip((f"{path}.{LORA}.{factor}" for factor in FACTORS), (a, len(a) * b)))
     return out, Lora(rank=1, alpha=1.0, targets=tuple(ranks), ranks=tuple(f"{p}={r}" for p, r in ranks.items()))

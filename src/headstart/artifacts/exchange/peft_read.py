@@ -18,10 +18,11 @@ from headstart.backbones.loaders.files import read_weights
 from headstart.core.environment import libraries
 from headstart.core.errors import ArtifactError, MethodError, ModelError
 from headstart.core.fields import configured
-from headstart.methods.adapters.lora_layer import LoraLayer, weight_of
+from headstart.methods.adapters.lora import LORA
+from headstart.methods.adapters.lora_update import LoraUpdate, weight_of
 from headstart.methods.method import METHODS, Method
 from headstart.methods.plan import Model
-from headstart.methods.prompts.prefix import PrefixedAttention
+from headstart.methods.prompts.prefix import AttentionPrefix
 from headstart.methods.prompts.prompt import VirtualTokens
 from headstart.tasks.task import TASKS, Task
 
@@ -220,7 +221,7 @@ def _lora(
                 f"{path}: lora_A is {tuple(parts['A'].shape)} and lora_B {tuple(parts['B'].shape)}; the rank is "
                 f"{ranks[path]} by {CONFIG}."
             )
-        place = f"backbone.{path}"
+        place = f"backbone.{path}.{LORA}"
         values[f"{place}.lora_a.weight"] = parts["A"]
         # Headstart has one alpha for all layers, so a layer's different alpha goes into its B
         values[f"{place}.lora_b.weight"] = parts["B"] * (alphas[path] / config["lora_alpha"])
@@ -249,7 +250,7 @@ def _fill(model: Model, values: dict[str, Tensor]) -> None:
         _copy(virtual.embeddings, values["embeddings"], "prompt_embeddings")
         return
     if "rows" in values:
-        sites = [m for m in model.modules() if isinstance(m, PrefixedAttention)]
+        sites = [m for m in model.modules() if isinstance(m, AttentionPrefix)]
         sizes = [site.keys.shape[1] for site in sites for _ in range(2)]
         if values["rows"].shape[1] != sum(sizes):
             raise ArtifactError(
@@ -261,7 +262,7 @@ def _fill(model: Model, values: dict[str, Tensor]) -> None:
             _copy(site.keys, keys, "keys")
             _copy(site.values, rows, "values")
         return
-    layers = {f"{n}": m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, LoraUpdate)}
     for name, layer in layers.items():
         _copy(weight_of(layer.lora_a), values[f"{name}.lora_a.weight"], f"{name}.lora_A")
         _copy(weight_of(layer.lora_b), values[f"{name}.lora_b.weight"], f"{name}.lora_B")

@@ -16,9 +16,9 @@ from headstart.core.disk.files import write_json, write_text
 from headstart.core.errors import ModelError
 from headstart.core.markdown import escaped
 from headstart.engine.state.tensors import write_tensors
-from headstart.methods.adapters.lora_layer import LoraLayer, weight_of
+from headstart.methods.adapters.lora_update import LoraUpdate, weight_of
 from headstart.methods.plan import Model
-from headstart.methods.prompts.prefix import PrefixedAttention
+from headstart.methods.prompts.prefix import AttentionPrefix
 from headstart.methods.prompts.prompt import VirtualTokens
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -42,14 +42,15 @@ def write_peft(predictor: Predictor, folder: Path, *, vllm: bool = False) -> Non
             f"PEFT finds its base by transformers, and this one was loaded with {backbone.loader}; export it as a "
             "checkpoint: --format checkpoint. Nothing was written."
         )
-    prefixes = [m for m in model.modules() if isinstance(m, PrefixedAttention)]
+    prefixes = [m for m in model.modules() if isinstance(m, AttentionPrefix)]
     inner = f"{getattr(backbone.module, 'base_model_prefix', '')}." if vllm else ""
     config: dict[str, Any] = {
         "base_model_name_or_path": _base(predictor),
         "inference_mode": True,
         "task_type": "CAUSAL_LM" if vllm else "FEATURE_EXTRACTION",
     }
-    lora = {n.removeprefix("backbone."): m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
+    updates = {n: m for n, m in model.named_modules() if isinstance(m, LoraUpdate)}
+    lora = {n.removeprefix("backbone.").rpartition(".")[0]: m for n, m in updates.items()}
     virtual = [m for m in model.modules() if isinstance(m, VirtualTokens)]
     if lora:
         told, tensors = _lora(lora, inner, vllm)
@@ -79,7 +80,7 @@ def _head(model: Model) -> nn.Linear:
     return model.head
 
 
-def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _lora(layers: dict[str, LoraUpdate], inner: str, vllm: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
     factors = {path: _factors(layer) for path, layer in layers.items()}
     ranks = {path: len(a) for path, (a, _) in factors.items()}
     scales = {path: layer.scale for path, layer in layers.items()}
@@ -97,7 +98,7 @@ def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[st
     if vllm:
         if dora:
             raise ModelError("vLLM has no DoRA; train lora without it, or export a checkpoint. Nothing was written.")
-        if any(weight_of(layer).dim() > 2 for layer in layers.values()):
+        if any(layer.weight.dim() > 2 for layer in layers.values()):
             raise ModelError("vLLM's LoRA is for linear layers, not for convolutions. Nothing was written.")
         widest = max(ranks.values())
         rank = next((allowed for allowed in VLLM_RANKS if allowed >= widest), None)
@@ -127,7 +128,7 @@ def _lora(layers: dict[str, LoraLayer], inner: str, vllm: bool) -> tuple[dict[st
     return config, tensors
 
 
-def _factors(layer: LoraLayer) -> tuple[Tensor, Tensor]:
+def _factors(layer: LoraUpdate) -> tuple[Tensor, Tensor]:
     """A [r, in, …] and B [out, r, …]; PiSSA's update takes twice the rank: [A; A0] and [B, -B0]."""
     a, b = weight_of(layer.lora_a), weight_of(layer.lora_b)
     if layer.first_a is None or layer.first_b is None:
@@ -140,7 +141,7 @@ def _padded(a: Tensor, b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return torch.cat([a, a.new_zeros(more, a.shape[1])]), torch.cat([b, b.new_zeros(len(b), more)], dim=1)
 
 
-def _prefix(sites: list[PrefixedAttention]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _prefix(sites: list[AttentionPrefix]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     pairs = [(site.keys, site.values) if site.rows is None else site.rows() for site in sites]
     sizes = {pair[0].shape[1] for pair in pairs}
     if len(sizes) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,10 +29,24 @@ def owns_weight(layer: nn.Module) -> bool:
     return layer._parameters.get("weight") is not None
 
 
-def with_weight(layer: nn.Module, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The layer's forward with another weight."""
-    out: torch.Tensor = functional_call(layer, {"weight": weight}, (x,))
+def with_weight(
+    layer: nn.Module, weight: torch.Tensor, x: torch.Tensor, forward: Callable[..., torch.Tensor] | None = None
+) -> torch.Tensor:
+    """The layer's forward with another weight. forward: the layer's own, if something acts around it."""
+    out: torch.Tensor = functional_call(_Through(layer, forward or layer), {"layer.weight": weight}, (x,))
     return out
+
+
+class _Through(nn.Module):
+    """Calls a function of its layer."""
+
+    def __init__(self, layer: nn.Module, call: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.call = [call]  # in a list, because a module would become a second child
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.call[0](x)
 
 
 @torch.no_grad()

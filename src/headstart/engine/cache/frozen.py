@@ -21,14 +21,17 @@ def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute
     """While it lasts, what is not `trained` of linear layers and convolutions is bf16; then it is what it was.
 
     Autocast gives these layers the same values, so no bit of a result changes. On a GPU the fp32 originals wait in
-    the host's memory; a CPU holds both. A weight that another kind of layer shares (a tied embedding), or that the
-    layer around it reads (`reads_weights`: DoRA's norms), stays as it is.
+    the host's memory; a CPU holds both. A weight that another kind of layer shares (a tied embedding), or that a part
+    beside its layer reads (`reads_weights`: DoRA's norms), stays as it is.
     """
     if not compute.bf16:
         yield
         return
     read = {
-        id(inner) for layer in module.modules() if getattr(layer, "reads_weights", False) for inner in layer.modules()
+        id(inner)
+        for layer in module.modules()
+        if any(getattr(part, "reads_weights", False) for part in layer.children())
+        for inner in layer.modules()
     }
     others = [layer for layer in module.modules() if not _rounds(layer) or id(layer) in read]
     shared = {id(parameter) for layer in others for parameter in layer.parameters(recurse=False)}

@@ -23,13 +23,16 @@ def recomputing(module: nn.Module, ladder: Ladder, device: torch.device) -> Iter
     """
     there = dict(module.named_modules())  # a plan may have left some out
     rungs = [there[path] for rung in ladder.rungs for path in rung.modules if path in there]
+    before = [rung.__dict__.get("forward") for rung in rungs]  # of the instance: an adapter's slot
     for rung in rungs:
         rung.forward = _twice(rung, device)
     try:
         yield
     finally:
-        for rung in rungs:
-            del rung.forward  # the class's own again
+        for rung, forward in zip(rungs, before):
+            del rung.forward
+            if forward is not None:
+                rung.forward = forward
 
 
 def _twice(rung: nn.Module, device: torch.device) -> Callable[..., Any]:

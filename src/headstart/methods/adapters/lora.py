@@ -14,10 +14,14 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder.ladder import Site
 from headstart.backbones.ladder.weights import is_plain, owns_weight, scales_with_weight
 from headstart.core.errors import MethodError
-from headstart.methods.adapters.lora_layer import LoraLayer, Start, weight_of
+from headstart.methods.adapters.lora_update import LoraUpdate, Start, weight_of
 from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Edit, Group, Plan
 from headstart.methods.words import FromWords, told
+
+LORA = "lora"
+"the name of an update beside its layer"
+FACTORS = ("lora_a.weight", "lora_b.weight", "magnitude")
 
 
 @METHODS.register("lora")
@@ -67,17 +71,17 @@ class Lora(FromWords, GradientMethod):
                 f"lora: dora trains the sizes of weights, but {', '.join(blind[:3])} standardise theirs before use, so "
                 "it would change nothing. Leave dora out, or choose targets without these layers."
             )
-        groups, factors = [], ["lora_a.weight", "lora_b.weight", *(["magnitude"] if self.dora else [])]
+        groups, factors = [], [f"{LORA}.{name}" for name in FACTORS[: 3 if self.dora else 2]]
         for rung in sorted({site.rung for site, _ in sites}):
             here = [site.path for site, _ in sites if site.rung == rung]
             names = tuple(f"backbone.{path}.{factor}" for path in here for factor in factors)
             groups.append(Group(f"lora:{backbone.ladder.rungs[rung].name}", names, rung=rung))
-        edits = tuple(Edit(f"backbone.{site.path}", self._builder(rank)) for site, rank in sites)
+        edits = tuple(Edit(f"backbone.{site.path}", self._builder(rank), LORA) for site, rank in sites)
         return self.plan(backbone, (*groups, head_group(backbone, head)), edits=edits, start=told(self, backbone))
 
-    def _builder(self, rank: int) -> partial[LoraLayer]:
+    def _builder(self, rank: int) -> partial[LoraUpdate]:
         scale = self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
-        return partial(LoraLayer, rank=rank, scale=scale, dropout=self.dropout, dora=self.dora, start=self.start)
+        return partial(LoraUpdate, rank=rank, scale=scale, dropout=self.dropout, dora=self.dora, start=self.start)
 
     def _ranked(self, backbone: Backbone) -> list[tuple[Site, int]]:
         """The sites with their ranks. Raises `MethodError` if an entry of `ranks` matches none."""

@@ -56,14 +56,14 @@ class Prefix(GradientMethod):
         for number, found in enumerate(sites):
             path = f"backbone.{found.site.path}"
             size = found.key_value_heads * found.head_size
-            build = partial(PrefixedAttention, tokens=self.tokens, heads=found.key_value_heads)
+            build = partial(AttentionPrefix, tokens=self.tokens, heads=found.key_value_heads)
             if self.reparametrise:
-                edits.append(Edit(path, partial(build, rows=_from(source, number))))
+                edits.append(Edit(path, partial(build, rows=_from(source, number)), "prefix"))
             else:
-                edits.append(Edit(path, partial(build, size=size, spread=self.spread)))
+                edits.append(Edit(path, partial(build, size=size, spread=self.spread), "prefix"))
                 # rung 0, because shifted positions change even the embeddings
                 rung = 0 if shift and number == 0 else found.site.rung
-                groups.append(Group(f"prefix:{number}", (f"{path}.keys", f"{path}.values"), rung=rung))
+                groups.append(Group(f"prefix:{number}", (f"{path}.prefix.keys", f"{path}.prefix.values"), rung=rung))
         if shift or self.reparametrise:
             sizes = [found.key_value_heads * found.head_size for found in sites] if self.reparametrise else []
             root = partial(_root, shift, self.tokens, sizes, self.hidden, self.spread, source)
@@ -92,14 +92,14 @@ def _tried(backbone: Backbone, sites: list[Projections]) -> str | None:
     batch = backbone.probes()[0]
     module = backbone.module
     edits = tuple(
-        Edit(f"backbone.{s.site.path}", partial(PrefixedAttention, tokens=0, heads=s.key_value_heads, size=0))
+        Edit(f"backbone.{s.site.path}", partial(AttentionPrefix, tokens=0, heads=s.key_value_heads, size=0), "prefix")
         for s in sites
     )
     try:
         with torch.no_grad(), evaluating(module):
             plain = backbone.features(batch)
             with Plan((), edits=edits).applied(Model(module, nn.Identity())):
-                placed = [module.get_submodule(s.site.path) for s in sites]
+                placed: list[Any] = [module.get_submodule(f"{s.site.path}.prefix") for s in sites]
                 found = backbone.features(batch)
                 missed = [s.site.path for s, m in zip(sites, placed) if not m.reached]
     except Exception as error:  # because foreign code may raise anything, for instance if it caps scores
@@ -115,41 +115,36 @@ def _takes_positions(backbone: Backbone) -> bool:
     return "position_ids" in inspect.signature(backbone.module.forward).parameters
 
 
-class PrefixedAttention(nn.Module):
-    """An attention module with learned rows before its keys and values.
+class AttentionPrefix(Beside):
+    """Learned rows before the keys and values of an attention module.
 
     keys, values: [p, key_value_heads * head_size]; with an MLP, `rows()` returns both instead.
     """
+
+    inside = True
 
     def __init__(
         self, base: nn.Module, tokens: int, heads: int, size: int = 0, spread: float = 0.0,
         rows: Callable[[], tuple[Tensor, Tensor]] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.base, self.heads, self.rows, self.reached = base, heads, rows, False
+        self.site, self.heads, self.rows, self.reached = [base], heads, rows, False
         if rows is None:
             like = next(base.parameters())
             self.keys, self.values = (
                 nn.Parameter(spread * torch.randn(tokens, size, device=like.device, dtype=like.dtype)) for _ in range(2)
             )
 
-    def __getattr__(self, name: str) -> Any:
-        """Other attributes come from the wrapped attention module."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("base"), name)
-
-    def merged(self) -> nn.Module:
+    def folded(self, module: nn.Module) -> None:
         raise ModelError(
             "a prefix can't be merged into the weights of a model; export the adapter of a text model with "
             "--format peft, or serve it with headstart."
         )
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         keys, values = (self.keys, self.values) if self.rows is None else self.rows()
-        with fused_attention(self.base), _Prefixed(keys, values, self.heads) as mode:
-            output = self.base(*args, **kwargs)
+        with fused_attention(self.site[0]), _Prefixed(keys, values, self.heads) as mode:
+            output = call(*args, **kwargs)
         self.reached = mode.reached
         return output
 

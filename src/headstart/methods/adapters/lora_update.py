@@ -1,10 +1,10 @@
-"""LoRA layer: a frozen linear layer or convolution with a low-rank update."""
+"""LoRA update: a low-rank update beside a frozen linear layer or convolution."""
 
 from __future__ import annotations
 
-import copy
 import math
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from headstart.backbones.ladder.weights import is_plain, owns_weight, with_weight
 from headstart.core.errors import ModelError
+from headstart.methods.slots import Beside
 
 Start = Literal["zero", "pissa"]
 
@@ -20,7 +21,7 @@ def weight_of(module: Any) -> Tensor:
     return module.weight
 
 
-class LoraLayer(nn.Module):
+class LoraUpdate(Beside):
     """`y = W x + s (B A - B_0 A_0) x`; DoRA: `y = m (W + s B A) x / ||W + s B A||`, norms over a row's weights.
 
     For linear layers, convolutions, and transformers' transposed Conv1D. B_0 A_0 is 0 unless start is `pissa`: then A
@@ -30,6 +31,9 @@ class LoraLayer(nn.Module):
     the update before that, `y = f(W + s B A; x)`, so that merging is exact for it too.
     """
 
+    row_wise: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
+
     first_a: Tensor | None
     first_b: Tensor | None
 
@@ -37,8 +41,9 @@ class LoraLayer(nn.Module):
         self, base: nn.Module, rank: int, scale: float, dropout: float = 0.0, dora: bool = False, start: Start = "zero"
     ) -> None:
         super().__init__()
-        self.base, self.scale, self.dropout = base, scale, dropout
+        self.site, self.scale, self.dropout = [base], scale, dropout  # in a list, so that it is no child of its child
         self.plain = is_plain(base)
+        self.inside = not self.plain
         weight = weight_of(base)
         self.lora_a: nn.Module
         self.lora_b: nn.Module
@@ -88,14 +93,13 @@ class LoraLayer(nn.Module):
         return hasattr(self.base, "nf")
 
     @property
-    def weight(self) -> Tensor:
-        """The base's weight, because some models read its type and device."""
-        return weight_of(self.base)
+    def base(self) -> nn.Module:
+        """The layer with the update."""
+        return self.site[0]
 
     @property
-    def bias(self) -> Tensor | None:
-        bias: Any = self.base.bias
-        return bias
+    def weight(self) -> Tensor:
+        return weight_of(self.base)
 
     def _rows(self, weight: Tensor) -> Tensor:
         """The weight as [out, in, *kernel]."""
@@ -113,10 +117,9 @@ class LoraLayer(nn.Module):
             a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
         return low, a, b
 
-    def _whole(self, x: Tensor) -> Tensor:
+    def _whole(self, x: Tensor, whole: Tensor) -> Tensor:
         """`W x + s (B A - B_0 A_0) x`. The scale multiplies the r values between A and B, which are few."""
         low, a, b = self._low(x)
-        whole: Tensor = self.base(x)
         if a.dim() > 2:
             between = self.scale * self._applied(low, self.lora_a, a)
             return whole + self._applied(between, self.lora_b, b)
@@ -125,42 +128,44 @@ class LoraLayer(nn.Module):
         rows = torch.addmm(whole.reshape(-1, whole.shape[-1]), between.reshape(-1, len(a)), b.T)
         return rows.view(whole.shape)
 
-    def factors(self) -> tuple[Tensor, Tensor] | None:
-        """[r, in] and [r, out] with `s (B A - B_0 A_0) x = x @ first.T @ second`; None for other layers."""
-        a, b = weight_of(self.lora_a).detach(), weight_of(self.lora_b).detach()
-        if self.magnitude is not None or a.dim() > 2 or not self.plain:
-            return None
-        if self.first_a is not None and self.first_b is not None:
-            a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
-        return a.contiguous(), (self.scale * b).T.contiguous()
+    def on_rows(self, x: Tensor, y: Tensor, rows: slice) -> None:
+        _, a, b = self._low(x[rows])
+        if self.magnitude is not None or a.dim() > 2:
+            super().on_rows(x, y, rows)
+            return
+        each = x.numel() // x.shape[-1] // len(x)  # places per row
+        here = slice(rows.start * each, rows.stop * each)
+        flat, out = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])  # [B T, in], [B T, out]
+        low = (a @ flat[here].T).T  # [places, r]; in this order, because the other product is slow
+        out[here].addmm_(low, b.T, alpha=self.scale)
 
     @staticmethod
     def _applied(x: Tensor, layer: Any, weight: Tensor) -> Tensor:
         """The layer's operation with another weight."""
         return F.linear(x, weight) if weight.dim() == 2 else layer._conv_forward(x, weight, None)
 
-    def _through_weight(self, x: Tensor) -> Tensor:
+    def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """`f(W + s B A; x)`; with dropout, the update sees only the inputs that are kept."""
+        x: Tensor = args[0]
         weight = self.weight + self.delta()
         if self.magnitude is not None:
             rows = (-1, *(1,) * (weight.dim() - 1))
             weight = (self.magnitude / self._norms(weight).detach()).view(rows) * weight
         if not (self.dropout and self.training):
-            return with_weight(self.base, weight, x)
+            return with_weight(self.base, weight, x, call)
         kept = F.dropout(x, self.dropout, True)
-        whole: Tensor = self.base(x) + with_weight(self.base, weight, kept) - self.base(kept)
-        return whole
+        return call(x) + with_weight(self.base, weight, kept, call) - call(kept)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.plain:
-            return self._through_weight(x)
-        whole = self._whole(x)
+    def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor:
+        if self.inside:
+            return output
+        whole = self._whole(args[0], output)
         if self.magnitude is None:
             return whole
         # the norm is a constant in the gradient, as in the paper's section 4.3
         ratio = self.magnitude / self._norms(self._rows(self.weight + self.delta()).detach())
         shape = (-1, *(1,) * (self.weight.dim() - 2)) if self.weight.dim() > 2 else (-1,)
-        bias = self.bias
+        bias: Any = self.base.bias
         if bias is None:
             return ratio.view(shape) * whole
         return ratio.view(shape) * (whole - bias.view(shape)) + bias.view(shape)
@@ -176,18 +181,16 @@ class LoraLayer(nn.Module):
     def _product(a: Tensor, b: Tensor) -> Tensor:
         return (b.flatten(1) @ a.flatten(1)).reshape(b.shape[0], *a.shape[1:])  # [out, in, *kernel]
 
-    def merged(self) -> nn.Module:
-        """An ordinary layer with the update, and DoRA's magnitudes, merged into its weight."""
-        if not owns_weight(self.base):
+    def folded(self, module: nn.Module) -> None:
+        """Puts the update, and DoRA's magnitudes, into the weight of the layer, which then shares it with no other."""
+        if not owns_weight(module):
             raise ModelError(
-                f"a {type(self.base).__name__} computes its weight from other parameters at each call, so an update "
+                f"a {type(module).__name__} computes its weight from other parameters at each call, so an update "
                 "can't be merged into it; serve the model with headstart, or train lora with targets without it."
             )
-        layer = copy.deepcopy(self.base)
         with torch.no_grad():
-            weight = weight_of(layer)
-            weight.add_(self.delta())
+            weight = weight_of(module).clone().add_(self.delta())
             if self.magnitude is not None:
                 rows = self._rows(weight)
                 rows.mul_((self.magnitude / self._norms(rows)).view(-1, *(1,) * (rows.dim() - 1)))
-        return layer
+            module.weight = nn.Parameter(weight, requires_grad=weight_of(module).requires_grad)
