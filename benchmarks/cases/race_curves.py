@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -60,24 +59,24 @@ def coded(classes: np.ndarray) -> str:
 def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[str, Any]]:
     """A line for each method and share."""
     from headstart.comparison.selection import methods_named
-    from headstart.comparison.trainings import Trainings
+    from headstart.comparison.workshop import Workshop
     from headstart.engine.adapt import adapted
     from headstart.engine.job import Options
     from headstart.engine.machine.precision import compute
     from headstart.stats.metrics import metric
 
-    trainings = Trainings(data, backbone, Options(), compute("cpu"), Path("runs"), metric("single_label"))
+    workshop = Workshop(data, backbone, Options(), compute("cpu"), metric("single_label"))
     lines = []
     for name, method in methods_named(METHODS, {}).items():
         for share in (1.0,) if method.solved else shares:
-            setting = dataclasses.replace(trainings.setting, share=share)
+            setting = dataclasses.replace(workshop.setting, share=share)
             start = time.process_time()
-            with adapted(setting, trainings.settled(method), 0) as done:
+            with adapted(setting, workshop.settled(method), 0) as done:
                 trace, trained = done.trace, time.process_time() - start
                 start = time.process_time()
-                validation = done.job.predict(trainings.validation).argmax(1)
+                validation = done.job.predict(workshop.validation).argmax(1)
                 look = time.process_time() - start
-                test = done.job.predict(trainings.test).argmax(1)
+                test = done.job.predict(workshop.test).argmax(1)
                 tested = time.process_time() - start - look
             right = [float((found == truth).mean()) for found, truth in
                      ((validation, data.validation.targets), (test, data.test.targets))]  # fmt: skip
@@ -87,7 +86,7 @@ def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[s
                 "test_seconds": tested, "best_epoch": trace.best_epoch, "validation": coded(validation),
                 "test": coded(test),
             })  # fmt: skip
-    trainings.cache.close()
+    workshop.cache.close()
     return lines
 
 

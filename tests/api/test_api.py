@@ -322,16 +322,16 @@ def test_a_data_set_in_memory(bert: Path, here: Path) -> None:
 def test_a_method_whose_training_breaks_is_told_in_its_row(
     bert: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.comparison import trainings
+    from headstart.comparison import trial
 
-    plain = trainings.adapted
+    plain = trial.prepared
 
     def broken(setting: Any, method: Any, *arguments: Any, **options: Any) -> Any:
         if type(method).__name__ == "Lora":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore follows.")
         return plain(setting, method, *arguments, **options)
 
-    monkeypatch.setattr(trainings, "adapted", broken)
+    monkeypatch.setattr(trial, "prepared", broken)
     found = headstart.compare("reviews.csv", bert, out="run", **FAST)
     assert found.row("lora").status == "failed: CUDA out of memory. Tried to allocate 2 GiB."
     assert found.row("probe").status == "ok"

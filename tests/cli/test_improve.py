@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_budget_too_short_for_a_trial_trains_nothing_and_names_one_that_is_not
 
 
 def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.comparison.trainings import Trainings
+    from headstart.judging.advice import improve
 
     file, p_values = run / "improvement.json", iter((0.01, 0.02, 0.04))
 
@@ -137,7 +138,7 @@ def test_trials_are_not_repeated_and_no_record_is_lost(run: Path, monkeypatch: p
     assert first[0]["configuration"]["learning_rate"] == 1e-4
     assert first[1]["configuration"]["learning_rate"] != 1e-4
     with monkeypatch.context() as patch:
-        patch.setattr(Trainings, "judged", lambda *_: pytest.fail("trained again"))
+        patch.setattr(improve, "run_trial", lambda *_: pytest.fail("trained again"))
         call("improve", "run", "--method", "lora", "--seeds", "1", "--propose").expect(0)
         call("improve", "run", "--method", "lora", "--seeds", "1").expect(0)
     assert json.loads(file.read_text())["tried"] == first
@@ -210,23 +211,23 @@ def test_bad_input(run: Path, here: Path) -> None:
 
 
 def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.comparison.trainings import Trainings
+    from headstart.judging.advice import improve
 
     fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2")
     call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
     run = here / "run"
     monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS)
-    heat, calls = Trainings.judged, 0
+    heat, calls = improve.run_trial, 0
     stop: type[BaseException] = RuntimeError
 
-    def failing(self: Trainings, *arguments: object) -> object:
+    def failing(*arguments: Any) -> object:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise stop("out of memory")
-        return heat(self, *arguments)  # type: ignore[arg-type]
+        return heat(*arguments)
 
-    monkeypatch.setattr(Trainings, "judged", failing)
+    monkeypatch.setattr(improve, "run_trial", failing)
     found = json.loads(call("improve", "run", "--method", "full", "--seeds", "1", "--json").expect(0).out)["tried"]
     first, second = (one["status"] for one in found)
     assert first == "failed: out of memory"

@@ -14,11 +14,12 @@ import torch
 
 import headstart
 from backbones.tiny import tiny
-from headstart.comparison import trainings
+from headstart.comparison import bench as benches
 from headstart.comparison.containment import Failed, contained
 from headstart.core.errors import MethodError, ResourceError
 from headstart.core.records.comparison import Comparison
 from headstart.data.embedded import digits
+from headstart.engine.adaptation import Adaptation
 from headstart.engine.job import Options
 from headstart.methods.adapters.lora import Lora
 
@@ -69,14 +70,14 @@ def test_whatever_a_method_raises_is_its_rows_status(
 def test_a_device_that_fails_while_testing_costs_its_row(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = trainings.Trainings._tested
+    plain = benches.tested
 
-    def tested(self: Any, name: str, *rest: Any) -> Any:
-        if name == "lora":
+    def tested(model: Path, *rest: Any) -> Any:
+        if model.parent.parent.name == "lora":
             raise DEVICE
-        return plain(self, name, *rest)
+        return plain(model, *rest)
 
-    monkeypatch.setattr(trainings.Trainings, "_tested", tested)
+    monkeypatch.setattr(benches, "tested", tested)
     found = headstart.compare(table, tiny("bert"), out=tmp_path / "run", **SHORT)
     assert found.row("lora").status.startswith("failed: CUDA error")
     assert found.row("lora").trials, "what its training took is kept"
@@ -87,13 +88,13 @@ def test_a_device_that_fails_while_testing_costs_its_row(
 def test_scores_that_are_no_numbers_while_testing_cost_the_row(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = trainings.Adaptation.predict
+    plain = Adaptation.predict
 
     def predict(job: Any, feed: Any, *rest: Any) -> np.ndarray:
         found = plain(job, feed, *rest)
         return found * np.nan if feed.name == "test" and job.plan.edits else found
 
-    monkeypatch.setattr(trainings.Adaptation, "predict", predict)
+    monkeypatch.setattr(Adaptation, "predict", predict)
     found = headstart.compare(table, tiny("bert"), out=tmp_path / "run", **SHORT)
     assert "not finite on the test split" in found.row("lora").status
     assert found.verdict.method == "probe"

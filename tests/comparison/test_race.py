@@ -15,17 +15,18 @@ import torch
 
 import headstart
 from headstart.backbones.backbone import fingerprint
+from headstart.comparison import compare as comparing
 from headstart.comparison.outlook import Outlook
 from headstart.comparison.race.budget import NAMED, RESERVE, Contender, Course, expected, finals, planned, said
 from headstart.comparison.race.race import Standing, behind, in_order, leader
 from headstart.comparison.race.racing import Race
 from headstart.comparison.race.watch import Watch
-from headstart.comparison.trainings import Trainings
+from headstart.comparison.trial import run_trial
 from headstart.comparison.tune import candidates
+from headstart.comparison.workshop import Workshop
 from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Silent
 from headstart.core.records.comparison import Shortened
-from headstart.data.examples import Data
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.forecast import Cost, cost
 from headstart.engine.job import Options
@@ -373,16 +374,16 @@ def test_a_pass_for_a_control_alone_is_cut_short_under_a_budget(
 
 
 def test_further_seeds_are_for_the_best_first(data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained, train = [], Trainings.once
+    trained = []
 
-    def once(self: Trainings, name: str, method: Any, seed: int, *more: Any, **others: Any) -> Any:
-        trained.append((name, seed))
-        return train(self, name, method, seed, *more, **others)
+    def once(spec: Any, *more: Any) -> Any:
+        trained.append((spec.name, spec.seed))
+        return run_trial(spec, *more)
 
     course = Course(15 / 400, 45 / 400, 2, 3)
     monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: course)
     monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: course)
-    monkeypatch.setattr(Trainings, "once", once)
+    monkeypatch.setattr(comparing, "run_trial", once)
     result = headstart.compare(
         data, methods=["probe", "lora", "full"], settings={"lora.learning_rate": 1e-9}, seeds=3, trials=1,
         budget="5m", out=tmp_path / "run",
@@ -473,17 +474,17 @@ def test_a_race_that_is_taken_up_comes_to_the_same_choices(
     data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the final; what the clock had decided stands, whatever time the second start has."""
-    out, train, trained = tmp_path / "run", Trainings.once, []
+    out, trained = tmp_path / "run", []
 
-    def once(self, name, method, seed, *more, **others):
-        trained.append((name, seed, more[1] if len(more) > 1 else 1.0))
+    def once(spec, *more):
+        trained.append((spec.name, spec.seed, spec.share))
         if len(trained) == 6:
             raise KeyboardInterrupt
-        return train(self, name, method, seed, *more, **others)
+        return run_trial(spec, *more)
 
     monkeypatch.setattr("headstart.comparison.race.racing.planned", lambda *_: Course(15 / 400, 45 / 400, 2, 2, 2))
     monkeypatch.setattr("headstart.comparison.race.racing.finals", lambda *_: Course(15 / 400, 45 / 400, 2, 2, 2))
-    monkeypatch.setattr(Trainings, "once", once)
+    monkeypatch.setattr(comparing, "run_trial", once)
     options = {"methods": ["probe", "full", "lora"], "seeds": 2, "trials": 1, "budget": "60s", "out": out}
     with pytest.raises(KeyboardInterrupt):
         headstart.compare(data, **options)
@@ -536,20 +537,15 @@ def test_a_configuration_that_fails_is_not_its_method(
     assert result.row("full").status.startswith("failed: too much" if how == "raises" else "diverged")
 
 
-def trainings(data: Data, folder: Path, options: Options) -> Trainings:
-    return Trainings(data, headstart.load(), options, compute("cpu", "fp32"), folder, ACCURACY)
-
-
 def test_a_forecast_is_near_what_a_training_takes(data, tmp_path: Path) -> None:
     """Within a factor of three on a busy machine, and nothing has learned from it."""
-    on = trainings(data, tmp_path, Options(epochs=20))
-    backbone, method = on.backbone, on.settled(METHODS["full"]())
-    before = backbone.fingerprint
-    found = cost(on.setting, method)
-    assert fingerprint(backbone.module) == before
-    for share in (1.0, 0.25):
-        run = on.once("full", method, 0, share=share)
-        assert run.curve[-1].epoch == 20 * share
-        assert run.seconds / 3 < found.seconds(share) < run.seconds * 3
-    assert found.peak_memory_bytes > backbone.record().parameters * 4
-    on.close()
+    with Workshop(data, headstart.load(), Options(epochs=20), compute("cpu", "fp32"), ACCURACY) as workshop:
+        method = workshop.settled(METHODS["full"]())
+        before = workshop.backbone.fingerprint
+        found = cost(workshop.setting, method)
+        assert fingerprint(workshop.backbone.module) == before
+        for share in (1.0, 0.25):
+            run = run_trial(workshop.spec("full", method, 0, share), tmp_path / str(share), workshop)
+            assert run.curve[-1].epoch == 20 * share
+            assert run.seconds / 3 < found.seconds(share) < run.seconds * 3
+        assert found.peak_memory_bytes > workshop.backbone.record().parameters * 4

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from headstart.comparison.bench import outcome
-from headstart.comparison.trainings import Run
 from headstart.comparison.tune import MOST_STEPS, Outcome, search, starts, tune
+from headstart.core.records.trial import Run
 from headstart.methods.heads.probe import Probe
 from headstart.methods.layers.full import Full
 from headstart.methods.method import Axis, Method
+
+
+def chosen(asking: Any, axes: tuple[Axis, ...], *trials: int, method: Method, run: Callable[[Any], Outcome]) -> Method:
+    """What a search chooses where each trial is a function call."""
+
+    def attempt(candidate: Method) -> Generator[Any, None, Outcome]:
+        return run(candidate)
+        yield
+
+    search = asking(method, axes, *trials, attempt)
+    with pytest.raises(StopIteration) as ended:
+        next(search)
+    found: Method = ended.value.value
+    return found
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ def searched(top: Hill, trials: int, axes: tuple[Axis, ...] = (RATE, SHARE)) -> 
         tried.append(method)
         return Outcome(-abs(math.log(method.rate / top.rate)) - 4 * abs(method.share - top.share))
 
-    return tune(Hill(), axes, trials, run), tried
+    return chosen(tune, axes, trials, method=Hill(), run=run), tried
 
 
 def test_follows_a_slope_up_and_down() -> None:
@@ -64,13 +80,13 @@ def test_refines_between_the_steps() -> None:
 
 
 def test_a_diverged_trial_is_never_chosen_over_one_that_ran() -> None:
-    best = tune(Hill(), (RATE,), 3, lambda m: Outcome(float("nan") if m.rate > 1 else -1.0))  # type: ignore[attr-defined]
+    best = chosen(tune, (RATE,), 3, method=Hill(), run=lambda m: Outcome(float("nan") if m.rate > 1 else -1.0))
     assert isinstance(best, Hill)
     assert best.rate <= 1
 
 
 def test_of_equal_scores_the_lower_loss_wins() -> None:
-    best = tune(Hill(), (RATE,), 2, lambda m: Outcome(1.0, loss=1 / m.rate))  # type: ignore[attr-defined]
+    best = chosen(tune, (RATE,), 2, method=Hill(), run=lambda m: Outcome(1.0, loss=1 / m.rate))
     assert best == Hill(rate=3.0)
 
 
@@ -93,7 +109,7 @@ def test_a_head_that_is_solved_is_searched_until_its_optimum_is_bracketed(best: 
         tried.append(method)
         return Outcome(-abs(math.log(method.penalty / best)))
 
-    found = search(Solved(), (PENALTY,), run)
+    found = chosen(search, (PENALTY,), method=Solved(), run=run)
     assert isinstance(found, Solved)
     values = sorted(method.penalty for method in tried)
     assert len(values) == len(set(values)), "nothing is solved twice"
@@ -114,17 +130,17 @@ def test_every_listed_value_is_tried_and_each_has_its_own_best_penalty() -> None
         top = {"all": 3000.0, "top": 3.0}[method.reads]  # at 30, their common start, all is ahead
         return Outcome(-abs(math.log(method.penalty / top)) + (1 if method.reads == "top" else 0))
 
-    found = search(Solved(), (PENALTY, READS), run)
+    found = chosen(search, (PENALTY, READS), method=Solved(), run=run)
     assert found == Solved(penalty=3.0, reads="top")
     assert {method.penalty for method in tried if method.reads == "all"} >= {300.0, 3000.0, 30000.0}
     listed = Axis("neighbours", values=(1, 3, 5, 10, 20))
-    found = search(Solved(), (listed,), lambda method: Outcome(-abs(method.neighbours - 1)))  # type: ignore[attr-defined]
+    found = chosen(search, (listed,), method=Solved(), run=lambda one: Outcome(-abs(one.neighbours - 1)))
     assert found == Solved(neighbours=1), "worse at 3 than at 5 or not: all are tried"
     assert len(starts(Solved(), (listed, READS))) == 10
 
 
 def test_where_all_fail_the_methods_own_values_stay() -> None:
-    assert search(Solved(), (PENALTY, READS), lambda method: Outcome(math.nan)) == Solved()
+    assert chosen(search, (PENALTY, READS), method=Solved(), run=lambda _: Outcome(math.nan)) == Solved()
 
 
 def test_of_a_solved_head_the_loss_decides_and_of_a_trained_one_the_metric() -> None:

@@ -88,11 +88,9 @@ def find_rate(
     The training is that of `compare` and `fit`: the same targets, start of the head and augmentation.
     """
     import dataclasses
-    from contextlib import closing
-    from pathlib import Path
 
-    from headstart.comparison.compare import check
-    from headstart.comparison.trainings import Trainings
+    from headstart.comparison.asked import Asked
+    from headstart.comparison.workshop import Workshop
     from headstart.data.examples import Data as Read
     from headstart.engine.adapt import attached, prepare
     from headstart.engine.finder import find_rate as find
@@ -112,12 +110,13 @@ def find_rate(
     if progress:
         for sentence in seen_by(backbone, examples):
             progress.say(sentence)
-    check(examples, backbone, {method: chosen}, None, 1, 1, trained)
+    Asked({method: chosen}, trained).check(examples, backbone)
     trained = dataclasses.replace(trained, cache=False)
     if progress:
         progress.stage("find-rate", steps)
-    measure = examples.task.metric()
-    trainings = Trainings(examples, backbone, trained, computing, Path(), measure)
-    with closing(trainings), attached(trainings.setting, trainings.settled(chosen), seed=0) as job:
-        prepare(job, trainings.setting)
+    with (
+        Workshop(examples, backbone, trained, computing, examples.task.metric()) as workshop,
+        attached(workshop.setting, workshop.settled(chosen), seed=0) as job,
+    ):
+        prepare(job, workshop.setting)
         return find(job, steps=steps, progress=progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ from headstart.core.progress import Progress
 from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
+    from headstart.comparison.asked import Asked
     from headstart.core.records.evaluation import Judged
     from headstart.data.examples import Data
     from headstart.data.parts import Parts
@@ -63,38 +65,26 @@ def compare(
     Raises a subclass of `HeadstartError` for a mistake that the user can correct.
     """
     begun = time.perf_counter()
-    from headstart.comparison.compare import check
     from headstart.comparison.compare import compare as run
     from headstart.comparison.cross_validation import check_folded, cross_validated
-    from headstart.comparison.selection import DEFAULT_METHODS, methods_named
     from headstart.data.examples import Data as Read
-    from headstart.engine.job import Options
     from headstart.engine.machine.precision import compute
-    from headstart.report.pages.comparison import page
 
     options = {name: value for name, value in options.items() if value is not None}
-    known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
+    asked = _asked(options, first_seed)
     folds = converted(options.get("folds", 0), int, "folds")
-    seeds = converted(options.get("seeds", 1 if folds else 3), int, "seeds")
-    trials = converted(options.get("trials", 3), int, "trials")
-    trained = configured(Options, only(options, sorted(names_of(Options))), "training")
-    in_range(trained)
-    named = options.get("methods", DEFAULT_METHODS)
-    named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
-    methods = methods_named(named, options.get("settings", {}))
-    budget = seconds_of(options["budget"]) if "budget" in options else None
     computing = compute(options.get("device"), options.get("precision"))
     configuration = configuration_of(data, model, options)
     folder = run_folder(out, title_of(data), configuration, resume)
-    workers = options.get("workers", 0)
-    examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers_of(data, workers))
-    methods = {name: method.for_classes(examples.task.labels) for name, method in methods.items()}
+    workers = workers_of(data, asked.workers)
+    examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers)
     backbone = backbone_for(model, examples, only(options, LOAD))
     examples = read_by(backbone, examples)
-    parts = _parts(examples, data, options)
-    prefer = str(options.get("prefer", "quality"))
-    margin = converted(options["margin"], float, "margin") if "margin" in options else None
-    check(examples, backbone, methods, options.get("metric"), seeds, trials, trained, prefer, margin)
+    asked = replace(
+        asked, parts=_parts(examples, data, options),
+        methods={name: method.for_classes(examples.task.labels) for name, method in asked.methods.items()},
+    )  # fmt: skip
+    asked.check(examples, backbone)
     if "folds" in options:
         check_folded(examples, folds, options)
         run = partial(cross_validated, folds=folds)
@@ -111,28 +101,10 @@ def compare(
         if progress and not isinstance(data, Read):  # a caller of `read` has seen the data already
             progress.say(str(examples))
         result = run(
-            examples,
-            backbone,
-            methods,
-            folder=folder,
-            compute=computing,
-            options=trained,
-            seeds=range(first_seed, first_seed + seeds),
-            trials=trials,
-            metric_name=options.get("metric"),
-            race=converted(options.get("race", False), bool, "race"),
-            budget=budget,
-            keep=converted(options.get("keep", False), bool, "keep"),
-            parts=parts,
-            prefer=prefer,
-            margin=margin,
-            workers=workers,
-            configuration=configuration,
-            progress=progress,
-            begun=begun,
-        )
-        write_text(folder / "report.html", page(result, folder))
-        write_cards(folder, result)
+            examples, backbone, asked, folder=folder, compute=computing, configuration=configuration,
+            progress=progress, begun=begun,
+        )  # fmt: skip
+        _write_pages(folder, result)
     except (HeadstartError, OSError, MemoryError, KeyboardInterrupt) as error:
         if remember and (folder / "comparison.json").is_file():
             remembered(entry_of(folder, Comparison.read(folder / "comparison.json")), progress)
@@ -151,6 +123,33 @@ def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -
     return compare(data, model, **{"seeds": 1, **options, "methods": [method]})
 
 
+def _asked(options: Mapping[str, Any], first_seed: int) -> Asked:
+    """Checks the names and values of the options. Raises `ConfigurationError`."""
+    from headstart.comparison.asked import Asked
+    from headstart.comparison.selection import DEFAULT_METHODS, methods_named
+    from headstart.engine.job import Options
+
+    known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
+    seeds = converted(options.get("seeds", 1 if options.get("folds") else 3), int, "seeds")
+    trained = configured(Options, only(options, sorted(names_of(Options))), "training")
+    in_range(trained)
+    named = options.get("methods", DEFAULT_METHODS)
+    named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
+    return Asked(
+        methods=methods_named(named, options.get("settings", {})),
+        options=trained,
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        trials=converted(options.get("trials", 3), int, "trials"),
+        metric=options.get("metric"),
+        race=converted(options.get("race", False), bool, "race"),
+        budget=seconds_of(options["budget"]) if "budget" in options else None,
+        keep=converted(options.get("keep", False), bool, "keep"),
+        prefer=str(options.get("prefer", "quality")),
+        margin=converted(options["margin"], float, "margin") if "margin" in options else None,
+        workers=options.get("workers", 0),
+    )
+
+
 def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
     """Parts of the test set with scores for each: by the values of a column, else by test file if there are several."""
     from headstart.data.examples import Data as Read
@@ -163,6 +162,13 @@ def _parts(examples: Data, source: Any, options: Mapping[str, Any]) -> Parts:
         raise ConfigurationError(f"by={name!r} needs the file that the data come from; give it as data.")
     held = column_by_place(source, name, options.get("validation"), options.get("test"))
     return by_column(examples.test, held, name)
+
+
+def _write_pages(folder: Path, result: Comparison) -> None:
+    from headstart.report.pages.comparison import page
+
+    write_text(folder / "report.html", page(result, folder))
+    write_cards(folder, result)
 
 
 def write_cards(folder: Path, result: Comparison, judged: Sequence[Judged] = ()) -> None:

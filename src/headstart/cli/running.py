@@ -6,6 +6,8 @@ import contextlib
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +16,80 @@ from headstart.cli.progress import watching
 from headstart.core.disk.runs import read_configuration
 from headstart.core.errors import ConfigurationError, HeadstartError, ResourceError
 from headstart.core.progress import Progress
+from headstart.core.records.comparison import Comparison
 
 
-def run(data: str | None, options: dict[str, Any]) -> None:
-    """Runs the comparison; prints the table and the paths of its files, or only the record with `--json`."""
-    from headstart import api
-    from headstart.artifacts.artifact import Artifact
+@dataclass
+class Call:
+    """The arguments of a call of `api.compare`, and its result, which the caller sets."""
+
+    data: str | None
+    model: str | None
+    options: dict[str, Any]
+    result: Comparison | None = None
+    where: list[str] = field(default_factory=list)
+    "the run folder, once it exists"
+
+
+@contextlib.contextmanager
+def running(data: str | None, options: dict[str, Any]) -> Iterator[Call]:
+    """Around the call: shows its progress, then prints its table and the paths of its files, or `--json` the record."""
     from headstart.artifacts.exchange import tracking
-    from headstart.artifacts.exchange.exporting import not_exportable
 
-    out, resume, log_to = options.pop("out"), options.pop("resume"), options.pop("log_to")
+    log_to = options.pop("log_to")
     if log_to:
         tracking.check_target(log_to)
     quiet, as_json = options.pop("quiet"), options.pop("as_json")
-    options["settings"] = pairs(options.pop("settings")) or None
-    if config := options.pop("config", None):
-        before = read_configuration(config)
-        if before.pop("trust_remote_code", False) and not options.get("trust_remote_code"):
-            raise ConfigurationError(
-                f"{config} asks to run code that comes with the model. If you trust it, give --trust-remote-code again."
-            )
-        data = data or before.pop("data", None)
-        options = {**before, **{k: v for k, v in options.items() if v is not None}}
-        # settings that are not given again are kept
-        if before.get("settings") and options["settings"] != before["settings"]:
-            options["settings"] = {**before["settings"], **options["settings"]}
-    model = options.pop("model", None)
-    given = {name: value for name, value in options.items() if value is not None}
-    where: list[str] = []
+    call = _call(data, options)
+    out, resume = options["out"], options["resume"]
     # because libraries print too, and standard output is for the result
     with watching(quiet or as_json) as progress, contextlib.redirect_stdout(sys.stderr):
         tell_begun(progress, out, resume)
 
         def opened(folder: str) -> None:
-            where.append(folder)
+            call.where.append(folder)
             if resume and out is None:
                 progress.say(f"continues in {folder}")
 
+        call.options |= {"out": out, "resume": resume, "progress": progress, "opened": opened}
         try:
-            result = api.compare(data, model, out=out, resume=resume, progress=progress, opened=opened, **given)
+            yield call
         except ResourceError as error:
-            if where and Path(where[0]).is_dir():
+            if call.where and Path(call.where[0]).is_dir():
                 raise ResourceError(f"{error} All finished work is kept; --resume continues from there.") from error
             raise
+    assert call.result is not None, "the verb sets the result"
     if log_to:
-        _logged(where[0], log_to)
+        _logged(call.where[0], log_to)
     if as_json:
-        sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=2) + "\n")
-        return
-    folder = where[0]
+        sys.stdout.write(json.dumps(call.result.to_json(), ensure_ascii=False, indent=2) + "\n")
+    else:
+        _show(call.result, call.where[0])
+
+
+def _call(data: str | None, options: dict[str, Any]) -> Call:
+    """The arguments that were given, over those of an earlier run with `--config`."""
+    given = {name: value for name, value in options.items() if name not in ("out", "resume")}
+    given["settings"] = pairs(given.pop("settings")) or None
+    if config := given.pop("config", None):
+        before = read_configuration(config)
+        if before.pop("trust_remote_code", False) and not given.get("trust_remote_code"):
+            raise ConfigurationError(
+                f"{config} asks to run code that comes with the model. If you trust it, give --trust-remote-code again."
+            )
+        data = data or before.pop("data", None)
+        given = {**before, **{k: v for k, v in given.items() if v is not None}}
+        # settings that are not given again are kept
+        if before.get("settings") and given["settings"] != before["settings"]:
+            given["settings"] = {**before["settings"], **given["settings"]}
+    model = given.pop("model", None)
+    return Call(data, model, {name: value for name, value in given.items() if value is not None})
+
+
+def _show(result: Comparison, folder: str) -> None:
+    from headstart.artifacts.artifact import Artifact
+    from headstart.artifacts.exchange.exporting import not_exportable
+
     sys.stdout.write(f"{result}\n\nReport   {folder}/report.html\nRecord   {folder}/comparison.json\n")
     predicting = shlex.join(["headstart", "predict", folder])
     sys.stdout.write(f"Predict  {predicting} INPUT …\n")

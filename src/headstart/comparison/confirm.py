@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.backbones.backbone import Backbone
+from headstart.comparison.answers import standing
 from headstart.comparison.containment import Failed, contained
 from headstart.comparison.race.race import TELLING, Standing, behind
-from headstart.comparison.trainings import Trainings
+from headstart.comparison.trial import run_trial
+from headstart.comparison.workshop import Workshop
 from headstart.core.errors import HeadstartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.records.ranking import Candidate
@@ -71,9 +72,10 @@ def _trained(
     name: str,
 ) -> Standing:  # fmt: skip
     """One training with this share of the usual steps; restores the backbone, which may then be freed."""
-    trainings = Trainings(data, backbone, Options(), compute, place, metric, progress=progress)
-    with closing(trainings):
-        return trainings.judged(name, trainings.settled(Full()), 0, share)
+    with Workshop(data, backbone, Options(), compute, metric) as workshop:
+        spec = workshop.spec(name, workshop.settled(Full()), seed=0, share=share, keeps=False)
+        folder = place / spec.key
+        return standing(folder, run_trial(spec, folder, workshop, progress), Full.control)
 
 
 def _with(one: Candidate, share: float, standing: Standing, metric: Metric, first: tuple[float, Standing]) -> Candidate:

@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.backbone import Backbone
+from headstart.comparison.answers import predictions_file
+from headstart.comparison.asked import Asked
 from headstart.comparison.compare import compare
 from headstart.comparison.mistakes import mistakes
 from headstart.comparison.table import rows_with_differences
@@ -20,6 +23,7 @@ from headstart.core.progress import Progress, Silent
 from headstart.core.records.comparison import Comparison, Row
 from headstart.data.examples import Data, Examples
 from headstart.data.ingest.folds import check_folds, folded
+from headstart.engine.machine.precision import Compute
 from headstart.stats.folds import Folds
 from headstart.stats.guess import margin_in
 from headstart.stats.metrics import chosen_metric
@@ -37,31 +41,29 @@ def check_folded(data: Data, folds: int, asked: Mapping[str, Any]) -> None:
 
 
 def cross_validated(
-    data: Data, *compared: Any, folder: Path, folds: int, seeds: Sequence[int] = (0,), metric_name: str | None = None,
-    configuration: Mapping[str, Any] | None = None, progress: Progress | None = None, keep: bool = False,
-    prefer: str = "quality", margin: float | None = None,
-    begun: float | None = None, **rest: Any,
+    data: Data, backbone: Backbone, asked: Asked, *, folds: int, folder: Path, compute: Compute,
+    configuration: Mapping[str, Any] | None = None, progress: Progress | None = None, begun: float | None = None,
 ) -> Comparison:  # fmt: skip
-    """`evaluate.compare.compare` on each fold, with separate tuning; the record combines all folds.
+    """`compare` on each fold, with separate tuning; the record combines all folds.
 
-    seeds: one cross-validation per seed, with new folds. compared, rest: arguments of `compare`, without race and
-    parts. begun: unused, because the folds have their own durations. The kept models are those of the first fold,
-    trained on (folds - 1) / folds of the examples. Finished folds stay until the run is complete.
+    asked: without race and parts; each seed is one cross-validation, with new folds. begun: unused, because each fold
+    has a separate duration. The kept models are those of the first fold, trained on (folds - 1) / folds of the
+    examples. Finished folds stay until the run is complete.
     """
     watched = progress or Silent()
-    metric, reason = chosen_metric(data, metric_name)
+    metric, reason = chosen_metric(data, asked.metric)
     found: list[Comparison] = []
     tested: list[Examples] = []
-    for seed in seeds:
+    for seed in asked.seeds:
         for at, part in enumerate(folded(data, folds, seed)):
             place = folder / PROGRESS / f"fold{len(found)}"
             watched.say(f"fold {at + 1} of {folds}: {len(part.train)} to train, {len(part.test)} to test")
             one = Comparison.read(place / "comparison.json") if (place / "comparison.json").is_file() else None
             if one is None or one.status != "complete":
-                one = compare(
-                    part, *compared, folder=place, seeds=(len(found),), metric_name=metric.name, progress=progress,
-                    keep=not found, **rest,
-                )  # fmt: skip
+                one_fold = replace(
+                    asked, seeds=(len(found),), metric=metric.name, keep=not found, prefer="quality", margin=None
+                )
+                one = compare(part, backbone, one_fold, folder=place, compute=compute, progress=progress)
             found.append(one)
             tested.append(part.test)
     how = Folds(folds)
@@ -69,9 +71,8 @@ def cross_validated(
     rows = [_together([one.row(name) for one in found]) for name in names]
     runs = {row.method: _predictions(folder, row, len(found)) for row in rows if row.status == "ok"}
     table = rows_with_differences(rows, runs, metric, task=data.task, folds=how)
-    finding = verdict(
-        table, metric, test_size=sum(map(len, tested[:folds])), margin=margin_in(metric, margin), prefer=prefer
-    )
+    margin = margin_in(metric, asked.margin)
+    finding = verdict(table, metric, test_size=sum(map(len, tested[:folds])), margin=margin, prefer=asked.prefer)
     every = tested[0]
     for test in tested[1:folds]:
         every = every.with_(test)
@@ -82,7 +83,7 @@ def cross_validated(
         seconds=sum(one.seconds or 0.0 for one in found), mistakes=mistakes(used, every, data.task) if used else (),
         folds=folds,
     )  # fmt: skip
-    _keep(folder, result, everything=keep)
+    _keep(folder, result, everything=asked.keep)
     for at in range(len(found)):
         _linked(folder / PROGRESS / f"fold{at}" / "predictions", folder / "predictions", at == 0)
     result.write(folder / "comparison.json")
@@ -120,8 +121,8 @@ def _median(found: Sequence[float | None]) -> float | None:
 
 def _predictions(folder: Path, row: Row, folds: int) -> list[Predictions]:
     """File of the predictions; it has the fold's number even if the method's result does not depend on the seed."""
-    places = [folder / PROGRESS / f"fold{at}" / "predictions" for at in range(folds)]
-    return [Predictions.read(place / f"{slug(row.method)}-seed{at}.safetensors") for at, place in enumerate(places)]
+    places = [folder / PROGRESS / f"fold{at}" for at in range(folds)]
+    return [Predictions.read(predictions_file(place, row.method, at)) for at, place in enumerate(places)]
 
 
 def _keep(folder: Path, result: Comparison, everything: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from headstart.core.progress import Progress
@@ -22,6 +25,14 @@ class Outlook:
 
     def expect(self, name: str, seconds: float, count: int = 1) -> None:
         self._expected.setdefault(name, []).extend([seconds] * count)
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Around a training of this method; one that fails does not count for the pace."""
+        self.begins(name)
+        start = time.perf_counter()
+        yield
+        self.ended(name, time.perf_counter() - start)
 
     def begins(self, name: str) -> None:
         """Marks the start of a training of this method."""

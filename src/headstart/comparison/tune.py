@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from headstart.comparison.pending import Search
 from headstart.methods.method import Axis, Method
 
 
@@ -26,17 +27,21 @@ class Outcome:
         return (-math.inf if math.isnan(self.score) else self.score, -self.loss)
 
 
-def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Method], Outcome]) -> Method:
+Attempt = Callable[[Method], Search[Outcome]]
+"trains one configuration, as a search of one trial"
+
+
+def tune(method: Method, axes: Sequence[Axis], trials: int, attempt: Attempt) -> Search[Method]:
     """Coordinate search: the best of at most `trials` configurations, starting at the method's defaults.
 
     It steps up along each axis while validation improves, then down along axes where that did not help, so that a few
     trials test every axis; if none helps any more, steps are halved on a logarithmic scale, at most twice. No
     configuration runs twice.
     """
-    seen = {method: run(method)}
+    seen = {method: (yield from attempt(method))}
     best = method
 
-    def climb(axis: Axis, up: bool, finer: int) -> bool:
+    def climb(axis: Axis, up: bool, finer: int) -> Search[bool]:
         """Steps in one direction while it helps; returns True if it helped at all."""
         nonlocal best
         start = best
@@ -45,7 +50,7 @@ def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Metho
             candidate = replace(best, **{axis.name: moved})
             if candidate in seen:
                 break
-            seen[candidate] = run(candidate)
+            seen[candidate] = yield from attempt(candidate)
             if seen[candidate].order <= seen[best].order:
                 break
             best = candidate
@@ -54,9 +59,14 @@ def tune(method: Method, axes: Sequence[Axis], trials: int, run: Callable[[Metho
     for finer in range(3):
         gained = True
         while gained and len(seen) < trials:
-            stuck = [axis for axis in axes if not climb(axis, True, finer)]
-            fell = [climb(axis, False, finer) for axis in stuck]
-            gained = len(stuck) < len(axes) or any(fell)
+            gained, stuck = False, []
+            for axis in axes:
+                if (yield from climb(axis, True, finer)):
+                    gained = True
+                else:
+                    stuck.append(axis)
+            for axis in stuck:
+                gained |= yield from climb(axis, False, finer)
     return best
 
 
@@ -64,7 +74,7 @@ MOST_STEPS = 8
 "maximum number of steps in one direction: penalties from 3e-7 to 3e9"
 
 
-def search(method: Method, axes: Sequence[Axis], run: Callable[[Method], Outcome]) -> Method:
+def search(method: Method, axes: Sequence[Axis], attempt: Attempt) -> Search[Method]:
     """The best configuration of a solved head: all listed values, and a line search on each numeric axis.
 
     From the default value the search steps up while validation improves, or down if the first step up did not help, so
@@ -72,24 +82,24 @@ def search(method: Method, axes: Sequence[Axis], run: Callable[[Method], Outcome
     """
     seen: dict[Method, Outcome] = {}
 
-    def of(candidate: Method) -> tuple[float, float]:
+    def order(candidate: Method) -> Search[tuple[float, float]]:
         if candidate not in seen:
-            seen[candidate] = run(candidate)
+            seen[candidate] = yield from attempt(candidate)
         return seen[candidate].order
 
     found = []
     for start in starts(method, axes):
         best = start
-        of(best)
+        highest = yield from order(best)
         for axis in axes:
             for direction in () if axis.values else (0, 1):
                 for _ in range(MOST_STEPS):
                     moved = replace(best, **{axis.name: axis.neighbours(getattr(best, axis.name))[direction]})
-                    if moved in seen or of(moved) <= of(best):
+                    if moved in seen or (reached := (yield from order(moved))) <= highest:
                         break
-                    best = moved
+                    best, highest = moved, reached
         found.append(best)
-    return max(found, key=of)
+    return max(found, key=lambda one: seen[one].order)
 
 
 def starts(method: Method, axes: Sequence[Axis]) -> list[Method]:

@@ -24,7 +24,7 @@ from headstart.engine.cache.frozen import frozen_rounded
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
 from headstart.engine.job import Options
-from headstart.engine.machine.meter import meter
+from headstart.engine.machine.meter import Reading, meter
 from headstart.engine.machine.precision import Compute
 from headstart.engine.optim.rows import row_gradients
 from headstart.engine.runtime import Runtime
@@ -132,6 +132,75 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
         raise ModelError(f"{type(method).__name__} left weights of {backbone.source!r} changed. Load it again.")
 
 
+@dataclass
+class Prepared:
+    """A method on the base, ready to learn: `fit(job, budget)` takes its steps, or `solve` needs none; then `end`."""
+
+    job: Adaptation
+    setting: Setting
+    budget: Budget | None
+    "None if the head is solved instead"
+    reading: Reading
+    metered: contextlib.ExitStack
+    stepping: contextlib.ExitStack
+    start: State
+    "the weights before the first step, for an interpolation"
+
+    def solve(self) -> Trace:
+        """A head that is solved, not trained by steps."""
+        solver = self.job.plan.solver
+        assert solver is not None
+        return _evaluated(self.job, _solve(self.job, solver, self.setting))
+
+    def end(self, trace: Trace) -> Adapted:
+        """The trained model after these steps: averaged, in the units of its targets, with its time and memory."""
+        job, plan = self.job, self.job.plan
+        if self.budget:
+            self.stepping.close()
+            if plan.interpolation and trace.status == "ok":
+                _interpolate(job, self.start, trace)
+            self.start.clear()
+            job.settle()
+            if plan.solved_after:
+                job.solve(plan.solved_after, job.train)
+            if plan.interpolation or plan.solved_after:
+                trace.best_outputs = None  # because the weights or the head have changed since
+        self.metered.close()
+        charged = self.setting.cache.charge()
+        seconds = trace.earlier + self.reading.seconds + charged
+        if plan.solver and plan.solver.combines:
+            seconds += sum(one.seconds for one in self.setting.ingredients)
+        return Adapted(job, trace, seconds, self.reading.peak_memory_bytes, charged)
+
+
+@contextlib.contextmanager
+def prepared(
+    setting: Setting,
+    method: Method,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+    name: str = "training",
+) -> Iterator[Prepared]:
+    """Attaches the method and prepares its steps; on exit the base is as it was."""
+    with attached(setting, method, seed) as job, contextlib.ExitStack() as metered, contextlib.ExitStack() as stepping:
+        plan, budget, start = job.plan, None, State()
+        setting.cache.begin(str(checkpoint.path) if checkpoint else "")
+        reading = metered.enter_context(meter(setting.compute.device))
+        if not plan.solver:
+            assert job.options.epochs is not None
+            budget = Budget(job.options.epochs, job.options.patience, job.options.clip, job.share)
+            if progress:
+                progress.stage(name, budget.total(job.steps_an_epoch()))
+            goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
+            prepare(job, setting, goes_on)
+            if plan.interpolation:
+                start = weights(job.module, list(plan.trained()))
+            stepping.enter_context(economical(job))
+        yield Prepared(job, setting, budget, reading, metered, stepping, start)
+
+
 @contextlib.contextmanager
 def adapted(
     setting: Setting,
@@ -143,41 +212,11 @@ def adapted(
     name: str = "training",
 ) -> Iterator[Adapted]:
     """Attaches the method, trains, yields the trained model; on exit the base is as it was."""
-    with attached(setting, method, seed) as job:
-        setting.cache.begin(str(checkpoint.path) if checkpoint else "")
-        with meter(setting.compute.device) as reading:
-            trace = _train(job, setting, checkpoint, progress, name)
-        charged = setting.cache.charge()
-        seconds = trace.earlier + reading.seconds + charged
-        if job.plan.solver and job.plan.solver.combines:
-            seconds += sum(one.seconds for one in setting.ingredients)
-        yield Adapted(job, trace, seconds, reading.peak_memory_bytes, charged)
-
-
-def _train(
-    job: Adaptation, setting: Setting, checkpoint: Checkpoint | None, progress: Progress | None, name: str
-) -> Trace:
-    plan = job.plan
-    if plan.solver:
-        notes = _solve(job, plan.solver, setting)
-        return _evaluated(job, notes)
-    goes_on = checkpoint is not None and checkpoint.holds(job.signature) and not plan.interpolation
-    assert job.options.epochs is not None
-    budget = Budget(job.options.epochs, job.options.patience, job.options.clip, job.share)
-    if progress:
-        progress.stage(name, budget.total(job.steps_an_epoch()))
-    prepare(job, setting, goes_on)
-    start = weights(job.module, list(plan.trained())) if plan.interpolation else {}
-    with economical(job):
-        trace = fit(job, budget, setting.runtime, checkpoint=checkpoint, progress=progress)
-    if plan.interpolation and trace.status == "ok":
-        _interpolate(job, start, trace)
-    job.settle()
-    if plan.solved_after:
-        job.solve(plan.solved_after, job.train)
-    if plan.interpolation or plan.solved_after:
-        trace.best_outputs = None  # the weights, or the head, are others since
-    return trace
+    with prepared(setting, method, seed, checkpoint=checkpoint, progress=progress, name=name) as ready:
+        if ready.budget:
+            yield ready.end(fit(ready.job, ready.budget, setting.runtime, checkpoint=checkpoint, progress=progress))
+        else:
+            yield ready.end(ready.solve())
 
 
 def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.predictor import base_of
-from headstart.comparison.trainings import held_file
+from headstart.comparison.answers import validation_file
 from headstart.core.disk.kept import kept_models
 from headstart.core.disk.runs import CONFIGURATION, finished, read_configuration
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
@@ -204,7 +204,7 @@ def improved(
     validation = {
         row.method: [Predictions.read(file) for file in files if file.is_file()]
         for row in record.rows
-        for files in [[held_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
+        for files in [[validation_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
     }
     return improve(
         record, name, examples, backbone, computing, options, run=str(run), seeds=seeds,

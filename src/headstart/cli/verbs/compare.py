@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from headstart.cli.options import DATA, LOAD, MODEL, REPEAT, RUN, TRAIN, VERDICT
-from headstart.cli.running import run
+from headstart.cli.running import running
 
 DEMO = "4m"
 "time budget of the demo: a comparison without data and options"
@@ -35,9 +35,13 @@ def command(data: str | None, **options: Any) -> None:
     and test, or a name on the hub. Without DATA, the methods are compared on embedded handwritten digits within four
     minutes, and nothing is downloaded.
     """
+    from headstart import api
+
     names = options.pop("methods")
     if data is None and names is None and not any(value for name, value in options.items() if name not in ASIDE):
         options["budget"] = DEMO
         if not (options["quiet"] or options["as_json"]):
             click.echo(f"A demo on handwritten digits; it takes up to {DEMO}, which --budget changes.", err=True)
-    run(data, {**options, "methods": None if names is None else [n.strip() for n in names.split(",") if n.strip()]})
+    options["methods"] = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    with running(data, options) as call:
+        call.result = api.compare(call.data, call.model, **call.options)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from headstart.cli.options import DATA, LOAD, MODEL, REPEAT, RUN, TRAIN
-from headstart.cli.running import run
+from headstart.cli.running import running
 
 
 @click.command("fit")
@@ -21,5 +21,7 @@ from headstart.cli.running import run
 @RUN
 def command(data: str, method: str, **options: Any) -> None:
     """Adapt a model to DATA with one method, tuned on the validation split and tested once."""
-    options["seeds"] = options["seeds"] or 1
-    run(data, {**options, "methods": [method]})
+    from headstart import api
+
+    with running(data, {**options, "seeds": options["seeds"] or 1, "methods": [method]}) as call:
+        call.result = api.compare(call.data, call.model, **call.options)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from headstart.comparison.bench import ATTEMPT, Bench
 from headstart.comparison.containment import bare
+from headstart.comparison.pending import Search
 from headstart.comparison.race.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
 from headstart.comparison.race.race import FEW_EPOCHS, TELLING, Standing, behind, compared, in_order, leader
 from headstart.comparison.race.watch import OutOfTime, Watch
-from headstart.comparison.trainings import Run
+from headstart.comparison.trial import RUN, checkpoint_in
 from headstart.comparison.tune import candidates
 from headstart.core.disk.files import slug, write_json
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.duration import length
 from headstart.core.records.comparison import Forecast, Row, Stop
+from headstart.core.records.trial import Run
 from headstart.engine.forecast import Cost
 from headstart.methods.method import Method
-from headstart.stats.predictions import Predictions
 
 MEASURING = 0.1
 "share of the time in which steps of the methods are measured"
@@ -62,14 +63,14 @@ class Race:
     "the costs of a method by its last training, which has more steps than the forecast"
 
     def __post_init__(self) -> None:
-        self.trainings = self.bench.trainings
-        self._decisions = self.trainings.folder / PROGRESS / "race"
+        self.workshop = self.bench.workshop
+        self._decisions = self.bench.folder / PROGRESS / "race"
 
     def start(self) -> None:
         """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
         begun = time.perf_counter()
-        for feed in (self.trainings.train, self.trainings.validation):
-            self.trainings.cache.fill(feed, self.trainings.options.batch_tokens)
+        for feed in (self.workshop.train, self.workshop.validation):
+            self.workshop.cache.fill(feed, self.workshop.options.batch_tokens)
         if self._decided("few", time.perf_counter() - begun > APART * self.left):
             self.bench.few = FEW
         self.costs, self.failed = self.bench.costs(self.methods, MEASURING * self.left)
@@ -78,25 +79,25 @@ class Race:
         course = self._course()
         self.bench.trials = course.trials
         self.bench.search_ends = time.perf_counter() + SEARCH * self.left
-        epochs = self.trainings.epochs(course.final) if course.final < 1 else None
+        epochs = self.workshop.epochs(course.final) if course.final < 1 else None
         self.forecast = expected(self._contenders(), course, epochs, self.left)
-        self.trainings.progress.say(said(self.forecast, len(self.methods)))
+        self.bench.progress.say(said(self.forecast, len(self.methods)))
 
     @property
     def left(self) -> float:
         return math.inf if self.deadline is None else self.deadline - time.perf_counter()
 
-    def rows(self) -> Iterator[tuple[Row, list[Predictions]]]:
+    def rows(self) -> Search[None]:
         """The row of every method that trains by steps, and what it predicts for the test split."""
         yield from ((row, []) for row in self.failed.values())
         if not self.costs:
             return
         course = self._course("course")
-        field = self._heat(course)
+        field = yield from self._heat(course)
         order, stops = self._after(field, course)
         if order:
-            finalists = self._final(order, field, course)
-            stops |= {r: compared(field, r, self.trainings.metric, course.heat, "time")
+            finalists = yield from self._final(order, field, course)
+            stops |= {r: compared(field, r, self.workshop.metric, course.heat, "time")
                       for r in order if r not in finalists}  # fmt: skip
         chosen = {runner.name: runner for runner in field}
         for name in self.costs:
@@ -114,27 +115,27 @@ class Race:
     def late(self, name: str, need: float | None = None) -> Row:
         """The row of a method that there is no time for. need: seconds of its first training."""
         status = "not run: no time was left for it" + (f", about {need:.0f} s" if need else "")
-        return Row(name, status, self.trainings.metric.name, control=self.methods[name].control)
+        return Row(name, status, self.workshop.metric.name, control=self.methods[name].control)
 
-    def _heat(self, course: Course) -> dict[Runner, Standing]:
+    def _heat(self, course: Course) -> Search[dict[Runner, Standing]]:
         """Of each method the configuration that was best on validation. The cheapest trainings come first."""
         for name in self.costs:
-            self.trainings.outlook.expect(name, self.costs[name].seconds(course.heat), course.trials)
+            self.bench.outlook.expect(name, self.costs[name].seconds(course.heat), course.trials)
         names = self._decided("order", sorted(self.costs, key=lambda name: self.costs[name].seconds(course.heat)))
         best: dict[str, tuple[Runner, Standing]] = {}
         kept: dict[str, Run] = {}
         for number in range(course.trials):
             for name in names:
-                settled = self.trainings.settled(self.methods[name])
+                settled = self.workshop.settled(self.methods[name])
                 tried = candidates(settled, self.bench.axes(self.methods[name]), course.trials)
                 if number >= len(tried):
                     continue
                 runner = Runner(name, tried[number])
-                run = self._train(runner, self.bench.seeds[0], course.heat, first=not best)
+                run = yield from self._train(runner, self.bench.seeds[0], course.heat, first=not best)
                 if run is None:
                     continue
                 self._tried.setdefault(name, []).append((runner.method, run))
-                found = self.trainings.standing(*runner, run)
+                found = self.bench.standing(*runner, run)
                 if name not in best or found.order > best[name][1].order:
                     best[name] = runner, found
                     kept[name] = run
@@ -145,19 +146,21 @@ class Race:
         """Who may go on, first the one that does before the others; and who is behind."""
         stops: dict[Runner, Stop] = {}
         if course.heat < 1 and field and (self.deadline is None or course.heat >= TELLING):
-            stops = behind(field, self.trainings.metric, course.heat)
+            stops = behind(field, self.workshop.metric, course.heat)
         left = {runner: one for runner, one in field.items() if runner not in stops}
         if course.heat >= TELLING:
             order = sorted(left, key=lambda runner: (not left[runner].control, left[runner].order), reverse=True)
         else:
             listed = sorted(left, key=lambda runner: list(self.methods).index(runner.name))
-            once = self.trainings.epochs(course.final) <= FEW_EPOCHS
+            once = self.workshop.epochs(course.final) <= FEW_EPOCHS
             order = in_order(
-                left, self.trainings.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
+                left, self.workshop.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
             )  # fmt: skip
         return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
 
-    def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> list[Runner]:
+    def _final(
+        self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course
+    ) -> Search[list[Runner]]:  # fmt: skip
         """Trains those that there is time for, with as many seeds as there is time for, and gives who they are.
 
         Further seeds are for the best of those that are named first, then for the next, then come the others.
@@ -170,32 +173,35 @@ class Race:
         again = course.final > course.heat  # else the heat's trainings are those of the first seed
         for runner in named:
             one = self._contender(runner.name)
-            self.trainings.outlook.expect(runner.name, one.cost.seconds(course.final), course.others - (not again))
-        finalists = [r for r in named if self._train(r, seeds[0], course.final)] if again else list(order)
+            self.bench.outlook.expect(runner.name, one.cost.seconds(course.final), course.others - (not again))
+        finalists = [] if again else list(order)
+        for runner in named if again else ():
+            if (yield from self._train(runner, seeds[0], course.final)):
+                finalists.append(runner)
         ranked = [r for r in named if r in finalists]
-        ranked.sort(key=lambda r: self.trainings.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True)
+        ranked.sort(key=lambda r: self.bench.standing(r.name, r.method, self._runs[r.name][0]).order, reverse=True)
         for runner in ranked[:1]:
             seconds = self._contender(runner.name).cost.seconds(course.final)
-            self.trainings.outlook.expect(runner.name, seconds, course.seeds - course.others)
+            self.bench.outlook.expect(runner.name, seconds, course.seeds - course.others)
         for runner in ranked:
             for seed in seeds[1:]:
-                self._train(runner, seed, course.final)
+                yield from self._train(runner, seed, course.final)
         least = min((len(self._runs[r.name]) for r in ranked), default=1)
         for runner in others:  # as many seeds as those have, or as there is time for
             spent = 0.0 if again else self._need(runner, course.final)
             fit = [n for n in range(1, least + 1) if self._need(runner, course.final, n) - spent <= self._free()]
             for seed in seeds[0 if again else 1 : self._decided(f"further-{slug(runner.name)}", max(fit, default=0))]:
-                if self._train(runner, seed, course.final) and runner not in finalists:
+                if (yield from self._train(runner, seed, course.final)) and runner not in finalists:
                     finalists.append(runner)
         return finalists
 
     def _announce(self, order: Sequence[Runner], field: Mapping[Runner, Standing], course: Course) -> None:
-        metric, first = self.trainings.metric, leader(field)
+        metric, first = self.workshop.metric, leader(field)
         value = metric.of(field[first].predictions)
-        self.trainings.progress.say(
-            f"after {length(*self.trainings.seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
+        self.bench.progress.say(
+            f"after {length(*self.workshop.seen(course.heat))} each, {first} leads with {metric.name} {value:.4g} on "
             f"validation; {', '.join(map(str, order[: course.finalists]))} train for "
-            f"{length(*self.trainings.seen(course.final))}, the best with {course.seeds} of "
+            f"{length(*self.workshop.seen(course.final))}, the best with {course.seeds} of "
             f"{len(self.bench.seeds)} seeds"
         )
 
@@ -203,24 +209,24 @@ class Race:
         """Seconds of so many trainings; all but the first are tested in it."""
         return self._contender(runner.name).seconds(share, seeds)
 
-    def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Run | None:
+    def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Search[Run | None]:
         """One training where there is time for it; it is given up where it would end too late.
 
         The runs of a method are those of its longest training, a seed each. first: whatever the time.
         """
         need = self._need(runner, share, 1 if seed == self.bench.seeds[0] else 2)
         need -= 0.0 if seed == self.bench.seeds[0] else self._need(runner, share)
-        key = f"{slug(runner.name)}-{self.trainings.key(runner.method, seed, share)}"
+        key = f"{slug(runner.name)}-{self.bench.spec(*runner, seed, share).key}"
         if not self._decided(key, first or need <= self._free()):
             return None
         limit = math.inf if first or self.deadline is None else self.deadline - self._reserved()
         cost = self.costs[runner.name]
-        watch = Watch(self.trainings.progress, limit, cost.steps // cost.epochs)
-        start, done = time.perf_counter(), (self.trainings.place(*runner, seed, share) / "run.json").is_file()
+        watch = Watch(self.bench.progress, limit, cost.steps // cost.epochs)
+        start, done = time.perf_counter(), (self.bench.place(*runner, seed, share) / RUN).is_file()
         try:
-            run = self.bench.train(*runner, seed, share, watch)
+            run = yield from self.bench.train(*runner, seed, share, watch)
         except OutOfTime:
-            self.trainings.checkpoint(*runner, seed, share).remove()
+            checkpoint_in(self.bench.place(*runner, seed, share)).remove()
             self._decide(key, False)
             return None
         except ATTEMPT as problem:
@@ -244,8 +250,8 @@ class Race:
         """What its trainings take, by the last one."""
         found, test = self._measured.get(name, self.costs[name]), self.bench.test_seconds
         if test is None:
-            each = found.look_seconds / max(1, len(self.trainings.validation))
-            test = each * len(self.trainings.data.test) + found.fixed_seconds
+            each = found.look_seconds / max(1, len(self.workshop.validation))
+            test = each * len(self.workshop.data.test) + found.fixed_seconds
         return Contender(found, test, self.methods[name].control)
 
     def _reserved(self) -> float:
@@ -256,7 +262,7 @@ class Race:
         return (self.left - self._reserved()) * (1 - RESERVE)
 
     def _stop(self, stop: Stop) -> Stop:
-        epochs, examples = self.trainings.seen(stop.share)
+        epochs, examples = self.workshop.seen(stop.share)
         return replace(stop, epochs=epochs, examples=examples)
 
     def _decided(self, name: str, found: Any) -> Any:

@@ -19,6 +19,8 @@ CONFIGURATION = "configuration.json"
 PROGRESS = "progress"
 "folder with the finished work of an interrupted run; it is removed when the run is complete"
 INPUTS = "inputs.json"
+TRIAL = "trial.json"
+"spec of one training, in its folder below `progress`"
 
 
 def run_folder(out: str | Path | None, name: str, configuration: Mapping[str, Any], resume: bool) -> Path:
@@ -97,7 +99,7 @@ def same_as_before(folder: Path, before: Mapping[str, str], inputs: Mapping[str,
 
 def close_run(folder: Path) -> None:
     """Removes the folder if nothing was finished in it, so that the same command can run again."""
-    kept = (CONFIGURATION, INPUTS, LOCK)
+    kept = (CONFIGURATION, INPUTS, TRIAL, LOCK)
     finished = [path for path in folder.rglob("*") if path.is_file() and path.name not in kept and not is_left(path)]
     if not finished:
         shutil.rmtree(folder, ignore_errors=True)

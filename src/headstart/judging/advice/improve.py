@@ -12,8 +12,10 @@ import numpy as np
 
 from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
+from headstart.comparison.containment import contained
 from headstart.comparison.rank import rung_probes
-from headstart.comparison.trainings import Trainings
+from headstart.comparison.trial import ANSWERS, run_trial
+from headstart.comparison.workshop import Workshop
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.fields import configured
 from headstart.core.progress import Progress, Silent
@@ -212,11 +214,12 @@ class _Trials:
         found = []
         with tempfile.TemporaryDirectory() as folder:
             for seed in self.seeds:
-                trainings = Trainings(
-                    data, self.backbone, options, self.compute, Path(folder), self.measure, progress=self.progress
-                )
-                try:
-                    found.append(trainings.judged(name, method, seed).predictions)
-                finally:
-                    trainings.close()
+                with (
+                    Workshop(data, self.backbone, options, self.compute, self.measure) as workshop,
+                    contained(Path(folder), name),
+                ):
+                    spec = workshop.spec(name, method, seed, keeps=False)
+                    place = Path(folder) / spec.key
+                    run_trial(spec, place, workshop, self.progress)
+                    found.append(Predictions.read(place / ANSWERS))
         return found

@@ -1,0 +1,70 @@
+"""A saved model on its base again: its logits, test predictions and latency."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.artifacts.artifact import reloaded
+from headstart.comparison.latency import latencies
+from headstart.comparison.workshop import Workshop
+from headstart.engine.adapt import Setting
+from headstart.engine.adaptation import Adaptation
+from headstart.engine.cache.frozen import forward_alone
+from headstart.stats.predictions import Predictions
+
+
+@contextlib.contextmanager
+def saved_job(model: Path, setting: Setting) -> Iterator[Adaptation]:
+    """The saved model in this folder as a job for predictions."""
+    with reloaded(model, setting.backbone) as (_, module, plan):
+        cache = setting.cache if setting.options.cache else None
+        yield Adaptation(
+            module, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
+            setting.compute, setting.score, 0, cache,
+        )  # fmt: skip
+
+
+def logits_of_some(job: Adaptation) -> torch.Tensor:
+    """[at most 4, outputs] logits of a few validation examples by the whole forward, without the cache."""
+    job.module.eval()
+    batch = job.validation.batch(np.arange(min(4, len(job.validation))))
+    batch = {name: value.to(job.compute.device) for name, value in batch.items()}
+    with torch.no_grad(), job.compute.autocast():
+        features = job.backbone.features(batch, job.plan.reads)
+    logits: torch.Tensor = job.module.head(features.float()).detach().cpu()
+    return logits
+
+
+def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
+    """Test predictions of the saved model in this folder, and its latency for one example in seconds.
+
+    Raises `ValueError` for predictions that are not finite.
+    """
+    with saved_job(model, workshop.setting) as job:
+        found = Predictions.of(workshop.data.test, job.predict(workshop.test))
+        if not found.finite:
+            raise ValueError("the saved model gives values that are not finite on the test split")
+        return found, statistics.median(_latencies(job, workshop, 30))
+
+
+def latencies_of(model: Path, workshop: Workshop, count: int) -> list[float]:
+    """Latencies of single examples in seconds, by the saved model in this folder."""
+    with saved_job(model, workshop.setting) as job:
+        return _latencies(job, workshop, count)
+
+
+def _latencies(job: Adaptation, workshop: Workshop, count: int) -> list[float]:
+    def one(i: int) -> None:
+        batch = workshop.test.batch(np.array([i % len(workshop.test)]))
+        batch = {key: value.to(job.compute.device) for key, value in batch.items()}
+        with torch.no_grad(), job.compute.autocast():
+            job.module.head(job.backbone.features(batch, job.plan.reads).float()).cpu()
+
+    with forward_alone(job.backbone.module, job.compute):  # as in a Predictor
+        return latencies(one, count)
