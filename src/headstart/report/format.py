@@ -47,10 +47,6 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def metric_unit(metric: str) -> str:
-    return "%" if is_percent(metric) else ""
-
-
 def metric_heading(metric: str) -> str:
     """`Accuracy, %`."""
     return f"{metric_name(metric)}, %" if is_percent(metric) else metric_name(metric)

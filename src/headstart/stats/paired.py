@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import binom
 
 from headstart.stats.intervals import FEW, independent, percentiles
 from headstart.stats.inversion import of_sizes
@@ -194,14 +193,6 @@ def agresti_min(difference: float, discordant: float, n: float, level: float = 0
     z, total, net = float(ndtri(0.5 + level / 2)), n + 2, difference * n
     half = z * math.sqrt(max(0.0, discordant * n + 1 - net**2 / total)) / total
     return max(-1.0, net / total - half), min(1.0, net / total + half)
-
-
-def mcnemar_exact(b: int, c: int) -> float:
-    """Two-sided exact p-value that b and c, the examples only one of two models got right, come from a fair coin.
-
-    min(1, 2 P(X <= min(b, c))), X ~ Binomial(b + c, 1/2); 1 where both are 0. Source: McNemar 1947.
-    """
-    return min(1.0, 2 * float(binom.cdf(min(b, c), b + c, 0.5)))
 
 
 def holm(p_values: Sequence[float], most: float = 1.0) -> list[float]:

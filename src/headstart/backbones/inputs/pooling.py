@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from headstart.backbones.inputs.word_marks import WORD_STARTS, states_at
 from headstart.core.errors import ConfigurationError, unknown
 
-Pooling = Literal["mean", "cls", "last", "concat"]
 POOLINGS: tuple[str, ...] = ("mean", "cls", "last", "concat")
 
 

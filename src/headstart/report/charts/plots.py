@@ -6,88 +6,14 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headstart.core.records.comparison import Comparison
 from headstart.core.records.curve import LearningCurve
 from headstart.report import format as fmt
-from headstart.report.charts.axis import linear, logarithmic
-from headstart.report.charts.placement import Box, place
-from headstart.report.charts.scatter import quality_range, short
-from headstart.report.ranking import chosen, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ACCENT, INK, GREY = "#1d5f9e", "#33404d", "#8a949e"
-
-
-def quality_against_cost(comparison: Comparison) -> str:
-    """The metric with its interval against training seconds (log axis).
-
-    Methods without both are omitted; a control far from all methods is drawn at the edge with its value.
-    """
-    metric = comparison.task.metric
-    rows = [row for row in ranked(comparison) if fmt.finite(row.value) is not None and (row.train_seconds or 0) > 0]
-    factor = 100 if fmt.is_percent(metric) else 1
-    figure = _figure(7.0, 4.2)
-    axes = figure.subplots()
-    axes.set_xlabel("training time, seconds")
-    axes.set_ylabel(_plain(fmt.metric_heading(metric)))
-    if not rows:
-        return _svg(figure)
-    x = logarithmic((row.train_seconds or 0.0 for row in rows), 0, 1)
-    y = linear((factor * number for number in quality_range(rows)), 0, 1)
-    axes.set_xscale("log")
-    axes.set_xlim(x.low, x.high)
-    axes.set_ylim(*((y.low, y.high) if comparison.task.higher_is_better else (y.high, y.low)))
-
-    texts, points, whiskers = [], [], []
-    for row in rows:
-        spent, value = row.train_seconds or 0.0, factor * (row.value or 0.0)
-        outside = not y.low <= value <= y.high
-        at = min(max(value, y.low), y.high)
-        colour = ACCENT if chosen(comparison, row) else GREY if row.control else INK
-        low, high = fmt.finite(row.low), fmt.finite(row.high)
-        if low is not None and high is not None:
-            whiskers.append((spent, factor * low, factor * high))
-            axes.plot([spent, spent], [factor * low, factor * high], color=colour, linewidth=1.2)
-        marker, face = "v" if outside else "o", "white" if row.control else colour
-        axes.plot([spent], [at], marker, markersize=6, color=colour, markerfacecolor=face, clip_on=False)
-        texts.append(short(row.method) + (f" {fmt.value(metric, row.value)}" if outside else ""))
-        points.append((spent, at))
-    _annotate(figure, axes, texts, points, whiskers)
-    return _svg(figure)
-
-
-def _annotate(
-    figure: Figure,
-    axes: Axes,
-    texts: list[str],
-    points: list[tuple[float, float]],
-    whiskers: list[tuple[float, float, float]],
-) -> None:
-    """Places labels beside their points without overlap, in points (1/72 inch), y downwards."""
-    figure.draw_without_rendering()
-    scale = 72 / figure.dpi
-
-    def onto(x: float, y: float) -> tuple[float, float]:
-        px, py = scale * axes.transData.transform((x, y))
-        return float(px), -float(py)
-
-    pixels = [onto(*point) for point in points]
-    ends = [(onto(x, low), onto(x, high)) for x, low, high in whiskers]
-    bars = [Box(a[0] - 2, min(a[1], b[1]), a[0] + 2, max(a[1], b[1])) for a, b in ends]
-    area = axes.get_window_extent()
-    frame = Box(scale * area.x0, -scale * area.y1, scale * area.x1, -scale * area.y0)
-    labels = place(texts, pixels, bars, frame)
-    sides = {"start": "left", "end": "right", "middle": "center"}
-    for text, label, point, (px, py) in zip(texts, labels, points, pixels):
-        offset = (label.x - px, py - label.y)
-        arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4} if label.line else None
-        axes.annotate(
-            _plain(text), point, offset, textcoords="offset points", fontsize=9, ha=sides[label.anchor],
-            arrowprops=arrow,
-        )  # fmt: skip
 
 
 def learning_rate_curve(learning_rates: Sequence[float], losses: Sequence[float], suggestion: float | None) -> str:
