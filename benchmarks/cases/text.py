@@ -108,7 +108,9 @@ def measure(
         for one in methods or DEFAULT_METHODS
     ]  # fmt: skip
     names = [record.rows[0].method for record in records]
-    ours = {one: [Predictions.read(p) for p in sorted((place / one / "predictions").glob("*.safetensors"))] for one in names}
+    ours = {
+        one: [Predictions.read(p) for p in sorted((place / one / "predictions").glob("*.safetensors"))] for one in names
+    }
     record = joined(records, ours, accuracy)
     print(record)
     found = record.to_json()

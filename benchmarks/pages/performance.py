@@ -31,7 +31,7 @@ def performance() -> list[str]:
             f"| {part['limit_milliseconds']:.0f} | {each} |"
         )
     lines += small("step-profile", found["note"], found["environment"], found["threads"])
-    return [*lines, *kernels(), *images(), *attention(), *whole(), *missed()]
+    return [*lines, *kernels(), *images(), *attention(), *whole(), *libraries(), *missed()]
 
 
 def kernels() -> list[str]:
@@ -67,6 +67,32 @@ def whole() -> list[str]:
     for part, seconds in found["seconds"].items():
         lines.append(f"| {part} | {seconds:.1f} | {seconds / found['whole']:.0%} |")
     return lines + small("leaderboard-profile", found["note"], found["environment"], found["threads"])
+
+
+HELD = {
+    "objective": lambda value: f"objective {value:.4f}",
+    "largest_difference": lambda value: f"numbers off by at most {value:.0e}" if value else "the same numbers",
+    "bytes": lambda value: f"holds {value / 1e6:.1f} MB",
+}
+"what a side of the case libraries says of its result"
+
+
+def libraries() -> list[str]:
+    """Own pieces beside the libraries'."""
+    found = read("libraries")
+    if not found:
+        return []
+    lines = [
+        "## Own pieces beside the libraries'", "",
+        "Where this project does itself what a library does too; the code says why.", "",
+        "| what | side | s, median | result |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for part in found["parts"]:
+        for side, run in part["runs"][0].items():
+            seconds = statistics.median(one[side]["seconds"] for one in part["runs"])
+            told = "; ".join(HELD[key](value) for key, value in run.items() if key in HELD)
+            lines.append(f"| {part['what']} | {side} | {seconds:.2f} | {told} |")
+    return lines + small("libraries", found["note"], found["environment"], found["threads"])
 
 
 def images() -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from benchmarks.pages.filled import filled
 from benchmarks.pages.gates_drawing import drawing
 from benchmarks.pages.history import history, plots
 from benchmarks.pages.judging import curve_plots, curves, forgetting, gates, ranking, vectors
@@ -40,6 +41,7 @@ def texts() -> Iterator[tuple[str, str]]:
     """Each page's name and text."""
     for name, lines in PAGES.items():
         yield name, "\n".join(lines())
+    yield from filled()
 
 
 def main() -> None:

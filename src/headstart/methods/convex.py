@@ -1,4 +1,8 @@
-"""Convex heads: solved to convergence on features, not trained by steps."""
+"""Convex heads: solved to convergence on features, not trained by steps.
+
+Not by scikit-learn, because one solver serves every task's loss, a penalty from given weights, heads without bias and
+GPUs; both reach the same objective (`benchmarks/cases/libraries.py` times them).
+"""
 
 from __future__ import annotations
 

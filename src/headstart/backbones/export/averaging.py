@@ -5,6 +5,9 @@ the value projection of the mean. Value rows are the head's (and their negatives
 The block sits behind a LayerNorm; scaling that down by t and the value rows up by 1/t lets the block's result stand
 alone, its residual t h being below rounding. Its own LayerNorms see variances far below their epsilon, where
 LN(v) = gamma v / sqrt(eps) to a relative error of var(v) / (2 eps). The feed-forward part is zero.
+
+sentence-transformers' format (Transformer, Pooling, Dense) would need no such block, but its last layer gives scores as
+an embedding without labels: transformers' own classifiers and pipelines, which this is for, do not read it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Files of word vectors: text and binary format of word2vec, text format of GloVe, each also as .gz."""
+"""Files of word vectors: text and binary format of word2vec, text format of GloVe, each also as .gz.
+
+Not by gensim's KeyedVectors, because loading a backbone would then need gensim, which reads no faster
+(`benchmarks/cases/libraries.py`) and does not name the line where a file breaks off.
+"""
 
 from __future__ import annotations
 

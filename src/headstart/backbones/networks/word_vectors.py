@@ -1,4 +1,7 @@
-"""WordVectors: words with vectors; nearest neighbours, analogies, and the analogy benchmark."""
+"""WordVectors: words with vectors; nearest neighbours, analogies, and the analogy benchmark.
+
+Not gensim's KeyedVectors, because loading a backbone would then need gensim; the tests hold both to the same answers.
+"""
 
 from __future__ import annotations
 

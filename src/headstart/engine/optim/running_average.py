@@ -41,7 +41,8 @@ class MovingAverage:
     The smaller d of the first steps lets the random start be forgotten. Statistics of batch norms are averaged too.
 
     Sources: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 8; the first steps' d is that of
-    TensorFlow's `ExponentialMovingAverage`.
+    TensorFlow's `ExponentialMovingAverage`. torch's AveragedModel has no such first steps, and copies the whole model
+    instead of what training changes (`benchmarks/cases/libraries.py`).
     """
 
     def __init__(self, decay: float, start: Mapping[str, Tensor]) -> None:

@@ -52,17 +52,11 @@ class MahalanobisHead(nn.Linear):
 
 
 def shrunk_covariance(centred: Tensor) -> Tensor:
-    """Ledoit-Wolf covariance of centred rows [n, D]: `(1 - a) X'X/n + a m I`, m the mean variance.
+    """Ledoit-Wolf covariance of centred rows [n, D], by scikit-learn; never singular."""
+    from sklearn.covariance import ledoit_wolf
 
-    `a = min(b, d) / d` with `d = |X'X/n - m I|^2 / D` and `b = sum_i |x_i x_i' - X'X/n|^2 / (n^2 D)`.
-    """
-    n, size = centred.shape
-    empirical = centred.T @ centred / n  # [D, D]
-    mean = empirical.diagonal().mean()
-    unit = torch.eye(size, dtype=centred.dtype, device=centred.device)
-    d = (empirical - mean * unit).square().sum() / size
-    # sum_i |x_i x_i'|^2 = sum_i |x_i|^4
-    b = (centred.square().sum(1).square().sum() / n - empirical.square().sum()) / (n * size)
-    share = float((b.clamp(min=0) / d).clamp(max=1)) if float(d) > 0 else 1.0
-    floor = max(float(mean), 1e-12)
-    return (1 - share) * empirical + max(share, 1e-6) * floor * unit
+    found, share = ledoit_wolf(centred.cpu().numpy(), assume_centered=True)
+    covariance = torch.from_numpy(found).to(centred)
+    if share < 1e-6:  # such as of rows that are all the same
+        covariance.diagonal().add_(max(1e-6 * float(covariance.diagonal().mean()), 1e-12))
+    return covariance

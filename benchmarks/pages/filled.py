@@ -1,0 +1,77 @@
+"""Tables inside pages that people write: what stands between two comments, `<!-- NAME -->` and `<!-- end -->`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.pages.recorded import DOCS, read, small
+
+
+def percent(row: dict[str, Any], key: str) -> str:
+    return f"{100 * row[key]:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def tagging() -> list[str]:
+    """The methods on WikiGold."""
+    found = read("tagging")
+    if found is None:
+        return []
+    sizes, names = found["sentences"], {"minilm": "MiniLM", "elmo": "ELMo"}
+    lines = [
+        f"WikiGold, {sizes['train']:,} sentences to train, {sizes['validation']} to choose by, {sizes['test']} to "
+        f"test; {found['seeds']} seeds, {_trials(found)}.", "",
+        "| backbone | method | entity F1 % | words right % | parameters trained | train s |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in sorted(found["rows"], key=lambda row: -row.get("entity_f1", -1)):
+        if row["status"] != "ok":
+            lines.append(f"| {names[row['model']]} | {row['method']} | {row['status']} | | | |")
+            continue
+        right = f"{100 * row['accuracy']:.1f}" if row["accuracy"] is not None else ""
+        lines.append(
+            f"| {names[row['model']]} | {row['method']} | {percent(row, 'entity_f1')} | {right} "
+            f"| {row['trained_parameters']:,} | {row['seconds']:.0f} |"
+        )
+    if all(row.get("seqeval") for row in found["rows"] if row["status"] == "ok"):
+        lines += ["", "seqeval finds the same F1 for each run, to six digits."]
+    return lines + small("tagging", found["note"], found["environment"], found["threads"])
+
+
+def _trials(found: dict[str, Any]) -> str:
+    tried = f"{found['trials']} trials a method" if found["trials"] > 1 else "default rates"
+    return f"{tried}, {found['epochs']} epochs" if found["epochs"] else tried
+
+
+def text_trec() -> list[str]:
+    """All methods on TREC, best first, and the Trainer."""
+    found = read("text-trec")
+    if found is None:
+        return []
+    rows = [row for row in found["comparison"]["rows"] if row["value"] is not None and row["method"] not in LEFT_OUT]
+    values = {row["method"]: row["value"] for row in sorted(rows, key=lambda row: -row["value"])}
+    values["*Trainer, defaults*"] = found["peer"]["value"]
+    shown = (f"{100 * value:.1f}" for value in values.values())
+    return [f"| {' | '.join(values)} |", "|" + "---|" * len(values), f"| {' | '.join(shown)} |"]
+
+
+LEFT_OUT = ("random", "majority")
+"controls that the README does not show"
+TABLES: dict[str, dict[str, Callable[[], list[str]]]] = {
+    "../README.md": {"text-trec": text_trec},
+    "tagging.md": {"tagging": tagging},
+}
+"page, and its tables by name"
+
+
+def filled() -> Iterator[tuple[str, str]]:
+    """Each page with its tables."""
+    for page, tables in TABLES.items():
+        text = (DOCS / page).read_text(encoding="utf-8")
+        for name, made in tables.items():
+            before, start, rest = text.partition(f"<!-- {name} -->\n")
+            _, end, after = rest.partition("<!-- end -->\n")
+            assert start, f"docs/{page} has no table {name}"
+            assert end, f"docs/{page}: the table {name} has no end"
+            text = before + start + "".join(f"{line}\n" for line in made()) + end + after
+        yield page, text
