@@ -36,7 +36,7 @@ def once(model: Any, pixels: Any, fused: bool, training: bool) -> float:
 
 def measure(
     repeats: int = 5, models: Annotated[tuple[str, ...], f"of {', '.join(BATCHES)}"] = tuple(BATCHES), note: Note = ""
-) -> Results:  # fmt: skip
+) -> Results:
     import timm
     import torch
 

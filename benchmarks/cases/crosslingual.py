@@ -28,11 +28,9 @@ def differences(folders: dict[str, Path], method: str, parts: dict[str, Any]) ->
     from headstart.stats.predictions import Predictions
 
     runs = {
-        name: [
-            Predictions.read(file) for file in sorted((folder / "predictions").glob(f"{method}-seed*.safetensors"))
-        ]
+        name: [Predictions.read(file) for file in sorted((folder / "predictions").glob(f"{method}-seed*.safetensors"))]
         for name, folder in folders.items()
-    }  # fmt: skip
+    }
     found = {}
     for name, rows in parts.items():
         multi, control = ([run.take(rows) for run in runs[model]] for model in MODELS)
@@ -76,8 +74,9 @@ def measure(
         for at, part in enumerate(records["multi"].row(method).parts):
             both = {name: records[name].row(method).parts[at].to_json() for name in MODELS}
             chance = records["multi"].row("majority").parts[at].value
-            rows.append({"method": method, "part": part.name, "size": part.size, "majority": chance, **both,
-                         **told[part.name]})  # fmt: skip
+            rows.append(
+                {"method": method, "part": part.name, "size": part.size, "majority": chance, **both, **told[part.name]}
+            )
             print(method, part.name, {name: round(both[name]["value"], 3) for name in MODELS},
                   {key: round(value, 4) for key, value in told[part.name].items()}, flush=True)  # fmt: skip
     yield "crosslingual", {

@@ -64,9 +64,10 @@ def timed(data: Any, cache: Any, each: int, pairs: int, longest: int | None) -> 
         print(each, found["ours"][-1], found["peer"][-1], flush=True)
     ratios = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in zip(found["ours"], found["peer"])]
     return found | {
-        "share_of_the_peers_time": statistics.median(ratios), "threads": torch.get_num_threads(),
+        "share_of_the_peers_time": statistics.median(ratios),
+        "threads": torch.get_num_threads(),
         "environment": machine(cache.compute.precision),
-    }  # fmt: skip
+    }
 
 
 def measure(

@@ -50,6 +50,7 @@ def measure(
     if model:
         found["model"]["source"] = f"a ViT of benchmarks/cases/{model.name}.py"
     found["configuration"] = {"augment": augment, "each": each, "epochs": epochs, "budget": budget}
-    yield f"{name}-{data}", {
-        "schema": "headstart.benchmark/1", "status": "ok", "note": note, "comparison": found, "peer": {}
-    }  # fmt: skip
+    yield (
+        f"{name}-{data}",
+        {"schema": "headstart.benchmark/1", "status": "ok", "note": note, "comparison": found, "peer": {}},
+    )

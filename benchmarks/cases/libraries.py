@@ -144,8 +144,9 @@ def measure(
         parts.append({"what": what, "runs": runs, "times_faster": times_faster(runs)})
 
     for name, flat in (("top layer", features[:, -1]), ("all layers", features.reshape(len(features), -1))):
-        compare(f"convex head, {name}: {flat.shape[1]:,} features, {len(flat):,} examples",
-                heads(flat, targets, data.task))  # fmt: skip
+        compare(
+            f"convex head, {name}: {flat.shape[1]:,} features, {len(flat):,} examples", heads(flat, targets, data.task)
+        )
     with tempfile.TemporaryDirectory() as folder:
         for form in ("text", "binary", "glove"):
             compare(f"reading {words:,} word vectors, {form}", files(Path(folder), words, form))

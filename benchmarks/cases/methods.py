@@ -102,8 +102,9 @@ def cost(name: str) -> dict[str, Any]:
     train = Feed("train", data.train.take(np.arange(640)), backbone)
     validation = Feed("validation", data.validation.take(np.arange(0)), backbone)
     options = Options(epochs=2, batch_size=32).sized(640)
-    setting = Setting(backbone, data.task, train, validation, options, computing, lambda a, b: (0.0, 0.0),
-                      Cache(backbone, computing))  # fmt: skip
+    setting = Setting(
+        backbone, data.task, train, validation, options, computing, lambda a, b: (0.0, 0.0), Cache(backbone, computing)
+    )
     batches = [train.batch(np.array([i])) for i in range(20)]
 
     def one(features: Any, head: Any) -> float:

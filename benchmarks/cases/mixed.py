@@ -77,9 +77,7 @@ def measure(repeats: int = 9, note: Note = "") -> Results:
         }
         runs = in_turn(title, calls, lambda side, calls=calls: timed(calls[side]), repeats + 2)[2:]  # two to warm up
         kept = {side: [run[side] for run in runs] for side in calls}
-        shares = {
-            side: statistics.median(b / v for b, v in zip(kept["base"], kept[side])) for side in ("ours", "peft")
-        }  # fmt: skip
+        shares = {side: statistics.median(b / v for b, v in zip(kept["base"], kept[side])) for side in ("ours", "peft")}
         parts[title] = {"seconds": kept, "share_of_the_base": shares}
         print(title, {side: round(value, 3) for side, value in shares.items()}, flush=True)
     yield "mixed", {

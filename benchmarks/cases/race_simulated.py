@@ -146,9 +146,10 @@ def simulated(measured: dict[str, Any], races: int = RACES) -> dict[str, float]:
     told = {key: float(np.mean([race[key] for race in found])) for key in found[0]}
     lost, other = (np.array([race[key] for race in found]) for key in ("lost", "lost_by_other_validation"))
     return told | {
-        "lost_more_than_two": float((lost > 0.02).mean()), "gained_more_than_two": float((lost < -0.02).mean()),
+        "lost_more_than_two": float((lost > 0.02).mean()),
+        "gained_more_than_two": float((lost < -0.02).mean()),
         "other_validation_lost_more_than_two": float((other > 0.02).mean()),
-    }  # fmt: skip
+    }
 
 
 def draws() -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ def measure(rows: tuple[int, ...] = (10_000, 100_000, 1_000_000), note: Note = "
             write(path, count)
             found.append({"rows": count, "bytes": path.stat().st_size, **alone("rows:measured", str(path))})
         print(found[-1], flush=True)
-    yield "rows", {
-        "schema": "headstart.rows/1", "status": "ok", "note": note, "sizes": found, "environment": machine("none")
-    }  # fmt: skip
+    yield (
+        "rows",
+        {"schema": "headstart.rows/1", "status": "ok", "note": note, "sizes": found, "environment": machine("none")},
+    )

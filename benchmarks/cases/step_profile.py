@@ -67,9 +67,7 @@ def measure(
     steps = -(-examples // 32)
     for name in work:
         engine.ours(name, data, 1)  # warm
-        few, more = (
-            statistics.median(engine.ours(name, data, n)["seconds"] for _ in range(repeats)) for n in (1, 3)
-        )  # fmt: skip
+        few, more = (statistics.median(engine.ours(name, data, n)["seconds"] for _ in range(repeats)) for n in (1, 3))
         own: Counter[str] = Counter()
         for epochs, sign in ((1, -1), (3, 1)):
             with profile(activities=[ProfilerActivity.CPU]) as profiler:

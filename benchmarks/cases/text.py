@@ -42,9 +42,7 @@ def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -
     return dataclasses.replace(first, rows=tuple(rows), verdict=finding, seconds=seconds)
 
 
-def pefts(
-    ours: dict[str, list[Any]], folder: Path, data: Any, seeds: int, trials: int, epochs: int
-) -> dict[str, Any]:  # fmt: skip
+def pefts(ours: dict[str, list[Any]], folder: Path, data: Any, seeds: int, trials: int, epochs: int) -> dict[str, Any]:
     """PEFT's methods, each paired with ours of the same name."""
     from headstart.stats.intervals import interval
     from headstart.stats.metrics import metric
@@ -126,6 +124,7 @@ def measure(
     if peer == "trainer":
         theirs = trainers(ours, place / "peer", examples, seeds)
         print(json.dumps(theirs, indent=1))
-    yield f"{name}-{data}", {
-        "schema": "headstart.benchmark/1", "status": "ok", "note": note, "comparison": found, "peer": theirs
-    }  # fmt: skip
+    yield (
+        f"{name}-{data}",
+        {"schema": "headstart.benchmark/1", "status": "ok", "note": note, "comparison": found, "peer": theirs},
+    )

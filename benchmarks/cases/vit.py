@@ -43,9 +43,7 @@ def fresh(folder: Path) -> None:
     save_file(network.state_dict(), folder / "model.safetensors")
 
 
-def measure(
-    out: Annotated[Path, "where the backbone is put"], epochs: int = 4, learning_rate: float = 1e-3
-) -> Results:  # fmt: skip
+def measure(out: Annotated[Path, "where the backbone is put"], epochs: int = 4, learning_rate: float = 1e-3) -> Results:
     sys.path.insert(0, str(BENCHMARKS.parent / "examples" / "builtin"))
     import icons
 

@@ -35,7 +35,7 @@ class Case:
             node.targets[0].id: ast.literal_eval(node.value)
             for node in tree.body
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("RESULTS", "QUICK")
-        }  # fmt: skip
+        }
         return cls(file.stem, ast.get_docstring(tree) or "", told.get("RESULTS", ()), told.get("QUICK"))
 
     @property

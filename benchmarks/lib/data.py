@@ -48,9 +48,7 @@ def few(data: Any, each: int) -> Any:
 
     train, validation = first(data.train), first(data.validation)
     sizes = {"train": len(train), "validation": len(validation)}
-    splits = tuple(
-        dataclasses.replace(split, size=sizes.get(split.name, split.size)) for split in data.record.splits
-    )  # fmt: skip
+    splits = tuple(dataclasses.replace(split, size=sizes.get(split.name, split.size)) for split in data.record.splits)
     record = dataclasses.replace(data.record, splits=splits)
     return dataclasses.replace(data, train=train, validation=validation, record=record)
 

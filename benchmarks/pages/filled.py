@@ -20,10 +20,11 @@ def tagging() -> list[str]:
     sizes, names = found["sentences"], {"minilm": "MiniLM", "elmo": "ELMo"}
     lines = [
         f"WikiGold, {sizes['train']:,} sentences to train, {sizes['validation']} to choose by, {sizes['test']} to "
-        f"test; {found['seeds']} seeds, {_trials(found)}.", "",
+        f"test; {found['seeds']} seeds, {_trials(found)}.",
+        "",
         "| backbone | method | entity F1 % | words right % | parameters trained | train s |",
         "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     for row in sorted(found["rows"], key=lambda row: -row.get("entity_f1", -1)):
         if row["status"] != "ok":
             lines.append(f"| {names[row['model']]} | {row['method']} | {row['status']} | | | |")

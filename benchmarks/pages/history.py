@@ -72,11 +72,12 @@ def task(name: str, found: dict[str, Any], others: dict[str, dict[str, Any]]) ->
     for one in backbones:
         lines.append(f"| {NAMES[one['name']]} | {cells(one, lambda row: share(row) + ' ' + row['method'])} |")
     lines += [
-        "", "More than the same network from scratch, in points, paired by example, with 95 % intervals that stand "
+        "",
+        "More than the same network from scratch, in points, paired by example, with 95 % intervals that stand "
         "each for itself; bold where p is at most 0.05 after Holm's correction over the sizes, which asks for more.",
         "",
         *head,
-    ]  # fmt: skip
+    ]
     for one in backbones:
         lines.append(f"| {NAMES[one['name']]} | {cells(one, more)} |")
     few = [

@@ -74,10 +74,11 @@ def forgetting() -> list[str]:
         lines += [
             f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
             f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
-            "as it is), with a 95 % interval; bold where a loss is certain.", "",
+            "as it is), with a 95 % interval; bold where a loss is certain.",
+            "",
             f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
             "|---|" + "---|" * len(found["models"]),
-        ]  # fmt: skip
+        ]
         for place, check in enumerate(found["models"][0]["checks"]):
             percent = check["metric"] != "ece"
             base = f"{100 * check['base']['value']:.1f} %" if percent else f"{check['base']['value']:.3f}"
@@ -214,11 +215,12 @@ def vectors() -> list[str]:
     glove = next((one for one in found["results"] if one["entries"]), None)
     if glove:
         lines += [
-            "", f"GloVe went over {glove['entries'] / 1e6:.1f} million entries, {glove['entries_a_second'] / 1e6:.2f} "
+            "",
+            f"GloVe went over {glove['entries'] / 1e6:.1f} million entries, {glove['entries_a_second'] / 1e6:.2f} "
             f"million a second, {len(glove['costs'])} times; the cost of an entry fell to {glove['costs'][-1]:.4f}. "
             f"Counting took {glove['counting_seconds']:.0f} s. Stanford's program was told to go over 25.2 million "
             "entries, 0.93 million a second, to 0.0296.",
-        ]  # fmt: skip
+        ]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return lines + small(
         "vectors", f"{versions}. {found['note']}", found["environment"], found["results"][0]["threads"]

@@ -92,11 +92,12 @@ def crosslingual() -> list[str]:
         )
     better = {
         method: sum(
-            1 for row in found["rows"]
+            1
+            for row in found["rows"]
             if row["method"] == method and row.get("p_adjusted", 1) <= ALPHA and row["difference"] > 0
         )
         for method in dict.fromkeys(row["method"] for row in found["rows"])
-    }  # fmt: skip
+    }
     told = ", ".join(f"{method}: {count} of 6" for method, count in better.items())
     lines += ["", f"Languages in which the multilingual model is significantly better: {told}."]
     return lines + small("crosslingual", found["note"], found["environment"])

@@ -126,10 +126,11 @@ def few() -> list[str]:
         cut = f", texts cut at {part['longest']} tokens" if part["longest"] else ""
         peer = part["peer"]
         lines += [
-            f"**{part['data']}, {part['each']} a class**, {part['draws']} draws{cut}; {peer['name']}", "",
+            f"**{part['data']}, {part['each']} a class**, {part['draws']} draws{cut}; {peer['name']}",
+            "",
             "| method | accuracy % | less SetFit's, paired | seconds, median | of the processor |",
             "|---|---|---|---|---|",
-        ]  # fmt: skip
+        ]
 
         def seconds(row: dict[str, Any]) -> str:
             cpu = [value for value in row.get("cpu_seconds", []) if value is not None]
@@ -239,9 +240,7 @@ def gpu() -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for part in found["parts"]:
-        middle = {
-            side: statistics.median(run[side]["seconds"] for run in part["runs"]) for side in part["runs"][0]
-        }  # fmt: skip
+        middle = {side: statistics.median(run[side]["seconds"] for run in part["runs"]) for side in part["runs"][0]}
         memory = [part["runs"][0][side]["peak_memory_bytes"] / 1e9 for side in ("ours", "tuned")]
         lines.append(
             f"| {part['case']} | {part['work']} | {part['batch_size']} | {middle['ours']:.2f} s "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def predict(
     run: str | Path | int, inputs: Sequence[Any] | str, *, method: str | None = None, model: Any = None, **options: Any
-) -> list[Prediction]:  # fmt: skip
+) -> list[Prediction]:
     """Predicts labels and probabilities of texts, pairs of texts, or images.
 
     run: a run's folder, or its number in `headstart runs`.

@@ -88,9 +88,7 @@ class Bench:
                     wanted += candidate.attach(backbone, head).prefixes(len(backbone.ladder))
         self.workshop.cache.expect(wanted)
 
-    def costs(
-        self, methods: Mapping[str, Method], within: float = math.inf
-    ) -> tuple[dict[str, Cost], dict[str, Row]]:  # fmt: skip
+    def costs(self, methods: Mapping[str, Method], within: float = math.inf) -> tuple[dict[str, Cost], dict[str, Row]]:
         """Forecasts the costs of trainings from a few steps of each method; also returns rows that can't run.
 
         within: seconds after which no further method is measured; the others count like the most expensive one. With a
@@ -153,7 +151,7 @@ class Bench:
 
     def train(
         self, name: str, method: Method, seed: int, share: float = 1.0, watch: Progress | None = None
-    ) -> Search[Run]:  # fmt: skip
+    ) -> Search[Run]:
         """Asks for one training. watch: progress of a race, which can end it."""
         spec = self.spec(name, method, seed, share)
         asked = Pending(spec, self._within(name) / spec.key, watch or self.progress)

@@ -95,9 +95,7 @@ def compare(
     return result
 
 
-def _searches(
-    bench: Bench, methods: Mapping[str, Method], contest: Race | None
-) -> Iterator[Pending | Finished]:  # fmt: skip
+def _searches(bench: Bench, methods: Mapping[str, Method], contest: Race | None) -> Iterator[Pending | Finished]:
     """Order of methods: solved ones first, because they are fast; then trained ones; last those that combine them."""
     train = [name for name, method in methods.items() if not method.solved and not method.combines]
     begun = False

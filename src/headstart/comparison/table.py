@@ -150,9 +150,7 @@ class _Statistics:
         constant = [guess(run) for run in runs] if self.folds else [guess(runs[0])]
         found = self.against(runs, constant, metric)
         guessed = float(np.mean([metric.of(one) for one in constant]))
-        return Gain(
-            metric.name, guessed, found.difference, found.low, found.high, found.p_value, _error(found)
-        )  # fmt: skip
+        return Gain(metric.name, guessed, found.difference, found.low, found.high, found.p_value, _error(found))
 
 
 def _numbered(predictions: Mapping[str, Runs]) -> Task:

@@ -52,9 +52,7 @@ AGREEMENT = 1e-4
 because outputs of a regression are in units of its targets"""
 
 
-def run_trial(
-    spec: TrialSpec, folder: Path, workshop: Workshop | None = None, progress: Progress | None = None
-) -> Run:  # fmt: skip
+def run_trial(spec: TrialSpec, folder: Path, workshop: Workshop | None = None, progress: Progress | None = None) -> Run:
     """Trains, saves, reloads and compares one model; the same spec and folder give the same result again.
 
     A finished folder is read, and an unfinished one continues from its checkpoint. workshop: the data and the model of
@@ -99,9 +97,7 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
     checkpoint = checkpoint_in(folder)
     if progress:
         progress.stage(spec.title)
-    with prepared(
-        setting, method, spec.seed, checkpoint=checkpoint, progress=progress, name=spec.title
-    ) as ready:  # fmt: skip
+    with prepared(setting, method, spec.seed, checkpoint=checkpoint, progress=progress, name=spec.title) as ready:
         if ready.budget:
             trace = fit(ready.job, ready.budget, setting.runtime, checkpoint=checkpoint, progress=progress)
         else:

@@ -72,9 +72,10 @@ def needed(found: Paired, examples: int, gate: Gate, tolerance: float, claims: i
 
 
 def checked(
-    names: Mapping[str, tuple[Metric, Gate, float]], base: Mapping[str, Sequence[Predictions]],
+    names: Mapping[str, tuple[Metric, Gate, float]],
+    base: Mapping[str, Sequence[Predictions]],
     tuned: Mapping[str, Sequence[Predictions]],
-) -> list[CheckRecord]:  # fmt: skip
+) -> list[CheckRecord]:
     """Results of one model against the base, in the order of `names`: metric, gate and tolerance by check."""
     paired = {name: compare(tuned[name], base[name], metric) for name, (metric, _, _) in names.items()}
     better = {name: oriented(paired[name], metric.higher_is_better) for name, (metric, _, _) in names.items()}

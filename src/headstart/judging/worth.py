@@ -81,9 +81,7 @@ def worth(source: str, data: Data, compute: Compute, base: str | None = None) ->
     for name, runs in found.items():
         if name:
             test = compare(found[""], runs, measure)
-            against.append(
-                Against(name, *interval(runs, measure), test.difference, test.low, test.high, test.p_value)
-            )  # fmt: skip
+            against.append(Against(name, *interval(runs, measure), test.difference, test.low, test.high, test.p_value))
     return Worth(
         data.record.source, measure.name, len(train), len(data.validation), *interval(found[""], measure),
         tuple(against),

@@ -45,8 +45,9 @@ class Folds:
         """Predictions of all examples, per repetition."""
         return [_joined(runs[at : at + self.count]) for at in range(0, len(runs), self.count)]
 
-    def interval(self, runs: Runs, metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
-                 ) -> tuple[float, float, float]:  # fmt: skip
+    def interval(
+        self, runs: Runs, metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    ) -> tuple[float, float, float]:
         """(value, low, high): the mean over folds and its interval."""
         values = np.array([metric.of(run) for run in runs])
         value = float(values.mean())

@@ -157,9 +157,9 @@ def combined(signs: Sequence[int], estimates: Sequence[Estimate], correlation: n
         correlation = np.outer(signs, signs)
 
     def distance(lower: bool) -> float:
-        away = np.array([
-            one[0] - one[1] if (sign > 0) == lower else one[2] - one[0] for sign, one in zip(signs, estimates)
-        ]) * np.array(signs)  # fmt: skip
+        away = np.array(
+            [one[0] - one[1] if (sign > 0) == lower else one[2] - one[0] for sign, one in zip(signs, estimates)]
+        ) * np.array(signs)
         return math.sqrt(max(0.0, float(away @ correlation @ away)))
 
     return value, value - distance(True), value + distance(False)

@@ -112,11 +112,12 @@ def _lora(layers: dict[str, LoraUpdate], inner: str, vllm: bool) -> tuple[dict[s
         alpha = {path: scales[path] * ranks[path] for path in layers}
         usual = Counter(alpha.values()).most_common(1)[0][0]
         config |= {
-            "r": rank, "lora_alpha": usual,
+            "r": rank,
+            "lora_alpha": usual,
             "target_modules": [f"{inner}{path}" for path in layers],
             "rank_pattern": {f"{inner}{path}": r for path, r in ranks.items() if r != rank},
             "alpha_pattern": {f"{inner}{path}": a for path, a in alpha.items() if a != usual},
-        }  # fmt: skip
+        }
     tensors = {}
     for path, (a, b) in factors.items():
         place = f"base_model.model.{inner}{path}"

@@ -76,9 +76,10 @@ def _mlflow(folder: Path, record: Comparison, uri: str) -> str:
     experiment = client.get_experiment_by_name("headstart")
     number = experiment.experiment_id if experiment else client.create_experiment("headstart")
     tags = {
-        "headstart.folder": str(folder.resolve()), "headstart.verdict": record.verdict.method or "",
+        "headstart.folder": str(folder.resolve()),
+        "headstart.verdict": record.verdict.method or "",
         "mlflow.note.content": record.verdict.sentence,
-    }  # fmt: skip
+    }
     whole = client.create_run(number, run_name=folder.resolve().name, tags=tags).info.run_id
     facts: dict[str, Any] = {
         **record.configuration, "data": record.data.source, "model": record.model.source, "metric": record.task.metric,

@@ -25,9 +25,7 @@ def lowest_of(ladder: Ladder, count: int, below: int = 0) -> int:
     return blocks[len(blocks) - below - count] if count else len(ladder)
 
 
-def redraw(
-    module: nn.Module, ladder: Ladder, rungs: Sequence[int], reinitialise: Callable[[nn.Module], None]
-) -> None:  # fmt: skip
+def redraw(module: nn.Module, ladder: Ladder, rungs: Sequence[int], reinitialise: Callable[[nn.Module], None]) -> None:
     """Gives these rungs random weights and buffers, as the architecture prescribes; all other rungs keep theirs."""
     chosen = [ladder.rungs[index] for index in rungs]
     names = {name for rung in chosen for name in rung.parameters}

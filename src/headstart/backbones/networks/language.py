@@ -202,9 +202,7 @@ def _config(kind: Kind, size: str) -> Any:
                 intermediate_size=4 * width,
             )  # fmt: skip
         # GPT-2's formula, in one operation instead of eight
-        return GPT2Config(
-            n_layer=blocks, n_embd=width, n_head=width // 64, activation_function="gelu_pytorch_tanh"
-        )  # fmt: skip
+        return GPT2Config(n_layer=blocks, n_embd=width, n_head=width // 64, activation_function="gelu_pytorch_tanh")
     path = Path(size)
     if not path.is_file():
         raise ConfigurationError(

@@ -101,9 +101,10 @@ def _predict(
     classes, findings = class_features(towers, labels, templates, computing), Findings()
     task = Task("single_label", "image", tuple(labels))
     chunks = answers(
-        task, lambda inputs: probabilities(towers, image_features(towers, list(inputs), computing), classes),
+        task,
+        lambda inputs: probabilities(towers, image_features(towers, list(inputs), computing), classes),
         stream(images, "image", None, {}, findings),
-    )  # fmt: skip
+    )
     table = AnswerRows(task, columns_of(images), probabilities=True)
     good, bad = written(chunks, table, None, sys.stdout, as_json, False)
     ended(findings, good, bad, None)

@@ -156,7 +156,7 @@ def finals(order: Sequence[Contender], heat: float, seconds: float, seeds: int) 
 
 def _longest(
     course: Course, low: float, high: float, at: Callable[[float], Course], fits: Callable[[Course], bool]
-) -> Course:  # fmt: skip
+) -> Course:
     """At the greatest length from `low` to `high` with which it fits, to a hundredth; the course where none does."""
     if high <= low or not fits(at(low)):
         return course

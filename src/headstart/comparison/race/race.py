@@ -93,7 +93,7 @@ def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, 
 
 def in_order(
     field: Mapping[K, Standing], metric: Metric, listed: Sequence[K], solved: Callable[[K], bool], in_turn: bool
-) -> list[K]:  # fmt: skip
+) -> list[K]:
     """Who goes on first after a heat that is too short to tell what all come to; none that diverged.
 
     Those whose head began solved are ahead of those that begin from nothing, whatever these come to: each kind is

@@ -97,8 +97,9 @@ class Race:
         order, stops = self._after(field, course)
         if order:
             finalists = yield from self._final(order, field, course)
-            stops |= {r: compared(field, r, self.workshop.metric, course.heat, "time")
-                      for r in order if r not in finalists}  # fmt: skip
+            stops |= {
+                r: compared(field, r, self.workshop.metric, course.heat, "time") for r in order if r not in finalists
+            }
         chosen = {runner.name: runner for runner in field}
         for name in self.costs:
             if runner := chosen.get(name):
@@ -155,12 +156,10 @@ class Race:
             once = self.workshop.epochs(course.final) <= FEW_EPOCHS
             order = in_order(
                 left, self.workshop.metric, listed, lambda runner: self.costs[runner.name].begins_well, once
-            )  # fmt: skip
+            )
         return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
 
-    def _final(
-        self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course
-    ) -> Search[list[Runner]]:  # fmt: skip
+    def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> Search[list[Runner]]:
         """Trains those that there is time for, with as many seeds as there is time for, and gives who they are.
 
         Further seeds are for the best of those that are named first, then for the next, then come the others.

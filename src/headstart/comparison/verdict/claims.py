@@ -104,9 +104,10 @@ def worse_parts(row: Row, metric: Metric, margin: float, alpha: float) -> list[s
     """Parts of the test set on which the method is worse by more than the margin, after Holm's correction for parts."""
     adjusted = holm([1.0 if part.p_value is None else part.p_value for part in row.parts])
     return [
-        part.name for part, p in zip(row.parts, adjusted)
+        part.name
+        for part, p in zip(row.parts, adjusted)
         if p <= alpha and sign(metric) * (part.difference or 0.0) < -margin
-    ]  # fmt: skip
+    ]
 
 
 def gain(row: Row, metric: Metric) -> float:

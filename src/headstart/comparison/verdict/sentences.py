@@ -110,7 +110,7 @@ def _apart(row: Row, metric: Metric) -> str:
 
 def _preferred(
     best: Row, cheaper: Sequence[Candidate], cheapest: Candidate | None, metric: Metric, margin: float, prefer: str
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     if cheapest is not None:
         yield f"To use, as {prefer} is preferred: {cheapest.row.method}."
     elif cheaper:
@@ -130,9 +130,7 @@ def _better(best: Row, rows: Sequence[Row], metric: Metric, alpha: float) -> Ite
         yield f"On test {top.method} is better than {best.method}, which validation chose: {_apart(top, metric)}."
 
 
-def _tuning(
-    best: Row, rows: Sequence[Row], metric: Metric, alpha: float, frozen: Collection[str]
-) -> Iterator[str]:  # fmt: skip
+def _tuning(best: Row, rows: Sequence[Row], metric: Metric, alpha: float, frozen: Collection[str]) -> Iterator[str]:
     """Line on the best tuned against the best frozen method, both chosen on validation; one is the reference."""
     candidates = [row for row in rows if trained(row) and not row.control and row.validation_value is not None]
     is_frozen = best.method.partition("@")[0] in frozen
@@ -257,7 +255,7 @@ def _chance(parts: Sequence[PartRow], metric: Metric, alpha: float) -> Iterator[
     above = [
         p <= alpha and (gain.difference or 0.0) * sign(_metric(gain.metric, metric)) > 0
         for (_, gain), p in zip(judged, adjusted)
-    ]  # fmt: skip
+    ]
     learned, chance = (
         wording.listed([f"{part.name} ({_plain(part, metric)})" for (part, _), is_above in zip(judged, above)
                         if is_above == wanted]) for wanted in (True, False)

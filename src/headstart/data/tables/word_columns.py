@@ -11,8 +11,9 @@ WORDS = ("words", "tokens", "word", "token")
 TAGS = ("tags", "labels", "label", "ner_tags", "tag")
 
 
-def words_and_tags(columns: Sequence[Column], text: Sequence[str], labels: Sequence[str], source: str
-                   ) -> tuple[str, str] | None:  # fmt: skip
+def words_and_tags(
+    columns: Sequence[Column], text: Sequence[str], labels: Sequence[str], source: str
+) -> tuple[str, str] | None:
     """The columns' names, or None where no such pair is meant. text, labels: those that the user named.
 
     Raises `DataError` where several columns of tags fit and none is named as they usually are.

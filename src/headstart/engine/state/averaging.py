@@ -16,10 +16,11 @@ def between(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: flo
     if share in (0.0, 1.0):
         return dict(start if share == 0.0 else tuned)
     return {
-        name: value + share * (tuned[name] - value) if value.is_floating_point() else
-        (tuned[name] if share > 0.5 else value)
+        name: value + share * (tuned[name] - value)
+        if value.is_floating_point()
+        else (tuned[name] if share > 0.5 else value)
         for name, value in start.items()
-    }  # fmt: skip
+    }
 
 
 def interpolate(

@@ -38,8 +38,9 @@ class CentroidHead(nn.Linear):
         if not task.exclusive:
             raise MethodError(f"centroid: classes have means, a {task.kind} task has none; use probe.")
         x = features.double()
-        means = torch.stack([x[targets == c].mean(0) if (targets == c).any() else x.mean(0)
-                             for c in range(self.out_features)])  # [C, D]  # fmt: skip
+        means = torch.stack(
+            [x[targets == c].mean(0) if (targets == c).any() else x.mean(0) for c in range(self.out_features)]
+        )  # [C, D]
         within = x - means[targets]
         freedom = max(1, len(x) - self.out_features)
         variance = float(within.square().sum() / (freedom * x.shape[1]))

@@ -124,9 +124,7 @@ def _pretrain(objective: Classify, sources: Sequence[tuple[str, Data]], request:
 def _new(objective: Classify, work: Path, seed: int) -> tuple[Classify, Backbone, dict[str, Any]]:
     """The objective with resolved settings, the network with random weights, and its config.json."""
     size = objective.image_size or IMAGE_SIZE
-    config = fresh_config(
-        objective.architecture, size, objective.channels, objective.patch_size, objective.depth
-    )  # fmt: skip
+    config = fresh_config(objective.architecture, size, objective.channels, objective.patch_size, objective.depth)
     write_json(work / "config.json", config)
     backbone = load(work, weights=False)
     backbone.reinitialise(backbone.module, seed)

@@ -152,7 +152,7 @@ def _existing(objective: LanguageModel, base: str, seed: int) -> tuple[Network, 
     with unpacked(base) as place:
         return language.existing(
             objective.kind, place, objective.length, objective.dropout, objective.next_sentence, seed
-        )  # fmt: skip
+        )
 
 
 def _new(objective: LanguageModel, tokenizer: Any, seed: int) -> Network:

@@ -24,9 +24,9 @@ class Axis:
     log: bool = False
 
     def __call__(self, number: float) -> float:
-        low, high, x = (math.log10(v) for v in (self.low, self.high, number)) if self.log else (
-            self.low, self.high, number
-        )  # fmt: skip
+        low, high, x = (
+            (math.log10(v) for v in (self.low, self.high, number)) if self.log else (self.low, self.high, number)
+        )
         return round(self.start + (x - low) / (high - low) * (self.end - self.start), 2)
 
     def ticks(self, label: Callable[[float], str], most: int = 6, time: bool = False) -> list[Tick]:

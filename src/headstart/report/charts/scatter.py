@@ -114,8 +114,9 @@ def chart(
         if ends is not None and not outside[-1]:
             top, bottom = sorted((y(ends[0]), y(ends[1])))
             bars.append(Box(at[0] - 2, top, at[0] + 2, bottom))
-    texts = [f"{short(r.method)} {fmt.value(metric, r.value)}" if out else short(r.method)
-             for r, out in zip(shown, outside)]  # fmt: skip
+    texts = [
+        f"{short(r.method)} {fmt.value(metric, r.value)}" if out else short(r.method) for r, out in zip(shown, outside)
+    ]
     labels = place(texts, places, bars, frame)
     marks = []
     for row, (px, py), out, label in zip(shown, places, outside, labels):

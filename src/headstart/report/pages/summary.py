@@ -105,9 +105,10 @@ def _also(comparison: Comparison, row: Row) -> list[TableCell]:
     found = {score.metric: score for score in row.also}
     return [
         TableCell(fmt.value(name, one.value), fmt.finite(one.value), fmt.interval(name, one.low, one.high))
-        if (one := found.get(name)) else TableCell(fmt.MISSING)
+        if (one := found.get(name))
+        else TableCell(fmt.MISSING)
         for name in also(comparison)
-    ]  # fmt: skip
+    ]
 
 
 def _difference(comparison: Comparison, row: Row) -> TableCell:

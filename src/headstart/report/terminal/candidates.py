@@ -73,8 +73,9 @@ def _raced(scored: list[Candidate], metric: str, validation: int) -> tuple[str, 
     near = [one for one in scored if one.behind_low is not None and one.behind_low <= 0 <= (one.behind_high or 0.0)]
     close = "; ".join(
         f"{first.name} less {one.name} is {fmt.value(metric, one.behind, signed=True)} "
-        f"{fmt.interval(metric, one.behind_low, one.behind_high)}" for one in near
-    )  # fmt: skip
+        f"{fmt.interval(metric, one.behind_low, one.behind_high)}"
+        for one in near
+    )
     cant = f", though {validation} examples can't separate it from all others: {close}" if near else ""
     return (*lines, *textwrap.wrap(f"Start from {first.name}{cant}.", 110))
 
