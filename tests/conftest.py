@@ -1,4 +1,4 @@
-"""All tests share a history of runs, a Ctrl-C that is heard, and one thread: tiny models are faster on it."""
+"""All tests share a history of runs, a Ctrl-C that is heard, one thread, no network, and few timings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 from hypothesis import settings
+
+from processes import Nursery
 
 settings.register_profile("headstart", deadline=None)  # a busy machine is no failure
 settings.load_profile("headstart")
@@ -28,8 +30,37 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
+def _offline_on_one_thread() -> Iterator[None]:
+    """Tiny models are faster on one thread."""
+    from huggingface_hub import constants
+
+    before, environment, offline = torch.get_num_threads(), dict(os.environ), constants.HF_HUB_OFFLINE
     torch.set_num_threads(1)
+    os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
+    constants.HF_HUB_OFFLINE = True  # it has been read from the environment already
     yield
+    constants.HF_HUB_OFFLINE = offline
     torch.set_num_threads(before)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_timings() -> Iterator[None]:
+    """Models are timed over a few answers, not over dozens: what a latency and a cost is has tests of its own."""
+    from headstart.comparison import trainings
+    from headstart.judging import cost
+
+    latencies = trainings.latencies
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "latencies", lambda run, count: latencies(run, 2, warmup=1))
+        patch.setattr(cost, "BATCHES", dict.fromkeys(cost.BATCHES, cost.ROUNDS))
+        yield
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Nursery]:
+    """Where real processes start without importing the big libraries again."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()

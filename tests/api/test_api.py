@@ -25,14 +25,6 @@ from headstart.report.pages.command import command
 FAST: dict[str, Any] = {"methods": ["probe", "lora"], "seeds": 1, "trials": 1, "epochs": 1}
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save("bert", tmp_path_factory.mktemp("bert"))

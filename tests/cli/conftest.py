@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from backbones.tiny import save
 from cli.calling import FAST, Call, call, images, reviews
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _offline_on_one_thread() -> Iterator[None]:
-    from huggingface_hub import constants
-
-    before, environment, offline = torch.get_num_threads(), dict(os.environ), constants.HF_HUB_OFFLINE
-    torch.set_num_threads(1)
-    os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
-    constants.HF_HUB_OFFLINE = True  # it has been read from the environment already
-    yield
-    constants.HF_HUB_OFFLINE = offline
-    torch.set_num_threads(before)
-    os.environ.clear()
-    os.environ.update(environment)
 
 
 @pytest.fixture(scope="session")

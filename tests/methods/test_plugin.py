@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from processes import Nursery
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 
@@ -31,48 +30,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def environment(site: Path) -> dict[str, str]:
-    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+TESTS = Path(__file__).parents[1]
+"so that scripts can use the tests' own modules"
 
 
-def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = "from headstart.cli.main import main; import sys; main(sys.argv[1:])"
-    return subprocess.run(
-        [sys.executable, "-c", command, *arguments], capture_output=True, text=True, env=environment(site), timeout=240
-    )
+def test_it_is_listed_with_its_help(site: Path, processes: Nursery) -> None:
+    code, out, err = processes.run("methods", "gain", paths=[site])
+    assert code == 0, err
+    assert "lowest=0" in out
+    assert "the lowest rung that gets gains" in out
+    assert "gain" in processes.run("methods", paths=[site])[1]
 
 
-def test_it_is_listed_with_its_help(site: Path) -> None:
-    done = run(site, "methods", "gain")
-    assert done.returncode == 0, done.stderr
-    assert "lowest=0" in done.stdout
-    assert "the lowest rung that gets gains" in done.stdout
-    assert "gain" in run(site, "methods").stdout
+def test_without_the_package_it_is_unknown(processes: Nursery) -> None:
+    code, _, err = processes.run("methods", "gain")
+    assert code == 2
+    assert "'gain'" in err
 
 
-def test_without_the_package_it_is_unknown(tmp_path: Path) -> None:
-    done = run(tmp_path, "methods", "gain")
-    assert done.returncode == 2
-    assert "'gain'" in done.stderr
-
-
-def in_its_process(site: Path, script: str, *arguments: str) -> str:
-    """What a script prints in a process that knows the plugin, with the tests' own modules at hand."""
-    begin = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
-    done = subprocess.run(
-        [sys.executable, "-c", begin + script, *arguments], capture_output=True, text=True, env=environment(site)
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip()
-
-
-def test_a_term_over_further_streams_is_one_file_from_outside(site: Path, tmp_path: Path) -> None:
+def test_a_term_over_further_streams_is_one_file_from_outside(site: Path, tmp_path: Path, processes: Nursery) -> None:
     """Unlabelled texts make answers surer, by the term alone; which texts they are changes the job's signature."""
     for name, words in (("some", "good film"), ("others", "bad film")):
         (tmp_path / name).write_text("\n".join(f"{words} {'very ' * n}" for n in range(40)))
     script = """
-import torch
+import sys, torch
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of
 from headstart.engine.adapt import adapted, attached
@@ -95,13 +76,14 @@ for file in sys.argv[1:]:
 assert len(signatures) == 2
 print("learned from both")
 """
-    assert in_its_process(site, script, str(tmp_path / "some"), str(tmp_path / "others")) == "learned from both"
+    done = processes.run(tmp_path / "some", tmp_path / "others", script=script, paths=[site, TESTS])
+    assert done[:2] == (0, "learned from both\n"), done[2]
 
 
-def test_it_trains_merges_and_keeps_the_contract(site: Path, tmp_path: Path) -> None:
+def test_it_trains_merges_and_keeps_the_contract(site: Path, tmp_path: Path, processes: Nursery) -> None:
     """In a process that knows it: attached, trained, saved, reloaded, merged, and the base as it was."""
     script = """
-import copy, dataclasses, torch
+import copy, dataclasses, sys, torch
 from backbones.tiny import tiny
 from contract.settings import logits_of, method_of, save_adapted, setting_of
 from headstart.artifacts.artifact import reloaded
@@ -126,4 +108,5 @@ with reloaded(sys.argv[1], backbone) as (_, again, plan):
     torch.testing.assert_close(found, logits, rtol=0, atol=0)
 print("kept")
 """
-    assert in_its_process(site, script, str(tmp_path / "run")) == "kept"
+    done = processes.run(tmp_path / "run", script=script, paths=[site, TESTS])
+    assert done[:2] == (0, "kept\n"), done[2]
