@@ -6,7 +6,10 @@ Random weights depend on `seed` alone.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -393,8 +396,15 @@ def tiny(name: str, seed: int = 0, **options: Any) -> Backbone:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return _live(name)
-    with tempfile.TemporaryDirectory(prefix=f"tiny-{name}-") as folder:
-        return load(save(name, folder, seed), **options)
+    return load(_saved(name, seed), **options)
+
+
+@functools.cache
+def _saved(name: str, seed: int) -> Path:
+    """The folder of a tiny model, written once a process."""
+    folder = tempfile.mkdtemp(prefix=f"tiny-{name}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return save(name, folder, seed)
 
 
 TEXTS = ["the film was very good", "bad", "i never like the story it was awful and the end is bad !", "a great book"]

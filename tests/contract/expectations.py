@@ -5,6 +5,15 @@ from __future__ import annotations
 RECURRENT = ("lstm", "vectors", "awd", "elmo")
 BACKBONES = ("bert", "t5", "gpt2", "llama", *RECURRENT, "vit", "timm_resnet", "timm_convnext", "plain", "mlp")
 
+KINDS = (("bert", "t5"), ("timm_resnet", "timm_convnext"), ("gpt2", "llama"), ("plain", "mlp"), ("vit",), RECURRENT)
+"backbones of one kind, of which a method meets one by default"
+
+
+def sampled(method: int, backbone: str) -> bool:
+    """Whether the method of this number meets the backbone by default: one of every other kind, in turn."""
+    return backbone not in BACKBONES or any(backbone == k[method // 2 % len(k)] for k in KINDS[method % 2 :: 2])
+
+
 NOT_APPLICABLE = {
     **{("lora", backbone): "no linear or convolutional layer" for backbone in ("lstm", "vectors", "awd")},
     ("bitfit", "t5"): "no biases",
