@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 from cli.calling import call
+from headstart.engine.job import Options
 
 
 def test_a_line_a_model_and_the_record(here: Path) -> None:
@@ -22,7 +26,8 @@ def test_a_line_a_model_and_the_record(here: Path) -> None:
     assert record["candidates"][0]["low"] <= record["candidates"][0]["probe"] <= record["candidates"][0]["high"]
 
 
-def test_the_first_are_fine_tuned_on_request(here: Path) -> None:
+def test_the_first_are_fine_tuned_on_request(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.comparison.confirm.Options", partial(Options, epochs=18))
     shutil.copytree(here / "bert", here / "again")
     call("rank", "reviews.csv", "--models", "bert", "again", "resnet", "--confirm", "1", "-o", "r.json").expect(2)
     first, second, third = json.loads((here / "r.json").read_text())["candidates"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from headstart.core.errors import ConfigurationError, ModelError
 from headstart.core.records.ranking import Ranking
 from headstart.data.embedded import digits
 from headstart.data.examples import Data
+from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute
 from headstart.report.terminal.candidates import table
 from headstart.stats.metrics import metric
@@ -75,11 +77,12 @@ def test_the_probe_is_that_of_scikit_learn() -> None:
     assert found.knn == pytest.approx(near.score(normalize(held_out), data.validation.targets), abs=0.03)  # ties
 
 
-def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early() -> None:
+def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early(monkeypatch: pytest.MonkeyPatch) -> None:
     import headstart
     from headstart.comparison.confirm import confirm
     from headstart.core.records.ranking import Candidate
 
+    monkeypatch.setattr("headstart.comparison.confirm.Options", partial(Options, epochs=15))
     backbones = {"blind": blind(), "glance": headstart.load("builtin/glance")}
     given = [Candidate("blind", logme=2.0), Candidate("glance", logme=1.0), Candidate("third", logme=0.0)]
     found = confirm(digits(), given, 2, backbones.__getitem__, metric("single_label"), compute("cpu", "fp32"))
