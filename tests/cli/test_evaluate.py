@@ -25,22 +25,23 @@ change = "case"
 """
 
 
+@pytest.fixture(scope="module")
+def finished(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison that kept the models of two methods and two seeds. Tests must not change it."""
+    place = tmp_path_factory.mktemp("kept")
+    reviews(place / "reviews.csv")
+    (place / "bert").symlink_to(models / "bert")
+    methods = ("--methods", "full,bitfit,probe", "--seeds", "2", "--trials", "1", "--epochs", "1", "--keep")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        call("compare", "reviews.csv", "--model", "bert", *methods, "--out", "run").expect(0)
+    return place
+
+
 @pytest.fixture
-def kept(here: Path) -> Path:
-    """A comparison that kept the models of two methods and two seeds."""
-    arguments = (
-        "compare",
-        "reviews.csv",
-        "--model",
-        "bert",
-        "--methods",
-        "full,bitfit,probe",
-        "--seeds",
-        "2",
-        "--trials",
-        "1",
-    )
-    call(*arguments, "--epochs", "1", "--keep", "--out", "run").expect(0)
+def kept(finished: Path, here: Path) -> Path:
+    """The same in a folder of the test's own."""
+    shutil.copytree(finished / "run", here / "run")
     return here
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.calling import FAST, call, tree
+from cli.calling import FAST, call, reviews, tree
 from headstart.core.disk.locks import Lock
 from headstart.core.records.evaluation import Evaluation
 from headstart.core.records.improvement import Proposal
@@ -26,11 +26,23 @@ WAYS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def finished(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on reviews. Tests must not change it."""
+    place = tmp_path_factory.mktemp("improve")
+    reviews(place / "reviews.csv")
+    (place / "bert").symlink_to(models / "bert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        call("compare", "reviews.csv", "--model", "bert", *FAST, "--epochs", "2", "--out", "run").expect(0)
+    return place / "run"
+
+
 @pytest.fixture
-def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run on reviews, of which two things are proposed to be tried."""
+def run(finished: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same in a folder of the test's own, where two things are proposed to be tried."""
     monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS)
-    call("compare", "reviews.csv", "--model", "bert", *FAST, "--epochs", "2", "--out", "run").expect(0)
+    shutil.copytree(finished, here / "run")
     return here / "run"
 
 

@@ -79,12 +79,12 @@ def any_finished(run: Path) -> str | None:
     return found["verdict"]["method"] or (done[0] if done else None)
 
 
-def every_other(first: int) -> list[Any]:
-    """All writes; those from the first on, in steps of two, in the default suite, the rest in the slow one."""
-    return [pytest.param(at, marks=[pytest.mark.slow] * ((at - first) % 2)) for at in range(1, WRITES + 1)]
+def sample(*chosen: int) -> list[Any]:
+    """All writes; the chosen ones in the default suite, the rest in the slow one."""
+    return [pytest.param(at, marks=[] if at in chosen else pytest.mark.slow) for at in range(1, WRITES + 1)]
 
 
-@pytest.mark.parametrize("at", every_other(1))
+@pytest.mark.parametrize("at", sample(1, MODEL, MODEL + 1, 12, 17, WRITES))
 def test_control_c_at_any_write(
     here: Path, monkeypatch: pytest.MonkeyPatch, expected: list[dict[str, Any]], at: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_control_c_at_any_write(
     call("predict", "run", "a film").expect(0)
 
 
-@pytest.mark.parametrize("at", every_other(2))
+@pytest.mark.parametrize("at", sample(2, MODEL, MODEL + 1, 14, 20))
 def test_a_disk_that_is_full_at_any_write(
     here: Path, monkeypatch: pytest.MonkeyPatch, expected: list[dict[str, Any]], at: int
 ) -> None:

@@ -146,8 +146,13 @@ def test_training_itself_does_not_notice_the_average(monkeypatch: pytest.MonkeyP
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("after", [2, 4, 9])
-@pytest.mark.parametrize("augment", ["mixup", "cutmix"])
+@pytest.mark.parametrize(
+    ("augment", "after"),
+    [
+        ("mixup", 2), ("cutmix", 4), ("mixup", 9),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("cutmix", 2), ("mixup", 4), ("cutmix", 9))),
+    ],
+)  # fmt: skip
 def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int, augment: str) -> None:
     whole = job(augment=augment, ema=0.9)
     fit(whole, Budget(EPOCHS), RUNTIME)

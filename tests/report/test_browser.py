@@ -168,13 +168,12 @@ def test_saved_record_is_the_record(open_page, tmp_path):
     assert Comparison.read(tmp_path / "record.json") == report_example.comparison()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
     ["comparison", "many_classes", "regression", "bare", "hostile", "evaluation", "hostile_evaluation", "versus"],
 )
-def test_narrow(open_page, name, scheme):
-    tab = open_page(name, width=400, color_scheme=scheme)
+def test_narrow(open_page, name):
+    tab = open_page(name, width=400)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 400
     assert tab.evaluate("[...document.querySelectorAll('section, figure')].every(e => e.offsetWidth <= 400)")
 
