@@ -48,12 +48,12 @@ def _offline_on_one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _few_timings() -> Iterator[None]:
     """Models are timed over a few answers, not over dozens: what a latency and a cost is has tests of its own."""
-    from headstart.comparison import trainings
+    from headstart.comparison import saved
     from headstart.judging import cost
 
-    latencies = trainings.latencies
+    latencies = saved.latencies
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainings, "latencies", lambda run, count: latencies(run, 2, warmup=1))
+        patch.setattr(saved, "latencies", lambda run, count: latencies(run, 2, warmup=1))
         patch.setattr(cost, "BATCHES", dict.fromkeys(cost.BATCHES, cost.ROUNDS))
         yield
 
