@@ -124,6 +124,21 @@ def test_export_of_images(here: Path) -> None:
     assert "blue" in printed.getvalue()
 
 
+def test_the_card_of_an_export_says_what_its_code_leaves_out(here: Path) -> None:
+    """Pillow makes pictures of 12 bits black, and no library scales them."""
+    rng = np.random.default_rng(0)
+    for at in range(24):
+        place = here / "photos" / ("dark", "light")[at % 2] / f"{at}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, (1_500, 4_000)[at % 2], (24, 24), dtype=np.uint16)).save(place)
+    once = ("--method", "full", "--trials", "1", "--epochs", "1")
+    call("fit", "photos", "--model", "resnet", *once, "--out", "run").expect(0)
+    done = call("export", "run", "-o", "exported").expect(0)
+    said = "Before it, scale integer grey levels v of more than 8 bits to 255 (v - 0) / (4095), as in training."
+    assert said in done.out
+    assert f"```\n\n{said}\n" in Path("exported/README.md").read_text(encoding="utf-8")
+
+
 def test_inspect(models: Path) -> None:
     done = call("inspect", models / "bert", "--method", "lora", "--set", "rank=4").expect(0)
     assert "encoder.layer.2" in done.out

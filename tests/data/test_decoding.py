@@ -59,6 +59,13 @@ def test_ranges_by_hand() -> None:
     assert found.tolist() == [0, 1, 128, 255, 255]
 
 
+def test_every_background_is_told() -> None:
+    """White too: other programs drop the transparency, and mostly find black below it."""
+    assert Decoding().notes == []
+    for level in (255, 0, 128):
+        assert Decoding(background=level).notes == [f"put transparent pixels over the grey level {level}"]
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 @pytest.mark.parametrize("kind", ["png", "int16", "int32", "float"])
 def test_deep_greys_look_as_in_eight_bits(tmp_path: Path, bits: int, kind: str) -> None:

@@ -30,7 +30,7 @@ print(model.pretrained_cfg["label_names"], scores)"""
 
 def exported_card(run: str | Path, artifact: Artifact, backbone: Backbone) -> str:
     """The run's card, if it has one, adapted to the folder of a checkpoint."""
-    code = f"```python\n{_code(artifact, backbone)}\n```"
+    code = f"```python\n{_code(artifact, backbone)}\n```{before_it(artifact)}"
     library = {"timm": "timm", "builtin": "timm", "transformers": "transformers"}.get(backbone.loader, "headstart")
     file = next((p for p in (Path(run) / "README.md", Path(run) / "model" / "README.md") if p.is_file()), None)
     card = file.read_text(encoding="utf-8") if file else ""
@@ -40,6 +40,11 @@ def exported_card(run: str | Path, artifact: Artifact, backbone: Backbone) -> st
     title = f"# {artifact.method} on {escaped(Path(artifact.base.source).name)}"
     head = f"---\nlibrary_name: {library}\ntags:\n- headstart\n---\n\n"
     return f"{head}{title}\n\nExported by Headstart. It gives: {classes}.\n\n{code}\n\nIt has no measurements.\n"
+
+
+def before_it(artifact: Artifact) -> str:
+    """A paragraph on what to do to images before the code, because no library does it; empty if that is nothing."""
+    return "".join(f"\n\nBefore it, {note}, as in training." for note in artifact.task.images.notes)
 
 
 def after_the_code(run: str | Path) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.artifacts.artifact import Artifact
-from headstart.artifacts.exchange.exported_card import after_the_code, exported_card
+from headstart.artifacts.exchange.exported_card import after_the_code, before_it, exported_card
 from headstart.artifacts.exchange.merge import merge
 from headstart.artifacts.predictor import Predictor
 from headstart.backbones.backbone import Backbone
@@ -83,8 +83,7 @@ def _exported(predictor: Predictor, run: str | Path, place: Path) -> str:
         how = f'timm.create_model("local-dir:{place}", pretrained=True)'
     else:
         how = f'headstart.load("{place}")'
-    notes = "".join(f" Before it, {note}, as in training." for note in task.images.notes)
-    return f"{place} written and checked. Load it with {how}{notes}"
+    return f"{place} written and checked. Load it with {how}{before_it(predictor.artifact)}"
 
 
 def _adapter(predictor: Predictor, run: str | Path, place: Path, form: str) -> str:

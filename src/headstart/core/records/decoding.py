@@ -31,7 +31,7 @@ class Decoding(Record):
             if given
             for low, high in [given]
         ]
-        if self.background not in (None, 255):
+        if self.background is not None:
             found.append(f"put transparent pixels over the grey level {self.background}")
         return found
 
