@@ -61,8 +61,31 @@ def test_a_class_may_be_called_train_or_dev(tmp_path: Path) -> None:
 
 def test_flat_split_folders_are_refused_by_name(tmp_path: Path) -> None:
     fill(tmp_path, "train/a", "train/b", "test")
-    with pytest.raises(DataError, match="Without classes: test"):
+    with pytest.raises(DataError, match=r"Without classes: test. Give .*/train alone to have the other splits made"):
         read(tmp_path)
+
+
+def test_a_table_beside_one_folder_of_images_is_read(tmp_path: Path) -> None:
+    """Not the folder as the only class."""
+    fill(tmp_path, "images", each=24)
+    lines = [f"{at}.png,{'ab'[at % 2]}" for at in range(24)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *lines]))
+    (tmp_path / "notes.csv").write_text("text,label\nsome words,yes\n")
+    data = read(tmp_path)
+    assert (data.task.labels, data.record.rows_used) == (("a", "b"), 24)
+    assert finding(data, "split").examples == ("notes.csv",)
+    (tmp_path / "sample.csv").write_text("\n".join(["image,label", *lines]))
+    with pytest.raises(DataError, match=r"several tables list these images: labels.csv, sample.csv"):
+        read(tmp_path)
+
+
+def test_a_table_beside_folders_of_classes_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "part_1", "part_2")
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"{at}.png,a\n" for at in range(8)))
+    data = read(tmp_path)
+    assert data.task.labels == ("part_1", "part_2")
+    assert "or as the data to learn from it" in finding(data, "split").message
+    assert finding(data, "split").examples == ("labels.csv",)
 
 
 def test_a_folder_around_all_is_entered_and_junk_is_no_class(tmp_path: Path) -> None:

@@ -215,6 +215,29 @@ def test_tables_find_the_folders_of_their_names(tmp_path: Path, csv_file: Callab
         read(csv_file(rows(), "labels.csv", ("image", "label")))
 
 
+@pytest.mark.parametrize("suffix", [".PNG", ""])
+def test_images_in_several_folders_without_a_name_twice(
+    tmp_path: Path, csv_file: Callable[..., Path], suffix: str
+) -> None:
+    """HAM10000 comes so; half of it was left out, as if the files were missing."""
+    pictures(tmp_path / "all", 40)
+    for part, numbers in (("part_1", range(20)), ("part_2", range(20, 40))):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for at in numbers:
+            (tmp_path / "all" / f"{at}.PNG").rename(tmp_path / "set" / part / f"{at}.PNG")
+    names = [[f"{at}{suffix}", "ab"[at % 2]] for at in range(40)]
+    table = csv_file(names, "set/metadata.csv", ("image_id", "dx"))
+    assert read(table).record.rows_used == 40
+    (tmp_path / "set" / "part_2" / "9.PNG").write_bytes(image(9))
+    with pytest.raises(DataError, match=r"9.PNG lies in part_1 and part_2|such as 9.PNG, and part_1, part_2 each"):
+        read(table)
+    (tmp_path / "set" / "part_2" / "9.PNG").unlink()
+    pictures(tmp_path / "set" / "few", 3)
+    pictures(tmp_path / "set" / "whole", 40)
+    found = {Path(path).parent.name for path in read(table).train.table.column("input").to_pylist()}
+    assert found == {"whole"}
+
+
 def test_folders_of_splits_in_the_paths_are_splits(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
     pictures(tmp_path / "train")
     pictures(tmp_path / "val")

@@ -250,7 +250,7 @@ def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
     known = [column.name for column in table.sample()]
     missing = [role for role in needed if role not in known]
     if missing:
-        advice = ""
+        advice = " Rename its columns, or leave it out."
         if isinstance(first, ImageFolder):
             advice = (
                 f" Training has folders of classes: give such a folder, or call the columns {' and '.join(needed)}."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.images.files import any_image, subfolders
 from headstart.data.images.folder import ImageFolder
+from headstart.data.images.paths import with_images
 from headstart.data.ingest.split_names import split_of_words, splits_of
 from headstart.data.tables.table import Table
 
@@ -38,14 +39,30 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
         return found
     if "train" in named.values() and named.keys() == folders.keys():
         flat = ", ".join(name for name in named if not inner[name])
+        train = next((name for name, split in named.items() if split == "train" and inner[name]), None)
+        alone = f"Give {root / train} alone to have the other splits made from it" if train else "Make such subfolders"
         raise DataError(
             f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images per class. "
-            f"Without classes: {flat}."
+            f"Without classes: {flat}. {alone}."
         )
     below = [splits_of(classes, split_of_words) for classes in inner.values()]
     if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):
         return _classes_first(root, inner)
     return {"train": [ImageFolder(root, understood=_doubt(inner))]}
+
+
+def table_of_one_folder(images: Mapping[str, list[Table]], tables: Iterable[Table]) -> dict[str, list[Table]]:
+    """The table that lists the images of a single folder, which can't be the only class; {} if there is none.
+
+    Raises `DataError` if several do.
+    """
+    folders = [folder for table in images["train"] for folder in table.folders.values()]  # type: ignore[attr-defined]
+    if len(images) > 1 or sum(map(any_image, folders)) > 1:
+        return {}
+    found = [one for one in tables if any(column.kind == "image" for column in with_images(one).sample())]
+    if len(found) > 1:
+        raise DataError(f"several tables list these images: {', '.join(one.name for one in found)}. Name one of them.")
+    return {"train": found} if found else {}
 
 
 def _apart(named: Mapping[str, str], inner: Mapping[str, Mapping[str, Path]]) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import urllib.parse
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from headstart.data.images.files import subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.image import from_base64
+from headstart.data.images.places import bases_of, clear_folders, placed
 from headstart.data.ingest.split_names import lies_beside, split_of_words
 from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
 from headstart.data.tables.table import Chunk, Column, ImagePath, Table
@@ -180,25 +181,28 @@ def _by_name(column: Column, table: Path | None) -> Cell | None:
     distinct = len(set(ids)) > 0.9 * len(ids) and not any(len(one) > LONGEST_NAME or _GAP.search(one) for one in ids)
     if table is None or not ids or not distinct or (column.kind == "number" and not _NAMES.search(column.name)):
         return None
-    tried = ids[:5]
+    tried = ids[:5] + ids[-5:]
     found = {
-        (folder, suffix)
+        (folder, suffix): held
         for folder in ("", *subfolders(table.parent))
         if not lies_beside(folder)
         for suffix in _USUAL
-        if sum((table.parent / folder / f"{one}{suffix}").is_file() for one in tried) > MOST * len(tried)
+        if (held := {one for one in tried if (table.parent / folder / f"{one}{suffix}").is_file()})
     }
-    if not found:
+    if not len(set().union(*found.values())) > MOST * len(set(tried)):
         return None
-    base = table.parent / _the_one({folder for folder, _ in found}, tried, table)
-    suffixes = sorted(suffix for _, suffix in found)
+    holding: dict[str, set[str]] = {}
+    for (folder, _), held in found.items():
+        holding.setdefault(folder, set()).update(held)
+    bases = [table.parent / folder for folder in clear_folders(holding, table)]
+    suffixes = sorted({suffix for _, suffix in found})
 
     def cell(value: Any) -> ImagePath | None:
         if value is None or value == "":
             return None
         name = str(value).strip()
-        there = (f"{name}{suffix}" for suffix in suffixes if (base / f"{name}{suffix}").is_file())
-        return _placed(next(there, f"{name}{suffixes[0]}"), base)
+        there = (f"{name}{one}" for one in suffixes if any((base / f"{name}{one}").is_file() for base in bases))
+        return placed(next(there, f"{name}{suffixes[0]}"), bases)
 
     return cell
 
@@ -224,8 +228,8 @@ def _cell(values: Sequence[Any], table: Path | None) -> Cell | None:
     """Converter of a column's cells into images; None if it is no image column."""
     if _are_paths(values):
         paths = [path for value in values if (path := _path(value)) is not None]
-        base = _base(paths[:TRIED] + paths[-TRIED:], table)
-        return None if base is None else lambda value: _placed(_path(value), base)
+        bases = bases_of(paths[:TRIED] + paths[-TRIED:], table)
+        return (lambda value: placed(_path(value), bases)) if bases else None
     texts = [text for text in map(_encoded, values[:TRIED]) if text]
     if texts and sum(from_base64(text) is not None for text in texts) > MOST * len(texts):
         return _decoded
@@ -243,54 +247,6 @@ def _encoded(value: Any) -> str | None:
     """Text of a cell that may be base64: a string, or an image object of JSON."""
     text = value.get("bytes") if isinstance(value, dict) else value
     return text if isinstance(text, str) and text else None
-
-
-def _base(paths: Sequence[str], table: Path | None) -> Path | None:
-    """Base folder of the paths: the table's, one of its subfolders, or the working directory.
-
-    Raises `DataError` if several subfolders hold these files and none has the table's name.
-    """
-    if table is not None:
-        if any(_exists(table.parent, path) for path in paths):
-            return table.parent
-        inner = [name for name in subfolders(table.parent) if any(_exists(table.parent / name, one) for one in paths)]
-        if inner:
-            return table.parent / _the_one(inner, paths, table)
-    return Path() if any(_exists(Path(), path) for path in paths) else None
-
-
-def _the_one(folders: Iterable[str], names: Sequence[str], table: Path) -> str:
-    """The folder with these images that has the table's name. Raises `DataError` unless there is exactly one."""
-    inner, stem = list(folders), table.name.split(".")[0]
-    alike = [name for name in inner if name == stem or (split_of_words(name) or "") == split_of_words(stem)]
-    if len(inner) > 1 and len(alike) != 1:
-        raise DataError(
-            f"{table.name} names images such as {names[0]}, and {', '.join(sorted(inner)[:5])} each hold files of such "
-            "names. Write the folder into the paths."
-        )
-    return (alike or inner)[0]
-
-
-def _exists(base: Path, path: str) -> bool:
-    try:
-        return _at(base, path).is_file()
-    except (OSError, ValueError, RuntimeError):
-        # no valid path: too long, with a zero byte, or in an unknown user's home
-        return False
-
-
-def _placed(path: str | None, base: Path) -> ImagePath | None:
-    if path is None:
-        return None
-    found = ImagePath(path if "://" in path else os.path.abspath(_at(base, path)))
-    found.given = path
-    return found
-
-
-def _at(base: Path, path: str) -> Path:
-    """A path relative to this folder; expands `~`, and tries Windows' backslashes if there is no such file."""
-    place = base / Path(path).expanduser()
-    return base / path.replace("\\", "/") if "\\" in path and not place.is_file() else place
 
 
 def _loaded(value: Any) -> Any:

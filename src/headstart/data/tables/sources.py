@@ -14,7 +14,7 @@ from headstart.data.audit.findings import Findings
 from headstart.data.images.files import any_image, shown, subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.formats import SUFFIXES
-from headstart.data.images.layout import image_splits
+from headstart.data.images.layout import image_splits, table_of_one_folder
 from headstart.data.images.paths import with_images
 from headstart.data.images.unlisted import METADATA
 from headstart.data.ingest.split_names import SPLITS, split_named, split_of_words, splits_of
@@ -100,7 +100,8 @@ def resolve(source: Any, validation: Any = None, test: Any = None, findings: Fin
         name = type(source).__name__ if loaded is not None and hub.is_dataset(source) else source
         raise DataError(f"{name} has no training examples; its splits: {has}. Give one named train.")
     if findings is not None and (passed := _passed_over(source, loaded, found)):
-        message = "passed over beside the training examples: name it with --validation or --test to judge by it"
+        message = "passed over beside the training examples: name it with --validation or --test to judge by it, or "
+        message += "as the data to learn from it"
         findings.add("split", "note", message, passed)
     return {split: [with_images(table) for table in tables] for split, tables in found.items()}
 
@@ -111,8 +112,9 @@ def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> l
     if loaded is not None:
         return sorted(set(loaded) - {table.name for table in tables})
     used = {table.path.resolve() for table in tables if hasattr(table, "path")}
-    folders = {table.path.parent for table in found["train"] if hasattr(table, "path")} if Path(source).is_dir() else ()
-    files = (file for folder in folders for file in folder.iterdir() if not file.name.startswith("."))
+    folders = {getattr(table, "path", Path(source) / "-").parent for table in found["train"]}
+    every = (file for folder in folders for file in folder.iterdir()) if Path(source).is_dir() else ()
+    files = (file for file in every if not file.name.startswith("."))
     return sorted(f.name for f in files if f.is_file() and format_of(f) in FORMATS and f.resolve() not in used)
 
 
@@ -235,7 +237,7 @@ def _folder(root: Path) -> Splits:
         return _folder(root / "data")  # the layout of data sets cloned from the hub
     images = image_splits(root)
     if images is not None:
-        return images
+        return table_of_one_folder(images, map(_file, files)) or images
     if len(files) == 1:
         return {"train": [_file(files[0])]}
     if "train" in splits_of(map(_stem, files), split_of_words).values():
