@@ -234,8 +234,7 @@ def test_images_in_several_folders_without_a_name_twice(
     (tmp_path / "set" / "part_2" / "9.PNG").unlink()
     pictures(tmp_path / "set" / "few", 3)
     pictures(tmp_path / "set" / "whole", 40)
-    found = {Path(path).parent.name for path in read(table).train.table.column("input").to_pylist()}
-    assert found == {"whole"}
+    assert all(b"/whole/" in path for path in read(table).train.table.column("input").to_pylist())
 
 
 def test_folders_of_splits_in_the_paths_are_splits(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
