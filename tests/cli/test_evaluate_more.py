@@ -118,6 +118,15 @@ def test_labels_that_the_model_does_not_know_are_named(run: Path) -> None:
     call("evaluate", "run", "--test", "odd.csv", "--test", "odd.csv", "--quiet").refused("given twice")
 
 
+def test_rows_that_can_not_be_used_are_counted(run: Path) -> None:
+    rows = [(text, "" if at % 4 == 0 else label) for at, (text, label) in enumerate(fresh(40, labels(run)))]
+    write_csv(run / "may.csv", [*rows, ("", labels(run)[0])])
+    done = call("evaluate", "run", "--test", "may.csv", "--quiet", "--json").expect(0)
+    found = json.loads(done.out)
+    assert found["models"][0]["checks"][0]["examples"] == 30
+    assert "may.csv: 11 of 41 rows can't be used: without a label (empty, nan or null); without text" in found["notes"]
+
+
 def test_what_was_trained_on_is_noted(run: Path) -> None:
     text = (run / "reviews.csv").read_text()
     (run / "same.csv").write_text(text)

@@ -89,11 +89,11 @@ def read(
     roles, class_names = _roles(splits, name, text, label, group, findings, cluster_by)
     paths = _paths(splits, roles)
     units = _units(splits, roles)
-    table, codes = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
+    table, unstored = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
     note_unlisted(source, [one for tables in splits.values() for one in tables], findings)
     split = table.column("split").to_numpy().copy()
     rows_read = table.num_rows + findings.left_out
-    given = {NAMES[code] for code in codes}
+    given = {NAMES[code] for code in unstored}
     if "train" not in given:
         marked = ",".join(roles.marks.columns) if roles.marks else ""
         raise DataError(f"{name}: the column {marked!r} marks no row as train.")
@@ -113,6 +113,9 @@ def read(
     note_crossing(table, units, split, findings)
 
     parts = [np.flatnonzero(split == code) for code in range(3)]
+    apart = splits.keys() - {"train"}
+    stored = np.bincount(table.column("split").to_numpy(), minlength=3)
+    lost = {NAMES[at]: unstored[at] + int(stored[at]) - len(parts[at]) for at in unstored if NAMES[at] in apart}
     together = groups if groups is not None else np.unique(prints.digest, return_inverse=True)[1].reshape(-1)
     train, kept, tested = (
         Examples(
@@ -128,7 +131,7 @@ def read(
         columns=roles.record(),
         seed=seed,
         splits=tuple(
-            SplitRecord(part, len(rows), made.get(part, "given"), _counts(targets, rows))
+            SplitRecord(part, len(rows), made.get(part, "given"), _counts(targets, rows), lost.get(part, 0))
             for part, rows in zip(NAMES, parts)
         ),
         rows_read=rows_read,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ from headstart.core.disk.runs import CONFIGURATION, finished, read_configuration
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
 from headstart.core.fields import configured
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Comparison
+from headstart.core.records.comparison import Comparison, DataRecord
 from headstart.core.records.evaluation import Evaluation
 from headstart.core.records.improvement import Improvement, Tried
 from headstart.data.examples import Data, Examples
@@ -97,8 +98,12 @@ def evaluate(
             return Material(examples, other).column(name)  # raises if there is none
         return column_by_place(source, name, told.get("validation"), told.get("test"))
 
+    left_out: list[str] = []
+
     def labelled(file: str) -> Examples:
-        return _test_rows(file, source, told | {"kind": first.task.kind}, read)
+        found = _test_rows(file, source, told | {"kind": first.task.kind}, read)
+        left_out.extend(_left_out(file, found.record, examples.record))
+        return found.test
 
     material = Material(examples, other, place, column, labelled)
     called = {name: artifact.method for name, artifact in artifacts.items()}
@@ -116,6 +121,7 @@ def evaluate(
         *(f"{name} is the base itself, under a probe: not judged" for name in bases),
         *(f"{name} is the base itself, under a probe: its values count, not its gains" for name in probes if not bases),
         *(f"{run} keeps no record of its data, so these examples may be among its training examples" for run in unsure),
+        *left_out,
         *notes,
     )
     priced = checks.prices.machine_hour is not None or checks.externals
@@ -138,8 +144,8 @@ def _labelled(tests: Sequence[str]) -> list[Labelled]:
     return [Labelled(data=one, name="" if stems.count(stem) == 1 else one) for one, stem in zip(tests, stems)]
 
 
-def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[..., Data]) -> Examples:
-    """Another labelled set, read as a test split with the columns and classes of the run's training data."""
+def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[..., Data]) -> Data:
+    """The run's training data with another labelled set, read by their columns and classes, as the test split."""
     if source is None or isinstance(source, Data):
         raise ConfigurationError(
             f"{file} is read by the rules of the training data, which no file holds; name a file of them with --data."
@@ -151,7 +157,16 @@ def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[...,
                 f"{file}: {finding.message.removesuffix(', left out')}, at {', '.join(finding.examples[:3])}. The "
                 f"model knows {', '.join(found.task.labels)}; give examples of these classes, or train again."
             )
-    return found.test
+    return found
+
+
+def _left_out(file: str, found: DataRecord, own: DataRecord) -> Iterator[str]:
+    """A note on the file's rows that can't be used. own: record of the run's data without the file."""
+    (split,) = (split for split in found.splits if split.name == "test")
+    new = {one.message for one in found.findings if one.severity == "error"} - {one.message for one in own.findings}
+    why = "; ".join(sorted(re.sub(r"^[\d,]+ rows? |, left out.*", "", message) for message in new))
+    if split.left_out:
+        yield f"{file}: {split.left_out:,} of {split.left_out + split.size:,} rows can't be used: {why}"
 
 
 def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:

@@ -75,6 +75,8 @@ class SplitRecord(Record):
     origin: str
     "`given` or `made (stratified)`, `made (by group)`, …"
     class_counts: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    "rows of a given source that can't be used"
 
 
 @dataclass(frozen=True)

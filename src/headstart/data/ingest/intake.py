@@ -42,8 +42,9 @@ def take_in(
     folder: str | os.PathLike[str] | None,
     progress: Progress | None,
     units: Sequence[str] = (),
-) -> tuple[pa.Table, set[int]]:
-    """Streams all tables into a mapped store; also returns the splits that have rows, usable or not.
+) -> tuple[pa.Table, dict[int, int]]:
+    """Streams all tables into a mapped store; also returns the splits that have rows, usable or not, each with the
+    number of rows of its own tables that were not stored.
 
     units: columns whose hashes are kept, to find rows that may belong together.
     Raises `DataError` if no row is usable.
@@ -51,11 +52,11 @@ def take_in(
     pair = roles.modality == "text_pair"
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
     names += [f"unit {at}" for at in range(len(units))]
-    kept, given = 0, {SPLIT_CODES[split] for split in splits if split != "train"}
+    kept, given = 0, {SPLIT_CODES[split]: 0 for split in splits if split != "train"}
     apart = frozenset(given)
     with Store(schema(roles.modality, paths, len(units)), folder) as store:
         for split, tables in splits.items():
-            before = kept
+            before, lost = kept, findings.left_out
             own = roles if split == "train" else replace(roles, marks=None)
             wanted = list(dict.fromkeys([*own.names(), *units]))
             for table in tables:
@@ -68,6 +69,8 @@ def take_in(
                         kept += len(rows)
                     if progress is not None:
                         progress("reading", kept)
+            if split != "train":
+                given[SPLIT_CODES[split]] = findings.left_out - lost
             if kept == before:
                 name = ", ".join(table.name for table in tables)
                 raise DataError(f"{name}: no row of the {split} split is usable. {findings.errors()}".rstrip())
@@ -75,7 +78,7 @@ def take_in(
 
 
 def _rows(
-    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, given: set[int],
+    chunk: Chunk, roles: Roles, units: Sequence[str], class_names: Sequence[str], split: int, given: dict[int, int],
     apart: frozenset[int], typed: bool, findings: Findings,
 ) -> Iterator[Row]:  # fmt: skip
     inputs = [chunk.columns[name] for name in roles.text]
@@ -92,7 +95,8 @@ def _rows(
             message = f"{{rows}} marked as {name}, for which other examples are given, left out"
             findings.leave_out("split", message, place)
             continue
-        given.add(where)  # before rows are left out, because a test split without labels must not be replaced silently
+        # before rows are left out, because a test split without labels must not be replaced silently
+        given.setdefault(where, 0)
         found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
             found.note(place, findings)
