@@ -17,14 +17,14 @@ from benchmarks.lib.results import Note, Results, machine
 RESULTS = ("leaderboard-profile",)
 QUICK = {"budget": 20.0, "examples": 200}
 PARTS = {
-    "forward and backward passes of the steps": (("memory.py", "backward"),),
+    "forward and backward passes of the steps": (("runtime.py", "backward"),),
     "optimizer and clipping": (("rows.py", "step"), ("rows.py", "clip")),
     "validation and test": (("adaptation.py", "logits"),),
     "one pass that fills the cache for all": (("cache.py", "fill"),),
     "solving heads": (("convex.py", "solve"),),
     "forecast: a few steps of each method": (("forecast.py", "cost"),),
     "artifacts: saved, reloaded, compared": (("artifact.py", "save"), ("artifact.py", "reloaded")),
-    "latency of one example": (("latency.py", "latency"),),
+    "latency of one example": (("latency.py", "latencies"),),
     "reading, audit, split": (("loading.py", "read"),),
     "loading the model": (("loading.py", "load"),),
 }
@@ -52,7 +52,7 @@ def measure(
     print({part: round(value, 1) for part, value in seconds.items()}, f"{run['seconds']:.0f} s")
     yield "leaderboard-profile", {
         "schema": "headstart.leaderboard-profile/1", "status": "ok", "note": note, "seconds": seconds,
-        "whole": run["seconds"], "steps": own[("memory.py", "backward")][0], "budget": budget,
+        "whole": run["seconds"], "steps": own[("runtime.py", "backward")][0], "budget": budget,
         "finished": [row["method"] for row in run["rows"] if row["status"] == "ok"], "threads": torch.get_num_threads(),
         "environment": machine(compute(None).precision),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
@@ -122,3 +123,22 @@ def test_the_pages_are_what_the_report_makes_of_the_results(monkeypatch: pytest.
     for name, text in report.texts():
         page = (ROOT / "docs" / name).read_text(encoding="utf-8")
         assert text == page, f"docs/{name}: run python benchmarks/run.py report"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda file: file.stem)
+def test_what_a_benchmark_imports_of_headstart_is_there(file: Path) -> None:
+    """Also what it imports when it runs, which may be hours after it was begun."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("headstart"):
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                assert hasattr(module, name.name), f"{file.name}, line {node.lineno}: no {name.name} in {node.module}"
+
+
+def test_the_profile_of_the_leaderboard_names_functions_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that has moved would fall under "all else" in silence."""
+    monkeypatch.syspath_prepend(ROOT)
+    profile = importlib.import_module("benchmarks.cases.leaderboard_profile")
+    for file, function in (key for keys in profile.PARTS.values() for key in keys):
+        texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "headstart").rglob(file)]
+        assert any(f"def {function}(" in text for text in texts), f"no {function} in any {file}"
