@@ -232,7 +232,11 @@ def _frozen() -> str:
 
 
 def _count(part: dict[str, Any]) -> int:
-    return 5452 if part["examples"] == "all" else int(part["examples"])
+    """Training examples; all are those of TREC that are not kept to validate on."""
+    if part["examples"] != "all":
+        return int(part["examples"])
+    splits = (read("text-trec") or {})["comparison"]["data"]["splits"]
+    return next(int(split["size"]) for split in splits if split["name"] == "train")
 
 
 def _gpu() -> str:
