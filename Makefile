@@ -20,7 +20,7 @@ check: $(VENV)/installed
 	MYPYPATH=src $(BIN)/mypy -p headstart
 
 BENCHMARKS := text images leaderboard 'leaderboard --peer tuned' engine step_profile attention vision_profile \
-  leaderboard_profile kernel_memory vision fewshot 'fewshot --pairs 3' mixed rows tagging race_simulated ranking \
+  leaderboard_profile kernel_memory libraries vision fewshot 'fewshot --pairs 3' mixed rows tagging race_simulated ranking \
   forgetting curve vectors
 
 bench: $(VENV)/installed

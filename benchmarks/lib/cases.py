@@ -50,7 +50,10 @@ class Case:
     def options(self, given: list[str]) -> dict[str, Any]:
         """Of the command line; --quick puts other values where none are given."""
         parser = argparse.ArgumentParser(
-            prog=f"run.py {self.name}", description=self.text, formatter_class=argparse.RawDescriptionHelpFormatter
+            prog=f"run.py {self.name}",
+            description=self.text,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument("--quick", action="store_true", help="little data, one repeat, outside of the record")
         hints = get_type_hints(self.measure, include_extras=True)

@@ -63,9 +63,10 @@ def test_options_keep_commas_of_settings_and_split_others(cases: ModuleType) -> 
 
 
 def test_a_wrong_option_ends_with_one_message(cases: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, given in (("race_curves", ["--sizes", "many"]), ("vit", ["--out", "x", "--quick"]), ("history", [])):
+    wrong = [("race_curves", "--sizes many"), ("vit", "--out x --quick"), ("history", ""), ("rows", "--quic")]
+    for name, given in wrong:
         with pytest.raises(SystemExit) as error:
-            cases.case_named(name).options(given)
+            cases.case_named(name).options(given.split())
         assert error.value.code == 2
     assert "--sizes takes int values" in capsys.readouterr().err
 
