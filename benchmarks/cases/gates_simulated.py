@@ -21,10 +21,11 @@ from scipy.special import expit
 from headstart.judging.gate import Gate, checked
 from headstart.stats.before_after import change_of, joined
 from headstart.stats.intervals import interval
-from headstart.stats.metrics import BINS, metric
+from headstart.stats.metrics import metric
 from headstart.stats.non_inferiority import claims
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
+from headstart.stats.probability_scores import BINS
 
 RESULTS = ("gates-simulated",)
 QUICK = {"repeats": 8, "coverage_repeats": 8, "sizes": [100]}

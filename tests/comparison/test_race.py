@@ -27,7 +27,8 @@ from headstart.comparison.tune import candidates
 from headstart.comparison.workshop import Workshop
 from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Silent
-from headstart.core.records.comparison import Comparison, Shortened
+from headstart.core.records.comparison import Comparison
+from headstart.core.records.training import Shortened
 from headstart.data.examples import Data
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.forecast import Cost, cost

@@ -6,7 +6,8 @@ from statsmodels.stats.multitest import multipletests
 
 from headstart.comparison.table import rows_with_differences
 from headstart.comparison.verdict.verdict import verdict
-from headstart.core.records.comparison import Row, Stop
+from headstart.core.records.comparison import Row
+from headstart.core.records.training import Stop
 from headstart.stats.intervals import interval
 from headstart.stats.metrics import metric
 from headstart.stats.paired import compare

@@ -15,7 +15,8 @@ from scipy.stats import norm
 from headstart.comparison.verdict.claims import gap, reference, worse
 from headstart.comparison.verdict.verdict import check_preference, verdict
 from headstart.core.errors import ConfigurationError
-from headstart.core.records.comparison import Gain, PartRow, Row, Shortened, StandardError, Stop, Verdict
+from headstart.core.records.comparison import Gain, PartRow, Row, StandardError, Verdict
+from headstart.core.records.training import Shortened, Stop
 from headstart.stats.guess import default_margin, margin_in
 from headstart.stats.metrics import metric
 

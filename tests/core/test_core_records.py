@@ -24,20 +24,11 @@ from headstart.core.disk.history import entries, entry_of, remember
 from headstart.core.disk.runs import CONFIGURATION, open_run, read_configuration, run_folder
 from headstart.core.errors import ArtifactError, ConfigurationError, ResourceError, suggestion, unknown
 from headstart.core.fields import configured, descriptions
-from headstart.core.records.comparison import (
-    Comparison,
-    DataRecord,
-    EnvironmentRecord,
-    Finding,
-    ModelRecord,
-    Point,
-    Row,
-    SeedRun,
-    SplitRecord,
-    TaskRecord,
-    Trial,
-    Verdict,
-)
+from headstart.core.records.comparison import Comparison, Row, Verdict
+from headstart.core.records.data import DataRecord, Finding, SplitRecord, TaskRecord
+from headstart.core.records.environment import EnvironmentRecord
+from headstart.core.records.model import ModelRecord
+from headstart.core.records.training import Point, SeedRun, Trial
 from headstart.core.registry import Registry
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from headstart.core.disk.kept import kept_models, model_of
 from headstart.core.errors import ArtifactError
-from headstart.core.records.comparison import Row, SeedRun, Verdict
+from headstart.core.records.comparison import Row, Verdict
+from headstart.core.records.training import SeedRun
 
 from .test_core_records import comparison
 

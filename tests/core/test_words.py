@@ -57,7 +57,6 @@ NOT_YET_REWRITTEN = {
     "methods/term.py",
     "pretraining/jobs/language.py",
     "stats/inversion.py",
-    "stats/metrics.py",
     "stats/non_inferiority.py",
     "stats/paired.py",
     "stats/resampling.py",

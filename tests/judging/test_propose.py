@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.core.records.comparison import ClassRow, Comparison, Point, Row, SeedRun, Trial, Verdict
+from headstart.core.records.comparison import ClassRow, Comparison, Row, Verdict
 from headstart.core.records.ranking import Candidate
+from headstart.core.records.training import Point, SeedRun, Trial
 from headstart.judging.advice.propose import Evidence, proposals
 from headstart.judging.advice.suspects import suspects
 from headstart.stats.predictions import Predictions

@@ -14,7 +14,7 @@ import torch
 from backbones.tiny import tiny
 from contract.settings import FP32, made
 from headstart.core.progress import Silent
-from headstart.core.records.comparison import Point
+from headstart.core.records.training import Point
 from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.feed import Feed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.environment import EnvironmentRecord
 from headstart.core.records.evaluation import CheckRecord, Cost, Evaluation, External, Flip, Judged, Latency, Score
 
 PIXEL = (

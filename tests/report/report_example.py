@@ -6,22 +6,11 @@ import dataclasses
 import math
 import random
 
-from headstart.core.records.comparison import (
-    ClassRow,
-    Comparison,
-    DataRecord,
-    EnvironmentRecord,
-    Finding,
-    Mistake,
-    ModelRecord,
-    Point,
-    Row,
-    SeedRun,
-    SplitRecord,
-    TaskRecord,
-    Trial,
-    Verdict,
-)
+from headstart.core.records.comparison import ClassRow, Comparison, Mistake, Row, Verdict
+from headstart.core.records.data import DataRecord, Finding, SplitRecord, TaskRecord
+from headstart.core.records.environment import EnvironmentRecord
+from headstart.core.records.model import ModelRecord
+from headstart.core.records.training import Point, SeedRun, Trial
 
 SAID = (
     "Best: lora, 96.1 % accuracy [95.0, 97.1] (chosen on validation), 41 s of training.",

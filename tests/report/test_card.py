@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from huggingface_hub import ModelCard
 
-from headstart.core.records.comparison import Stop
 from headstart.core.records.evaluation import CheckRecord, Judged, Score
+from headstart.core.records.training import Stop
 from headstart.report.card import adopted_card, card
 from report.report_example import comparison
 

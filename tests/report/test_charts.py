@@ -7,7 +7,8 @@ import math
 import pytest
 import report_example
 
-from headstart.core.records.comparison import Row, SeedRun, Share
+from headstart.core.records.comparison import Row
+from headstart.core.records.training import SeedRun, Share
 from headstart.report.charts.axis import linear, linear_steps, log_steps, logarithmic, time_steps
 from headstart.report.charts.curves import interpolation_curves, loss_curves, validation_curves
 from headstart.report.charts.placement import Box, place

@@ -10,7 +10,8 @@ import report_example
 
 from headstart.api.options import LOAD, OTHER, READ, names_of
 from headstart.cli.verbs.compare import command as compare_command
-from headstart.core.records.comparison import Comparison, Finding, Mistake, Verdict
+from headstart.core.records.comparison import Comparison, Mistake, Verdict
+from headstart.core.records.data import Finding
 from headstart.engine.job import Options
 from headstart.report.charts.confusion import confusion
 from headstart.report.pages.command import FLAGLESS, command, next_steps

@@ -6,7 +6,8 @@ import pytest
 import report_example
 from rich.cells import cell_len
 
-from headstart.core.records.comparison import Row, Stop, Verdict
+from headstart.core.records.comparison import Row, Verdict
+from headstart.core.records.training import Stop
 from headstart.report.terminal.comparison import audit, table
 
 

@@ -5,7 +5,9 @@ import pytest
 from sklearn import metrics as sk
 
 from headstart.core.errors import ConfigurationError
-from headstart.stats.metrics import METRICS, confusion, imbalance, metric, per_class
+from headstart.stats.class_counts import confusion, per_class
+from headstart.stats.metric_choice import imbalance
+from headstart.stats.metrics import METRICS, metric
 from headstart.stats.predictions import Predictions
 from stats.simulated import multi, real, scored, single
 

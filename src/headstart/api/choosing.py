@@ -41,7 +41,7 @@ def rank(
     from headstart.core.records.ranking import Ranking
     from headstart.data.examples import Data as Read
     from headstart.engine.machine.precision import compute, surroundings
-    from headstart.stats.metrics import chosen_metric
+    from headstart.stats.metric_choice import chosen_metric
 
     options = {name: value for name, value in options.items() if value is not None}
     known(options, (*READ, *LOAD, "metric", "device", "precision"))

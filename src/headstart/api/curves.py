@@ -43,7 +43,7 @@ def curve(
     from headstart.data.examples import Data as Read
     from headstart.engine.machine.precision import compute, surroundings
     from headstart.report.charts.plots import learning_curve
-    from headstart.stats.metrics import chosen_metric
+    from headstart.stats.metric_choice import chosen_metric
 
     begun = time.perf_counter()
     options = {"methods": METHODS, "trials": 1, **{k: v for k, v in options.items() if v is not None}}

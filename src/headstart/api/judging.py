@@ -87,7 +87,7 @@ def improve(
     Writes `improvement.json` into the run's folder after each trial, and locks the folder meanwhile. Raises a subclass
     of `HeadstartError` for a mistake that the user can correct.
     """
-    from headstart.judging.runs import improved
+    from headstart.judging.advice.run import improved
 
     given, folder = seconds_of(budget) if isinstance(budget, str) else budget, Path(run)
     finished(folder)  # checked first, because the lock would create a missing folder

@@ -19,7 +19,7 @@ from headstart.backbones.inputs.probes import probes
 from headstart.backbones.ladder.ladder import Ladder
 from headstart.backbones.ladder.levels import levels
 from headstart.backbones.ladder.modes import evaluating
-from headstart.core.records.comparison import ModelRecord
+from headstart.core.records.model import ModelRecord
 from headstart.core.showing import Showing
 
 Reads = Literal["top", "all"]

@@ -16,7 +16,7 @@ from headstart.engine.feed.augment import Augment
 from headstart.engine.job import Options
 from headstart.methods.method import Method
 from headstart.stats.guess import margin_in
-from headstart.stats.metrics import chosen_metric
+from headstart.stats.metric_choice import chosen_metric
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from headstart.core.disk.files import slug
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Row, Stop
+from headstart.core.records.comparison import Row
+from headstart.core.records.training import Stop
 from headstart.core.records.trial import Run, TrialSpec
 from headstart.engine.forecast import Cost, cost
 from headstart.methods.method import Axis, Method

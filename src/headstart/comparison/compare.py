@@ -29,7 +29,7 @@ from headstart.data.examples import Data
 from headstart.engine.machine.precision import Compute, surroundings
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import Method
-from headstart.stats.metrics import chosen_metric
+from headstart.stats.metric_choice import chosen_metric
 
 CLOSING = 0.02
 "share of a budget, at least 1.5 seconds, reserved for the table and the report"

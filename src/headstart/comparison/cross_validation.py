@@ -26,7 +26,7 @@ from headstart.data.ingest.folds import check_folds, folded
 from headstart.engine.machine.precision import Compute
 from headstart.stats.folds import Folds
 from headstart.stats.guess import margin_in
-from headstart.stats.metrics import chosen_metric
+from headstart.stats.metric_choice import chosen_metric
 from headstart.stats.predictions import Predictions
 
 REFUSED = ("race", "budget", "by")

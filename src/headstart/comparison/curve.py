@@ -15,8 +15,9 @@ from headstart.core.disk.files import write_json
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Comparison, SplitRecord
+from headstart.core.records.comparison import Comparison
 from headstart.core.records.curve import FEWEST, Forecast, Law, Reach, Reading
+from headstart.core.records.data import SplitRecord
 from headstart.core.seeds import derive
 from headstart.data.audit.audit import class_counts
 from headstart.data.examples import Data, Examples

@@ -12,7 +12,9 @@ from headstart.comparison.asked import Asked
 from headstart.comparison.mistakes import mistakes
 from headstart.comparison.table import rows_with_differences
 from headstart.comparison.verdict.verdict import verdict
-from headstart.core.records.comparison import Comparison, EnvironmentRecord, Forecast, Row, TaskRecord, Verdict
+from headstart.core.records.comparison import Comparison, Forecast, Row, Verdict
+from headstart.core.records.data import TaskRecord
+from headstart.core.records.environment import EnvironmentRecord
 from headstart.data.examples import Data
 from headstart.stats.guess import margin_in
 from headstart.stats.metrics import Metric

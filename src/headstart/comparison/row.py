@@ -13,7 +13,8 @@ from headstart.comparison.containment import Failed
 from headstart.comparison.race.race import told
 from headstart.comparison.workshop import Workshop
 from headstart.core.errors import MethodError
-from headstart.core.records.comparison import Row, SeedRun, Shortened, Stop, Trial
+from headstart.core.records.comparison import Row
+from headstart.core.records.training import SeedRun, Shortened, Stop, Trial
 from headstart.core.records.trial import Run
 from headstart.methods.method import Method
 from headstart.stats.predictions import Predictions

@@ -33,7 +33,8 @@ from headstart.engine.machine.precision import Compute, compute
 from headstart.engine.state.surroundings import put
 from headstart.methods.method import METHODS, Method, settled
 from headstart.methods.solver import Ingredient
-from headstart.stats.metrics import Metric, chosen_metric
+from headstart.stats.metric_choice import chosen_metric
+from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
 DIGITS = "builtin/digits"

@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.environment import EnvironmentRecord
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "datasets", "scikit-learn", "numpy", "safetensors")
 

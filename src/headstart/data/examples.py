@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 
 from headstart.core.errors import DataError
-from headstart.core.records.comparison import DataRecord
+from headstart.core.records.data import DataRecord
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.showing import ShowingHTML
 from headstart.core.words import Words

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import ConfigurationError, DataError, unknown
-from headstart.core.records.comparison import DataRecord, SplitRecord
+from headstart.core.records.data import DataRecord, SplitRecord
 from headstart.data.audit.audit import NAMES, audit, class_counts
 from headstart.data.audit.findings import SHOWN, Findings
 from headstart.data.audit.prints import Prints, take_prints

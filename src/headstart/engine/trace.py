@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headstart.core.records.comparison import Point, Share
+from headstart.core.records.training import Point, Share
 from headstart.engine.job import Evaluation
 from headstart.engine.state.checkpoint import State
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Point
+from headstart.core.records.training import Point
 from headstart.engine.applied import check_applied
 from headstart.engine.budget import Budget
 from headstart.engine.feed.feed import Micro

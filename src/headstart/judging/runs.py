@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.predictor import base_of
-from headstart.comparison.answers import validation_file
 from headstart.core.disk.kept import kept_models
-from headstart.core.disk.runs import CONFIGURATION, finished, read_configuration
+from headstart.core.disk.runs import CONFIGURATION, read_configuration
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, unknown
-from headstart.core.fields import configured
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Comparison, DataRecord
+from headstart.core.records.comparison import Comparison
+from headstart.core.records.data import DataRecord
 from headstart.core.records.evaluation import Evaluation
-from headstart.core.records.improvement import Improvement, Tried
 from headstart.data.examples import Data, Examples
 from headstart.data.ingest.folds import folded
 from headstart.data.tables.by_place import column_by_place
-from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute, surroundings
-from headstart.judging.advice.improve import improve
 from headstart.judging.checks.labelled import Labelled
 from headstart.judging.checks.material import Material
 from headstart.judging.checks.slices import Slice
@@ -33,7 +28,7 @@ from headstart.judging.gate import together
 from headstart.judging.judge import judge
 from headstart.judging.other_run import references, refuse_trained_on
 from headstart.judging.suite import Suite, default_suite, read_suite
-from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 BASE = "probe"
 "methods that equal the base, because they only solve a head"
@@ -48,6 +43,50 @@ def evaluate(
     """See `headstart.api.judge`."""
     asked_for = read_suite(suite) if suite is not None else None
     more = _labelled(tests)
+    models, artifacts, probes = _judgeable(runs, methods, against)
+    # on other labelled sets alone a probe has a value, so it is judged there
+    bases = probes if suite is not None or not tests else []
+    models, artifacts = _without(bases, models, artifacts)
+    first = next(iter(artifacts.values()))
+    computing = compute(device, precision or first.precision)
+    where = surroundings(computing)
+    examples = data_of(runs, data, read).decoded_by(first.task.images)
+    if examples.task.labels != first.task.labels:
+        raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
+    backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
+    backbone.module.to(computing.device)
+    file = runs[0] / CONFIGURATION
+    trained_with = read_configuration(file) if file.is_file() else {}
+    checks = _checks(asked_for, more, examples.task, trained_with, gain=against is None)
+    source = data if data is not None else trained_with.get("data")
+    left_out: list[str] = []
+    material = _material(examples, suite, source, trained_with, first.task.kind, read, left_out)
+    called = {name: artifact.method for name, artifact in artifacts.items()}
+    held_against = None
+    if against is not None:
+        held_against = references(against, called, first.task, backbone, first.base.fingerprint, trust_remote_code)
+        for reference in held_against.values():
+            reference.backbone.module.to(computing.device)
+        refuse_trained_on(against, _tested(checks, material), lambda: data_of([against], None, read))
+    judged, base_cost, notes = judge(
+        models, called, backbone, material, checks, computing, against=held_against, progress=progress
+    )
+    priced = checks.prices.machine_hour is not None or checks.externals
+    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None, "test": list(tests)}
+    return Evaluation(
+        examples.record.source, examples.record.fingerprint, first.base.source,
+        str(suite or ("test" if more else "default")),
+        together(one.verdict for one in judged), judged, where, base_cost,
+        (*_notes(runs, probes, judged=not bases), *left_out, *notes), asked, checks.prices.currency if priced else "",
+        tuple(one.external(base_cost.tokens) for one in checks.externals),
+        "base" if against is None else str(against),
+    )  # fmt: skip
+
+
+def _judgeable(
+    runs: Sequence[Path], methods: Sequence[str] | None, against: Path | None
+) -> tuple[dict[str, list[Path]], dict[str, Artifact], list[str]]:
+    """Folders of the seeds and artifact of each asked model, and the names of those that are the base with a probe."""
     models: dict[str, list[Path]] = {}
     for title, run in _titles(runs).items():
         for name, folders in models_of(run, methods).items():
@@ -59,81 +98,64 @@ def evaluate(
         models = {name: folders for name, folders in models.items() if name.rpartition(": ")[2] in methods}
     artifacts = {name: Artifact.open(folders[0]) for name, folders in models.items()}
     probes = [name for name, artifact in artifacts.items() if artifact.method == BASE and against is None]
-    bases = probes if suite is not None or not tests else []  # other labelled sets alone: a probe has its value there
+    return models, artifacts, probes
+
+
+def _without(
+    bases: Sequence[str], models: Mapping[str, list[Path]], artifacts: Mapping[str, Artifact]
+) -> tuple[dict[str, list[Path]], dict[str, Artifact]]:
+    """The tuned models. Raises `ConfigurationError` if there are none, or if their bases differ."""
     if len(bases) == len(artifacts):
         raise ConfigurationError(
             f"{', '.join(bases)}: the frozen base with a probe is the reference of tuned models, so it has no gains "
             "and losses. Test it on another labelled set with --test FILE, or evaluate a tuned model: train with "
             "--keep to have those of a comparison."
         )
-    artifacts = {name: artifact for name, artifact in artifacts.items() if name not in bases}
-    models = {name: models[name] for name in artifacts}
-    if len({artifact.base.fingerprint for artifact in artifacts.values()}) > 1:
+    tuned = {name: artifact for name, artifact in artifacts.items() if name not in bases}
+    if len({artifact.base.fingerprint for artifact in tuned.values()}) > 1:
         raise ConfigurationError("these runs have different base models; evaluate them one at a time.")
-    first = next(iter(artifacts.values()))
-    computing = compute(device, precision or first.precision)
-    where = surroundings(computing)
-    examples = data_of(runs, data, read).decoded_by(first.task.images)
-    if examples.task.labels != first.task.labels:
-        raise ConfigurationError("the data have other classes than the model; give those of the run with --data.")
-    backbone = model if hasattr(model, "ladder") else base_of(first, model, trust_remote_code)
-    backbone.module.to(computing.device)
-    file = runs[0] / CONFIGURATION
-    told = read_configuration(file) if file.is_file() else {}
-    if asked_for is not None:
-        checks = replace(asked_for, checks=[*asked_for.checks, *more])
-    elif more:
-        checks = Suite(more)
-    else:
-        checks = default_suite(examples.task, *_told_apart(told), gain=against is None)
-    place = Path(suite).parent if suite is not None else Path()
+    return {name: models[name] for name in tuned}, tuned
 
-    def other(source: str, text: str | None, label: str | None) -> Data:
-        return read(source, text=text, label=label)
 
-    source = data if data is not None else told.get("data")
+def _checks(
+    suite: Suite | None, more: Sequence[Labelled], task: Task, trained_with: dict[str, Any], gain: bool
+) -> Suite:
+    """The suite's checks and those of the labelled files; without both, the default ones of the task."""
+    if suite is not None:
+        return replace(suite, checks=[*suite.checks, *more])
+    return Suite(list(more)) if more else default_suite(task, *_parts(trained_with), gain=gain)
+
+
+def _material(
+    examples: Data, suite: str | Path | None, source: Any, trained_with: dict[str, Any], kind: str,
+    read: Callable[..., Data], left_out: list[str],
+) -> Material:  # fmt: skip
+    """The examples of the checks, read by the rules of the training data; adds notes on unusable rows to left_out."""
+
+    def other(file: str, text: str | None, label: str | None) -> Data:
+        return read(file, text=text, label=label)
 
     def column(name: str) -> dict[str, str]:
         if isinstance(source, Data) or source is None:
-            return Material(examples, other).column(name)  # raises if there is none
-        return column_by_place(source, name, told.get("validation"), told.get("test"))
-
-    left_out: list[str] = []
+            return Material(examples, other).column(name)  # raises, because no file has the column
+        return column_by_place(source, name, trained_with.get("validation"), trained_with.get("test"))
 
     def labelled(file: str) -> Examples:
-        found = _test_rows(file, source, told | {"kind": first.task.kind}, read)
+        found = _test_rows(file, source, trained_with | {"kind": kind}, read)
         left_out.extend(_left_out(file, found.record, examples.record))
         return found.test
 
-    material = Material(examples, other, place, column, labelled)
-    called = {name: artifact.method for name, artifact in artifacts.items()}
-    held_against = None
-    if against is not None:
-        held_against = references(against, called, first.task, backbone, first.base.fingerprint, trust_remote_code)
-        for reference in held_against.values():
-            reference.backbone.module.to(computing.device)
-        refuse_trained_on(against, _tested(checks, material), lambda: data_of([against], None, read))
-    judged, base_cost, notes = judge(
-        models, called, backbone, material, checks, computing, against=held_against, progress=progress
-    )
+    return Material(examples, other, Path(suite).parent if suite is not None else Path(), column, labelled)
+
+
+def _notes(runs: Sequence[Path], probes: Sequence[str], judged: bool) -> list[str]:
+    """judged: True if the probes are judged too."""
+    of_probes = "its values count, not its gains" if judged else "not judged"
     unsure = [run for run in runs if not (run / "comparison.json").is_file()]
-    notes = (
-        *(f"{name} is the base itself, under a probe: not judged" for name in bases),
-        *(f"{name} is the base itself, under a probe: its values count, not its gains" for name in probes if not bases),
+    return [
+        *(f"{name} is the base itself, under a probe: {of_probes}" for name in probes),
         *(f"{run} keeps no record of its data, so these examples may be among its training examples" for run in unsure),
-        *left_out,
-        *notes,
-    )
-    priced = checks.prices.machine_hour is not None or checks.externals
-    asked = {"runs": [str(run) for run in runs], "methods": list(methods) if methods else None, "test": list(tests)}
-    return Evaluation(
-        examples.record.source, examples.record.fingerprint, first.base.source,
-        str(suite or ("test" if more else "default")),
-        together(one.verdict for one in judged), judged, where, base_cost,
-        notes, asked, checks.prices.currency if priced else "",
-        tuple(one.external(base_cost.tokens) for one in checks.externals),
-        "base" if against is None else str(against),
-    )  # fmt: skip
+    ]
 
 
 def _labelled(tests: Sequence[str]) -> list[Labelled]:
@@ -177,77 +199,11 @@ def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:
     return sets
 
 
-def _told_apart(told: dict[str, Any]) -> list[Slice]:
+def _parts(trained_with: dict[str, Any]) -> list[Slice]:
     """The parts of the test set in the run."""
-    if told.get("by"):
-        return [Slice(by="column", column=told["by"])]
-    return [Slice(by="source")] if isinstance(told.get("test"), list) else []
-
-
-def improved(
-    run: Path, method: str | None, budget: float | None, seeds: tuple[int, ...], propose: bool, data: Any, model: Any,
-    device: str | None, precision: str | None, trust_remote_code: bool = False, *, read: Callable[..., Data],
-    progress: Progress | None = None,
-) -> Improvement:  # fmt: skip
-    """See `headstart.api.improve`."""
-    record = finished(run)
-    artifact = Artifact.open(run)
-    examples = data_of([run], data, read)
-    backbone = model if hasattr(model, "ladder") else base_of(artifact, model, trust_remote_code)
-    artifact.check_base(backbone)
-    names = [field.name for field in fields(Options)]
-    asked = {n: v for n, v in record.configuration.items() if n in names}
-    if record.forecast and record.forecast.epochs:  # fewer than usual, because of a budget
-        asked["epochs"] = record.forecast.epochs
-    options = configured(Options, asked, "training")
-    rows = {row.method: row for row in record.rows if row.status == "ok" and not row.control}
-    if method is None and record.verdict.method is None:
-        raise ArtifactError(
-            f"{run} recommends no method; name one of it with --method: {', '.join(rows) or 'none ran'}."
-        )
-    name = str(method or record.verdict.method)
-    if name not in rows:
-        raise unknown(f"method of {run}", name, rows)
-    computing = compute(device, precision or artifact.precision)
-
-    def same(earlier: Improvement) -> bool:
-        """True if its trials would give the same results again."""
-        then = (earlier.run_started, earlier.method, earlier.seeds, earlier.environment.precision)
-        return then == (record.environment.started, name, len(seeds), computing.precision)
-
-    earlier, keep = _improvements(run, same)
-    validation = {
-        row.method: [Predictions.read(file) for file in files if file.is_file()]
-        for row in record.rows
-        for files in [[validation_file(run, row.method, one.seed) for one in row.seeds[: 1 if record.folds else None]]]
-    }
-    return improve(
-        record, name, examples, backbone, computing, options, run=str(run), seeds=seeds,
-        validation={name: found for name, found in validation.items() if found}, budget=budget,
-        only_propose=propose, earlier=earlier, progress=progress, keep=keep,
-    )  # fmt: skip
-
-
-def _improvements(
-    run: Path, same: Callable[[Improvement], bool]
-) -> tuple[tuple[Tried, ...], Callable[[Improvement], None]]:
-    """Earlier trials to reuse, and a function that writes the new record; a different record is renamed and kept."""
-    file = run / "improvement.json"
-    asides = sorted(run.glob("improvement.*.json"))
-    found = {place: Improvement.read(place) for place in (file, *asides) if place.is_file()}
-    at = next((place for place, one in found.items() if same(one)), None)
-    free = next(place for number in count(1) if (place := run / f"improvement.{number}.json") not in found)
-    aside = at if at in asides else free
-    moving = file in found and at != file and any(one.status not in ("yours", "no time") for one in found[file].tried)
-
-    def keep(so_far: Improvement) -> None:
-        nonlocal moving
-        if moving:
-            file.replace(aside)
-            moving = False
-        so_far.write(file)
-
-    return found[at].tried if at else (), keep
+    if trained_with.get("by"):
+        return [Slice(by="column", column=trained_with["by"])]
+    return [Slice(by="source")] if isinstance(trained_with.get("test"), list) else []
 
 
 def _titles(runs: Sequence[Path]) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from headstart.data.examples import Data
 from headstart.engine.machine.precision import Compute
 from headstart.judging.system import base_system
 from headstart.stats.intervals import interval
-from headstart.stats.metrics import chosen_metric
+from headstart.stats.metric_choice import chosen_metric
 from headstart.stats.paired import compare
 from headstart.stats.predictions import Predictions
 

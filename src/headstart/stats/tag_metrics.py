@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.core.records.comparison import ClassRow
-from headstart.stats.metrics import Metric, ratio, rows_of_classes
+from headstart.stats.class_counts import ratio, rows_of_classes
+from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 from headstart.stats.spans import Scheme, span_counts
 

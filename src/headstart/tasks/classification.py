@@ -52,7 +52,7 @@ class Classification(Task):
         return self.metrics["balanced_accuracy"] if metric.name == "macro_f1" else metric
 
     def confusion(self, runs: Sequence[Predictions]) -> tuple[tuple[int, ...], ...]:
-        from headstart.stats.metrics import confusion
+        from headstart.stats.class_counts import confusion
 
         return confusion(runs, self.outputs)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.stats.metrics import THRESHOLD
+from headstart.stats.class_counts import THRESHOLD
 from headstart.tasks.task import TASKS, Prediction, Task, Told
 
 if TYPE_CHECKING:

@@ -180,7 +180,7 @@ class Task(Record):
 
     def class_rows(self, runs: Sequence[Predictions]) -> tuple[Any, ...]:
         """`ClassRow`s: precision, recall and F1 of each class, from counts summed over runs; empty for numbers."""
-        from headstart.stats.metrics import per_class
+        from headstart.stats.class_counts import per_class
 
         return per_class(runs, self.labels)
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.export.averaging import append_averaging_block, chain_of
+from headstart.backbones.export.image_processor import processor
 from headstart.backbones.export.verification import Reader, difference, examples, logits_in_memory
 from headstart.backbones.inputs.preparation import ImagePreparation
 from headstart.core.disk.files import write_json
@@ -286,29 +287,3 @@ def _inputs(layer: nn.Module) -> Iterator[list[Tensor]]:
         yield seen
     finally:
         hook.remove()
-
-
-def processor(preparation: ImagePreparation) -> dict[str, Any]:
-    """The preprocessor_config.json for the same image preprocessing in transformers."""
-    from PIL.Image import Resampling
-
-    height, width = preparation.size
-    settings: dict[str, Any] = {
-        "do_resize": True,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(preparation.mean),
-        "image_std": list(preparation.std),
-        "resample": int(Resampling[preparation.interpolation.upper()]),
-    }
-    if preparation.mode == "squash":
-        return {**settings, "image_processor_type": "ViTImageProcessor", "size": {"height": height, "width": width}}
-    return {
-        **settings,
-        "image_processor_type": "CLIPImageProcessor",
-        "size": {"shortest_edge": int(min(height, width) / preparation.crop_share)},
-        "do_center_crop": True,
-        "crop_size": {"height": height, "width": width},
-        "do_convert_rgb": preparation.channels == 3,
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,31 +11,14 @@ from torch import Tensor, nn
 from headstart.backbones.ladder.ladder import Ladder, Rung
 from headstart.backbones.ladder.observation import Observation, observe
 from headstart.backbones.ladder.sites import find_sites, is_norm
+from headstart.backbones.ladder.units import Unit, leaves, opened, size
 from headstart.core.errors import ModelError
 
 Runner = Callable[[], Tensor]
 "runs the whole module on a small batch and returns the pooled features"
 
-_CONTAINERS: tuple[type[nn.Module], ...] = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 COMPARABLE = 0.1
 "a model is ambiguous if a second chain has this share of the first one's parameters"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A module that the ladder does not split further."""
-
-    path: str
-    module: nn.Module
-    container: str
-    "path of its innermost container, or empty"
-    chain: str
-    "path of the module with its outermost container; two owners make two chains"
-
-    @property
-    def is_block(self) -> bool:
-        """True if it comes from a container and has at least two weight matrices in at least two leaves."""
-        return bool(self.container) and _has_children(self.module) and _matrices(self.module) >= 2
 
 
 def find_ladder(module: nn.Module, run: Runner | None = None, blocks: str | None = None) -> Ladder:
@@ -56,88 +38,16 @@ def find_ladder(module: nn.Module, run: Runner | None = None, blocks: str | None
     """
     if not any(True for _ in module.parameters()):
         raise ModelError(f"{type(module).__name__} has no parameters, so there is nothing to adapt.")
-    units = _open(module)
+    units = opened(module)
     seen = observe(module, [u.path for u in units], run) if run is not None else None
     chain = _choose(units, blocks)
     if not chain:
-        units = _leaves(module)
+        units = leaves(module)
         seen = observe(module, [u.path for u in units], run) if run is not None else None
         groups = _plain(_ordered(units, seen))
     else:
         groups = _group(_ordered(units, seen), chain)
     return _ladder(module, groups, seen, chain)
-
-
-def _has_children(module: nn.Module) -> bool:
-    return any(True for _ in module.children())
-
-
-def _size(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
-def _matrices(module: nn.Module) -> int:
-    """Leaves with a weight of at least two dimensions."""
-    return sum(
-        any(p.dim() >= 2 for p in m.parameters(recurse=False))
-        for m in module.modules()
-        if not isinstance(m, nn.MultiheadAttention)
-    ) + sum(isinstance(m, nn.MultiheadAttention) for m in module.modules())
-
-
-def _is_container(module: nn.Module) -> bool:
-    return type(module) in _CONTAINERS
-
-
-# ---------------------------------------------------------------------------------------------- opening the tree
-def _open(root: nn.Module) -> list[Unit]:
-    counts: dict[type, int] = defaultdict(int)
-    for m in root.modules():
-        counts[type(m)] += 1
-    units: list[Unit] = []
-
-    def visit(path: str, module: nn.Module, owner: str, container: str, chain: str | None) -> None:
-        if _is_container(module):
-            opens = type(module) is not nn.Sequential or any(_has_children(c) for c in module.children())
-            opens = opens or module is root
-        else:
-            # one element is enough, so that a model reduced to one block has the same ladder
-            opens = module is root or _should_open(module, counts[type(module)] > 1 or bool(container))
-        if not opens:
-            units.append(Unit(path, module, container, chain or ""))
-            return
-        inside = path if _is_container(module) else ""
-        owner = owner if _is_container(module) else path
-        for name, child in module.named_children():
-            child_chain = chain if chain is not None else (owner if _is_container(module) else None)
-            visit(f"{path}.{name}" if path else name, child, owner, inside or container, child_chain)
-
-    visit("", root, "", "", None)
-    return units
-
-
-def _should_open(module: nn.Module, repeated: bool) -> bool:
-    """True if a container inside holds most of the parameters, and the module is unique or a stage of blocks."""
-    total = _size(module)
-    if total == 0:
-        return False
-    if not repeated:
-        inside = sum(_size(m) for m in _outermost_containers(module))
-        return 2 * inside >= total
-    stacks = [c for c in module.children() if _is_container(c) and 2 * _size(c) >= total]
-    for stack in stacks:
-        elements = [e for e in stack.children() if _size(e)]
-        alike = len({type(e) for e in elements}) == 1
-        if alike and all(_has_children(e) and _matrices(e) >= 2 for e in elements):
-            return True
-    return False
-
-
-def _outermost_containers(module: nn.Module) -> list[nn.Module]:
-    found: list[nn.Module] = []
-    for child in module.children():
-        found.extend([child] if _is_container(child) else _outermost_containers(child))
-    return found
 
 
 # ------------------------------------------------------------------------------------------- choosing the chain
@@ -153,11 +63,11 @@ def _choose(units: list[Unit], blocks: str | None) -> set[str]:
         if not chosen or not wanted:
             raise ModelError(f"blocks={blocks!r} matches no chain of blocks in this model.{_list(candidates)}")
         return chosen
-    ranked = sorted(candidates.values(), key=lambda c: -sum(_size(u.module) for u in c))
+    ranked = sorted(candidates.values(), key=lambda c: -sum(size(u.module) for u in c))
     if not ranked:
         return set()
-    largest = sum(_size(u.module) for u in ranked[0])
-    if len(ranked) > 1 and sum(_size(u.module) for u in ranked[1]) > COMPARABLE * largest:
+    largest = sum(size(u.module) for u in ranked[0])
+    if len(ranked) > 1 and sum(size(u.module) for u in ranked[1]) > COMPARABLE * largest:
         example = _containers(ranked[0])
         raise ModelError(
             "this model has more than one chain of blocks, so its ladder is ambiguous."
@@ -177,7 +87,7 @@ def _containers(chain: list[Unit]) -> str:
 
 def _list(candidates: dict[str, list[Unit]]) -> str:
     lines = [
-        f"\n  {_containers(chain)}: {len(chain)} blocks, {sum(_size(u.module) for u in chain):,} parameters"
+        f"\n  {_containers(chain)}: {len(chain)} blocks, {sum(size(u.module) for u in chain):,} parameters"
         for chain in candidates.values()
     ]
     return f" Candidates:{''.join(lines)}" if lines else " It has no chain of blocks at all."
@@ -190,29 +100,12 @@ def _ordered(units: list[Unit], seen: Observation | None) -> list[Unit]:
     return sorted(units, key=lambda u: seen.first.get(u.path, len(seen.first)))
 
 
-def _leaves(root: nn.Module) -> list[Unit]:
-    """Leaf modules and composite layers: attention, recurrence, a norm with its activation."""
-    units: list[Unit] = []
-
-    def visit(path: str, module: nn.Module) -> None:
-        own = sum(p.numel() for p in module.parameters(recurse=False))
-        whole = isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) or (own and own == _size(module))
-        if not _has_children(module) or whole:
-            units.append(Unit(path, module, "", ""))
-            return
-        for name, child in module.named_children():
-            visit(f"{path}.{name}" if path else name, child)
-
-    visit("", root)
-    return units
-
-
 def _plain(units: list[Unit]) -> list[tuple[str, list[Unit]]]:
     """One rung per layer; norms and layers without parameters join the layer before them."""
     groups: list[tuple[str, list[Unit]]] = []
     lead: list[Unit] = []
     for unit in units:
-        if _size(unit.module) and not (groups and is_norm(unit.module)):
+        if size(unit.module) and not (groups and is_norm(unit.module)):
             groups.append((unit.path or "all", [*lead, unit]))
             lead = []
         elif groups:
@@ -292,19 +185,19 @@ def _unrun(unit: Unit, seen: Observation | None, index: int, count: int) -> int:
     With a gradient, the unit is read by other modules (DeBERTa's relative embeddings), perhaps by all, so it joins the
     lowest rung. Without one (an unused pooler), it joins the highest rung, where it affects no cut.
     """
-    if seen is None or unit.path in seen.first or not _size(unit.module):
+    if seen is None or unit.path in seen.first or not size(unit.module):
         return index
     return 0 if seen.influences(unit.module) else count - 1
 
 
 def _is_idle(unit: Unit, seen: Observation | None) -> bool:
     """True if the unit does not affect the features, even if it runs."""
-    return seen is not None and bool(_size(unit.module)) and not seen.influences(unit.module)
+    return seen is not None and bool(size(unit.module)) and not seen.influences(unit.module)
 
 
 def _on_stream(unit: Unit, seen: Observation | None) -> bool:
     """True if the activations flow through the unit, so that a cut above must replace it."""
     if seen is None:
         # a module with only buffers (rotary positions) runs beside the stream
-        return bool(_size(unit.module)) or not any(True for _ in unit.module.buffers())
+        return bool(size(unit.module)) or not any(True for _ in unit.module.buffers())
     return unit.path in seen.stream

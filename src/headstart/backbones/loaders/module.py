@@ -70,28 +70,12 @@ def load_module(
     preparing: Any
     if tokenizer is not None:
         preparing = TextPreparation(tokenizer, max_length or 512)
-        ids = torch.arange(10).reshape(2, 5) % len(tokenizer)
-        sample = {"input_ids": ids, "attention_mask": torch.ones(2, 5, dtype=torch.long)}
     else:
         preparing = preparation or _image_preparation(module, image_size, mean, std)
-        shape = (2, preparing.channels, *preparing.size)
-        sample = {"pixel_values": torch.linspace(-1, 1, shape[1] * shape[2] * shape[3] * 2).reshape(shape)}
-    run = features or _default_run(module, pooling)
+    sample, run = _sample(preparing), features or _default_run(module, pooling)
     if features is None:
         _take_off_classifier(module, lambda: run(module, sample))
-    try:
-        with torch.no_grad():
-            found = run(module, sample)
-    except Exception as error:
-        raise ModelError(
-            f"{type(module).__name__} does not run on a batch of shape {_shapes(sample)}: {error}. Say how with "
-            "features=lambda module, batch: …, or give image_size, mean and std."
-        ) from error
-    if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != 2:
-        raise ModelError(
-            f"{type(module).__name__} gives {_shape(found)} instead of features [B, D]. "
-            "Say how to get them with features=lambda module, batch: …"
-        )
+    found = _features_of(module, run, sample)
     ladder = find_ladder(module, lambda: run(module, sample), blocks)
     return Backbone(
         module=module,
@@ -107,6 +91,33 @@ def load_module(
         pooling=pooling or "own",
         options=options,
     )
+
+
+def _sample(preparation: TextPreparation | ImagePreparation) -> Batch:
+    """A small batch of two inputs."""
+    if isinstance(preparation, TextPreparation):
+        ids = torch.arange(10).reshape(2, 5) % len(preparation.tokenizer)
+        return {"input_ids": ids, "attention_mask": torch.ones(2, 5, dtype=torch.long)}
+    shape = (2, preparation.channels, *preparation.size)
+    return {"pixel_values": torch.linspace(-1, 1, shape[1] * shape[2] * shape[3] * 2).reshape(shape)}
+
+
+def _features_of(module: nn.Module, run: Callable[[nn.Module, Batch], Tensor], sample: Batch) -> Tensor:
+    """[2, D]. Raises `ModelError` with advice if the module does not run, or gives something else."""
+    try:
+        with torch.no_grad():
+            found = run(module, sample)
+    except Exception as error:
+        raise ModelError(
+            f"{type(module).__name__} does not run on a batch of shape {_shapes(sample)}: {error}. Say how with "
+            "features=lambda module, batch: …, or give image_size, mean and std."
+        ) from error
+    if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != 2:
+        raise ModelError(
+            f"{type(module).__name__} gives {_shape(found)} instead of features [B, D]. "
+            "Say how to get them with features=lambda module, batch: …"
+        )
+    return found
 
 
 def _shape(value: Any) -> str:

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from headstart.comparison.verdict.claims import clearly_behind
 from headstart.comparison.verdict.wording import bounds
-from headstart.core.records.comparison import Stop
+from headstart.core.records.training import Stop
 from headstart.stats.guess import guess
 from headstart.stats.metrics import Metric
 from headstart.stats.paired import compare

@@ -20,7 +20,8 @@ from headstart.comparison.tune import candidates
 from headstart.core.disk.files import slug, write_json
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.duration import length
-from headstart.core.records.comparison import Forecast, Row, Stop
+from headstart.core.records.comparison import Forecast, Row
+from headstart.core.records.training import Stop
 from headstart.core.records.trial import Run
 from headstart.engine.forecast import Cost
 from headstart.methods.method import Method

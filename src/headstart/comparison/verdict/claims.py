@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headstart.core.records.comparison import Gain, PartRow, Row, Stop
+from headstart.core.records.comparison import Gain, PartRow, Row
+from headstart.core.records.training import Stop
 from headstart.stats.metrics import Metric
 from headstart.stats.non_inferiority import Claim, claims, examples_needed, upper_bound
 from headstart.stats.paired import Paired, holm

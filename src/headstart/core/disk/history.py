@@ -13,8 +13,9 @@ from typing import Any
 
 from headstart.core.errors import ArtifactError, ResourceError
 from headstart.core.progress import Progress
-from headstart.core.records.comparison import Comparison, EnvironmentRecord
+from headstart.core.records.comparison import Comparison
 from headstart.core.records.curve import LearningCurve
+from headstart.core.records.environment import EnvironmentRecord
 from headstart.core.records.record import Record
 
 TABLE = """CREATE TABLE IF NOT EXISTS runs (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.core.errors import ArtifactError
-from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.environment import EnvironmentRecord
 from headstart.core.records.record import Record
 
 SCHEMA = "headstart.evaluation/2"

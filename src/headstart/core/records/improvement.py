@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.environment import EnvironmentRecord
 from headstart.core.records.record import Record
 from headstart.core.showing import Showing
 

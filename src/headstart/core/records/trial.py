@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.core.records.comparison import Point, Share
 from headstart.core.records.record import Record
+from headstart.core.records.training import Point, Share
 
 SCHEMA = "headstart.trial/1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from headstart.core.records.comparison import Finding
+from headstart.core.records.data import Finding
 
 Severity = Literal["error", "warning", "note"]
 SHOWN = 5

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.records.comparison import Finding
+from headstart.core.records.data import Finding
 from headstart.data.audit.findings import SHOWN, Findings, Severity
 from headstart.data.examples import Data, Input
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.core.errors import ConfigurationError, DataError
-from headstart.core.records.comparison import SplitRecord
+from headstart.core.records.data import SplitRecord
 from headstart.core.seeds import derive
 from headstart.data.audit.audit import class_counts
 from headstart.data.examples import Data, Examples

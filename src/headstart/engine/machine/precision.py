@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from headstart.core.environment import environment
 from headstart.core.errors import ConfigurationError, unknown
-from headstart.core.records.comparison import EnvironmentRecord
+from headstart.core.records.environment import EnvironmentRecord
 
 ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 

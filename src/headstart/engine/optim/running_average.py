@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from headstart.core.records.comparison import Point
+from headstart.core.records.training import Point
 from headstart.engine.state.checkpoint import State
 from headstart.methods.plan import Plan
 

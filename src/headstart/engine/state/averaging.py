@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from headstart.core.records.comparison import Share
+from headstart.core.records.training import Share
 from headstart.engine.job import Evaluation
 from headstart.engine.state.checkpoint import State
 

@@ -17,7 +17,8 @@ from headstart.judging.checks.perturb import Change, changed, check_change
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.before_after import change_of, joined
-from headstart.stats.metrics import Metric, chosen_metric, metric
+from headstart.stats.metric_choice import chosen_metric
+from headstart.stats.metrics import Metric, metric
 from headstart.stats.predictions import Predictions
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headstart.core.records.comparison import Comparison, DataRecord, Row
+from headstart.core.records.comparison import Comparison, Row
+from headstart.core.records.data import DataRecord
 from headstart.report import ranking
 from headstart.report.charts.confusion import confusion
 from headstart.report.charts.curves import interpolation_curves, loss_curves, validation_curves

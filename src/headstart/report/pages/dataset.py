@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.core.records.comparison import DataRecord, Finding
+from headstart.core.records.data import DataRecord, Finding
 
 SEVERITIES = {"error": 0, "warning": 1, "note": 2}
 

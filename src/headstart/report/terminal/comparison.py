@@ -6,7 +6,8 @@ import textwrap
 
 from rich.cells import cell_len, set_cell_size
 
-from headstart.core.records.comparison import Comparison, DataRecord, Row
+from headstart.core.records.comparison import Comparison, Row
+from headstart.core.records.data import DataRecord
 from headstart.report import format as fmt
 from headstart.report.ranking import also, chosen, is_cheapest, is_reference, is_stopped, p_shown, ranked
 

@@ -1,0 +1,69 @@
+"""The task and the data of a comparison, with what the audit found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headstart.core.records.record import Record
+
+
+@dataclass(frozen=True)
+class TaskRecord(Record):
+    kind: str
+    "`single_label`, `multi_label`, `regression`, `tagging`, or a kind that a package brings"
+    modality: str
+    "`text`, `text_pair`, `text_words` (texts that come in words) or `image`"
+    labels: tuple[str, ...]
+    "class names in the order of the scores; empty for regression"
+    metric: str
+    "name of the metric that ranks the methods"
+    higher_is_better: bool = True
+    metric_reason: str = ""
+    "reason for an unusual default metric; empty if the user chose it"
+    noun: str = ""
+    "answer to each input: `one label`; empty in older records"
+    pipeline: str = ""
+    "name of the task on the Hub; empty if it follows from the modality"
+
+
+@dataclass(frozen=True)
+class Finding(Record):
+    """A finding of the data audit."""
+
+    kind: str
+    "`duplicate`, `near_duplicate`, `leak`, `conflict`, `empty`, `long`, `unreadable`, `rare_class`, `absent_class`, …"
+    severity: str
+    "`error` (the rows were left out), `warning` or `note`"
+    message: str
+    count: int = 0
+    examples: tuple[str, ...] = ()
+    "a few places, such as `reviews.csv:17`"
+
+
+@dataclass(frozen=True)
+class SplitRecord(Record):
+    name: str
+    "`train`, `validation` or `test`"
+    size: int
+    origin: str
+    "`given` or `made (stratified)`, `made (by group)`, …"
+    class_counts: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    "rows of a given source that can't be used"
+
+
+@dataclass(frozen=True)
+class DataRecord(Record):
+    source: str
+    fingerprint: str
+    "hash of ids, inputs and targets of all splits"
+    columns: dict[str, str]
+    "column names by role (`text`, `text_b`, `image`, `label`, `group`)"
+    seed: int
+    "seed of the split, if one was made"
+    splits: tuple[SplitRecord, ...]
+    rows_read: int
+    rows_used: int
+    findings: tuple[Finding, ...] = ()
+    understood: tuple[str, ...] = ()
+    "how it was read, in sentences: column roles, kind of task, delimiter, encoding and rows of each file"
