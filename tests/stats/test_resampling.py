@@ -63,7 +63,7 @@ def test_counting_and_grouping_keep_mean_and_covariance(way: str, monkeypatch: p
     if way == "counted":
         rows = np.stack([rng.random(3000) < 0.8, rng.random(3000) < 0.3, np.ones(3000)], 1).astype(float)
     else:
-        monkeypatch.setattr(resampling, "MOST", 1000)
+        monkeypatch.setattr(resampling, "MOST_ROWS", 1000)
         rows = rng.standard_normal((3000, 3)) + 0.1
     drawn = np.concatenate(list(bootstrap_sums(rows, 5000, rng)))
     half = np.concatenate(list(swap_sums(rows, 5000, rng)))

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,15 @@ from headstart.data.audit.audit import NAMES, audit, class_counts
 from headstart.data.audit.findings import SHOWN, Findings
 from headstart.data.audit.prints import Prints, take_prints
 from headstart.data.examples import Data, Examples
-from headstart.data.images.folder import ImageFolder
 from headstart.data.images.image import MAX_PIXELS
-from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
 from headstart.data.images.unlisted import note_unlisted
 from headstart.data.ingest.intake import Progress, take_in
 from headstart.data.ingest.labels import Targets, build
+from headstart.data.ingest.roles import holds_paths, possible_groups, roles_of
 from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of, with_every_class
-from headstart.data.tables.columns import Roles, choose
-from headstart.data.tables.repeated_columns import candidates, note_crossing
+from headstart.data.tables.columns import Roles
+from headstart.data.tables.repeated_columns import note_crossing
 from headstart.data.tables.sources import Splits, resolve
-from headstart.data.tables.split_columns import note_unused
-from headstart.data.tables.table import ImagePath, Table
 from headstart.tasks.task import TASKS, Task
 
 VALIDATION = 500
@@ -86,9 +82,9 @@ def read(
     findings = Findings()
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     splits = resolve(source, validation, test, findings)
-    roles, class_names = _roles(splits, name, text, label, group, findings, cluster_by)
-    paths = _paths(splits, roles)
-    units = _units(splits, roles)
+    roles, class_names = roles_of(splits, name, text, label, group, findings, cluster_by)
+    paths = holds_paths(splits, roles)
+    units = possible_groups(splits, roles)
     table, unstored = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
     note_unlisted(source, [one for tables in splits.values() for one in tables], findings)
     split = table.column("split").to_numpy().copy()
@@ -172,65 +168,6 @@ def _check(kind: str | None, validation_share: float | None, test_share: float, 
         raise ConfigurationError("; ".join(wrong) + ".")
 
 
-def _roles(
-    splits: Splits,
-    source: str,
-    text: str | Sequence[str] | None,
-    label: str | None,
-    group: str | None,
-    findings: Findings,
-    cluster_by: str | None,
-) -> tuple[Roles, tuple[str, ...]]:
-    """Roles of the columns by the first training table; all other tables must have the same columns."""
-    first = splits["train"][0]
-    if isinstance(first, ImageFolder):
-        text, label = text or "file", label or "folder"
-    columns = first.sample()
-    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1, cluster_by)
-    for split, tables in splits.items():
-        needed = (roles if split == "train" else replace(roles, marks=None)).names()
-        for table in tables:
-            if table is not first:
-                _same_columns(needed, table, first)
-    for column in columns:
-        if column.name in roles.text:
-            refuse_missing(column, first.name)
-        if column.name in roles.text and column.name in roles.guessed:
-            refuse_file_names(column, first.name)
-    found = next(column for column in columns if column.name == roles.labels[0])
-    if found.name in found.values:
-        message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
-        findings.add("header", "warning", message, [f"{first.name}:1"])
-    note_unused(columns, roles.names(), findings)
-    return roles, found.class_names
-
-
-def _paths(splits: Splits, roles: Roles) -> bool:
-    """True if all images are files, so that the store holds paths; else it holds the bytes of all images."""
-    if roles.modality != "image":
-        return False
-    tables = [table for tables in splits.values() for table in tables]
-    kinds = [
-        {type(value) for value in column.values if value} == {ImagePath}
-        for table in tables
-        for column in table.sample()
-        if column.name == roles.text[0]
-    ]
-    for table in tables:
-        if isinstance(table, ImageTable):
-            table.loads = not all(kinds)
-    return all(kinds)
-
-
-def _units(splits: Splits, roles: Roles) -> list[str]:
-    """Columns of all tables that could be groups, if no group is given."""
-    if roles.group is not None:
-        return []
-    tables = [table.sample() for tables in splits.values() for table in tables]
-    everywhere = set.intersection(*({column.name for column in columns} for columns in tables))
-    return [name for name in candidates(splits["train"][0].sample(), roles.names()) if name in everywhere]
-
-
 def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ...]:
     """Summary for the user: the columns and the task, then how each file was read."""
     what = f"{targets.kind}, {len(targets.labels)} classes" if targets.labels else targets.kind
@@ -247,23 +184,6 @@ def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ..
 def _is_one_hot(table: pa.Table) -> bool:
     """True if each row has exactly one label over several columns."""
     return all(len(json.loads(label)) == 1 for label in table.column("label").unique().to_pylist())
-
-
-def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
-    known = [column.name for column in table.sample()]
-    missing = [role for role in needed if role not in known]
-    if missing:
-        advice = " Rename its columns, or leave it out."
-        if isinstance(first, ImageFolder):
-            advice = (
-                f" Training has folders of classes: give such a folder, or call the columns {' and '.join(needed)}."
-            )
-        elif isinstance(table, ImageFolder):
-            advice = " It has folders of classes, and training is a table: give a table of paths."
-        raise DataError(
-            f"{table.name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its "
-            f"columns: {', '.join(known)}.{advice}"
-        )
 
 
 def _use(split: np.ndarray, usable: np.ndarray, given: set[str], splits: Splits, findings: Findings) -> None:

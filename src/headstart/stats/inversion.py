@@ -1,17 +1,17 @@
-"""Test inversion bootstrap: intervals of what noise makes larger, such as the calibration error, and their differences.
+"""Test inversion bootstrap: intervals of metrics that noise increases, such as calibration error, and their changes.
 
-The calibration error adds up sizes, sum over bins of |s_b| / n. Noise makes sizes larger, most where they are small, so
-that neither the value nor the bootstrap around it can be read off as it is. Instead each e is tried as the truth: of
-all bin sums with that error those are taken that are nearest to what was seen (the constrained maximum likelihood,
-which here is soft thresholding), the bootstrap's noise is put on them, and e is kept where what was seen is not too
-rare (Carpenter 1999; for the choice of the nuisance parameters DiCiccio, Martin & Stern 2001). Bins that were seen to
-be out only by noise are 0 under small e: to shrink all bins in proportion would keep their noise as if it were
-structure, and the interval would be too narrow.
+The calibration error adds up absolute values, sum over bins of |s_b| / n. Noise increases absolute values, most of all
+small ones, so neither the observed value nor the bootstrap around it is an unbiased estimate. Instead each e is tried
+as the true value. Of all bin sums with this error, the ones nearest to the observed sums are taken (the constrained
+maximum likelihood, here soft thresholding), the bootstrap's noise is added, and e is kept if the observed value is not
+too rare (Carpenter 1999; for the choice of the nuisance parameters DiCiccio, Martin & Stern 2001). For small e, bins
+that deviate by noise alone become 0. Shrinking all bins in proportion would keep their noise as structure, and the
+interval would be too narrow.
 
-- **Near 0.** No e lies below 0, so a true 0 can only be missed on one side, and there all 5 % are spent. As soon as the
-  distribution moves, both sides get 2.5 % (a unified interval in the sense of Feldman & Cousins 1998).
-- **Few examples in a bin** that were all right do not show that none will be wrong: the noise is that of one more
-  example in each bin, as unsure as the mean of all.
+- **Near 0.** No e lies below 0, so a true 0 can be missed on one side only, and all 5 % are spent there. As soon as the
+  distribution moves away, both sides get 2.5 % (a unified interval in the sense of Feldman & Cousins 1998).
+- **Bins with few examples**, all correct, do not show that none will be wrong: the noise includes one more example in
+  each bin, as uncertain as the mean of all.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Estimate = tuple[float, float, float]
 def of_sizes(
     sides: Mapping[int, Sequence[np.ndarray]], metric: Metric, *, level: float, draws: int, seed: int
 ) -> Estimate:
-    """(value, low, high) of a metric with `sizes`, or of its change: that of one side (sign 1) less another's (-1).
+    """(value, low, high) of a metric with `sizes`, or of its change: one side (sign 1) minus the other (sign -1).
 
-    sides: sign to the statistics of its runs.
+    sides: the statistics of the runs of each side, by sign.
     """
     parts = [(sign, list(statistics)) for sign, statistics in sides.items()]
     if metric.of_change is not None:
@@ -60,10 +60,10 @@ def of_sizes(
 def inverted(
     statistics: Sequence[np.ndarray], metric: Metric, *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """(value, low, high) of a metric with `sizes`, mean over R runs; the value is the e under which what was seen is
-    the median, so that a calibrated model has an interval from 0 and no value lies outside its interval.
+    """(value, low, high) of a metric with `sizes`, mean over R runs.
 
-    statistics: R times S [n, k], rows (examples or clusters) aligned.
+    The value is the e for which the observed value is the median, so that a calibrated model has an interval from 0,
+    and the value always lies in its interval. statistics: R times S [n, k], rows (examples or clusters) aligned.
     """
     rows, runs, k = np.stack(statistics, 1), len(statistics), statistics[0].shape[1]  # [n, R, k]
     sums = rows.sum(0)  # [R, k]
@@ -82,7 +82,7 @@ def inverted(
     variance = (noise[..., :-1] ** 2).mean(0)  # [R, k - 1]
 
     def tried(e: float) -> np.ndarray:
-        """[draws] of the metric where e is the truth."""
+        """[draws] of the metric if e is the true value."""
         truth = sums.copy()
         truth[:, :-1] = nearest(sums[:, :-1], variance, e * sums[:, -1].sum())
         found = metric.value(truth + noise).mean(1)
@@ -106,12 +106,12 @@ def inverted(
 
 
 def _moved(found: np.ndarray, middle: float) -> float:
-    """How far a distribution lies above the one with this median, in probability."""
+    """Distance of a distribution above the one with this median, in probability."""
     return max(0.0, 0.5 - float((found <= middle).mean()))
 
 
 def _last(holds: Callable[[float], bool], scale: float, most: float) -> float:
-    """The largest e in [0, most] for which it holds, if it holds up to there and no longer; 0 if nowhere."""
+    """The largest e in [0, most] for which it holds, if it holds for all smaller ones; 0 if for none."""
     if not holds(0.0):
         return 0.0
     below, above = 0.0, min(most, 2 * scale)
@@ -124,9 +124,10 @@ def _last(holds: Callable[[float], bool], scale: float, most: float) -> float:
 
 
 def nearest(seen: np.ndarray, variance: np.ndarray, size: float) -> np.ndarray:
-    """The m of sum |m| = size with the least sum of (m - seen)^2 / variance: sign(seen) max(0, |seen| - c variance).
+    """Soft thresholding: the m with sum |m| = size and the least sum of (m - seen)^2 / variance.
 
-    c is such that the sizes add up, negative where they have to grow. Arrays of one shape.
+    m = sign(seen) max(0, |seen| - c variance), with c so that the absolute values add up to `size`; negative c
+    increases them. Arrays of one shape.
     """
     a, v = np.abs(seen).ravel(), np.maximum(variance, 1e-12).ravel()
     order = np.argsort(-a / v)
@@ -140,16 +141,16 @@ def wilson(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     centre = (share * n + z2 / 2) / (n + z2)
     half = math.sqrt(z2) / (n + z2) * math.sqrt(max(0.0, share * (1 - share) * n) + z2 / 4)
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # at 0 and 1 rounding crosses it
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # because rounding crosses 0 and 1
 
 
 def combined(signs: Sequence[int], estimates: Sequence[Estimate], correlation: np.ndarray) -> Estimate:
-    """(value, low, high) of a signed sum of estimates, from their own intervals (MOVER).
+    """(value, low, high) of a signed sum of estimates, from their intervals (MOVER).
 
-    The lower end lies sqrt(l' C l) below the value, l the distances of each estimate to the end of its interval that
-    lowers the sum, with their signs, and C the correlation of the estimates; the upper end so above. Where one of the
-    intervals starts at 0 the errors are not normal and their correlation is not that of the bootstrap: the distances
-    are then added, as if all erred together.
+    The lower end is sqrt(l' C l) below the value: l are the signed distances of the estimates to the end of their
+    interval that lowers the sum, C is the correlation of the estimates. The upper end is found alike. If one of the
+    intervals starts at 0, its errors are not normal and the bootstrap's correlation does not hold; the distances are
+    then added, as if all errors went together.
     Source: Zou & Donner, Statistics in Medicine 27 (2008); Zou, Huang & Zhang 2009 for several.
     """
     value = sum(sign * one[0] for sign, one in zip(signs, estimates))

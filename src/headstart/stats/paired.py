@@ -1,25 +1,25 @@
-"""Is one method better than another? Paired by example: both answered the same questions.
+"""Paired comparison: is one method better than another on the same examples?
 
-**Test.** If the methods did not differ, swapping their answers to any example (for all seeds together; where examples
-come in clusters, to all of a cluster) would change nothing but chance. The two-sided p-value is the share of swap
-patterns whose difference is as large as that seen: (1 + count) / (1 + permutations) over random patterns (Phipson &
-Smyth 2010), or the exact share over all 2^m patterns where only m <= 12 examples matter. With one seed each and
-accuracy, this is McNemar's exact test.
+**Test.** If the methods did not differ, swapping their answers to any example (for all seeds together, and for all
+examples of a cluster) would change the difference by chance alone. The two-sided p-value is the share of swap patterns
+with a difference as large as the observed one: (1 + count) / (1 + permutations) over random patterns (Phipson & Smyth
+2010), or the exact share over all 2^m patterns if only m <= 12 examples matter. With one seed per method and accuracy,
+this is McNemar's exact test.
 
-**Seeds.** Swapping examples compares these trained models. That another seed might have reversed the order is seen
-only in the spread between seeds: what of it the examples do not explain is added as noise to the null distribution,
-and the interval is stretched to hold it (`seed_spread`). With one seed each it can't be known: the test is then
-of the two trained models, not of the two methods.
+**Seeds.** Swapping examples compares these trained models. Only the spread between seeds shows that other seeds might
+have reversed the order: the part of it that the examples do not explain is added as noise to the null distribution, and
+the interval is stretched by it (`seed_spread`). With one seed per method it is unknown: the test is then about the two
+trained models, not about the two methods.
 
-Simulated (`tests/evaluate/test_paired.py`, slow; 1000 examples, 87 % right, alpha 5 %), false positives and power
+Simulated (`tests/stats/test_paired.py`, slow; 1000 examples, 87 % correct, alpha 5 %), false positives and power
 against 3 points: one seed 4.6 % and 61 %; three seeds that do not differ 2.3 % and 76 %, that differ by 1.2 points
 (standard deviation) 4.5 % and 32 %; two such seeds 6.6 % and 29 %; five 2.2 % and 55 %. Read as a test of the methods,
-one seed is wrong 7 % of the time where seeds differ by 0.4 points, and 21 % where they differ by 1.2.
+one seed is wrong 7 % of the time if seeds differ by 0.4 points, and 21 % if they differ by 1.2.
 
-**Interval.** Percentile bootstrap over examples or clusters, the same draws for both methods. Where fewer than 10
-examples distinguish the methods it is widened to hold Agresti & Min's (2005) interval, which adds two imagined pairs;
-so agreement on 20 examples is not taken for certainty. Only methods with the same scores get [0, 0].
-The interval of a difference of calibration errors is put together from both sides' (`inversion.combined`).
+**Interval.** Percentile bootstrap over examples or clusters, with the same draws for both methods. If fewer than 10
+examples distinguish the methods, it is widened to contain Agresti & Min's (2005) interval, which adds two imagined
+pairs, so that agreement on 20 examples does not count as certainty. Only methods with equal scores get [0, 0]. The
+interval of a difference of calibration errors is combined from the intervals of both sides (`inversion.combined`).
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from headstart.stats.resampling import bootstrap, by_cluster, distinct, effectiv
 from headstart.stats.seed_spread import SeedSpread, seed_spread
 
 EXACT = 12
-"up to so many examples or clusters that matter, all 2^m swaps are counted"
+"maximum number m of examples or clusters that matter for which all 2^m swaps are counted"
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Metric of A less metric of B (means over seeds), its interval, and the p-value of no difference."""
+    """Metric of A minus metric of B (means over seeds), its interval, and the p-value of no difference."""
 
     difference: float
     low: float
     high: float
     p_value: float
     seed_error: float = 0.0
-    "standard error of the difference that more examples would not lessen: the spread between seeds"
+    "standard error from the spread between seeds, which more examples do not reduce"
     error: float = 0.0
     "standard error over examples or clusters"
     unit: float = 0.0
-    "what one example or cluster can change; 0 where the methods' scores are the same"
+    "the most that one example or cluster can change; 0 if the methods have equal scores"
     freedom: float = math.inf
     "degrees of freedom of both standard errors together"
 
@@ -72,7 +72,7 @@ def compare(
 ) -> Paired:
     """The paired difference A - B, with interval and two-sided p-value.
 
-    Runs are one a seed; A and B may have different numbers of them (each is then paired with several of the other's).
+    One run per seed. A and B may have different numbers of runs; each is then paired with several of the other's.
     Raises `ValueError` for no runs, different examples, no examples, or scores that are not finite.
     """
     if not a_runs or not b_runs:
@@ -85,7 +85,7 @@ def compare(
     statistics = [by_cluster(rows, clusters) for rows in examples]
     values = metric.value(np.stack([rows.sum(0) for rows in statistics]))  # [A + B]
     difference = float(values[:split].mean() - values[split:].mean())
-    if math.isnan(difference):  # a metric that is not defined on these examples, such as AUROC of one class
+    if math.isnan(difference):  # undefined on these examples, such as AUROC of one class
         return Paired(math.nan, math.nan, math.nan, math.nan)
 
     resampled = bootstrap(statistics, metric, draws=draws, seed=seed)  # [draws, A + B]
@@ -121,20 +121,20 @@ def compare(
 
 
 def oriented(found: Paired, higher_is_better: bool) -> Paired:
-    """The difference so that more is better: turned round for a metric that should be small."""
+    """The difference with more as better; its sign changes for a metric that should be small."""
     if higher_is_better:
         return found
     return replace(found, difference=-found.difference, low=-found.high, high=-found.low)
 
 
 def _same(a_runs: Sequence[Predictions], b_runs: Sequence[Predictions]) -> bool:
-    """Whether the scores are the same; those of 0 and 1 alone are mere answers, whose agreement can be chance."""
+    """True if the scores are equal; scores of only 0 and 1 are mere answers, whose agreement can be chance."""
     alike = len(a_runs) == len(b_runs) and all(np.array_equal(a.scores, b.scores) for a, b in zip(a_runs, b_runs))
     return alike and not all(np.isin(run.scores, (0, 1)).all() for run in a_runs)
 
 
 def largest_change(a: Sequence[np.ndarray], b: Sequence[np.ndarray], metric: Metric) -> float:
-    """The most that one row changes the metric by where B's statistics take the place of A's; 0 if none differs."""
+    """The largest change of the metric if B's statistics replace A's in one row; 0 if no row differs."""
     a, b = _as_many(list(a), list(b))
     matter = np.any([(x != y).any(1) for x, y in zip(a, b)], axis=0)
     change = np.hstack([y[matter] - x[matter] for x, y in zip(a, b)])
@@ -161,7 +161,7 @@ def _swap_test(
     permutations: int,
     seed: int,
 ) -> float:
-    """P-value of swapping rows of the pairs a[r], b[r], the spread between seeds added."""
+    """P-value of swapping rows of the pairs a[r], b[r], with the spread between seeds added."""
     a, b = _as_many(a, b)
     matter = np.any([(x != y).any(1) for x, y in zip(a, b)], axis=0)  # [n]
     m, k = int(matter.sum()), a[0].shape[1]
@@ -174,7 +174,9 @@ def _swap_test(
         moved = moved.reshape(len(moved), len(a), k)
         return (metric.value(a_sum + moved) - metric.value(b_sum - moved)).mean(1)  # [patterns]
 
-    bar = abs(difference) - 1e-10 * (1 + abs(difference))  # swaps that tie with what was seen count, despite rounding
+    bar = abs(difference) - 1e-10 * (
+        1 + abs(difference)
+    )  # so that ties with the observed difference count despite rounding
     if m <= EXACT and not spread.error:
         patterns = np.arange(2**m)[:, None] >> np.arange(m) & 1
         return float((np.abs(swapped(patterns @ change)) >= bar).mean())
@@ -196,7 +198,7 @@ def agresti_min(difference: float, discordant: float, n: float, level: float = 0
 
 
 def holm(p_values: Sequence[float], most: float = 1.0) -> list[float]:
-    """P-values adjusted for having tested them all: reject where <= alpha, any false rejection has chance <= alpha.
+    """Holm's adjusted p-values: if those <= alpha are rejected, any false rejection has probability <= alpha.
 
     Sorted p_(1) <= … <= p_(m) become max over j <= i of min(most, (m - j + 1) p_(j)). Source: Holm 1979.
     """

@@ -1,12 +1,12 @@
 """Resampling of examples or whole clusters: bootstrap draws and random swaps as sums of statistics.
 
-Statistics are rows [n, k], one an example; everything that is computed from draws needs their sums alone. So
+Statistics are rows [n, k], one per example, and everything computed from draws needs only their sums. Therefore
 
 - rows of one **cluster** (questions about one fact, pictures of one patient) are added up first and drawn together;
-- **equal rows** are counted: 100,000 right or wrong answers are two rows, and one multinomial number each takes the
-  place of 100,000 draws;
-- where more than `MOST` different rows remain (losses of 100,000 examples), they are dealt at random into `MOST`
-  groups, which are drawn whole. The variance is as right as that of `MOST` independent examples: within 2.2 %.
+- **equal rows** are counted: 100,000 right or wrong answers are two different rows, and one multinomial number for each
+  replaces 100,000 draws;
+- if more than `MOST_ROWS` different rows remain (losses of 100,000 examples), they are dealt at random into `MOST_ROWS`
+  groups, which are drawn whole. The variance is as exact as with `MOST_ROWS` independent examples: within 2.2 %.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from headstart.core.seeds import derive
 if TYPE_CHECKING:
     from headstart.stats.metrics import Metric
 
-MOST = 4096
-"rows that are drawn one by one"
+MOST_ROWS = 4096
+"maximum number of rows that are drawn one by one"
 _CELLS = 2_000_000
 "numbers in one chunk of weights: 16 MB"
 
@@ -42,9 +42,9 @@ def by_cluster(rows: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
 
 
 def effective_clusters(clusters: np.ndarray | None, n: int) -> float:
-    """(sum of sizes)^2 / sum of squared sizes: as many clusters of equal size; n without clusters. Source: Kish 1965.
+    """(sum of sizes)^2 / sum of squared sizes, the number of clusters if all had one size; n without clusters.
 
-    So many independent examples there are at least, however alike those of one cluster are.
+    The data hold at least that many independent examples, however similar those of one cluster are. Source: Kish 1965.
     """
     if clusters is None:
         return float(n)
@@ -53,7 +53,7 @@ def effective_clusters(clusters: np.ndarray | None, n: int) -> float:
 
 
 def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Chunks [size, k] of sums over n rows drawn with replacement from rows [n, k], `draws` in all."""
+    """Chunks [size, k] of sums over n rows drawn with replacement from rows [n, k]; `draws` sums in all."""
     n = len(rows)
     different, counts = distinct(rows)
     if 10 * len(different) < n:
@@ -68,7 +68,7 @@ def bootstrap_sums(rows: np.ndarray, draws: int, random: np.random.Generator) ->
 
 
 def bootstrap(statistics: Sequence[np.ndarray], metric: Metric, *, draws: int, seed: int) -> np.ndarray:
-    """[draws, R] values of the metric on n rows drawn with replacement, the same ones for all R models.
+    """[draws, R] values of the metric on n rows drawn with replacement, with the same rows for all R models.
 
     statistics: R times S [n, k], rows (examples or clusters) aligned.
     """
@@ -78,7 +78,7 @@ def bootstrap(statistics: Sequence[np.ndarray], metric: Metric, *, draws: int, s
 
 
 def swap_sums(rows: np.ndarray, permutations: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Chunks [size, k] of sums over a random half of the rows [n, k]: each is in or out by a fair coin."""
+    """Chunks [size, k] of sums over random rows of [n, k], each included with probability 1/2."""
     different, counts = distinct(rows)
     if 10 * len(different) < len(rows):
         for size in chunks(permutations, len(different)):
@@ -90,17 +90,17 @@ def swap_sums(rows: np.ndarray, permutations: int, random: np.random.Generator) 
 
 
 def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows and how often each comes; they are told apart by a random combination of their columns."""
+    """The different rows, and the count of each; a random combination of the columns identifies a row."""
     key = rows @ np.random.default_rng(0).standard_normal(rows.shape[1])
     _, first, counts = np.unique(key, return_index=True, return_counts=True)
     return rows[first], counts
 
 
 def _grouped(rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The rows, or sums of `MOST` random groups of nearly one size where they are more."""
-    if len(rows) <= MOST:
+    """The rows, or if there are more, sums of `MOST_ROWS` random groups of nearly equal size."""
+    if len(rows) <= MOST_ROWS:
         return rows
-    return by_cluster(rows, random.permutation(len(rows)) % MOST)
+    return by_cluster(rows, random.permutation(len(rows)) % MOST_ROWS)
 
 
 def chunks(rows: int, n: int) -> Iterator[int]:
@@ -111,5 +111,5 @@ def chunks(rows: int, n: int) -> Iterator[int]:
 
 
 def compact(rows: np.ndarray) -> np.ndarray | sparse.csr_array:
-    """The same matrix, sparse where it is large and nearly empty (F1 over hundreds of classes)."""
+    """The same matrix, sparse if it is large and nearly empty (F1 over hundreds of classes)."""
     return sparse.csr_array(rows) if rows.size > 1_000_000 and np.count_nonzero(rows) < 0.1 * rows.size else rows

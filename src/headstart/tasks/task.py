@@ -1,8 +1,8 @@
-"""Task: what is to be predicted, from what. Each kind of task is an object of its own file in this room.
+"""Task: the target and the input of predictions. Each kind of task is one file of this room.
 
-A kind says what size of head it needs, what one example costs, how scores become answers, and by which metrics these
-are judged; no other room asks for a kind by name. Adding one means placing one file here, or in another package under
-the entry point `headstart.tasks`.
+A kind defines the size of the head, the loss of an example, the way from scores to answers, and their metrics; no other
+room asks for a kind by name. To add one, place a file here, or in another package under the entry point
+`headstart.tasks`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Told = tuple[str, str, float | None]
 
 @dataclass(frozen=True)
 class Label:
-    """The label column as it stands in the data, for kinds that read it themselves.
+    """The label column, unchanged, for kinds that read it themselves.
 
-    names: the different cells, lists as JSON. codes: [n] which of them each row has. training: [n] bool. order: class
-    names as the source declares them. inputs: the rows' inputs in order. note: kind, severity and message of a finding
-    about the rows [n] bool; `{rows}` stands for how many.
+    names: the different cells, lists as JSON. codes: [n] index of each row's cell in `names`. training: [n] bool.
+    order: class names as the source declares them. inputs: the rows' inputs in order. note: adds a finding by kind,
+    severity, message and rows [n] bool; `{rows}` in the message is replaced by their number.
     """
 
     column: str
@@ -61,19 +61,19 @@ class Read:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one input.
+    """The prediction for one input.
 
     label: the class, the value as text, or the classes above 1/2 joined by `|` (a JSON list if a name has it).
     """
 
     label: str
     probabilities: dict[str, float]
-    "a class each; for regression the one entry `value`"
+    "by class; for regression the one entry `value`"
     confidence: float | None = None
-    """probability of the class; of several labels that of the decision nearest to one half, of tags the least of all
-    words'; None for a value"""
+    """probability of the class; for several labels the probability of the decision nearest to one half, for tags the
+    lowest of all words; None for a value"""
     tags: tuple[str, ...] = ()
-    "of tagging: the tag of each word"
+    "for tagging, the tag of each word"
 
     def __repr__(self) -> str:
         if self.tags:
@@ -102,15 +102,15 @@ class Task(Record):
     exclusive: ClassVar[bool] = False
     "True if each example has exactly one of the classes."
     numeric: ClassVar[bool] = False
-    "True if targets are numbers in a unit of their own: training standardises them, and nothing has a probability."
+    "True if targets are numbers with a unit: training standardises them, and there are no probabilities."
     noun: ClassVar[str] = ""
-    "what each input gets, for people: `one label`"
+    "answer to each input, for people: `one label`"
     reads: ClassVar[tuple[str, ...]] = ("text", "text_pair", "image")
     "modalities that such a task can have"
     pooled: ClassVar[bool] = True
-    "True if an input becomes one vector and gets one answer; False if each of its words does."
+    "True if an input becomes one vector with one answer; False if each of its words does."
     pipeline: ClassVar[str] = ""
-    "the Hub's name of the task, where it does not follow from the modality"
+    "name of the task on the Hub, if it does not follow from the modality"
 
     def __new__(cls, kind: str = "", *fields: Any, **named: Any) -> Task:
         made: Task = object.__new__(TASKS[kind] if cls is Task and kind else cls)
@@ -118,12 +118,12 @@ class Task(Record):
 
     @property
     def outputs(self) -> int:
-        """Scores that a head gives."""
+        """Number of scores of the head."""
         return len(self.labels)
 
     @classmethod
     def targets_of(cls, label: Label) -> Read | None:
-        """Class names and targets of a label column; None: they are read by the types of the cells."""
+        """Class names and targets of a label column; None to read them by the types of the cells."""
         return None
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -134,19 +134,19 @@ class Task(Record):
         raise NotImplementedError
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """What `Predictions` hold, of a head's scores: probabilities or values of the same shape."""
+        """The head's scores as probabilities or values of the same shape, for `Predictions`."""
         raise NotImplementedError
 
     def known(self, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Features or scores, and targets, of what has a target, one row each: examples, or all their words."""
+        """Rows of features or scores, and their targets, of the units with a target: examples, or all their words."""
         return values, targets
 
     def count(self, targets: Tensor) -> int:
-        """How many losses these targets have: one an example, or one for each of its words."""
+        """Number of losses of these targets: one per example, or one per word."""
         return len(targets)
 
     def prior(self, targets: Tensor) -> Tensor:
-        """[outputs] biases of a head of zeros that knows the training targets alone (the control `majority`)."""
+        """[outputs] biases of a head of zeros, from the training targets alone (the control `majority`)."""
         raise NotImplementedError
 
     def prediction(self, row: np.ndarray, given: Any = None) -> Prediction:
@@ -155,7 +155,7 @@ class Task(Record):
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """By name, the default first."""
+        """Metrics by name, the default first."""
         from headstart.stats.metrics import METRICS
 
         return METRICS[self.kind]
@@ -167,15 +167,15 @@ class Task(Record):
         return named(self.metrics, name, self.kind)
 
     def beside(self, main: Metric) -> tuple[Metric, ...]:
-        """Metrics that the table shows beside the main one."""
+        """Metrics that the table shows in addition to the main one."""
         return ()
 
     def chance_metric(self, metric: Metric) -> Metric:
-        """The metric by which a constant answer is as good as one at random: the metric itself, but for F1."""
+        """A metric by which a constant answer is as good as a random one: the metric itself, except for F1."""
         return metric
 
     def confusion(self, runs: Sequence[Predictions]) -> tuple[tuple[int, ...], ...]:
-        """[C, C] counts, rows: true class, columns: predicted class, summed over runs; empty where there is none."""
+        """[C, C] counts, rows: true class, columns: predicted class, summed over runs; empty without classes."""
         return ()
 
     def class_rows(self, runs: Sequence[Predictions]) -> tuple[Any, ...]:
@@ -185,9 +185,9 @@ class Task(Record):
         return per_class(runs, self.labels)
 
     def losses(self, mean: Predictions) -> tuple[np.ndarray, np.ndarray]:
-        """[n] -log of the truth's probability, and [n] whether the answer is wrong; for the largest mistakes."""
+        """[n] -log of the truth's probability, and [n] True if the answer is wrong; for the largest mistakes."""
         raise NotImplementedError
 
     def told(self, mean: Predictions, i: int, given: Any) -> Told:
-        """Truth and answer of example i in words."""
+        """Truth and answer of example i as text."""
         raise NotImplementedError

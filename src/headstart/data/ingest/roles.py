@@ -1,0 +1,92 @@
+"""Roles of the columns: which one holds the input, the label, the group; and what the tables have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.images.folder import ImageFolder
+from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.tables.columns import Roles, choose
+from headstart.data.tables.repeated_columns import candidates
+from headstart.data.tables.sources import Splits
+from headstart.data.tables.split_columns import note_unused
+from headstart.data.tables.table import ImagePath, Table
+
+
+def roles_of(
+    splits: Splits,
+    source: str,
+    text: str | Sequence[str] | None,
+    label: str | None,
+    group: str | None,
+    findings: Findings,
+    cluster_by: str | None,
+) -> tuple[Roles, tuple[str, ...]]:
+    """Roles of the columns by the first training table; all other tables must have the same columns."""
+    first = splits["train"][0]
+    if isinstance(first, ImageFolder):
+        text, label = text or "file", label or "folder"
+    columns = first.sample()
+    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1, cluster_by)
+    for split, tables in splits.items():
+        needed = (roles if split == "train" else replace(roles, marks=None)).names()
+        for table in tables:
+            if table is not first:
+                _same_columns(needed, table, first)
+    for column in columns:
+        if column.name in roles.text:
+            refuse_missing(column, first.name)
+        if column.name in roles.text and column.name in roles.guessed:
+            refuse_file_names(column, first.name)
+    found = next(column for column in columns if column.name == roles.labels[0])
+    if found.name in found.values:
+        message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"
+        findings.add("header", "warning", message, [f"{first.name}:1"])
+    note_unused(columns, roles.names(), findings)
+    return roles, found.class_names
+
+
+def holds_paths(splits: Splits, roles: Roles) -> bool:
+    """True if all images are files, so that the store holds paths; else it holds the bytes of all images."""
+    if roles.modality != "image":
+        return False
+    tables = [table for tables in splits.values() for table in tables]
+    kinds = [
+        {type(value) for value in column.values if value} == {ImagePath}
+        for table in tables
+        for column in table.sample()
+        if column.name == roles.text[0]
+    ]
+    for table in tables:
+        if isinstance(table, ImageTable):
+            table.loads = not all(kinds)
+    return all(kinds)
+
+
+def possible_groups(splits: Splits, roles: Roles) -> list[str]:
+    """Columns of all tables that could be groups, if no group is given."""
+    if roles.group is not None:
+        return []
+    tables = [table.sample() for tables in splits.values() for table in tables]
+    everywhere = set.intersection(*({column.name for column in columns} for columns in tables))
+    return [name for name in candidates(splits["train"][0].sample(), roles.names()) if name in everywhere]
+
+
+def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
+    known = [column.name for column in table.sample()]
+    missing = [role for role in needed if role not in known]
+    if missing:
+        advice = " Rename its columns, or leave it out."
+        if isinstance(first, ImageFolder):
+            advice = (
+                f" Training has folders of classes: give such a folder, or call the columns {' and '.join(needed)}."
+            )
+        elif isinstance(table, ImageFolder):
+            advice = " It has folders of classes, and training is a table: give a table of paths."
+        raise DataError(
+            f"{table.name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its "
+            f"columns: {', '.join(known)}.{advice}"
+        )
