@@ -44,7 +44,7 @@ def take_in(
     units: Sequence[str] = (),
 ) -> tuple[pa.Table, dict[int, int]]:
     """Streams all tables into a mapped store; also returns the splits that have rows, usable or not, each with the
-    number of rows of its own tables that were not stored.
+    number of rows of its tables that were not stored.
 
     units: columns whose hashes are kept, to find rows that may belong together.
     Raises `DataError` if no row is usable.
