@@ -19,6 +19,19 @@ headstart compare reviews.csv --model ./my-bert --methods full,full@fresh,full@d
 
 With both, `fresh` counts from the blocks that are left. A model without some of its blocks is served by headstart, but
 not exported: its library would build all of them.
+
+## Two methods joined
+
+A method that adds losses (`distill`, `contrastive`, `l2sp`) can be joined with one that says what trains, in either
+order:
+
+```
+headstart compare reviews.csv --model ./my-bert --methods lora,distill+lora,contrastive+lora \\
+  --set distill+lora.strength=1 --set distill+lora.rank=16
+```
+
+The joined method has the settings of both; the learning rate and what trains are those of the second kind. Rungs that
+the first kind freezes stay frozen. Two methods that change the same thing are refused.
 """
 
 

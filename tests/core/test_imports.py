@@ -126,7 +126,7 @@ def test_the_engine_knows_no_method() -> None:
 
 
 def test_methods_know_backbones_and_plans_but_no_sibling() -> None:
-    names = ("plan", "slots", "term", "solver", "words", "convex", "upper", "method", "adapters.lora_update")
+    names = ("plan", "slots", "compose", "term", "solver", "words", "convex", "upper", "method", "adapters.lora_update")
     shared = tuple(f"headstart.methods.{name}" for name in names)
     assert not forbidden(of("methods"), "headstart.methods", allowed=shared)
     assert not forbidden(of("methods"), *rooms_but("core", "backbones", "methods"))

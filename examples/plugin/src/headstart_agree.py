@@ -28,6 +28,7 @@ class Agree(GradientMethod):
     """
 
     summary: ClassVar[str] = "every weight trains; two views agree, unlabelled texts get sure answers"
+    adds: ClassVar[bool] = True
 
     views: float = 1.0
     "weight of the disagreement of two views of a training example"

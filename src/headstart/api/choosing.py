@@ -96,10 +96,10 @@ def find_rate(
     from headstart.engine.finder import find_rate as find
     from headstart.engine.job import Options
     from headstart.engine.machine.precision import compute
-    from headstart.methods.method import METHODS
+    from headstart.methods.method import method_class
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
-    chosen = configured(METHODS[method], settings or {}, method)
+    chosen = configured(method_class(method), settings or {}, method)
     if chosen.solved:
         raise ConfigurationError(f"{method} has no learning rate to find.")
     trained = configured(Options, only(options, sorted(names_of(Options))), "training")

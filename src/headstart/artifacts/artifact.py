@@ -25,8 +25,8 @@ from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
 from headstart.core.records.record import Record
 from headstart.engine.state.tensors import write_tensors
-from headstart.methods.method import METHODS, Method
-from headstart.methods.plan import Model, Plan
+from headstart.methods.method import METHODS, Method, method_class
+from headstart.methods.plan import BESIDE, Model, Plan
 from headstart.tasks.task import Task
 
 SCHEMA = "headstart.artifact/2"
@@ -89,12 +89,12 @@ class Artifact(Record):
 
     def trained_with(self) -> Method:
         """The method with its settings in training."""
-        if self.method not in METHODS:
+        if any(name not in METHODS for name in self.method.split("+")):
             raise ArtifactError(
                 f"this run was trained with the method {self.method!r}, which is not here; install the package that "
                 "brings it."
             )
-        made: Method = configured(METHODS[self.method], self.configuration, self.method)
+        made: Method = configured(method_class(self.method), self.configuration, self.method)
         return made
 
     def weights(self, folder: str | Path) -> dict[str, Tensor]:
@@ -133,11 +133,11 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
     state = model.state_dict()
     parameters = {name for name, _ in model.named_parameters()}
     aliases = {name for name, _ in model.named_parameters(remove_duplicate=False)} - parameters  # tied weights
-    wanted = set(plan.trained()) | {name for name in state if name.startswith("head.")}
+    wanted = set(plan.served.trained()) | {name for name in state if name.startswith("head.")}
     wanted |= {f"backbone.{name}" for rung in plan.fresh for name in backbone.ladder.rungs[rung].parameters}
     below = tuple(f"backbone.{path}." for rung in backbone.ladder.rungs[: plan.cut(1.0)] for path in rung.modules)
     for name in state.keys() - aliases:
-        if name not in parameters and not name.startswith(below):
+        if name not in parameters and not name.startswith((BESIDE, *below)):
             wanted.add(name)
     return {name: state[name] for name in sorted(wanted)}
 
@@ -219,7 +219,7 @@ def planned(
     head = method.head(backbone, task.outputs, bias=head_bias)
     size_head(head, weights)
     model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
-    return model, method.attach(backbone, head)
+    return model, method.attach(backbone, head).served
 
 
 def size_head(head: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -19,7 +19,9 @@ def descriptions(cls: Any) -> dict[str, str]:
     """Help text of each field: the string below the field in the source of the class or of a base class."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if not dataclasses.is_dataclass(base):
+        if not dataclasses.is_dataclass(base) or "+" in getattr(
+            base, "__name__", ""
+        ):  # a class of two joined methods has no source
             continue
         body = ast.parse(textwrap.dedent(inspect.getsource(typing.cast(type, base)))).body[0]
         assert isinstance(body, ast.ClassDef)

@@ -13,6 +13,7 @@ from torch import nn
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.registry import Registry
+from headstart.methods.compose import composed
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
 from headstart.methods.solver import SolvesItself
 
@@ -24,14 +25,17 @@ LABEL = re.compile(r"\w[\w-]{0,39}")
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method by name: `lora`, or `lora@wide` for one of several labelled configurations."""
+    """The class of a method by name: `lora`, `distill+lora` for two joined methods, `lora@wide` with a label."""
     method, at, label = name.partition("@")
     if at and not LABEL.fullmatch(label):
         raise ConfigurationError(
             f"{name!r}: after the @ comes a label of at most 40 letters, digits, _ and -, which does not begin with -, "
             f"such as {method}@wide."
         )
-    return METHODS[method]
+    first, plus, second = method.partition("+")
+    if "+" in second:
+        raise ConfigurationError(f"{name!r} joins more than two methods; at most two can be joined.")
+    return composed(method, METHODS[first], METHODS[second]) if plus else METHODS[first]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Method:
     "True if its solved head reads features that no other method shares, which needs a separate pass over the data"
     combines: ClassVar[bool] = False
     "True if it combines the trained models of the comparison's other methods, and so runs last"
+    adds: ClassVar[bool] = False
+    "True if it adds losses to a training; it can be joined with a method that says what trains: `distill+lora`"
     needs_bias: ClassVar[bool] = False
     "True if the head needs biases even if the library's classifier for the architecture has none"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -21,6 +21,10 @@ from headstart.methods.term import Stream, TaskTerm, Term
 
 ONLY = "only"
 "the name of a plan's edits in slots that hold no other adapter"
+
+
+BESIDE = "beside."
+"what the names of parameters of a plan's modules begin with"
 
 
 class Model(nn.Module):
@@ -45,6 +49,17 @@ class Group:
     rung: int
     scale: float = 1.0
     decays: bool = True
+
+
+@dataclass(frozen=True)
+class Alongside:
+    """A module that terms use and that trains with the model, such as a discriminator; it is never saved.
+
+    build: makes it on the CPU. Its parameters are named `beside.NAME.…`, and groups of the plan have to name them.
+    """
+
+    name: str
+    build: Callable[[], nn.Module] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class Plan:
     solver: finds the head, or the weights, without any step; None: the training loop.
     start: the solver of a head that is then trained; None: it begins at random.
     terms: the losses that are added up.
+    modules: what trains beside the model and is never saved; a term finds it as `at.module.beside[name]`.
     streams: further data by name, which terms read beside the training examples.
     balanced: each batch holds the classes as evenly as it can, whatever the lengths of its examples.
     solved_after: solves the head on what was learned, after the steps and for each evaluation.
@@ -103,6 +119,7 @@ class Plan:
     start: Solver | None = None
     terms: tuple[Term, ...] = (TaskTerm(),)
     streams: tuple[Stream, ...] = ()
+    modules: tuple[Alongside, ...] = ()
     balanced: bool = False
     solved_after: Solver | None = None
     interpolation: tuple[float, ...] = ()
@@ -123,6 +140,17 @@ class Plan:
     def altered(self) -> bool:
         """Whether the features before the first step are other than the base's."""
         return bool(self.fresh or self.dropped)
+
+    @property
+    def of_modules(self) -> frozenset[str]:
+        """Names of the groups whose parameters lie in `modules`."""
+        return frozenset(g.name for g in self.groups if any(n.startswith(BESIDE) for n in g.parameters))
+
+    @property
+    def served(self) -> Plan:
+        """The plan of the saved model, without what only training needs."""
+        own = self.of_modules
+        return replace(self, modules=(), groups=tuple(group for group in self.groups if group.name not in own))
 
     @property
     def parts(self) -> tuple[Term | Solver, ...]:
@@ -180,6 +208,10 @@ class Plan:
                     raise MethodError("this backbone's loader can't give it random weights, so `scratch` can't run")
                 reinitialise(model.backbone)
             stack.enter_context(left_out(model, self.dropped))
+            if self.modules:
+                device = next(model.parameters()).device
+                model.beside = nn.ModuleDict({one.name: one.build().to(device) for one in self.modules})
+                stack.callback(delattr, model, "beside")
             stack.callback(slots.close)
             slots.put(ONLY, self.edits)
             stack.enter_context(slots.using(ONLY))

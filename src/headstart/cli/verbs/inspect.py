@@ -20,9 +20,9 @@ def command(model: str, method: str | None, settings: tuple[str, ...], random: b
     from headstart import api
     from headstart.backbones.ladder.drawing import draw
     from headstart.core.fields import configured
-    from headstart.methods.method import METHODS
+    from headstart.methods.method import method_class
 
-    chosen = configured(METHODS[method], pairs(settings), method) if method else None
+    chosen = configured(method_class(method), pairs(settings), method) if method else None
     backbone = api.load(model, weights=not random, **{k: v for k, v in options.items() if v is not None})
     plan = chosen.attach(backbone, chosen.head(backbone, 2, bias=True)) if chosen else None
     click.echo(draw(backbone, plan))

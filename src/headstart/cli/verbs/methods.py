@@ -17,7 +17,7 @@ def command(name: str | None, as_json: bool) -> None:
 
     from headstart.core.errors import unknown
     from headstart.core.fields import descriptions
-    from headstart.methods.method import METHODS
+    from headstart.methods.method import METHODS, method_class
     from headstart.pretraining.objectives.objective import OBJECTIVES
     from headstart.report.terminal.methods import measured, table
 
@@ -35,10 +35,10 @@ def command(name: str | None, as_json: bool) -> None:
         for each in sorted(OBJECTIVES):
             click.echo(f"{each:<{width}}{OBJECTIVES[each].summary}")
         return
-    if name not in METHODS and name not in OBJECTIVES:
+    if name not in METHODS and name not in OBJECTIVES and "+" not in name:
         raise unknown("method or objective", name, [*METHODS, *OBJECTIVES])
     pretrains = name in OBJECTIVES
-    method: Any = OBJECTIVES[name] if pretrains else METHODS[name]
+    method: Any = OBJECTIVES[name] if pretrains else method_class(name)
     click.echo(f"{name}: {method.summary}\n")
     texts = descriptions(method)
     for field in dataclasses.fields(method):

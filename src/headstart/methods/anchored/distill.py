@@ -31,6 +31,7 @@ class Distill(GradientMethod):
     """
 
     summary: ClassVar[str] = "every weight trains, features held near the base's"
+    adds: ClassVar[bool] = True
 
     strength: float = 0.3
     "weight of the distance between tuned and base features"

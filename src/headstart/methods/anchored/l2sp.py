@@ -25,6 +25,7 @@ class L2Sp(GradientMethod):
     """
 
     summary: ClassVar[str] = "every weight trains, pulled towards the base"
+    adds: ClassVar[bool] = True
 
     alpha: float = 0.01
     "L2 penalty on the distance of the backbone from the base"

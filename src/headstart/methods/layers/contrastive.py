@@ -34,6 +34,7 @@ class Contrastive(GradientMethod):
     """
 
     summary: ClassVar[str] = "the encoder learns from pairs of few examples, then a solved head"
+    adds: ClassVar[bool] = True
     base_rate: ClassVar[float] = 1e-4
     conv_rate: ClassVar[float] = 1e-3
 
