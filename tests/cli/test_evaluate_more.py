@@ -127,6 +127,18 @@ def test_rows_that_can_not_be_used_are_counted(run: Path) -> None:
     assert "may.csv: 11 of 41 rows can't be used: without a label (empty, nan or null); without text" in found["notes"]
 
 
+def test_numbers_in_another_unit_are_pointed_at(run: Path, probe: tuple[str, ...]) -> None:
+    """Grams beside kilograms gave an error of 2405 without a word."""
+    for name, unit, seed in (("kilos", 1, 1), ("grams", 1000, 2), ("fresh", 1, 3)):
+        texts = sentences(60, seed)
+        rows = [(text, round(unit * (at % 17 + 0.25), 2)) for at, (text, _) in enumerate(texts)]
+        write_csv(run / f"{name}.csv", rows, header=("text", "label"))
+    call("fit", "kilos.csv", *probe, "--kind", "regression", "--out", "weights").expect(0)
+    done = call("evaluate", "weights", "--test", "grams.csv", "--test", "fresh.csv", "--quiet", "--json").expect(0)
+    (note,) = [one for one in json.loads(done.out)["notes"] if "unit" in one]
+    assert note.startswith("grams.csv: most numbers of test (250 … 16250) lie outside of those of train (0.25 … ")
+
+
 def test_what_was_trained_on_is_noted(run: Path) -> None:
     text = (run / "reviews.csv").read_text()
     (run / "same.csv").write_text(text)

@@ -59,8 +59,8 @@ def evaluate(
     trained_with = read_configuration(file) if file.is_file() else {}
     checks = _checks(asked_for, more, examples.task, trained_with, gain=against is None)
     source = data if data is not None else trained_with.get("data")
-    left_out: list[str] = []
-    material = _material(examples, suite, source, trained_with, first.task.kind, read, left_out)
+    remarks: list[str] = []
+    material = _material(examples, suite, source, trained_with, first.task.kind, read, remarks)
     called = {name: artifact.method for name, artifact in artifacts.items()}
     held_against = None
     if against is not None:
@@ -77,7 +77,7 @@ def evaluate(
         examples.record.source, examples.record.fingerprint, first.base.source,
         str(suite or ("test" if more else "default")),
         together(one.verdict for one in judged), judged, where, base_cost,
-        (*_notes(runs, probes, judged=not bases), *left_out, *notes), asked, checks.prices.currency if priced else "",
+        (*_notes(runs, probes, judged=not bases), *remarks, *notes), asked, checks.prices.currency if priced else "",
         tuple(one.external(base_cost.tokens) for one in checks.externals),
         "base" if against is None else str(against),
     )  # fmt: skip
@@ -128,9 +128,9 @@ def _checks(
 
 def _material(
     examples: Data, suite: str | Path | None, source: Any, trained_with: dict[str, Any], kind: str,
-    read: Callable[..., Data], left_out: list[str],
+    read: Callable[..., Data], remarks: list[str],
 ) -> Material:  # fmt: skip
-    """The examples of the checks, read by the rules of the training data; adds notes on unusable rows to left_out."""
+    """The examples of the checks, read by the rules of the training data; adds notes on the files to remarks."""
 
     def other(file: str, text: str | None, label: str | None) -> Data:
         return read(file, text=text, label=label)
@@ -142,7 +142,7 @@ def _material(
 
     def labelled(file: str) -> Examples:
         found = _test_rows(file, source, trained_with | {"kind": kind}, read)
-        left_out.extend(_left_out(file, found.record, examples.record))
+        remarks.extend(_remarks(file, found.record, examples.record))
         return found.test
 
     return Material(examples, other, Path(suite).parent if suite is not None else Path(), column, labelled)
@@ -182,13 +182,17 @@ def _test_rows(file: str, source: Any, told: dict[str, Any], read: Callable[...,
     return found
 
 
-def _left_out(file: str, found: DataRecord, own: DataRecord) -> Iterator[str]:
-    """A note on the file's rows that can't be used. own: record of the run's data without the file."""
+def _remarks(file: str, found: DataRecord, own: DataRecord) -> Iterator[str]:
+    """Notes on the file: rows that can't be used, and numbers in another unit.
+
+    found, own: records of the run's data with and without the file.
+    """
     (split,) = (split for split in found.splits if split.name == "test")
     new = {one.message for one in found.findings if one.severity == "error"} - {one.message for one in own.findings}
     why = "; ".join(sorted(re.sub(r"^[\d,]+ rows? |, left out.*", "", message) for message in new))
     if split.left_out:
         yield f"{file}: {split.left_out:,} of {split.left_out + split.size:,} rows can't be used: {why}"
+    yield from (f"{file}: {one.message}" for one in found.findings if one.kind == "unit" and one not in own.findings)
 
 
 def _tested(checks: Suite, material: Material) -> list[tuple[str, Examples]]:

@@ -28,7 +28,7 @@ def audit(
     groups: np.ndarray | None,
     findings: Findings,
 ) -> None:
-    """Finds duplicates, leaks, conflicting labels, near duplicates, split groups, rare classes and imbalance.
+    """Finds duplicates, leaks, conflicting labels, near duplicates, split groups, rare classes, imbalance and units.
 
     split: [n] int8, 0 train, 1 validation, 2 test, -1 for rows left out. targets: as in `Examples`, of all rows.
     groups: [n] codes or None.
@@ -44,6 +44,8 @@ def audit(
         _crossing_groups(table, groups, split, findings)
     if labels:
         _classes(split, targets, labels, findings)
+    elif targets.ndim == 1:
+        _ranges(split, targets, findings)
 
 
 def _places(table: pa.Table, rows: np.ndarray) -> list[str]:
@@ -167,6 +169,19 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
             f"{labels[smallest]!r}; consider class weights (--class-weights) and a metric that counts classes alike"
         )
         findings.add("imbalance", "warning", message, count=1)
+
+
+def _ranges(split: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
+    """Numbers of a held-out split that mostly lie outside of those of training, as those in another unit do."""
+    learned = targets[split == 0]
+    for code, name in enumerate(NAMES[1:], start=1):
+        held = targets[split == code]
+        if len(held) and np.mean((held < learned.min()) | (held > learned.max())) > 0.5:
+            message = (
+                f"most numbers of {name} ({held.min():g} … {held.max():g}) lie outside of those of train "
+                f"({learned.min():g} … {learned.max():g}): are they in the same unit?"
+            )
+            findings.add("unit", "warning", message, count=1)
 
 
 def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:
