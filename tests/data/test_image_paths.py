@@ -143,6 +143,15 @@ def test_images_that_no_table_lists_are_named(tmp_path: Path, csv_file: Callable
         assert (found.count, found.examples) == (len(left), left)
 
 
+def test_paths_in_a_data_set_that_is_no_file(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pictures(tmp_path, 22)
+    held = {"image": [str(tmp_path / str(name)) for name, _ in rows()], "label": [label for _, label in rows()]}
+    record = read(datasets.Dataset.from_dict(held)).record
+    assert record.rows_used == 20
+    assert not [one for one in record.findings if one.kind == "skipped"]
+
+
 def test_a_holdout_beside_a_test_split_is_for_validation(tmp_path: Path, csv_file: Callable[..., Path]) -> None:
     """As in folders of classes (`splits_of`)."""
     for at, split in enumerate(("train", "test", "holdout")):

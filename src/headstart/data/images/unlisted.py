@@ -22,7 +22,7 @@ def note_unlisted(source: Any, tables: Iterable[Table], findings: Findings) -> N
 
     Looked through are the folders of listed images; of Hugging Face's metadata files, all of the source's.
     """
-    own = [table for table in tables if isinstance(table, ImageTable) and table.listed]
+    own = [one for one in tables if isinstance(one, ImageTable) and one.listed and hasattr(one, "path")]
     listed = {path for table in own for path in table.listed}
     tops = {_top(source, table) for table in own if table.path.name in METADATA}
     flat = {os.path.dirname(path) for path in listed} if len(tops) < len(own) else set()
