@@ -35,12 +35,12 @@ bench-quick: $(VENV)/installed
 
 # What runs Headstart, without what tests it.
 $(VENV)/runtime: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Headstart needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Headstart needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@echo "installing Headstart into $(VENV): PyTorch is several GB, which takes a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	@echo "installing Headstart into $(VENV): PyTorch is several GB, which takes a few minutes"
 	$(BIN)/python -m pip install --quiet -e .
-	touch $@
+	@touch $@
 
 $(VENV)/installed: $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet -e '.[test]'

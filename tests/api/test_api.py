@@ -130,7 +130,7 @@ def test_read_gives_splits_and_a_record(here: Path) -> None:
 
 def test_the_embedded_digits() -> None:
     data = headstart.read()
-    assert (len(data.train), len(data.validation), len(data.test)) == (100, 100, 1597)
+    assert (len(data.train), len(data.validation), len(data.test)) == (50, 50, 1697)
     assert data.task.labels == tuple("0123456789")
 
 

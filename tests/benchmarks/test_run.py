@@ -23,7 +23,7 @@ RAN = {
     "race_curves": "--tasks trec gist-sst2 --sizes 100 300 --draws 0 1",
     "kernel_memory": "--kept 1024 64",
     "text": "--name methods --peer peft --methods lora,houlsby --set lora.targets=query,value --set probe.reads=top",
-    "images": "--name demo --data digits --budget 4m",
+    "images": "--name demo-avx2 --demo --precision fp32",
     "fewshot": "--pairs 3",
     "history": "--models runs/lineage --data sst2 --only gpt --sizes 10 30",
     "crosslingual": "--models runs/crosslingual",

@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from cli.calling import FAST, PROBE, ROW, Call, call, images, record, reviews, sentences, values, write_csv
+from headstart.cli.verbs.compare import DEMO
 from headstart.core.errors import ConfigurationError
 
 
@@ -199,6 +200,24 @@ def test_a_configuration_repeats_the_run(here: Path) -> None:
     call("compare", "--config", "first/configuration.json", "--set", "lora.rank=3", "--out", "third").expect(0)
     assert [row["configuration"].get("rank") for row in record(here / "third")["rows"]] == [None, 3]
     assert values(record(here / "third"))[0]["value"] == values(first)[0]["value"]
+
+
+def test_without_data_and_options_it_is_a_short_demo(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def compared(data: Any, model: Any, **options: Any) -> None:
+        seen.append({name: options.get(name) for name in DEMO})
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("headstart.api.compare", compared)
+    told = call("compare").err
+    assert told.startswith("Demo: ")
+    assert "at most 80s" in told
+    assert "Demo" not in call("compare", "--quiet", "--out", "run").err
+    assert seen == [DEMO, DEMO]
+    assert "Demo" not in call("compare", "--seeds", "1").err
+    assert "Demo" not in call("compare", "reviews.csv").err
+    assert seen[2:] == [dict.fromkeys(DEMO)] * 2
 
 
 def test_seeds_and_trials(here: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_best_features_come_first() -> None:
     found = ranked(["blind", "glance"], {"blind": blind(), "glance": headstart.load("builtin/glance")})
     assert [one.model for one in found] == ["glance", "blind"]
     best, worst = found
-    assert best.probe > 0.9
+    assert best.probe > 0.7
     assert best.low <= best.probe <= best.high
     assert best.knn > worst.knn
     assert best.logme > worst.logme
@@ -88,7 +88,7 @@ def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early(monkeypatch:
     found = confirm(digits(), given, 2, backbones.__getitem__, metric("single_label"), compute("cpu", "fp32"))
     assert [one.model for one in found] == ["glance", "blind", "third"]
     assert found[0].tuned_share == 1.0
-    assert found[0].tuned > 0.9
+    assert found[0].tuned > 0.7
     assert found[1].tuned_share < 1.0, "it was clearly behind"
     assert found[1].tuned_high < found[0].tuned_low
     assert found[2].tuned_share is None

@@ -238,6 +238,18 @@ def test_a_control_without_the_pretrained_weights() -> None:
     ]
 
 
+def test_the_pretrained_weights_help_if_each_control_without_them_is_worse() -> None:
+    """The line names the best of these controls, since its distance is what pretraining is worth."""
+    scratch, random = (
+        row(name, 0.8, 5.0, gap, 0.005, control=True) for name, gap in (("scratch", -0.12), ("random", -0.2))
+    )
+    said = "The pretrained weights help: scratch, without them, -12.0 points [-13.0, -11.0]."
+    assert said in decide(FULL, random, scratch, MAJORITY).lines
+    assert said not in decide(FULL, random, scratch, row("scratch@long", 0.96, 9.0, 0.001, 0.005, control=True)).lines
+    for alone in (decide(scratch, random), decide(FULL, MAJORITY)):
+        assert not [line for line in alone.lines if "weights" in line]
+
+
 def gained(difference: float, p: float, guess: float = 0.5, by: str = "accuracy", **more: Any) -> Gain:
     return Gain(by, guess, difference, difference - 0.02, difference + 0.02, p, **more)
 

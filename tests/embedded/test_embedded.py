@@ -13,10 +13,10 @@ from headstart.backbones.loaders.packaged import builtin_names, place
 from headstart.core.records.comparison import Comparison
 
 
-def test_the_digits_are_ten_labels_a_class_and_always_the_same() -> None:
+def test_the_digits_are_five_labels_a_class_and_always_the_same() -> None:
     data = headstart.read()
-    assert [len(data.train), len(data.validation), len(data.test)] == [100, 100, 1597]
-    assert np.bincount(data.train.targets).tolist() == [10] * 10
+    assert [len(data.train), len(data.validation), len(data.test)] == [50, 50, 1697]
+    assert np.bincount(data.train.targets).tolist() == [5] * 10
     assert data.task.labels == tuple("0123456789")
     assert data.record.fingerprint == headstart.read().record.fingerprint
 
@@ -55,7 +55,7 @@ def test_the_built_in_text_encoder_without_its_weights_is_another() -> None:
 def test_the_frozen_built_in_backbone_reads_digits_it_has_never_seen(tmp_path: Path) -> None:
     result = headstart.compare(out=tmp_path / "run", methods=["probe", "majority"], seeds=1, trials=2)
     assert isinstance(result, Comparison)
-    assert result.row("probe").low > 0.92
+    assert result.row("probe").low > 0.89
     assert result.verdict.method == "probe"
     assert result.row("majority").high < 0.15
     (found,) = headstart.predict(tmp_path / "run", [_digit(4)])
@@ -64,11 +64,11 @@ def test_the_frozen_built_in_backbone_reads_digits_it_has_never_seen(tmp_path: P
 
 @pytest.mark.slow
 def test_adapting_beats_scratch_by_a_wide_margin(tmp_path: Path) -> None:
-    """Ten labels a class, the same tuning budget; both intervals and their distance are shown."""
+    """Five labels a class, the same tuning budget; both intervals and their distance are shown."""
     result = headstart.compare(out=tmp_path / "run", methods=["lpft", "scratch"], seeds=3, trials=3)
     adapted, scratch = result.row("lpft"), result.row("scratch")
     assert adapted.low > scratch.high
-    assert scratch.difference < -0.03
+    assert scratch.difference_high < -0.05
     assert scratch.p_adjusted < 0.05
 
 

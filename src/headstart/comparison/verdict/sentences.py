@@ -43,7 +43,7 @@ def lines(
         *_better(best, rows, metric, alpha),
         *_tuning(best, rows, metric, alpha, frozen),
         *_shortened(rows),
-        *_controls(rows, metric, alpha, trivial),
+        *_controls(best, rows, metric, alpha, trivial),
         *_parts(best, rows, metric, margin, alpha),
         *_stopped(rows),
     )
@@ -165,14 +165,21 @@ def _shortened(rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _controls(rows: Sequence[Row], metric: Metric, alpha: float, trivial: Collection[str]) -> Iterator[str]:
-    near = [
+def _controls(
+    best: Row, rows: Sequence[Row], metric: Metric, alpha: float, trivial: Collection[str]
+) -> Iterator[str]:  # fmt: skip
+    """Line on the best control without the pretrained weights, or on all that are not shown to be worse."""
+    controls = [
         row for row in rows
         if trained(row) and row.control and row.method not in trivial and row.p_adjusted is not None
-        and not worse(row, metric, alpha)
     ]  # fmt: skip
+    near = [row for row in controls if not worse(row, metric, alpha)]
     for row in near:
         yield f"The pretrained weights are not shown to help: {row.method}, without them, {_apart(row, metric)}."
+    if controls and not near and not best.control:
+        row = max(controls, key=lambda row: gain(row, metric))
+        if shown(row, alpha, metric) < 0:
+            yield f"The pretrained weights help: {row.method}, without them, {_apart(row, metric)}."
 
 
 def _guessing(best: Row, metric: Metric, alpha: float, test_size: int) -> Iterator[str]:
