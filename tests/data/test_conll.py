@@ -157,3 +157,26 @@ def test_a_sentence_without_an_end_is_left_out(tmp_path: Path) -> None:
     assert any("more than 10,000 words" in finding.message for finding in data.record.findings)
     assert isinstance(model_input(["a " * 10_001], "text_words"), Problem)
     assert model_input(["a b"], "text_words") == "a b"
+
+
+@pytest.mark.parametrize("tags", [["O", None, "B-X"], ["O", None, "B-X", "O"]])
+def test_a_tag_that_is_missing_shifts_no_other(tmp_path: Path, tags: list[str | None]) -> None:
+    with (file := sentences(tmp_path / "a.jsonl", 30)).open("a") as more:
+        more.write(json.dumps({"tokens": ["a", "b", "c"], "ner_tags": tags}) + "\n")
+    data = read(file)
+    assert data.record.rows_used == 30
+    assert any("missing label in their list" in finding.message for finding in data.record.findings)
+
+
+def test_more_tags_than_16_bits_hold_are_refused(tmp_path: Path) -> None:
+    with (file := tmp_path / "a.jsonl").open("w") as out:
+        for at in range(20):
+            tags = [f"t{at}-{each}" for each in range(2_000)]
+            out.write(json.dumps({"tokens": ["a"] * 2_000, "ner_tags": tags}) + "\n")
+    with pytest.raises(DataError, match="40,000 different tags; at most 32,767"):
+        read(file)
+
+
+def test_comments_of_any_text_are_passed_over(tmp_path: Path) -> None:
+    (file := tmp_path / "a.conll").write_text("# sentence one of two\nRome X\n\n#doc7\nis O\n# X\n\n# O\n")
+    assert [row["words"] for row in rows(file)] == [["Rome"], ["is", "#"], ["#"]]

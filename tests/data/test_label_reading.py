@@ -63,7 +63,9 @@ def test_lists_of_class_numbers_stay_names(json_file: File) -> None:
     [
         ('["a", "b c"]', ["a", "b c"]), ("['a', 'b']", ["a", "b"]), ("[]", []), ("['a' 'b c']", ["a", "b c"]),
         ("[1 0 1]", ["1", "0", "1"]), ("[1. 0.]", ["1.", "0."]), ("{'b', 'a'}", ["a", "b"]), ("('a',)", ["a"]),
-        ("[a, b]", ["a", "b"]), ("a, b", None), ("[", None), ('{"a": 1}', None),
+        ("[a, b]", ["a", "b"]), ("a, b", None),
+        ("{a,b}", ["a", "b"]), ("{}", []), ('{"c d",a}', ["c d", "a"]), ('{"choices":["a","b"]}', ["a", "b"]),
+        ('["a", null, ""]', ["a", "", ""]), ("[", None), ('{"a": 1}', None),
     ],
 )  # fmt: skip
 def test_lists_written_as_text(text: str, items: list[str] | None) -> None:
@@ -260,4 +262,59 @@ def test_a_training_file_with_decimal_commas_decides_for_all(csv_file: File) -> 
 def test_what_is_no_number_is_shown(csv_file: File) -> None:
     rows = [[text, f"({at}.50)"] for at, (text, _) in enumerate(texts(30))]
     with pytest.raises(DataError, match=r"hold something else: '\(0\.50\)', "):
+        read(csv_file(rows), kind="regression")
+
+
+def test_items_of_two_types_are_refused_as_single_labels_are(json_file: File) -> None:
+    for other in ("1", True):
+        rows = [{"text": text, "label": [[1, 2], [other], [2]][at % 3]} for at, (text, _) in enumerate(texts(30))]
+        with pytest.raises(DataError, match=r"items of the lists .* number in 20 .*data.jsonl:2"):
+            read(json_file(rows))
+
+
+@pytest.mark.parametrize("gap", [["a", None], [None], ["a", ""], ["nan"], "['a', None]", '["a", ""]'])
+def test_lists_with_a_gap_are_left_out(json_file: File, gap: Any) -> None:
+    """A null is no label, and to drop it would shift what stands behind it."""
+    sets = ["['a', 'b']", "['b']"] if isinstance(gap, str) else [["a", "b"], ["b"]]
+    rows = [{"text": text, "label": [*sets, gap][at % 3]} for at, (text, _) in enumerate(texts(60))]
+    data = read(json_file(rows))
+    assert (data.record.rows_used, finding(data, "missing_label").count) == (40, 20)
+    assert "empty or missing label in their list" in finding(data, "missing_label").message
+    rows = [{"text": text, "label": [[1, 0], [0, 1], [1, None]][at % 3]} for at, (text, _) in enumerate(texts(60))]
+    assert read(json_file(rows)).record.rows_used == 40
+
+
+@pytest.mark.parametrize("cells", [["a\nb", "b", "a"], ['["a", "b"]', "a", "b"]])
+def test_cells_of_several_lines_and_lists_beside_names(csv_file: File, cells: list[str]) -> None:
+    rows = [[text, cells[at % 3]] for at, (text, _) in enumerate(texts(60))]
+    assert read(csv_file(rows), kind="multi_label").task.labels == ("a", "b")
+    assert "--kind multi_label" in finding(read(csv_file(rows)), "label_lists").message
+
+
+def test_decimal_commas_are_not_taken_for_several_labels(csv_file: File) -> None:
+    rows = [[text, f"{at / 7:.1f}".replace(".", ",")] for at, (text, _) in enumerate(texts(60))]
+    assert "label_lists" not in kinds(read(csv_file(rows)))
+
+
+def test_an_empty_cell_is_no_zero_where_zeros_are_written(csv_file: File) -> None:
+    rows = [[text, [1, 0, ""][at % 3], ["x", ""][at % 2]] for at, (text, _) in enumerate(texts(60))]
+    data = read(csv_file(rows, header=("text", "a", "b")), label="a,b")
+    assert (data.record.rows_used, finding(data, "missing_label").count) == (40, 20)
+    rows = [[text, [1, 0, -1][at % 3], [1, 0, -1][at % 3]] for at, (text, _) in enumerate(texts(60))]
+    assert read(csv_file(rows, header=("text", "a", "b")), label="a,b").record.rows_used == 40
+
+
+def test_numbers_that_32_bits_hold_for_one_are_refused(csv_file: File) -> None:
+    rows: list[list[object]] = [[text, 1_700_000_000_000 + at * 1234] for at, (text, _) in enumerate(texts(60))]
+    with pytest.raises(DataError, match="from 1700000000000 to 1700000072806, too close together"):
+        read(csv_file(rows), kind="regression")
+
+
+@pytest.mark.parametrize("written", ["USD {}", "{} kg"])
+def test_quantities_with_units_are_told_how_to_be_written(csv_file: File, written: str) -> None:
+    rows = [[text, (written if at % 2 else "{}").format(at / 7)] for at, (text, _) in enumerate(texts(60))]
+    with pytest.raises(DataError, match="write plain numbers"):
+        read(csv_file(rows))
+    rows = [[text, written.format(at / 7)] for at, (text, _) in enumerate(texts(60))]
+    with pytest.raises(DataError, match="Write plain numbers"):
         read(csv_file(rows), kind="regression")

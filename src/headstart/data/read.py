@@ -144,7 +144,7 @@ def _kind(kind: str | None, roles: Roles) -> str | None:
     able = [name for name in TASKS if roles.modality in TASKS[name].reads]
     if kind is not None and kind not in able:
         raise ConfigurationError(
-            f"a {kind} task can't be read from {roles.modality.replace('_', ' in ')}s: the input "
+            f"a {kind} task can't be read from {roles.modality.replace('_', ' in ').rstrip('s')}s: the input "
             f"is {', '.join(roles.text)}. Such data are for {', '.join(able)}."
         )
     return able[0] if kind is None and len(able) == 1 else kind

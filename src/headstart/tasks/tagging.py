@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OUTSIDE = "O"
 "the tag of a word that is in no entity"
+MOST_TAGS = 32_767
+"maximum number of different tags, as 16 bits hold them"
 
 
 @TASKS.register("tagging")
@@ -58,6 +60,11 @@ class Tagging(Task):
         labels = tuple(tag for tag in label.order if tag in seen) or tuple(
             sorted(seen, key=lambda t: (t != OUTSIDE, t))
         )
+        if len(labels) > MOST_TAGS:
+            raise DataError(
+                f"the column {label.column!r} has {len(labels):,} different tags; at most {MOST_TAGS:,} are read. Does "
+                "it hold words? Name the column of tags with --label."
+            )
         place = {tag: at for at, tag in enumerate(labels)}
         known = np.array([all(tag in place for tag in tags) for tags in lists])[label.codes]
         if (strange := usable & ~known).any():

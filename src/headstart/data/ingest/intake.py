@@ -15,7 +15,18 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
-from headstart.data.ingest.labels import BOOLEAN, CELL, FLOAT, INTEGER, LIST, MISSING, OTHER, STRING
+from headstart.data.ingest.label_types import (
+    BOOLEAN,
+    CELL,
+    FLOAT,
+    INTEGER,
+    LIST,
+    MISSING,
+    MISSING_WORDS,
+    OTHER,
+    STRING,
+    has_gap,
+)  # fmt: skip
 from headstart.data.ingest.model_input import LONG, model_input
 from headstart.data.ingest.store import Store, schema
 from headstart.data.tables.columns import Roles
@@ -25,9 +36,11 @@ from headstart.data.tables.table import Chunk, Problem, Table, readable
 
 SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
-_MISSING_WORDS = {"", "nan", "NaN", "null", "NULL"}
 _WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
 "a whole number as pandas writes it if its column has empty cells"
+
+NO_TEXT = frozenset({"nan", "null", "none", "n/a", "#n/a", "<na>", "#name?", "#ref!", "#value!"})
+"texts, in lower case, that stand for a missing one"
 
 Row = tuple[Any, ...]
 Progress = Callable[[str, int], None]
@@ -61,6 +74,7 @@ def take_in(
             wanted = list(dict.fromkeys([*own.names(), *units]))
             for table in tables:
                 classes = declared(table, roles.labels[0]) or class_names
+                own = replace(own, zeros=_with_zeros(table, roles.labels) if len(roles.labels) > 1 else ())
                 for chunk in readable(table, wanted, findings):
                     typed = getattr(table, "typed", True)
                     rows = list(_rows(chunk, own, units, classes, SPLIT_CODES[split], given, apart, typed, findings))
@@ -106,10 +120,18 @@ def _rows(
             message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
             findings.add("long", "warning", message, [place])
         cells = [column[at] for column in labels]
-        label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles.labels, place)
+        label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles, place)
         tag = CELL if tag == STRING and not typed else tag
+        if any(len(part) < 8 and str(part).strip().lower() in NO_TEXT for part in parts):
+            message = "{rows} whose text is a word for a missing value (nan, NULL, #N/A), kept: empty such cells"
+            findings.add("empty", "warning", message, [place])
+        if any(map(has_gap, cells)):
+            message = "{rows} with an empty or missing label in their list, left out"
+            findings.leave_out("missing_label", message, place)
+            continue
         if tag == MISSING:
-            findings.leave_out("missing_label", "{rows} without a label (empty, nan or null), left out", place)
+            words = "empty, nan or null" if len(cells) == 1 else "an empty cell, nan or -1 in one of the columns"
+            findings.leave_out("missing_label", f"{{rows}} without a label ({words}), left out", place)
             continue
         group = None if groups is None else _group(groups[at])
         if roles.marks and unmarked:
@@ -127,7 +149,7 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
     """The label as a string, and the tag of its type; numbers with declared class names become these."""
     if isinstance(value, str):
         value = value.strip()
-        return (None, MISSING) if value in _MISSING_WORDS else (value, STRING)
+        return (None, MISSING) if value in MISSING_WORDS else (value, STRING)
     if value is None:
         return None, MISSING
     if isinstance(value, bool):
@@ -143,7 +165,7 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
         found = [_label(item, class_names) for item in value]
         if {LIST, OTHER} & {tag for _, tag in found}:
             return "list", OTHER
-        return json.dumps([item for item, _ in found if item is not None], ensure_ascii=False), LIST
+        return json.dumps([_typed(*one) for one in found], ensure_ascii=False), LIST
     if isinstance(value, bytes):
         return _label(value.decode("utf-8", "replace"), class_names)
     if hasattr(value, "as_integer_ratio"):  # Decimal
@@ -153,10 +175,17 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
     return type(value).__name__, OTHER
 
 
+def _typed(name: str | None, tag: int) -> Any:
+    """The item of a list in its own type, because 1 and "1" are two."""
+    if name is None or tag not in (INTEGER, FLOAT, BOOLEAN):
+        return name
+    return name == "True" if tag == BOOLEAN else int(name) if tag == INTEGER else float(name)
+
+
 def _group(value: Any) -> str | None:
     """Normalised name of a group: stripped, `3.0` as `3`; None if missing."""
     text = "" if value is None else str(value).strip()
-    return None if text in _MISSING_WORDS else text.partition(".")[0] if _WHOLE.fullmatch(text) else text
+    return None if text in MISSING_WORDS else text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _unit(value: Any) -> int:
@@ -167,11 +196,26 @@ def _unit(value: Any) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big") or 1
 
 
-def _hot(cells: Sequence[Any], names: Sequence[str], place: str) -> tuple[str | None, int]:
-    """Names of the label columns that hold 1, as a list; missing if all cells are empty."""
-    if all(cell is None or cell == "" for cell in cells):
+def _with_zeros(table: Table, labels: Sequence[str]) -> tuple[str, ...]:
+    """The label columns that write a zero, so that an empty cell is none; else only ones (or crosses) are written."""
+    return tuple(
+        column.name
+        for column in table.sample()
+        if column.name in labels and any(flag(value) is False and not _unknown(value) for value in column.values)
+    )
+
+
+def _unknown(cell: Any) -> bool:
+    return cell is None or cell != cell or str(cell).strip() in {*MISSING_WORDS, "-1", "-1.0"}
+
+
+def _hot(cells: Sequence[Any], roles: Roles, place: str) -> tuple[str | None, int]:
+    """Names of the label columns that hold 1, as a list; missing if all cells are, or one that could hold a zero."""
+    names = roles.labels
+    unknown = [_unknown(cell) for cell in cells]
+    if all(unknown) or any(gap and name in roles.zeros for name, gap in zip(names, unknown)):
         return None, MISSING
-    marks = [flag(cell) for cell in cells]
+    marks = [False if gap else flag(cell) for cell, gap in zip(cells, unknown)]
     if None in marks:
         odd = marks.index(None)
         raise DataError(f"{place}: the label column {names[odd]!r} holds {cells[odd]!r}, and not 0 or 1.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from headstart.core.errors import DataError
 
-SEPARATORS = "|;"
+SEPARATORS = "|;\n"
 _ON, _OFF = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,\[\](){}]+""")
 _BARE_GAP = re.compile(r"""['"]\s+['"]""")
@@ -17,7 +19,10 @@ _BARE_GAP = re.compile(r"""['"]\s+['"]""")
 
 
 def as_list(text: str) -> list[str] | None:
-    """Items of a list written by JSON, Python or numpy, else None: `["a"]`, `['a', 'b']`, `[1 0]`, `[]`."""
+    """Items of a list written by JSON, Python, numpy or Postgres, else None: `["a"]`, `['a', 'b']`, `[1 0]`, `{a,b}`.
+
+    A missing item is `""`. Label Studio writes several choices as `{"choices": ["a", "b"]}`.
+    """
     bare = text.strip()
     if len(bare) < 2 or bare[0] + bare[-1] not in ("[]", "()", "{}"):
         return None
@@ -26,16 +31,20 @@ def as_list(text: str) -> list[str] | None:
     except (ValueError, RecursionError):
         value = None
         if not _BARE_GAP.search(bare):
-            try:
+            with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
                 value = ast.literal_eval(bare)
-            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-                value = None
-    if value is None and bare[0] == "[":
-        value = [token.strip("'\"") for token in _TOKEN.findall(bare)]
+    if value is None and (bare[0] == "[" or (bare[0] == "{" and ":" not in re.sub('"[^"]*"', "", bare))):
+        value = [None if token == "None" else token.strip("'\"") for token in _TOKEN.findall(bare)]
+    value = [] if value == {} else chosen(value)
     if not isinstance(value, (list, tuple, set, frozenset)) or any(isinstance(i, (list, dict, tuple)) for i in value):
         return None
     items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-    return [str(item).strip() for item in items if item is not None and str(item).strip()]
+    return ["" if item is None else str(item).strip() for item in items]
+
+
+def chosen(value: Any) -> Any:
+    """The list of an object that holds nothing but `choices`, as Label Studio writes several labels of one row."""
+    return value["choices"] if isinstance(value, dict) and [*value] == ["choices"] else value
 
 
 def separated(names: Sequence[str]) -> list[list[str]]:
@@ -93,8 +102,10 @@ def _are_fractions(marks: Sequence[Sequence[str]]) -> bool:
 
 
 def share_parts(names: Sequence[str]) -> bool:
-    """True if names look like several labels: a part is also a name, or there are fewer parts than names."""
-    parts = {name: [part.strip() for part in re.split("[|;,]", name)] for name in names}
+    """True if names look like several labels: a part is a name, there are fewer parts than names, or lists."""
+    if any(map(as_list, names)):
+        return True
+    parts = {name: [part.strip() for part in re.split(f"[{SEPARATORS},]", name)] for name in names}
     several = {part for found in parts.values() if len(found) > 1 for part in found}
     every = {part for found in parts.values() for part in found}
     return bool(several & set(names)) or (bool(several) and len(every) < len(parts))

@@ -47,7 +47,7 @@ def merge_whole(sets: list[list[str]], findings: Findings) -> list[list[str]]:
 def note_alike(labels: Sequence[str], findings: Findings) -> None:
     """Findings on classes that differ only in case, blanks or look-alike letters, or are named like a missing value."""
     for same in alike(labels):
-        plain = len({" ".join(label.casefold().split()) for label in same}) == 1
+        plain = len({" ".join(label.lower().split()) for label in same}) == 1
         how = "differ in case or spaces only" if plain else "look the same but are written with other letters"
         names = " and ".join(map(repr if plain else spelled, same))
         findings.add("label_spelling", "warning", f"the classes {names} {how}: are they one class?", count=1)
@@ -116,7 +116,11 @@ def hint_at_quantity(names: Sequence[str], values: Sequence[float | None], colum
 def odd_ones(names: Sequence[str]) -> str:
     """Message about words among mostly numeric labels, because they turn all labels into classes."""
     odd = [name for name in dict.fromkeys(names) if number(name) is None]
-    if not odd or len(odd) > len(set(names)) / 10:
+    if len(odd) > len(set(names)) / 10:
+        figures = sum(bool(re.match(r"\D{0,4}\d", name)) for name in odd)
+        advice = "If they are quantities, write plain numbers (1234.5), all in one way and without units; else "
+        return advice if figures > len(odd) / 2 else ""
+    if not odd:
         return ""
     shown = ", ".join(map(repr, odd[:5]))
     return f"All but {shown} are numbers: correct those rows, or use kind regression, which leaves them out; else "

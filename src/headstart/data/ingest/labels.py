@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings, Severity
-from headstart.data.ingest.label_lists import as_list, multi_hot, separated, share_parts
+from headstart.data.ingest.label_lists import SEPARATORS, as_list, multi_hot, separated, share_parts
 from headstart.data.ingest.label_names import (
     hint_at_quantity,
     merge,
@@ -22,21 +22,9 @@ from headstart.data.ingest.label_names import (
     odd_ones,
     whole,
 )
-from headstart.data.tables.numbers import MISSING as WORDS_FOR_MISSING
-from headstart.data.tables.numbers import natural, numbers
+from headstart.data.ingest.label_types import BOOLEAN, LIST, refuse_conflicts
+from headstart.data.tables.numbers import MISSING, natural, numbers
 from headstart.tasks.task import TASKS, Label
-
-MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
-"tags of a label's type; cells of CSV have none, so that `1` there equals the 1 of JSON and Parquet"
-_WORDS = {
-    STRING: "text",
-    CELL: "text",
-    INTEGER: "number",
-    FLOAT: "number",
-    BOOLEAN: "true/false",
-    LIST: "list",
-    OTHER: "object",
-}
 
 REGRESSION_OVER = 20
 "distinct numbers, not all whole, above which a numeric label means regression"
@@ -62,12 +50,12 @@ def build(
     Raises `DataError` if types conflict, if there is only one class, or if the labels do not fit the given kind.
     """
     tags = table.column("tag").to_numpy()
-    _refuse_conflicts(table, tags, column)
     encoded = table.column("label").combine_chunks().dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    refuse_conflicts(table, tags, names, codes, column, kind)
     if kind is not None and (read := _by_kind(kind, table, training, column, names, codes, order, findings)):
         return read
-    lists = _lists(names, bool((tags == LIST).any()), kind, column, bool(order), findings)
+    lists = _lists(names, bool((tags == LIST).all()), kind, column, bool(order), findings)
     if lists is not None and kind not in ("single_label", "regression"):
         lists = merge_items(lists, codes, findings)
         lists = merge_whole(lists, findings) if not order else lists
@@ -127,15 +115,15 @@ def _lists(
 ) -> list[list[str]] | None:
     """Items of multi-label cells: lists, lists written as text, or texts with separators."""
     if tagged:
-        sets = [json.loads(name) for name in names]
+        sets = [list(map(str, json.loads(name))) for name in names]
     elif kind == "multi_label":
         sets = separated(names)
     elif kind is None and names and all(as_list(name) is not None for name in names):
         sets = separated(names)
         findings.add("label_lists", "note", f"the labels in {column!r} are lists written as text", [], len(names))
     else:
-        if kind is None and share_parts(names):
-            such = next(name for name in names if set("|;,") & set(name))
+        if kind is None and share_parts(names) and None in numbers(names)[0]:
+            such = next(name for name in names if as_list(name) or {*SEPARATORS, ","} & {*name})
             message = f"labels such as {such!r} look like several labels of one row: --kind multi_label reads them so"
             findings.add("label_lists", "note", message, count=1)
         return None
@@ -149,7 +137,7 @@ def _lists(
 
 def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
     """Names without and with words for a missing value."""
-    gone = {name for name in names if name.lower() in WORDS_FOR_MISSING}
+    gone = {name for name in names if name.lower() in MISSING}
     known = [name for name in dict.fromkeys(names) if name not in gone]
     return known, gone
 
@@ -176,28 +164,6 @@ def _note_numbers(how: str, column: str, findings: Findings) -> None:
         )
 
 
-def _refuse_conflicts(table: pa.Table, tags: np.ndarray, column: str) -> None:
-    words: dict[str, list[int]] = {}
-    scalar = not {LIST, OTHER, STRING} & {*tags.tolist()}
-    for tag in np.unique(tags[tags != CELL] if scalar else tags):
-        words.setdefault(_WORDS[int(tag)], []).append(int(tag))
-    if {*words} == {"object"}:
-        raise DataError(
-            f"the labels in {column!r} are objects or lists that hold more than texts and numbers. Write each as a "
-            "text, a number, or a list of texts."
-        )
-    if len(words) > 1:
-        parts = []
-        for word, members in words.items():
-            rows = np.flatnonzero(np.isin(tags, members))
-            places = table.column("place").take(rows[:5]).to_pylist()
-            parts.append(f"{word} in {len(rows):,} ({', '.join(places)})")
-        raise DataError(
-            f"the labels in {column!r} are not of one type: {'; '.join(parts)}. Write all as text, all as numbers, "
-            "or all as lists of texts."
-        )
-
-
 def _single_label(
     table: pa.Table,
     names: list[str],
@@ -212,10 +178,10 @@ def _single_label(
     """lost: [n] bool, rows whose label turned out to be missing."""
     distinct = len(set(names))
     if distinct > REGRESSION_OVER and distinct > len(codes) / 2:
-        advice = "If it is a quantity, use kind regression; else name" if numeric else odd_ones(names) + "Name"
+        advice = "If it is a quantity, use kind regression; else " if numeric else odd_ones(names)
         raise DataError(
             f"the label column {column!r} has {distinct:,} distinct values in {len(codes):,} rows, so most classes "
-            f"have one example. {advice} another column with --label."
+            f"have one example. {advice}{'name' if advice else 'Name'} another column with --label."
         )
     labels, place = _known([names[code] for code in np.unique(codes[training])], order)
     if len(labels) < 2:
@@ -241,7 +207,8 @@ def _regression(
     findings: Findings,
 ) -> Targets:
     with np.errstate(over="ignore"):
-        lookup = np.array([np.nan if value is None else value for value in numbers]).astype(np.float32)
+        exact = np.array([np.nan if value is None else value for value in numbers])
+        lookup = exact.astype(np.float32)
     values = lookup[codes]
     usable = np.isfinite(values)
     if not usable.all():
@@ -251,11 +218,19 @@ def _regression(
         if len(bad) > len(values) / 2:
             raise DataError(
                 f"kind regression needs numbers in {column!r}, but {len(bad):,} of {len(values):,} rows hold something "
-                f"else: {shown} ({', '.join(places)}). Name another column with --label, or leave the kind out."
+                f"else: {shown} ({', '.join(places)}). Write plain numbers (1234.5), name another column "
+                "with --label, or leave the kind out."
             )
         message = f"{{rows}} with a label that is no number as the others are ({shown}), left out"
         findings.add("missing_label", "error", message, places, len(bad))
-    if usable.any() and np.ptp(values[usable]) == 0:
+    spread = np.ptp(exact[codes][usable]) if usable.any() else 1.0
+    if np.abs(exact[codes] - values)[usable].max(initial=0) > spread / 1_000 > 0:
+        low, high = exact[codes][usable].min(), exact[codes][usable].max()
+        raise DataError(
+            f"the numbers in {column!r} lie from {low:.17g} to {high:.17g}, too close together for numbers of 32 bits. "
+            "Subtract one number from all."
+        )
+    if spread == 0:
         raise DataError(f"every number in {column!r} is {values[usable][0]:g}. There is nothing to predict.")
     return Targets("regression", (), values, usable)
 

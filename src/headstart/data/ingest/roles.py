@@ -9,6 +9,7 @@ from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.tables.column_names import shown
 from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates
 from headstart.data.tables.sources import Splits
@@ -35,7 +36,7 @@ def roles_of(
         needed = (roles if split == "train" else replace(roles, marks=None)).names()
         for table in tables:
             if table is not first:
-                _same_columns(needed, table, first)
+                _same_columns(needed, table, first, roles.labels)
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name)
@@ -75,7 +76,7 @@ def possible_groups(splits: Splits, roles: Roles) -> list[str]:
     return [name for name in candidates(splits["train"][0].sample(), roles.names()) if name in everywhere]
 
 
-def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
+def _same_columns(needed: Sequence[str], table: Table, first: Table, labels: Sequence[str]) -> None:
     known = [column.name for column in table.sample()]
     missing = [role for role in needed if role not in known]
     if missing:
@@ -86,7 +87,9 @@ def _same_columns(needed: Sequence[str], table: Table, first: Table) -> None:
             )
         elif isinstance(table, ImageFolder):
             advice = " It has folders of classes, and training is a table: give a table of paths."
+        elif not set(needed) - {*labels, *known}:
+            advice = " Without labels it can't judge: give the training file alone, and this one to headstart predict."
         raise DataError(
             f"{table.name} has no column {', '.join(map(repr, missing))}, which the training examples have. Its "
-            f"columns: {', '.join(known)}.{advice}"
+            f"columns: {shown(known)}.{advice}"
         )

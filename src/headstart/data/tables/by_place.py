@@ -6,6 +6,7 @@ from typing import Any
 
 from headstart.core.errors import DataError, suggestion
 from headstart.data.audit.findings import Findings
+from headstart.data.tables.column_names import shown
 from headstart.data.tables.sources import resolve
 from headstart.data.tables.table import readable
 
@@ -27,5 +28,5 @@ def column_by_place(source: Any, name: str, validation: Any = None, test: Any = 
                 values = ("" if value is None else str(value) for value in chunk.columns[name])
                 found |= dict(zip(chunk.places, values))
     if not found:
-        raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")
+        raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {shown(known)}.")
     return found

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from headstart.data.ingest.look_alike import canonical
+
 PAIRS = (
     ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"),
     ("text_a", "text_b"), ("sentence_a", "sentence_b"), ("sentence_A", "sentence_B"), ("question", "sentence"),
@@ -26,3 +30,19 @@ KNOWN = frozenset(
     name.lower()
     for name in (*PLAIN_TEXT, *TEXTS, *PLAIN_LABEL, *LABELS, *IDS, *OTHERS, *(one for two in PAIRS for one in two))
 )
+
+SHOWN = 20
+"maximum number of columns that a message lists"
+
+
+def shown(names: Iterable[str], sign: str = ", ") -> str:
+    """The first names for a message, and how many more there are."""
+    every = [" ".join(name.split()) for name in names]
+    more = [f"{len(every) - SHOWN:,} more"] if len(every) > SHOWN else []
+    return sign.join([*every[:SHOWN], *more])
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The column of this name, or the only one that looks the same: invisible signs, line ends, accents apart."""
+    same = [one for one in known if one == name or canonical(one.strip()) == canonical(name.strip())]
+    return same[0] if len(same) == 1 else name

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
-from headstart.data.tables.column_names import IDS, KNOWN, LABELS, PAIRS, PLAIN_LABEL, PLAIN_TEXT, TEXTS
+from headstart.data.tables.column_names import (
+    IDS,
+    KNOWN,
+    LABELS,
+    PAIRS,
+    PLAIN_LABEL,
+    PLAIN_TEXT,
+    TEXTS,
+    meant,
+    shown,
+)  # fmt: skip
 from headstart.data.tables.label_columns import find_label, first, listed
 from headstart.data.tables.split_columns import Marks, find_marks
 from headstart.data.tables.table import Column
@@ -31,6 +41,8 @@ class Roles:
     "columns that were detected by their values, not by their names"
     cluster: str | None = None
     "column of clusters: rows that count as one in statistics and may lie in several splits"
+    zeros: tuple[str, ...] = ()
+    "those of several label columns that write zeros, in the table at hand"
 
     @property
     def label(self) -> str:
@@ -43,7 +55,7 @@ class Roles:
     def describe(self) -> str:
         """`text: review, label: verified (guessed from its values)`."""
         return ", ".join(
-            f"{role}: {name}{' (guessed from its values)' if name in self.guessed else ''}"
+            f"{role}: {shown([name])}{' (guessed from its values)' if name in self.guessed else ''}"
             for role, name in self.record().items()
         )
 
@@ -73,14 +85,15 @@ def choose(
     """
     known = {column.name: column for column in columns}
     wanted = _given_text(text, known)
-    labels = _given_labels(label, known)
+    labels = [meant(name, known) for name in _given_labels(label, known)]
+    group, cluster = (name and meant(name, known) for name in (group, cluster))
     for name, option in [
         *((name, "--text") for name in wanted), *((name, "--label") for name in labels), (group, "--group"),
         (cluster, "--cluster-by"),
     ]:  # fmt: skip
         if name is not None and name not in known:
             raise DataError(
-                f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {', '.join(known)}."
+                f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {shown(known)}."
             )
     marks = find_marks(columns, {*wanted, *labels, group, cluster}, has_splits)
     # a column called text or label keeps this role even as a group, because else another column would take it silently
@@ -114,7 +127,7 @@ def choose(
 
 def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:
     """`--label toxic,rude` names several columns, unless one has this whole name."""
-    if label is None or label in known or "," not in label:
+    if label is None or meant(label, known) in known or "," not in label:
         return [] if label is None else [label]
     return [name.strip() for name in label.split(",") if name.strip()]
 
@@ -122,9 +135,9 @@ def _given_labels(label: str | None, known: Iterable[str]) -> list[str]:
 def _given_text(text: str | Sequence[str] | None, known: Iterable[str]) -> list[str]:
     if text is None:
         return []
-    names = [text] if isinstance(text, str) and text in known else None
-    if names is None:
-        names = [name.strip() for name in (text.split(",") if isinstance(text, str) else text)]
+    if isinstance(text, str) and meant(text, known) in known:
+        return [meant(text, known)]
+    names = [meant(name.strip(), known) for name in (text.split(",") if isinstance(text, str) else text)]
     if not 1 <= len(names) <= 2 or len(set(names)) < len(names):
         raise DataError(f"--text takes one column, or two different ones for a pair; it got {', '.join(names)}.")
     return names
@@ -139,7 +152,7 @@ def _named_texts(columns: Sequence[Column]) -> list[str]:
     usable = [column for column in columns if column.kind in ("text", "number")]
     plain = first(PLAIN_TEXT, usable)
     if plain:
-        return plain[:1]
+        return [name for name in plain if name.lower() == plain[0].lower()]
     for pair in PAIRS:
         found = first(pair, usable)
         if len(found) == 2:
@@ -160,7 +173,7 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     if clear and not images and not named:
         return [texts[0].name]
     candidates = images or named or [column.name for column in texts]
-    what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
+    what = f"{shown(candidates, ' and ')} could each be" if candidates else "no column looks like"
     raise DataError(f"{source}: {what} the input. Name it with --text. {listed(columns)}")
 
 
@@ -176,7 +189,7 @@ def find_inputs(
     names = _given_text(text, known) or (list(trained) if set(trained) & set(known) else [])
     for name in names:
         if name not in known:
-            raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {', '.join(known)}.")
+            raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {shown(known)}.")
     wanted = 2 if modality == "text_pair" else 1
     if not names and modality == "text_words":
         names = words_alone(columns)
@@ -194,5 +207,5 @@ def find_inputs(
                     f"text already, put the line {','.join(trained)} above it."
                 )
     if len(names[:wanted]) < wanted:
-        raise DataError(f"{source} has no column that fits; name it with --text. Columns: {', '.join(known)}.")
+        raise DataError(f"{source} has no column that fits; name it with --text. Columns: {shown(known)}.")
     return names[:wanted]

@@ -26,12 +26,15 @@ class Conll:
     """One row a sentence; its columns are lists of as many items as it has words.
 
     The first column of a line is the word, the last its tag; those between are called `column 2` and so on. Comments
-    (`# id = …`) and lines of `-DOCSTART-` are passed over.
+    above a sentence (`# id = …`, or `#` and other than the usual cells) and lines of `-DOCSTART-` are passed over.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
         self.encoding = in_words(file_encoding(path))
+        self._width = 0  # of its first line that is surely no comment
+        every = (cells for _, rows in self._sentences(Findings()) for cells in rows)
+        self._width = next((len(cells) for cells in every if not cells[0].startswith("#")), 0)
         found = next(self._sentences(Findings()), None)
         if found is None:
             raise DataError(f"{path} holds no word. A CoNLL file has a word and its tag a line.")
@@ -54,10 +57,15 @@ class Conll:
                     yield place, rows
                 rows = []
                 continue
-            if not rows and _COMMENT.match(line):
+            cells = [cell.strip() for cell in line.strip("\r\n").split("\t")] if "\t" in line else line.split()
+            if (
+                not rows
+                and line.startswith("#")
+                and (_COMMENT.match(line) or len(cells) != (self._width or len(cells)))
+            ):
                 continue
             place = place if rows else f"{self.name}:{number}"
-            rows.append([cell.strip() for cell in line.strip("\r\n").split("\t")] if "\t" in line else line.split())
+            rows.append(cells)
         if rows:
             yield place, rows
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from headstart.core.errors import DataError
-from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL
+from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL, SHOWN, shown
 from headstart.data.tables.split_columns import flag
 from headstart.data.tables.table import Column
 
@@ -21,9 +21,11 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     free: columns without another role. Raises `DataError` if the choice is not clear.
     """
     free = [column for column in free if column.kind not in ("image", "none") and column.name.lower() not in IDS]
-    if plain := first(PLAIN_LABEL, free):
-        return plain[:1], True
-    named = first(LABELS, free)
+    plain = first(PLAIN_LABEL, free)
+    plain = [name for name in plain if name.lower() == plain[0].lower()]
+    if len(plain) == 1:
+        return plain, True
+    named = plain or first(LABELS, free)
     if len(named) == 1:
         return named, True
     few = [c for c in free if 2 <= c.distinct <= max(2, min(FEW, len(c.values) // 2))]
@@ -34,9 +36,9 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
         if len(likely) == 1:
             return [likely[0].name], False
     candidates = named or [column.name for column in few]
-    what = f"{' and '.join(candidates)} could each be" if candidates else "no column looks like"
+    what = f"{shown(candidates, ' and ')} could each be" if candidates else "no column looks like"
     flags = [column.name for column in few if _is_flag(column)]
-    several = f"; if each is a class: --label {','.join(flags)}" if len(flags) > 1 else ""
+    several = f"; if each is a class: --label {','.join(flags)}" if 1 < len(flags) <= SHOWN else ""
     raise DataError(f"{source}: {what} the label. Name it with --label{several}. {listed(columns)}")
 
 
@@ -46,7 +48,7 @@ def first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:
 
 
 def listed(columns: Sequence[Column]) -> str:
-    return "Columns: " + ", ".join(f"{column.name} ({column.kind})" for column in columns) + "."
+    return f"Columns: {shown(f'{column.name} ({column.kind})' for column in columns)}."
 
 
 def _one_hot(few: Sequence[Column]) -> list[str]:

@@ -18,6 +18,7 @@ MOST_NAMES, MOST_WORDS = 12, 3
 SPLITS = ("split", "splits", "data_split", "partition")
 FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
 "names of columns that seem to say splits, or folds"
+ANSWERS = {"accept", "reject", "ignore"}
 _TRUE = {"1", "1.0", "true", "t", "yes", "y", "x"}
 _FALSE = {"", "0", "0.0", "false", "f", "no", "n"}
 
@@ -96,7 +97,7 @@ def _meaning(column: Column) -> str | None:
 
 
 def note_unused(columns: Sequence[Column], used: Sequence[str], findings: Findings) -> None:
-    """Findings on columns that are called splits or folds, and have no role."""
+    """Findings on columns that are called splits, folds or answers, and have no role."""
     for column in columns:
         name = column.name.strip().lower()
         if column.name in used:
@@ -111,3 +112,12 @@ def note_unused(columns: Sequence[Column], used: Sequence[str], findings: Findin
             held = ", ".join(dict.fromkeys(str(value) for value in column.values if value not in (None, "")))
             message = f"the column {column.name!r} is not used, because it holds {held}: write train, validation, test"
             findings.add("split", "warning", message, count=1)
+        elif splits_of([name]) and {flag(value) for value in column.values} == {True, False}:
+            message = f"the column {column.name!r} is not used: if it marks a split, call it is_{name}"
+            findings.add("split", "warning", message, count=1)
+        elif name == "answer" and {"accept"} < {*map(str, column.values)} <= ANSWERS:
+            message = (
+                "the column 'answer' is not used, though it has reject or ignore: leave out the rows that Prodigy's "
+                "annotators did not accept"
+            )
+            findings.add("answer", "warning", message, count=1)
