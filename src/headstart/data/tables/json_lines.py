@@ -49,8 +49,9 @@ class JsonLines:
         try:
             value = json.loads(first, object_pairs_hook=self._once)
         except (ValueError, RecursionError):
-            # a line that ends in a bracket, a brace or a comma continues in the next line
-            return start.startswith("[") or (start.startswith("{") and start.rstrip().endswith(("{", "[", ",")))
+            # a line that ends in a bracket, a brace or a comma continues in the next line; one line may hold several
+            more = start.rstrip().endswith(("{", "[", ",")) or (second is None and start.rstrip().endswith("}"))
+            return start.startswith("[") or (start.startswith("{") and more)
         if isinstance(value, list):
             return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
         return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
@@ -91,24 +92,26 @@ class JsonLines:
         return values if found is None else found
 
     def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
-        good, bad, wrong = 0, 0, Findings()
+        good, bad, lists, wrong = 0, 0, 0, Findings()
         for place, value in self._values(findings):
             if isinstance(value, dict):
                 good += 1
-                nested = any(isinstance(inner, dict) for inner in value.values())
-                yield place, json_shapes.flat(value) if nested else value
+                yield place, value
                 continue
             bad += 1
+            lists += isinstance(value, list)
             wrong.add("malformed", "error", "", [place])
             yield place, Problem("malformed", "without a JSON object")
-        mostly_bad(self.name, good, bad, "are not a JSON object", wrong.places("malformed"))
+        what = "lists without names of columns (pandas: orient='records')" if lists > bad / 2 else "not a JSON object"
+        mostly_bad(self.name, good, bad, f"are {what}", wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
         return self._sample
 
     @cached_property
     def _sample(self) -> list[Column]:
-        found = Spread(value for _, value in self._records(Findings()) if not isinstance(value, Problem)).rows
+        records = (value for _, value in self._records(Findings()) if not isinstance(value, Problem))
+        found = Spread(map(json_shapes.flat, records)).rows
         if not found:
             raise DataError(f"{self.path} holds no JSON object.")
         names = list(dict.fromkeys(name for value in found for name in value))
@@ -117,6 +120,8 @@ class JsonLines:
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
         chunker = Chunker(columns)
         for place, value in self._records(findings):
+            if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+                value = {**value, **json_shapes.flat(value)}  # keeps an object where other rows hold a text
             if chunker.add(place, value if isinstance(value, Problem) else [value.get(name) for name in columns]):
                 yield chunker.take()
         yield chunker.take()

@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.data.ingest.label_lists import chosen
+
 NAMES = ("data", "rows", "records", "examples", "items", "instances", "results")
 "keys of an object that hold its rows"
+FEWEST = 9
+"names of rows beyond which an object of like objects is a table, and no single row"
 
 
 def documents(text: str) -> Iterator[Any]:
@@ -51,9 +55,11 @@ def rows(value: Any) -> list[Any] | None:
         return [dict(zip(value, row)) for row in zip(*columns)]
     if all(isinstance(column, Mapping) and column for column in columns):
         keys = [list(column) for column in columns]
-        if len(columns) > 1 and all(key == keys[0] for key in keys) and all(_is_index(key) for key in keys[0]):
+        same = len(columns) > 1 and all(key == keys[0] for key in keys)
+        by_name = same and max(len(keys), len(keys[0])) > FEWEST  # then there are more rows than columns
+        if same and (all(map(_is_index, keys[0])) or (by_name and len(keys[0]) > len(keys))):
             return [{name: column[key] for name, column in value.items()} for key in keys[0]]
-        if all(_is_index(key) for key in value):
+        if by_name or all(map(_is_index, value)):
             return columns
     return None
 
@@ -61,10 +67,10 @@ def rows(value: Any) -> list[Any] | None:
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Flattens a row: `{"review": {"text": …}}` gets the column `review.text`.
 
-    An object with `bytes` is an image and is kept.
+    An object with `bytes` is an image and is kept; one of several choices is their list.
     """
     found: dict[str, Any] = {}
-    for name, value in row.items():
+    for name, value in zip(row, map(chosen, row.values())):
         if isinstance(value, Mapping) and value and "bytes" not in value:
             found.update({f"{name}.{inner}": each for inner, each in flat(value).items()})
         else:

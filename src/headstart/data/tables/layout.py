@@ -15,6 +15,8 @@ from headstart.data.tables.quoted import Dialect, Habits, Quoted, Row
 
 LOOKED_AT = 2_000
 "number of lines for the detection"
+TITLES = 20
+"maximum number of lines above a header"
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _TRIED = 200
 "number of rows for trying a delimiter"
@@ -32,6 +34,8 @@ class Layout:
     habits: Habits | None = None
     row_names: bool = False
     "True if each row starts with a name without a header cell, as R writes it"
+    titles: int = 0
+    "how many of the skipped lines are a title"
 
     @property
     def width(self) -> int:
@@ -45,6 +49,8 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     """
     named = _SEP.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comments(lines, own)
+    titles = 0 if skipped else _titles(lines, own)
+    skipped += titles
     rest = lines[skipped:]
     if not any(line.strip() for line in rest):
         return None
@@ -58,7 +64,9 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     headless = not row_names and _is_a_row(header, rows[1:])
     given = (cell.strip().removeprefix("#") or f"unnamed {at}" for at, cell in enumerate(header, start=1))
     names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else list(given)
-    return Layout(dialect, names, skipped, headless, _habits(rest, dialect, rows, len(names), not headless), row_names)
+    return Layout(
+        dialect, names, skipped, headless, _habits(rest, dialect, rows, len(names), not headless), row_names, titles
+    )
 
 
 def _habits(
@@ -78,6 +86,26 @@ def _comments(lines: Sequence[str], own: str) -> int:
     dialect, header = _best(lines[count:], own, None)
     last = lines[count - 1].rstrip("\r\n")
     return count - (last[1:2].isalnum() and len(Quoted([], dialect).loose(last)) == len(header))
+
+
+def _titles(lines: Sequence[str], own: str) -> int:
+    """Number of lines of a title above the header: before an empty line and as short, or of one cell and empty ones."""
+    head = [line.rstrip("\r\n") for line in lines[:TITLES]]
+    blank = next((at for at, line in enumerate(head) if not line.strip()), 0)
+    begins = next((at for at in range(blank, len(head)) if head[at].strip()), 0)
+    if blank and begins and not any(line.count('"') % 2 for line in head[:blank]):
+        dialect, header = _best(lines[begins:], own, None)
+        rows = list(itertools.islice(Quoted(lines[begins:], dialect), _TRIED))
+        alike = sum(len(row.cells) == len(header) for row in rows)
+        if len(header) > 1 and len(rows) > 3 and alike > 0.9 * len(rows):
+            return begins if all(len(dialect.plain(line)) < len(header) for line in head[:blank]) else 0
+    rest = lines[:_TRIED]
+    rows = list(Quoted(rest, _best(rest, own, None)[0])) if any(map(str.strip, rest)) else []
+    if not rows or len(rows[0].cells) < 3 or not rows[0].cells[0] or any(rows[0].cells[1:]):
+        return 0
+    full = [all(row.cells) and len(row.cells) == len(rows[0].cells) for row in rows]
+    at = full.index(True) if any(full) else 0
+    return rows[at].line - 1 if 0 < at < TITLES and sum(full) > len(rows) / 2 else 0
 
 
 def _best(lines: Sequence[str], own: str, named: str | None) -> tuple[Dialect, list[str]]:
@@ -134,7 +162,11 @@ def _alone(lines: Sequence[str], dialect: Dialect, widths: Sequence[int]) -> lis
 
 def _are_names(rows: Sequence[Sequence[str]]) -> bool:
     firsts = [row[0] for row in rows]
-    return len(set(firsts)) == len(firsts) and not any(" " in first.strip() for first in firsts)
+    return (
+        any(row[-1] for row in rows)
+        and len(set(firsts)) == len(firsts)
+        and not any(" " in first.strip() for first in firsts)
+    )
 
 
 def _is_a_row(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

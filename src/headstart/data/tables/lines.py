@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.encodings import HEAD, encoding_of, opened
-
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
@@ -77,25 +74,19 @@ def _last_character(raw: bytes) -> int:
 def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[str]:
     count = 0
     for number, raw in enumerate(file):
-        place = f"{path.name}:{count + 1}"
         if number == 0:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            line = _mended(raw, place, findings)
-        if "\0" in line:
-            line = line.replace("\0", "")
-            findings.add(
-                "encoding", "warning", "{rows} with null bytes, which were removed", [f"{path.name}:{count + 1}"]
-            )
-        if "\r" not in line or (line.find("\r") == len(line) - 2 and line.endswith("\r\n")):
+        for part in raw.splitlines(keepends=True) if b"\r" in raw else [raw]:  # each may have an encoding of its own
             count += 1
+            place = f"{path.name}:{count}"
+            try:
+                line = part.decode("utf-8")
+            except UnicodeDecodeError:
+                line = _mended(part, place, findings)
+            if "\0" in line:
+                line = line.replace("\0", "")
+                findings.add("encoding", "warning", "{rows} with null bytes, which were removed", [place])
             yield line
-        else:
-            parts = _LINE.findall(line)
-            count += len(parts)
-            yield from parts
 
 
 def _mended(raw: bytes, place: str, findings: Findings) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.audit.findings import rows as count
+from headstart.data.tables.column_names import shown
 from headstart.data.tables.encodings import in_words
 from headstart.data.tables.layout import DELIMITERS, LOOKED_AT, find
 from headstart.data.tables.lines import file_encoding, lines
@@ -26,6 +27,8 @@ HEADLESS = (
 )
 AGAIN = "{rows} equal to the header, as where files were put together: passed over"
 RULE = "{rows} of dashes alone below the header, as in Markdown and psql: passed over"
+TITLES = "{rows} above the header, read as a title: passed over"
+QUALTRICS = "{rows} of questions and ids below the header, as Qualtrics writes them: passed over"
 _RULE = re.compile(r"[\s|+:=-]*---[\s|+:=-]*")
 WIDTH = "with more or fewer cells than the header"
 
@@ -37,12 +40,14 @@ class Delimited:
         self.path, self.name = path, path.name
         tabs = {".tsv", ".tab"} & {suffix.lower() for suffix in path.suffixes}
         head = list(itertools.islice(lines(path, Findings()), LOOKED_AT))
-        if head and head[0].lstrip().startswith(("{", "[{")):
+        if any(line.lstrip().startswith(("{", "[{")) or line.strip() == "[" for line in head[:1]):
             raise DataError(f"{path} holds JSON and no table of cells. Give it the extension .jsonl or .json.")
         layout = find(head, "\t" if tabs else ",")
         if layout is None:
             raise DataError(f"{path} is empty. It needs a header line with the columns' names and rows below it.")
         self.layout, self.header = layout, layout.header
+        if len(self.header) == 1 and re.search(r'\w" +"\w', self.header[0]):
+            raise DataError(f"{path}: blanks separate the cells. Write commas or tabs between them (R: write.csv).")
         double = sorted({name for name in self.header if self.header.count(name) > 1})
         if double:
             raise DataError(f"{path}: the header names {', '.join(double)} twice. Give each column its own name.")
@@ -56,7 +61,9 @@ class Delimited:
     def format(self) -> str:
         """`commas, UTF-8, 120 rows on 131 lines`: how the file was read, for the user."""
         sign, (rows, last) = self.layout.dialect.delimiter, self._read
-        return f"{DELIMITERS.get(sign, sign) or 'one column'}, {self.encoding}, {count(rows)} on {last:,} lines"
+        names = [name for name in self.header if re.fullmatch(r"unnamed \d+", name)]
+        more = f", without a name in the header: {shown(names)}" if names else ""
+        return f"{DELIMITERS.get(sign, sign) or 'one column'}, {self.encoding}, {count(rows)} on {last:,} lines{more}"
 
     def _records(self, findings: Findings) -> Iterator[tuple[int, list[str] | Problem]]:
         """(line, cells) of rows as wide as the header; (line, problem) of the others."""
@@ -67,6 +74,13 @@ class Delimited:
             findings.add("header", "warning", HEADLESS, [f"{self.name}:{layout.skipped + 1}"])
         else:
             next(rows, None)
+        if layout.titles:
+            findings.add("header", "note", TITLES, [f"{self.name}:1"], layout.titles)
+        first = list(itertools.islice(rows, 2))
+        if len(first) == 2 and all(cell.startswith('{"ImportId"') for cell in first[1].cells):
+            findings.add("header", "note", QUALTRICS, [f"{self.name}:{layout.skipped + row.line}" for row in first], 2)
+            first = []
+        rows = itertools.chain(first, rows)
         for at, row in enumerate(rows):
             place, cells = f"{self.name}:{layout.skipped + row.line}", row.cells
             if at == 0 and layout.width > 1 and _RULE.fullmatch("".join(cells)):
