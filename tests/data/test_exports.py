@@ -11,6 +11,8 @@ import pytest
 from made_data import finding, kinds, texts
 
 from headstart.core.errors import DataError
+from headstart.data.audit.findings import Findings
+from headstart.data.ingest.unlabelled import stream
 from headstart.data.read import read
 
 File = Callable[..., Path]
@@ -187,5 +189,7 @@ def test_a_test_file_without_labels_says_what_to_do(tmp_path: Path, csv_file: Fi
 
 
 def test_words_for_a_missing_text_are_pointed_at(csv_file: File) -> None:
-    data = read(csv_file([*ROWS, ["nan", "bad"], ["#N/A", "good"]]))
-    assert finding(data, "empty").count == 2
+    file = csv_file([*ROWS, ["nan", "bad"], ["#N/A", "good"]])
+    assert finding(read(file), "empty").count == 2
+    list(stream([str(file)], "text", None, {}, found := Findings()))
+    assert found.count("empty") == 2, "predictions too"

@@ -27,7 +27,7 @@ from headstart.data.ingest.label_types import (
     STRING,
     has_gap,
 )  # fmt: skip
-from headstart.data.ingest.model_input import LONG, model_input
+from headstart.data.ingest.model_input import LONG, model_input, note_missing_words
 from headstart.data.ingest.store import Store, schema
 from headstart.data.tables.columns import Roles
 from headstart.data.tables.sources import Splits
@@ -38,9 +38,6 @@ SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
 _WHOLE = re.compile(r"-?\d+\.0+", re.ASCII)
 "a whole number as pandas writes it if its column has empty cells"
-
-NO_TEXT = frozenset({"nan", "null", "none", "n/a", "#n/a", "<na>", "#name?", "#ref!", "#value!"})
-"texts, in lower case, that stand for a missing one"
 
 Row = tuple[Any, ...]
 Progress = Callable[[str, int], None]
@@ -122,9 +119,7 @@ def _rows(
         cells = [column[at] for column in labels]
         label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles, place)
         tag = CELL if tag == STRING and not typed else tag
-        if any(len(part) < 8 and str(part).strip().lower() in NO_TEXT for part in parts):
-            message = "{rows} whose text is a word for a missing value (nan, NULL, #N/A), kept: empty such cells"
-            findings.add("empty", "warning", message, [place])
+        note_missing_words(found, place, findings)
         if any(map(has_gap, cells)):
             message = "{rows} with an empty or missing label in their list, left out"
             findings.leave_out("missing_label", message, place)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.core.words import Words
+from headstart.data.audit.findings import Findings
 from headstart.data.tables.table import ImagePath, Problem
 from headstart.tasks.task import Modality
 
@@ -29,6 +30,9 @@ MANY_WORDS = Problem("long", f"of more than {MOST_WORDS:,} words", "an end of a 
 NO_IMAGE = Problem("unreadable", "without an image")
 NO_PAIR = Problem("malformed", "with other than two texts, where the model reads pairs")
 NO_SINGLE = Problem("malformed", "with more than one text, where the model reads one")
+
+WORDS_FOR_NONE = frozenset({"nan", "null", "none", "n/a", "#n/a", "<na>", "#name?", "#ref!", "#value!"})
+"texts, in lower case, that stand for a missing one"
 
 Checked = str | tuple[str, str] | bytes
 
@@ -57,6 +61,14 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
             return TOO_LONG
         texts.append(text)
     return texts[0] if len(texts) == 1 else (texts[0], texts[1])
+
+
+def note_missing_words(found: Checked, place: str, findings: Findings) -> None:
+    """A finding on a text, or one of a pair, that only says that it is missing."""
+    parts = found if isinstance(found, tuple) else (found,)
+    if any(len(part) < 8 and str(part).strip().lower() in WORDS_FOR_NONE for part in parts):
+        message = "{rows} whose text is a word for a missing one (nan, NULL, #N/A), kept: empty such cells"
+        findings.add("empty", "warning", message, [place])
 
 
 def _words(value: Any) -> Words | Problem:

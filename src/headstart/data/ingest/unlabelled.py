@@ -18,7 +18,7 @@ from headstart.data.examples import Input
 from headstart.data.images.files import Passed, image_files
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.paths import refuse_missing, with_images
-from headstart.data.ingest.model_input import EMPTY, model_input
+from headstart.data.ingest.model_input import EMPTY, model_input, note_missing_words
 from headstart.data.tables.columns import find_inputs
 from headstart.data.tables.sources import ADVICE, FORMATS, NO_PIPES, format_of
 from headstart.data.tables.table import Column, ImagePath, Problem
@@ -188,6 +188,8 @@ def _rows(
             for at, place in enumerate(chunk.places):
                 cells = {name: chunk.columns[name][at] for name in names}
                 found = chunk.problems.get(at) or model_input([cells[name] for name in inputs], modality)
+                if not isinstance(found, Problem):
+                    note_missing_words(found, place, findings)
                 yield _row(found, place, cells, inputs, modality)
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror or error}.") from error
