@@ -67,12 +67,13 @@ def test_flat_split_folders_are_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_table_beside_one_folder_of_images_is_read(tmp_path: Path) -> None:
     """Not the folder as the only class."""
-    fill(tmp_path, "images", each=24)
+    fill(tmp_path, "images", "masks", each=24)  # the masks have the same names
     lines = [f"{at}.png,{'ab'[at % 2]}" for at in range(24)]
     (tmp_path / "labels.csv").write_text("\n".join(["image,label", *lines]))
     (tmp_path / "notes.csv").write_text("text,label\nsome words,yes\n")
     data = read(tmp_path)
     assert (data.task.labels, data.record.rows_used) == (("a", "b"), 24)
+    assert all(b"/images/" in path for path in data.train.table.column("input").to_pylist())
     assert finding(data, "split").examples == ("notes.csv",)
     (tmp_path / "sample.csv").write_text("\n".join(["image,label", *lines]))
     with pytest.raises(DataError, match=r"several tables list these images: labels.csv, sample.csv"):

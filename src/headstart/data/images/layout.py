@@ -9,7 +9,7 @@ from headstart.core.errors import DataError
 from headstart.data.images.files import any_image, subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import with_images
-from headstart.data.ingest.split_names import split_of_words, splits_of
+from headstart.data.ingest.split_names import lies_beside, split_of_words, splits_of
 from headstart.data.tables.table import Table
 
 
@@ -54,10 +54,10 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
 def table_of_one_folder(images: Mapping[str, list[Table]], tables: Iterable[Table]) -> dict[str, list[Table]]:
     """The table that lists the images of a single folder, which can't be the only class; {} if there is none.
 
-    Raises `DataError` if several do.
+    Folders of masks and annotations do not count. Raises `DataError` if several do.
     """
-    folders = [folder for table in images["train"] for folder in table.folders.values()]  # type: ignore[attr-defined]
-    if len(images) > 1 or sum(map(any_image, folders)) > 1:
+    folders = [pair for table in images["train"] for pair in table.folders.items()]  # type: ignore[attr-defined]
+    if len(images) > 1 or sum(any_image(folder) for name, folder in folders if not lies_beside(name)) > 1:
         return {}
     found = [one for one in tables if any(column.kind == "image" for column in with_images(one).sample())]
     if len(found) > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.images.files import subfolders
-from headstart.data.ingest.split_names import split_of_words
+from headstart.data.ingest.split_names import lies_beside, split_of_words
 from headstart.data.tables.table import ImagePath
 
 
@@ -29,13 +29,15 @@ def bases_of(paths: Sequence[str], table: Path | None) -> list[Path]:
 def clear_folders(held: Mapping[str, set[str]], table: Path) -> list[str]:
     """The folders that hold names of the table, if no two hold the same; else the one with all, or with its name.
 
-    held: names by folder. Raises `DataError` if several folders have all names, and not just one is called like it.
+    held: names by folder; folders of masks and annotations count only if no other has names. Raises `DataError` if
+    several folders have all names, and not just one is called like the table.
     """
     inner, stem = [name for name, names in held.items() if names], table.name.split(".")[0]
+    inner = [name for name in inner if not lies_beside(name)] or inner
     twice = sorted({one for name in inner for one in held[name] if sum(one in held[other] for other in inner) > 1})
     if not twice:
         return inner
-    whole = [name for name in inner if held[name] == set().union(*held.values())]
+    whole = [name for name in inner if held[name] == set().union(*(held[other] for other in inner))]
     if len(whole) == 1:
         return whole
     alike = [name for name in inner if name == stem or (split_of_words(name) or "") == split_of_words(stem)]
