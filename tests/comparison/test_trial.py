@@ -20,14 +20,15 @@ from headstart.comparison import trial
 from headstart.comparison.trial import ANSWERS, check_folder, run_trial
 from headstart.comparison.workshop import Workshop, opened
 from headstart.core.disk.locks import Lock
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, MethodError
+from headstart.core.fields import configured
 from headstart.core.progress import Silent
 from headstart.core.records.trial import IngredientSpec, Run, TrialSpec
 from headstart.engine import fit as loop
 from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute
 from headstart.engine.state.checkpoint import Checkpoint
-from headstart.methods.method import METHODS, Method
+from headstart.methods.method import METHODS, Method, method_class
 from headstart.stats.metrics import metric
 
 SOURCE = Path(headstart.__file__).parent
@@ -71,6 +72,21 @@ def test_a_spec_is_plain_data(reviews: Path, bert: Path) -> None:
     assert moved.key == spec.key, "a project that has moved goes on with its trainings"
     for change in ({"seed": 5}, {"share": 1.0}, {"ingredients": ()}, {"settings": {**spec.settings, "rank": 4}}):
         assert dataclasses.replace(spec, **change).key != spec.key
+
+
+def test_joined_methods_train_by_their_spec_and_unregistered_ones_are_refused(
+    reviews: Path, bert: Path, tmp_path: Path
+) -> None:
+    class Unknown(METHODS["lora"]):  # type: ignore[misc]
+        pass
+
+    with workshop_of(reviews, bert, epochs=1) as workshop:
+        joined: Method = configured(method_class("distill+lora"), {"rank": 3}, "distill+lora")
+        spec = workshop.spec("distill+lora@small", workshop.settled(joined), 0)
+        assert (spec.method, spec.settings["rank"]) == ("distill+lora", 3)
+        assert run_trial(spec, tmp_path, workshop).status == "ok"
+        with pytest.raises(MethodError, match="Unknown is registered under no name"):
+            workshop.spec("unknown", Unknown(), 0)
 
 
 def test_folds_of_one_source_are_different_data(reviews: Path, bert: Path) -> None:

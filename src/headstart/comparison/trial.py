@@ -37,7 +37,7 @@ from headstart.engine.adapt import Adapted, prepared
 from headstart.engine.fit import fit
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.state.checkpoint import Checkpoint
-from headstart.methods.method import METHODS, Method
+from headstart.methods.method import Method, method_class
 from headstart.methods.solver import Ingredient
 from headstart.stats.predictions import Predictions
 
@@ -92,7 +92,7 @@ def checkpoint_in(folder: Path) -> Checkpoint:
 
 
 def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress | None) -> Run:
-    method: Method = configured(METHODS[spec.method], spec.settings, spec.method)
+    method: Method = configured(method_class(spec.method), spec.settings, spec.method)
     setting = shop.setting_of(spec, method, [_ingredient(folder, one) for one in spec.ingredients])
     checkpoint = checkpoint_in(folder)
     if progress:

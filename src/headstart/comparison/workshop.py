@@ -20,7 +20,7 @@ import xxhash
 from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
 from headstart.comparison.selection import same_modality
-from headstart.core.errors import ConfigurationError
+from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.fields import configured
 from headstart.core.records.trial import DataSpec, IngredientSpec, ModelSpec, TrialSpec
 from headstart.data.examples import Data
@@ -31,7 +31,7 @@ from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.machine.precision import Compute, compute
 from headstart.engine.state.surroundings import put
-from headstart.methods.method import METHODS, Method, settled
+from headstart.methods.method import METHODS, Method, method_class, settled
 from headstart.methods.solver import Ingredient
 from headstart.stats.metric_choice import chosen_metric
 from headstart.stats.metrics import Metric
@@ -139,8 +139,12 @@ class Workshop:
 
 
 def registered(method: Method) -> str:
-    """The name under which this method's class is registered."""
-    return next(name for name in METHODS if METHODS[name] is type(method))
+    """The name by which another process finds this method's class: registered, or joined such as `distill+lora`."""
+    kind = type(method)
+    name = next((name for name in METHODS if METHODS[name] is kind), kind.__name__)
+    if name.partition("+")[0] not in METHODS or method_class(name) is not kind:
+        raise MethodError(f"{kind.__name__} is registered under no name, by which another process could find it.")
+    return name
 
 
 def data_spec(data: Data) -> DataSpec:

@@ -60,7 +60,7 @@ class TrialSpec(Record):
     name: str
     "name in tables and messages, such as `lora@wide`"
     method: str
-    "registered name, such as `lora`"
+    "registered name, such as `lora`, or two joined ones: `distill+lora`"
     settings: dict[str, Any]
     "all fields of the method"
     options: dict[str, Any]
