@@ -31,7 +31,25 @@ def performance() -> list[str]:
             f"| {part['limit_milliseconds']:.0f} | {each} |"
         )
     lines += small("step-profile", found["note"], found["environment"], found["threads"])
-    return [*lines, *kernels(), *images(), *attention(), *whole(), *libraries(), *missed()]
+    return [*lines, *full_memory(), *kernels(), *images(), *attention(), *whole(), *libraries(), *missed()]
+
+
+def full_memory() -> list[str]:
+    """Full fine-tuning's peak memory as a multiple of the weights."""
+    found = read("full-memory")
+    if not found:
+        return []
+    run = sorted(found["runs"], key=lambda run: run["times_weights"])[len(found["runs"]) // 2]
+    own = run["peak_bytes"] - run["imports_bytes"]
+    lines = [
+        "## Memory of full fine-tuning", "",
+        f"MiniLM ({run['weights_bytes'] / 1e6:.0f} MB in fp32) tuned whole on a few questions takes {own / 1e6:.0f} MB",
+        f"at most, **{found['times_weights']:.1f} times its weights** (median of {len(found['runs'])}; target: at most",
+        "5), a checkpoint after each step included. Weights, gradients and Adam's two moments are four times. The best",
+        "weights so far and the base, which is restored afterwards, are in files without a name in `TMPDIR` (above",
+        "32 MB; in memory if the disk is full). What a process takes that only imports the same modules isn't counted.",
+    ]  # fmt: skip
+    return lines + small("full-memory", found["note"], found["environment"], found["threads"])
 
 
 def kernels() -> list[str]:

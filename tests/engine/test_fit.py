@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from backbones.tiny import tiny
 from contract.settings import method_of, rising, setting_of, state_of
+from headstart.backbones import snapshot
 from headstart.backbones.ladder import cutting
+from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError, ModelError
 from headstart.core.seeds import derive
 from headstart.engine.adapt import Setting, adapted, attached, new_head
@@ -686,16 +688,47 @@ def test_a_method_that_leaves_the_base_changed_is_an_error() -> None:
         next(iter(setting.backbone.module.parameters())).data = torch.zeros(32, 192)
 
 
-def test_the_best_weights_are_kept_in_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A better evaluation overwrites them: the old ones do not live on beside the new."""
-    from headstart.engine import training as module
+@pytest.mark.parametrize("limit", [0, 1 << 30])
+def test_the_best_weights_are_kept_in_one_copy(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A better evaluation overwrites it, in memory or in a file; leaving the plan restores the base from another."""
+    copies: list[Snapshot] = []
+    plain = Snapshot.__init__
 
-    copies: list[Any] = []
-    plain = module.aside
-    monkeypatch.setattr(module, "aside", lambda *arguments: copies.append(plain(*arguments)) or copies[-1])
+    def made(self: Snapshot, *given: Any) -> None:
+        plain(self, *given)
+        copies.append(self)
+
+    monkeypatch.setattr(snapshot, "MEMORY_BYTES", limit)
+    monkeypatch.setattr(Snapshot, "__init__", made)
     setting = setting_of(tiny("mlp"), epochs=4, score=rising())
+    before = state_of(setting.backbone.module)
     with adapted(setting, method_of("full"), 0) as done:
-        assert len(copies) == 1
+        base, best = copies
+        assert {copy._file is None for copy in copies} == {limit > 0}
         assert done.trace.best_epoch == 4
-        for name, value in copies[0].items():
+        for name, value in best.items():
             assert torch.equal(value, done.model.get_parameter(name))
+        assert all(torch.equal(value, before[name.removeprefix("backbone.")]) for name, value in base.items())
+    assert all(torch.equal(value, before[name]) for name, value in state_of(setting.backbone.module).items())
+
+
+@pytest.mark.parametrize("name", ["full", "lpft", "unfreeze"])
+def test_weights_in_a_file_change_no_bit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Best weights, those after a divergence, and those of a training that was interrupted and resumed."""
+    found = []
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(snapshot, "MEMORY_BYTES", limit)
+        path = tmp_path / f"{limit}.safetensors"
+        with adapted(setting_of(tiny("bert"), epochs=3), method_of(name), 0) as done:
+            found.append(state_of(done.model))
+        for steps in (4, None):
+            with monkeypatch.context() as patch:
+                patch.setattr("headstart.engine.adapt.fit", lambda job, budget, runtime, steps=steps, **more: fit(
+                    job, dataclasses.replace(budget, steps=steps), runtime, **more
+                ))  # fmt: skip
+                checkpoint = Checkpoint(path, every=0.0)
+                with adapted(setting_of(tiny("bert"), epochs=3), method_of(name), 0, checkpoint=checkpoint) as done:
+                    last = state_of(done.model)
+        found.append(last)
+    for other in found[1:]:
+        assert all(torch.equal(value, found[0][key]) for key, value in other.items())

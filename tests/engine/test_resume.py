@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
+from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import ArtifactError, ResourceError
 from headstart.engine import fit as loop
 from headstart.engine.adapt import Adapted, adapted
@@ -181,16 +183,33 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
     assert os.listdir(tmp_path) == [path.name], "a half-written file was left behind"
 
     def killed(*args: Any, **more: Any) -> None:
-        Path(args[1]).write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.engine.state.tensors.save_file", killed)
+        patch.setattr("headstart.engine.state.streaming._bytes", killed)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
     states, facts = checkpoint.read("s")
     assert facts["step"] == 1
     assert torch.equal(states["model"]["w"], torch.ones(3))
+
+
+def test_checkpoints_are_safetensors_files(tmp_path: Path) -> None:
+    """As the library writes them: read by it, with every type that a model has."""
+    kinds = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
+             torch.int8, torch.uint8, torch.bool)  # fmt: skip
+    model = {str(kind): (torch.arange(6).reshape(2, 3) % 2).to(kind) for kind in kinds}
+    model |= {"none": torch.empty(0, 3), "one": torch.tensor(3), "turned": torch.arange(12.0).reshape(3, 4).T}
+    checkpoint = Checkpoint(tmp_path / "c.safetensors")
+    checkpoint.write({"model": model, "best": Snapshot(model)}, {"signature": "s", "step": 3})
+    found = load_file(checkpoint.file("s"))
+    assert set(found) == {f"{state}/{name}" for state in ("model", "best") for name in model}
+    for key, value in found.items():
+        expected = model[key.partition("/")[2]]
+        assert torch.equal(value, expected), key
+        assert value.dtype == expected.dtype
+        assert value.data_ptr() % max(1, value.element_size()) == 0
+    assert checkpoint.read("s")[1] == {"signature": "s", "step": 3}
 
 
 def test_a_checkpoint_that_was_cut_short_says_so(tmp_path: Path) -> None:

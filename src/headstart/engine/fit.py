@@ -11,7 +11,6 @@ from headstart.engine.job import Job
 from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 from headstart.engine.state.resume import keep, last_good, resume
-from headstart.engine.state.snapshots import put_weights
 from headstart.engine.trace import Trace
 from headstart.engine.training import Training
 from headstart.engine.unread import Diverged
@@ -91,7 +90,7 @@ def _end(training: Training, checkpoint: Checkpoint | None) -> None:
     if trace.paused:
         _keep(training, checkpoint)
     elif trace.best_epoch is not None:
-        put_weights(training.job.module, training.best)
+        training.put_best()
 
 
 def _traced(training: Training, checkpoint: Checkpoint | None) -> Trace:

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 
+from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError
 from headstart.core.progress import Progress
 from headstart.core.records.training import Point
@@ -20,8 +21,7 @@ from headstart.engine.optim.rows import clip
 from headstart.engine.optim.running_average import average_of
 from headstart.engine.optim.schedules import factor
 from headstart.engine.runtime import Runtime
-from headstart.engine.state.checkpoint import State
-from headstart.engine.state.snapshots import aside, changing, copy_into, put_weights, weights
+from headstart.engine.state.snapshots import changing, put_weights, weights
 from headstart.engine.trace import Trace, rising
 from headstart.engine.unread import Diverged, Unread, limit
 
@@ -35,7 +35,7 @@ class Training:
         self.total = budget.total(self.per_epoch)
         self.end = self.total if budget.steps is None else min(self.total, budget.steps)
         self.names, self.optimizer = list(job.plan.trained()), optimizer_of(job, runtime.device)
-        self.best: State = aside(job.module, self.names)
+        self.best = Snapshot(changing(job.module, self.names))
         self.average = average_of(job.plan, changing(job.module, self.names))
         self.step, self.room, self.trace = 0, Room(), Trace()
         self.unread = Unread(limit(runtime.device, budget.stop_factor is not None))
@@ -132,10 +132,14 @@ class Training:
         if self.average:
             self.average.look(trace.curve)
         if trace.improves(found):
-            copy_into(self.best, job.module, self.names)
+            self.best.renew(changing(job.module, self.names))
             trace.take(found, at / self.per_epoch)
         put_weights(job.module, trained)
         self._phase = None  # because evaluation changed the modes
+
+    def put_best(self) -> None:
+        """Puts the weights into the module that were best on validation; before any evaluation, the first ones."""
+        self.best.put_back(changing(self.job.module, self.names))
 
     def begin(self) -> None:
         """Starts the clock, after an earlier process's part of the training was read, if there is one."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.backbones.backbone import Reads
 from headstart.backbones.ladder.upper import left_out
+from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError
 from headstart.methods.slots import Beside as Beside
 from headstart.methods.slots import Edit as Edit
@@ -229,7 +229,8 @@ def _as_before(model: Model, changes: Callable[[str], bool]) -> Iterator[None]:
     flags = {name: p.requires_grad for name, p in model.named_parameters()}
     modes = {name: m.training for name, m in model.named_modules()}
     buffers = [name for name, _ in model.named_buffers() if name.startswith("backbone.")]
-    with restoring(model, [*filter(changes, (n for n in flags if n.startswith("backbone."))), *buffers]):
+    changed = [*filter(changes, (n for n in flags if n.startswith("backbone."))), *buffers]
+    with restoring(model, changed, brief=False):
         try:
             yield
         finally:
@@ -241,21 +242,18 @@ def _as_before(model: Model, changes: Callable[[str], bool]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def restoring(model: nn.Module, names: Collection[str]) -> Iterator[None]:
-    """On exit these parameters and buffers have the values from before, from copies."""
+def restoring(model: nn.Module, names: Collection[str], brief: bool = True) -> Iterator[None]:
+    """On exit these parameters and buffers have the values from before, from copies.
+
+    brief: False if the context lasts a training or a predictor's life, so that large copies go into a file.
+    """
     own = set(names)
-    kept = {
-        name: _aside(value) for name, value in [*model.named_parameters(), *model.named_buffers()] if name in own
-    }  # fmt: skip
+
+    def present() -> dict[str, Tensor]:
+        return {n: value for n, value in [*model.named_parameters(), *model.named_buffers()] if n in own}
+
+    kept = Snapshot(present(), brief)
     try:
         yield
     finally:
-        with torch.no_grad():
-            for name, value in [*model.named_parameters(), *model.named_buffers()]:
-                if name in kept:
-                    value.copy_(kept[name])
-
-
-def _aside(value: torch.Tensor) -> torch.Tensor:
-    """A copy in the host's memory, because a GPU's is scarcer."""
-    return value.detach().clone() if value.device.type == "cpu" else value.detach().cpu()
+        kept.put_back(present())

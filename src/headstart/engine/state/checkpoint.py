@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from headstart.core.errors import ArtifactError
 from headstart.core.progress import Progress
-from headstart.engine.state.tensors import write_tensors
+from headstart.engine.state.streaming import stream_tensors
 
 State = dict[str, Tensor]
 
@@ -44,10 +45,9 @@ class Checkpoint:
         """Bytes, 0 where there is none."""
         return sum(file.stat().st_size for file in self._files())
 
-    def write(self, states: dict[str, State], facts: dict[str, Any]) -> None:
+    def write(self, states: Mapping[str, Mapping[str, Tensor]], facts: dict[str, Any]) -> None:
         """Tensors by kind (`model`, `best`, `optimizer`) and JSON facts, the `signature` among them, in one file."""
-        tensors = {f"{kind}/{name}": value for kind, state in states.items() for name, value in state.items()}
-        write_tensors(self.file(facts["signature"]), tensors, {"facts": json.dumps(facts)})
+        stream_tensors(self.file(facts["signature"]), states, {"facts": json.dumps(facts)})
         self._written = time.monotonic()
 
     def file(self, signature: str) -> Path:

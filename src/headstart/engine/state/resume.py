@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from headstart.engine.state.checkpoint import Checkpoint, optimizer_state, restore_optimizer
-from headstart.engine.state.snapshots import aside, put_weights
+from headstart.engine.state.snapshots import changing, put_weights
 from headstart.engine.trace import Trace
 
 if TYPE_CHECKING:
@@ -16,8 +19,8 @@ def keep(training: Training, checkpoint: Checkpoint) -> None:
     """Writes the training as it is between two steps."""
     training.clock()
     facts, grown = training.trace.kept()
-    states = {
-        "model": aside(training.job.module, training.names),
+    states: dict[str, Mapping[str, Tensor]] = {
+        "model": changing(training.job.module, training.names),
         "optimizer": optimizer_state(training.optimizer),
         "trace": grown,
     }
@@ -38,7 +41,8 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
         return
     states, facts = saved
     put_weights(job.module, states["model"])
-    training.best = states.get("best", training.best)
+    if "best" in states:
+        training.best.renew(states["best"])
     restore_optimizer(training.optimizer, states.get("optimizer", {}))
     training.step, training.room.parts = facts["step"], facts.get("parts", 1)
     training.trace = Trace.restored(facts["trace"], states.get("trace", {}))
@@ -51,7 +55,7 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
 
 def last_good(training: Training, checkpoint: Checkpoint | None) -> None:
     """Puts the best weights into the module; before the first evaluation, those of the checkpoint."""
-    best = training.best
     if training.trace.best_epoch is None and checkpoint and (saved := checkpoint.read(training.job.signature)):
-        best = saved[0]["model"]
-    put_weights(training.job.module, best)
+        put_weights(training.job.module, saved[0]["model"])
+    else:
+        training.put_best()

@@ -13,19 +13,6 @@ def weights(module: nn.Module, names: list[str]) -> State:
     return {name: value.clone() for name, value in changing(module, names).items()}
 
 
-def copy_into(state: State, module: nn.Module, names: list[str]) -> None:
-    """Overwrites a snapshot with what its module holds now: no second copy lies beside it meanwhile."""
-    now = changing(module, names)
-    for name, value in state.items():
-        value.copy_(now[name])
-
-
-def aside(module: nn.Module, names: list[str]) -> State:
-    """Copies of everything that training changes, in the host's memory: a GPU's is for what it computes with."""
-    return {name: value.clone() if value.device.type == "cpu" else value.cpu() for name, value in
-            changing(module, names).items()}  # fmt: skip
-
-
 def changing(module: nn.Module, names: list[str]) -> State:
     """What training changes, as it lies in the module: the trained parameters and all buffers."""
     wanted = set(names)

@@ -1,0 +1,83 @@
+"""Snapshot: copies of weights that a training will change, small ones in memory and large ones in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MEMORY_BYTES = 32 << 20
+"size above which copies go into a file: full fine-tuning holds weights, gradients and two moments already"
+
+
+class Snapshot(Mapping[str, Tensor]):
+    """Copies of named tensors, read from the file when they are asked for.
+
+    The file is in TMPDIR and has no name, so that a killed process leaves nothing. If the disk has no room, the copies
+    stay in memory. brief: True for copies that are restored at once, which stay in memory too.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], brief: bool = False) -> None:
+        self._places: dict[str, int] = {}
+        self._like = {name: (value.dtype, value.shape) for name, value in tensors.items()}
+        self._size = 0
+        for name, value in tensors.items():
+            self._places[name] = self._size
+            self._size += value.nbytes
+        self._memory: dict[str, Tensor] = {}
+        self._file: Any = None
+        if self._size > MEMORY_BYTES and not brief:
+            with contextlib.suppress(OSError):
+                self._file = tempfile.TemporaryFile(prefix="headstart-")  # noqa: SIM115 - open as long as the snapshot
+        self.renew(tensors)
+
+    def renew(self, tensors: Mapping[str, Tensor]) -> None:
+        """Overwrites the copies with these tensors of the same names, types and shapes."""
+        if self._file is not None:
+            try:
+                self._write(tensors)
+                return
+            except OSError:
+                self._file = None
+        for name in self._places:
+            if name in self._memory:
+                self._memory[name].copy_(tensors[name])
+            else:
+                value = tensors[name].detach()
+                self._memory[name] = value.clone() if value.device.type == "cpu" else value.cpu()
+
+    def _write(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, place in self._places.items():
+            self._file.seek(place)
+            self._file.write(_bytes(tensors[name].detach().cpu().contiguous()))
+        self._file.flush()
+
+    def put_back(self, targets: Mapping[str, Tensor]) -> None:
+        """Copies the values into the tensors of the same names, one after the other."""
+        with torch.no_grad():
+            for name, value in targets.items():
+                if name in self._places:
+                    value.copy_(self[name])
+
+    def __getitem__(self, name: str) -> Tensor:
+        if self._file is None:
+            return self._memory[name]
+        dtype, shape = self._like[name]
+        found = torch.empty(shape, dtype=dtype)
+        self._file.seek(self._places[name])
+        self._file.readinto(_bytes(found))
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _bytes(value: Tensor) -> memoryview:
+    return value.reshape(-1).view(torch.uint8).numpy().data
