@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-import headstart.engine.feed.feed as place
+import headstart.engine.feed.pictures as place
 from backbones.tiny import tiny
 from contract.settings import made
 from headstart.core.errors import ConfigurationError
@@ -47,7 +47,7 @@ def test_what_there_is_no_room_for_is_decoded_again(monkeypatch: pytest.MonkeyPa
     expected = pixels(feed())
     for _ in range(2):
         assert torch.equal(pixels(worked), expected)
-    assert len(worked._kept) == 5
+    assert len(worked.pictures.kept) == 5
 
 
 def test_a_feed_that_is_sent_holds_no_other_rows() -> None:

@@ -27,7 +27,8 @@ from headstart.engine.adapt import Setting, adapted, attached, new_head
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.budget import Budget
 from headstart.engine.feed.augment import Augment
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.fit import fit
 from headstart.engine.job import Losses
 from headstart.engine.machine.precision import Compute
@@ -567,9 +568,9 @@ def test_what_does_not_fit_is_looked_at_in_smaller_batches(monkeypatch, name: st
     """Validation, the cache and the features of a head that is solved."""
     found = []
     for room in (100, 3):
-        passes, kept = Adaptation._features, cutting.states
+        passes, kept = Adaptation._outputs, cutting.states
 
-        def features(self, feed, positions, *arguments, room=room, passes=passes):
+        def outputs(self, feed, positions, *arguments, room=room, passes=passes):
             if not torch.is_grad_enabled() and len(positions) > room:
                 raise no_room("cpu")
             return passes(self, feed, positions, *arguments)
@@ -580,7 +581,7 @@ def test_what_does_not_fit_is_looked_at_in_smaller_batches(monkeypatch, name: st
             return kept(cuts, batch, reads)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Adaptation, "_features", features)
+            patch.setattr(Adaptation, "_outputs", outputs)
             patch.setattr("headstart.engine.cache.states", states)
             with adapted(setting_of(tiny("bert"), epochs=1), method_of(name), 0) as done:
                 found.append(torch.from_numpy(done.job.predict(done.job.validation)))

@@ -19,7 +19,7 @@ from headstart.engine.adapt import adapted, attached
 from headstart.engine.feed.streams import dealt
 from headstart.engine.job import Loss, share_of
 from headstart.methods.method import GradientMethod, head_group, rung_groups
-from headstart.methods.plan import Plan
+from headstart.methods.plan import Model, Plan
 from headstart.methods.term import TRAIN, Outputs, Step, Stream, TaskTerm, Term
 
 
@@ -148,3 +148,40 @@ def test_the_texts_of_a_stream_change_the_signature() -> None:
         with attached(setting, replace(Toy(), streams=(Stream("more", inputs),)), 0) as job:
             found.add(job.signature)
     assert len(found) == 2
+
+
+@dataclass(frozen=True)
+class Spread(Term):
+    """A loss of a stream alone, of its features."""
+
+    name: ClassVar[str] = "spread"
+    streams: ClassVar[tuple[str, ...]] = ("more",)
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
+        return seen["more"].features.square().sum()
+
+
+@pytest.mark.parametrize(
+    ("terms", "features", "scores"), [((TaskTerm(),), 1, 1), ((Near(),), 2, 0), ((Spread(),), 1, 0)]
+)
+def test_what_no_term_reads_is_not_computed(terms: tuple[Term, ...], features: int, scores: int) -> None:
+    """Forward passes of the backbone and of the head for one part of a step."""
+    with attached(setting_of(tiny("bert"), cache=False), Toy(terms=terms), 0) as job:
+        job.enter(0.0)
+        (micro,) = next(iter(job.steps(0, 0)))
+        calls: list[nn.Module] = []
+        for module in (job.module.backbone, job.module.head):
+            module.register_forward_hook(lambda module, *_: calls.append(module))
+        job.losses(micro, 0.0)
+        assert calls.count(job.module.backbone) == features
+        assert calls.count(job.module.head) == scores
+
+
+def test_the_head_computes_in_fp32_wherever_its_scores_are_read() -> None:
+    backbone, head = tiny("bert"), nn.Linear(32, 3)
+    batch = setting_of(backbone).train.batch(np.arange(4))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = Model(backbone.module, head)(batch, backbone.features)
+        inside = outputs.scores
+    assert inside.dtype == outputs.features.dtype == torch.float32
+    assert torch.equal(inside, head(outputs.features))

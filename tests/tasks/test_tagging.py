@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,14 +15,19 @@ import torch
 import headstart
 from backbones.tiny import WORDS, save, tiny
 from cli.calling import call
+from headstart.core.errors import MethodError
 from headstart.core.records.comparison import Comparison
 from headstart.core.words import Words
 from headstart.data.read import read
+from headstart.engine.adapt import Setting, attached
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.feed.feed import Feed
+from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute
 from headstart.judging.system import base_system
 from headstart.methods import convex
+from headstart.methods.layers.full import Full
+from headstart.methods.term import Outputs, Step, TaskTerm, Term
 from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
 
@@ -160,6 +167,37 @@ def test_the_loss_of_a_step_is_a_mean_over_its_words(data: Path) -> None:
     scores, targets = torch.randn(2, 3, 3), torch.tensor([[0, 1, -1, -1], [2, -1, -1, -1]], dtype=torch.int16)
     each = -scores.log_softmax(-1)
     assert float(task.loss(scores, targets)) == pytest.approx(float(each[0, 0, 0] + each[0, 1, 1] + each[1, 0, 2]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Idle(Term):
+    """A loss of the head alone."""
+
+    name: ClassVar[str] = "idle"
+
+    def loss(self, seen: Mapping[str, Outputs], at: Step) -> torch.Tensor:
+        return at.module.head.weight.square().sum()
+
+
+def test_a_term_that_says_nothing_to_the_backbone_is_seen_at_the_first_step(data: Path) -> None:
+    """A step's size is in words: counted in examples, its end would never come."""
+    found, where, backbone = read(data), compute("cpu", "fp32"), tiny("bert")
+    feeds = [Feed(name, getattr(found, name), backbone) for name in ("train", "validation")]
+    cache = Cache(backbone, where)
+    setting = Setting(backbone, found.task, *feeds, Options(epochs=1), where, lambda *_: (0.0, 0.0), cache)
+
+    @dataclasses.dataclass(frozen=True)
+    class WithIdle(Full):
+        def attach(self, backbone: Any, head: Any) -> Any:
+            return dataclasses.replace(super().attach(backbone, head), terms=(TaskTerm(), Idle()))
+
+    with attached(setting, WithIdle(learning_rate=1e-3), 0) as job:
+        job.enter(0.0)
+        (micro,) = next(iter(job.steps(0, 0)))
+        assert micro.step > len(micro.positions)
+        with pytest.raises(MethodError, match="'idle' changes nothing"):
+            job.losses(micro, 0.0)
+    cache.close()
 
 
 def test_a_probe_is_solved_on_words_cached_or_not(data: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
 from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.machine.precision import Compute, compute
+from headstart.methods.plan import Model
 from headstart.tasks.task import Prediction, Task
 
 if TYPE_CHECKING:
@@ -98,12 +100,13 @@ def logits(
 ) -> torch.Tensor:  # fmt: skip
     """[n, outputs] of a head on the whole forward; of texts in words [n, L, outputs], -inf for unseen words."""
     sizes = [len(one.each) for one in inputs if isinstance(one, Words)]
+    model, read = Model(backbone.module, head), partial(backbone.features, reads=reads)
     out = torch.full((len(inputs), *([max(sizes)] if sizes else []), task.outputs), -torch.inf)
     with torch.no_grad():
         for places, batch in batches(backbone, inputs, size, [task.images] * len(inputs)):
             with compute.autocast():
-                features = backbone.features(batch, reads)
-            scores = hidden_where_unseen(head(features.float()), batch).cpu()
+                outputs = model(batch, read)
+            scores = hidden_where_unseen(outputs.scores, batch).cpu()
             out[places, : scores.shape[1]] = scores
     return out
 

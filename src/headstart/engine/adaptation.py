@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,30 +12,29 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.word_marks import hidden_where_unseen
 from headstart.backbones.ladder.modes import train_above
-from headstart.core.errors import MethodError
 from headstart.core.seeds import derive
 from headstart.data.batching import balanced_batches, epoch_batches, split_by_tokens
 from headstart.engine.cache.cache import Cache
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.feed.streams import dealt, feeds_of
 from headstart.engine.job import Evaluation, Loss, Losses, Options
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
-from headstart.engine.machine.recompute import recomputing, run_again
+from headstart.engine.machine.recompute import recomputing
+from headstart.engine.pieces import in_pieces
+from headstart.engine.pull import Pull
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.methods.plan import Model, Plan
 from headstart.methods.solver import Given, Ingredient, Solver, exact, linear_of
-from headstart.methods.term import TRAIN, Outputs, Step, Term
+from headstart.methods.term import TRAIN, Outputs, Step
 from headstart.tasks.task import Task
 
-PIECES = 4
-"in which a batch of mixed lengths, longest first, goes through the model, so that little of it is padding"
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 "probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
 
@@ -75,8 +73,7 @@ class Adaptation:
         self.whole = any(term.whole for term in self.plan.terms)
         self.kept: dict[str, dict[str, Tensor]] = {}
         "by term, what it keeps of the model before the first step"
-        self._idle = {term.name: 0 for term in self.plan.terms if term.pulls_at_once}
-        "terms of which no gradient at the backbone has been seen yet, with the examples that they have had"
+        self._pull = Pull(self.plan.terms)
         edits = [(edit.place, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
         run = (self.options, self.compute.precision, self.seed, self.share)
@@ -183,88 +180,57 @@ class Adaptation:
         for term, weight in terms:
             at = Step(fraction, self.module, self.trained, targets, places, self.kept.get(term.name, {}), self.task)
             value = term.loss(seen, at)
-            self._check_pull(term, value, seen, micro)
+            if self._pull.awaited(term):
+                self._pull.check(term, value, seen, int(self.train.units[micro.positions].sum()), micro.step)
             found[term.name] = Loss(weight * value if weight != 1 else value, 1 if term.whole else micro.step)
         return found
 
-    def _seen(self, micro: Micro, fraction: float, streams: set[str]) -> tuple[dict[str, Outputs], Tensor]:
-        """What the model gives for the part's training examples and for those of each stream; and the targets."""
-        device, augment = self.compute.device, self.train.augment
+    def _seen(self, micro: Micro, fraction: float, streams: Collection[str]) -> tuple[dict[str, Outputs], Tensor]:
+        """Outputs for the part's examples of these streams, and the training examples' targets."""
+        device, augment, found = self.compute.device, self.train.augment, dict[str, Outputs]()
         targets = micro.targets.to(device, non_blocking=True)
-        if self.whole:
-            found = {TRAIN: self._paired(self.train, micro, fraction)}
-        else:
-            batch = self.train.moved(micro.batch, device)
-            if augment.blends and self.task.exclusive and len(targets) > 1:
+        for name, part in {TRAIN: micro, **micro.streams}.items():
+            if name not in streams:
+                continue
+            feed = self.feeds[name]
+            if self.whole:
+                found[name] = self._paired(feed, replace(part, pieces=micro.pieces), fraction)
+                continue
+            batch = feed.moved(part.batch, device)
+            if name == TRAIN and augment.blends and self.task.exclusive and len(targets) > 1:
                 batch["pixel_values"], targets = augment.mix(batch["pixel_values"], targets, self.task.outputs)
-            found = {TRAIN: self._learning(self.train, micro, batch, fraction)}
-        for name, part in micro.streams.items():
-            if name in streams:
-                feed = self.feeds[name]
-                if self.whole:
-                    found[name] = self._paired(feed, replace(part, pieces=micro.pieces), fraction)
-                else:
-                    found[name] = self._learning(feed, part, feed.moved(part.batch, device), fraction)
+            found[name] = self._learning(feed, part, batch, fraction)
         if self.task.numeric:
             targets = (targets - self.centre) / self.spread
-        return {name: Outputs(features, self.module.head(features)) for name, features in found.items()}, targets
-
-    def _check_pull(self, term: Term, value: Tensor, seen: Mapping[str, Outputs], micro: Micro) -> None:
-        """A term that says nothing to the backbone at its first step changes nothing there, unnoticed."""
-        reached = [seen[name].features for name in term.streams if seen[name].features.requires_grad]
-        if term.name not in self._idle or not reached:
-            return
-        pulls: Sequence[Tensor | None] = [None]
-        if value.requires_grad:
-            pulls = torch.autograd.grad(value, reached, retain_graph=True, allow_unused=True)
-        self._idle[term.name] += len(micro.positions)
-        if any(pull is not None and bool(pull.any()) for pull in pulls):
-            del self._idle[term.name]
-        elif self._idle[term.name] >= micro.step:
-            raise MethodError(
-                f"the term {term.name!r} changes nothing in the backbone: its gradient there is zero at its first "
-                "step. Its loss leaves the features out, or is zero there."
-            )
+        return found, targets
 
     def recomputing(self) -> AbstractContextManager[None]:
         return recomputing(self.module.backbone, self.backbone.ladder, self.compute.device)
 
-    def _learning(self, feed: Feed, micro: Micro, batch: dict[str, Tensor], fraction: float) -> Tensor:
+    def _learning(self, feed: Feed, micro: Micro, batch: Batch, fraction: float) -> Outputs:
         with fast_dropout(self.compute.device):
-            return self._features(feed, micro.positions, batch, fraction)
+            return self._outputs(feed, micro.positions, batch, fraction)
 
-    def _paired(self, feed: Feed, micro: Micro, fraction: float) -> Tensor:
-        """[B, width] of a batch whose members were not chosen for their like length: in pieces that are.
-
-        Where the batch is more than goes through the model at once, a piece's activations are not kept but computed
-        again for its gradient: the loss is of all pairs whatever the memory.
-        """
-        cost = int(feed.costs[micro.positions].max()) * len(micro.positions)
-        pieces = micro.pieces * -(-cost // self.options.batch_tokens)
-        keep = pieces == 1
+    def _paired(self, feed: Feed, micro: Micro, fraction: float) -> Outputs:
+        device, cost = self.compute.device, int(feed.costs[micro.positions].max()) * len(micro.positions)
 
         def of(piece: Micro) -> Tensor:
-            return self._learning(feed, piece, feed.moved(piece.batch, self.compute.device), fraction)
+            return self._learning(feed, piece, feed.moved(piece.batch, device), fraction).features
 
-        def twice(piece: Micro) -> Tensor:
-            again = partial(run_again, self.module, self.compute.device)
-            features: Tensor = checkpoint(
-                of, piece, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), again())
-            )
-            return features
+        features = in_pieces(micro, cost, self.options.batch_tokens, of, self.module, device)
+        return Outputs(features, self.module.head)
 
-        parts = micro.cut(max(pieces, PIECES) if "attention_mask" in micro.batch else pieces)
-        return torch.cat([of(part) if keep else twice(part) for part in parts])
-
-    def _features(self, feed: Feed, positions: np.ndarray, batch: dict[str, Tensor], fraction: float) -> Tensor:
-        """[B, width]; what lies below the cut is taken from the cache where there is one."""
+    def _outputs(self, feed: Feed, positions: np.ndarray, batch: Batch, fraction: float) -> Outputs:
+        """Of these examples of a feed; activations below the cut come from the cache if there is one."""
+        tokens, reads = self.options.batch_tokens, self.plan.reads
+        if self.cache is None:
+            read = partial(self.backbone.features, reads=reads)
+        else:
+            cut = self.plan.cut(fraction)
+            read = partial(self.cache.features, feed, positions, cut=cut, batch_tokens=tokens, reads=reads)
         with self.compute.autocast():
-            if self.cache is None:
-                features = self.backbone.features(batch, self.plan.reads)
-            else:
-                cut = self.plan.cut(fraction)
-                features = self.cache.features(feed, positions, batch, cut, self.options.batch_tokens, self.plan.reads)
-        return features.float()
+            found: Outputs = self.module(batch, read)
+        return found
 
     def predict(self, feed: Feed, fraction: float = 1.0) -> np.ndarray:
         """Probabilities or values [n, outputs] of a feed, in its order, with the model in eval mode."""
@@ -272,27 +238,27 @@ class Adaptation:
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
         out = torch.full((*feed.blank, self.task.outputs), -torch.inf)
-        for micro, features in self._passes(feed, fraction):
+        for micro, outputs in self._passes(feed, fraction):
             with torch.no_grad():
-                scores = hidden_where_unseen(self.module.head(features), micro.batch).cpu()
+                scores = hidden_where_unseen(outputs.scores, micro.batch).cpu()
             out[torch.from_numpy(micro.positions), : scores.shape[1]] = scores
         return out * self.spread + self.centre
 
     def features(self, feed: Feed, fraction: float = 1.0) -> Tensor:
         """[R, width] of the model as it stands, for all rows of the feed, in eval mode."""
         out = torch.empty(int(feed.rows.sum()), self.backbone.width(self.plan.reads), device=self.compute.device)
-        for micro, features in self._passes(feed, fraction):
-            feed.put_rows(out, micro.positions, features)
+        for micro, outputs in self._passes(feed, fraction):
+            feed.put_rows(out, micro.positions, outputs.features)
         return out
 
-    def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[Micro, Tensor]]:
-        """Batches and features of a whole feed, in batches of like length."""
+    def _passes(self, feed: Feed, fraction: float) -> Iterator[tuple[Micro, Outputs]]:
+        """Batches and outputs of a whole feed, in batches of like length."""
         self.module.eval()
 
-        def forward(micro: Micro) -> Tensor:
+        def forward(micro: Micro) -> Outputs:
             with torch.no_grad():
                 batch = feed.moved(micro.batch, self.compute.device)
-                return self._features(feed, micro.positions, batch, fraction)
+                return self._outputs(feed, micro.positions, batch, fraction)
 
         yield from passes(feed, self.options.batch_tokens, self.compute.early, forward)
 

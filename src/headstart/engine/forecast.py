@@ -13,7 +13,7 @@ import torch
 from headstart.data.batching import split_by_tokens
 from headstart.engine.adapt import Setting, attached, economical, prepare
 from headstart.engine.adaptation import Adaptation
-from headstart.engine.feed.feed import Micro
+from headstart.engine.feed.micro import Micro
 from headstart.engine.machine.memory import Room
 from headstart.engine.machine.meter import meter
 from headstart.engine.optim.optimizers import optimizer_of

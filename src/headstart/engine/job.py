@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from headstart.data.images.augmentation import parts_of
-from headstart.engine.feed.feed import Micro
+from headstart.engine.feed.micro import Micro
 from headstart.methods.plan import Plan
 
 

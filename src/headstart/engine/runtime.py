@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.seeds import derive
-from headstart.engine.feed.feed import Micro
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Job, share_of
 from headstart.engine.machine.memory import Room, ran_out
 from headstart.engine.machine.precision import Compute

@@ -13,7 +13,7 @@ from headstart.core.progress import Progress
 from headstart.core.records.training import Point
 from headstart.engine.applied import check_applied
 from headstart.engine.budget import Budget
-from headstart.engine.feed.feed import Micro
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Job
 from headstart.engine.machine.memory import Room
 from headstart.engine.optim.optimizers import optimizer_of

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from headstart.backbones.backbone import Reads
+from headstart.backbones.backbone import Batch, Reads
 from headstart.backbones.ladder.upper import left_out
 from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError
@@ -17,7 +17,7 @@ from headstart.methods.slots import Beside as Beside
 from headstart.methods.slots import Edit as Edit
 from headstart.methods.slots import Slots
 from headstart.methods.solver import Solver
-from headstart.methods.term import Stream, TaskTerm, Term
+from headstart.methods.term import Outputs, Stream, TaskTerm, Term
 
 ONLY = "only"
 "the name of a plan's edits in slots that hold no other adapter"
@@ -34,6 +34,13 @@ class Model(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
+
+    def forward(self, batch: Batch, read: Callable[[Batch], Tensor]) -> Outputs:
+        """Features and scores of a batch.
+
+        read: the backbone's features, by its whole forward or from kept activations on; autocast is for them alone.
+        """
+        return Outputs(read(batch).float(), self.head)
 
 
 @dataclass(frozen=True)

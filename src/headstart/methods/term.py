@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -17,15 +19,20 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model gives for a batch.
+    """Features and scores of a batch.
 
-    features: [B, width] pooled, as the head reads them. scores: [B, outputs] the head's.
-    hidden: [B, T, D] states of the tokens, where the head reads those.
+    features: [B, width] pooled, or [B, W, width] of each word, in fp32, as the head reads them.
     """
 
     features: Tensor
-    scores: Tensor
-    hidden: Tensor | None = None
+    head: nn.Module = field(repr=False)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """[B, outputs], or [B, W, outputs], in fp32; computed when they are first read."""
+        with torch.autocast(self.features.device.type, enabled=False):
+            found: Tensor = self.head(self.features)
+        return found
 
 
 @dataclass(frozen=True)

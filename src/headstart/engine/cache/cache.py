@@ -23,7 +23,8 @@ from headstart.backbones.ladder.cutting import Cut, states
 from headstart.backbones.ladder.modes import evaluating
 from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.cache.states import States, room
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 

@@ -3,83 +3,31 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.preparation import Encoded, ImagePreparation, TextPreparation
-from headstart.backbones.inputs.word_marks import WORD_STARTS
 from headstart.data.examples import Examples
-from headstart.data.images.image import decode
 from headstart.engine.feed.ahead import ahead
 from headstart.engine.feed.augment import Augment
+from headstart.engine.feed.micro import Micro
+from headstart.engine.feed.pictures import Pictures
 from headstart.engine.feed.tokens import Tokens
-
-KEEP_BYTES = 1 << 30
-"decoded images are kept in memory up to this size"
+from headstart.engine.feed.workers import in_processes
 
 ENCODE = 8192
 "texts that are tokenized at once"
 
-TOGETHER = 32
-"images that a worker process decodes before it hands them over"
-
 PIN = 1 << 16
 "bytes from which an input is copied to a GPU out of pinned memory"
-
-
-@dataclass(frozen=True)
-class Micro:
-    """A batch that goes through the model at once, when its feed has `moved` it.
-
-    positions: places in the feed; step: examples of its whole step, or words where each has a target.
-    """
-
-    positions: np.ndarray
-    batch: Batch
-    targets: Tensor
-    step: int
-    source: int = 0
-    "number of the source, where a job has several"
-    whole: bool = False
-    "the loss is of all examples together: they are not parted into steps of their own"
-    pieces: int = 1
-    "in how many pieces such a batch goes through the model"
-    streams: Mapping[str, Micro] = field(default_factory=dict)
-    "as many examples of each of the plan's further streams, by name"
-
-    def split(self, parts: int) -> list[Micro]:
-        """The same examples in at most so many pieces of like size, none padded further than its longest."""
-        if self.whole:
-            return [replace(self, pieces=self.pieces * parts)]
-        return self.cut(parts)
-
-    def cut(self, parts: int) -> list[Micro]:
-        if parts == 1:
-            return [self]
-        bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
-        pieces, along = [], {name: micro.cut(parts) for name, micro in self.streams.items()}
-        for number, (a, b) in enumerate(itertools.pairwise(bounds)):
-            batch = {name: value[a:b] for name, value in self.batch.items()}
-            if "attention_mask" in batch:
-                width = int(batch["attention_mask"].sum(1).max())
-                batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
-            streams = {name: cut[number] for name, cut in along.items()}
-            pieces.append(
-                replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
-            )
-        return pieces
 
 
 class Feed:
@@ -92,7 +40,8 @@ class Feed:
         self.modality, self.augment, self.workers = backbone.modality, augment or Augment(), workers
         self.fresh = self.augment.fresh(self.modality)
         self.targets = torch.from_numpy(examples.targets)
-        self._kept: dict[int, Tensor] = {}
+        self.pictures: Pictures | None = None
+        "decoded images, shared by the feeds of all seeds"
         self.words: np.ndarray | None = None
         if isinstance(self.preparation, TextPreparation):
             self._encoded = Tokens(self._encode_in_parts(self.preparation))
@@ -100,6 +49,8 @@ class Feed:
             if self.words is not None and self.targets.dim() == 2:
                 self.targets = _seen(self.targets, self._encoded)
         else:
+            assert isinstance(self.preparation, ImagePreparation)
+            self.pictures = Pictures(examples, self.preparation)
             self.lengths = np.ones(len(examples), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -197,53 +148,13 @@ class Feed:
         return preparation.collate(preparation.encode(changed))
 
     def _images(self, positions: list[int], view: int | None) -> list[Tensor]:
-        """The images at the model's size, uint8 [C, H, W] each, decoded once where there is room to keep them."""
-        new = [p for p in positions if p not in self._kept]
-        pictures = {p: self._kept[p] for p in positions if p in self._kept}
-        if new:
-            with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # Pillow works without the interpreter's lock
-                pictures |= zip(new, threads.map(self._decoded, new))
-        for p in new:
-            self._keep(p, pictures[p])
+        """Images at the model's size, uint8 [C, H, W] each."""
+        assert self.pictures is not None
+        pictures = self.pictures.at(positions)
         if view is None:
-            return [pictures[p] for p in positions]
-        return [self.augment.image(pictures[p], view, int(self.examples.ids[p])) for p in positions]
-
-    def _keep(self, position: int, pixels: Tensor) -> bool:
-        """Whether there is still room."""
-        if self._kept_bytes + pixels.numel() > KEEP_BYTES:
-            return False
-        self._kept[position] = pixels
-        return True
-
-    @property
-    def _kept_bytes(self) -> int:
-        """Of pictures that all have one size; feeds under other seeds share them."""
-        return len(self._kept) * next(iter(self._kept.values())).numel() if self._kept else 0
-
-    def _decode_once(self, positions: np.ndarray) -> None:
-        """Decodes in the workers what is not kept yet: what they keep themselves ends with them after an epoch."""
-        new = np.array([p for p in positions.tolist() if p not in self._kept], dtype=np.int64)
-        parts = [new[at : at + TOGETHER] for at in range(0, len(new), TOGETHER)]
-        assert isinstance(self.preparation, ImagePreparation)
-        if not parts or self._kept_bytes + self.preparation.channels * math.prod(self.preparation.size) > KEEP_BYTES:
-            return
-        for part, batch in zip(parts, self._loader(parts, None)):
-            # copies: the workers' tensors lie in shared memory, of which each holds a file open
-            if not all(self._keep(p, pixels.clone()) for p, pixels in zip(part.tolist(), batch["pixel_values"])):
-                return
-
-    def _loader(self, positions: list[np.ndarray], view: int | None) -> Iterator[Batch]:
-        loader: Any = DataLoader(
-            _Batches(self, positions, view), batch_size=None, shuffle=False, num_workers=self.workers
-        )
-        return iter(loader)
-
-    def _decoded(self, position: int) -> Tensor:
-        assert isinstance(self.preparation, ImagePreparation)
-        encoded: Any = self.examples.inputs([position])[0]
-        image = self.preparation.resize_and_crop(decode(encoded))
-        return torch.from_numpy(np.array(image).reshape(image.height, image.width, -1)).permute(2, 0, 1)
+            return pictures
+        ids = self.examples.ids[positions].tolist()
+        return [self.augment.image(picture, view, example) for picture, example in zip(pictures, ids)]
 
     def micros(
         self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None, early: bool = False
@@ -257,12 +168,13 @@ class Feed:
         steps = [list(step) for step in steps]
         flat = [positions for step in steps for positions in step]
         batches: Iterator[Batch]
-        in_workers = self.workers > 0 and self.modality == "image" and bool(flat)
+        in_workers = False
+        if self.workers > 0 and self.pictures is not None and flat:
+            every = np.unique(np.concatenate(flat))
+            self.pictures.decode_once(every, lambda parts: in_processes(self._raw, parts, None, self.workers))
+            in_workers = self.fresh or not self.pictures.has(every)
         if in_workers:
-            self._decode_once(np.unique(np.concatenate(flat)))
-            in_workers = self.fresh or any(p not in self._kept for positions in flat for p in positions.tolist())
-        if in_workers:
-            batches = self._loader(flat, view)
+            batches = in_processes(self._raw, flat, view, self.workers)
         elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the one generator
             batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:
@@ -289,16 +201,3 @@ def _pinned(batch: Batch) -> Batch:
     if not torch.cuda.is_available():
         return batch
     return {k: v.pin_memory() if v.nbytes > PIN and not v.is_pinned() else v for k, v in batch.items()}
-
-
-class _Batches(Dataset[Batch]):
-    """The batches of a feed as a dataset, so that PyTorch's loader can make them in worker processes."""
-
-    def __init__(self, feed: Feed, positions: list[np.ndarray], view: int | None) -> None:
-        self.feed, self.positions, self.view = feed, positions, view
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.feed._raw(self.positions[index], self.view)

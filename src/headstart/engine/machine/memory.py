@@ -10,7 +10,8 @@ from typing import TypeVar
 import torch
 
 from headstart.data.batching import sorted_batches
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Job
 
 T = TypeVar("T")

@@ -18,12 +18,14 @@ from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS
 from headstart.core.seeds import derive
 from headstart.data.batching import epoch_batches
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import recomputing
-from headstart.methods.plan import Group, Plan, Schedule
+from headstart.methods.plan import Group, Model, Plan, Schedule
+from headstart.methods.term import Outputs
 from headstart.tasks.task import Task
 
 
@@ -115,9 +117,8 @@ class Pretraining:
 
     def _scores(self, source: int, batch: Batch) -> Tensor:
         with self.compute.autocast():
-            features = self.backbone.features(batch)
-        scores: Tensor = self.heads[source](features.float())
-        return scores
+            outputs: Outputs = Model(self.backbone.module, self.heads[source])(batch, self.backbone.features)
+        return outputs.scores
 
     def losses(self, micro: Micro, fraction: float) -> Losses:
         source = self.sources[micro.source]

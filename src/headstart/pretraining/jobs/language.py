@@ -19,7 +19,7 @@ from headstart.core.errors import ConfigurationError
 from headstart.core.seeds import derive
 from headstart.data.corpus.packed import Packed, Pieces
 from headstart.engine.feed.ahead import ahead
-from headstart.engine.feed.feed import Micro
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.losses.head_in_parts import head_of, summed, without_head
 from headstart.engine.losses.sampled_head import SampledHead, counts

@@ -14,7 +14,8 @@ from headstart.backbones.backbone import Batch
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.backbones.loaders.two_towers import TwoTowers
 from headstart.core.seeds import derive
-from headstart.engine.feed.feed import Feed, Micro
+from headstart.engine.feed.feed import Feed
+from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.precision import Compute

@@ -1,0 +1,56 @@
+"""Micro-batch: the examples that go through the model at once, as a part of a step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from torch import Tensor
+
+from headstart.backbones.backbone import Batch
+from headstart.backbones.inputs.word_marks import WORD_STARTS
+
+
+@dataclass(frozen=True)
+class Micro:
+    """A batch that goes through the model at once, when its feed has `moved` it.
+
+    positions: places in the feed; step: examples of its whole step, or words where each has a target.
+    """
+
+    positions: np.ndarray
+    batch: Batch
+    targets: Tensor
+    step: int
+    source: int = 0
+    "number of the source, where a job has several"
+    whole: bool = False
+    "the loss is of all examples together: they are not parted into steps of their own"
+    pieces: int = 1
+    "in how many pieces such a batch goes through the model"
+    streams: Mapping[str, Micro] = field(default_factory=dict)
+    "as many examples of each of the plan's further streams, by name"
+
+    def split(self, parts: int) -> list[Micro]:
+        """The same examples in at most so many pieces of like size, none padded further than its longest."""
+        if self.whole:
+            return [replace(self, pieces=self.pieces * parts)]
+        return self.cut(parts)
+
+    def cut(self, parts: int) -> list[Micro]:
+        if parts == 1:
+            return [self]
+        bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
+        pieces, along = [], {name: micro.cut(parts) for name, micro in self.streams.items()}
+        for number, (a, b) in enumerate(itertools.pairwise(bounds)):
+            batch = {name: value[a:b] for name, value in self.batch.items()}
+            if "attention_mask" in batch:
+                width = int(batch["attention_mask"].sum(1).max())
+                batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
+            streams = {name: cut[number] for name, cut in along.items()}
+            pieces.append(
+                replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
+            )
+        return pieces
