@@ -52,9 +52,9 @@ class Setting:
     score: Score
     cache: Cache
     ingredients: tuple[Ingredient, ...] = ()
-    "for a soup: what the other methods' trainings have reached"
+    "finished trainings of the comparison's other methods, for a soup"
     share: float = 1.0
-    "of the steps of a usual training: its schedule ends with them; of the examples, where a control's head is solved"
+    "share of a usual training's steps, with which its schedule ends; of the examples, if a control's head is solved"
 
     @property
     def runtime(self) -> Runtime:
@@ -63,16 +63,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Adapted:
-    """A trained model, as long as its context lasts."""
+    """A trained model inside its context."""
 
     job: Adaptation
     trace: Trace
     seconds: float
-    """of the training, before an interruption too, with the share of the cache that other runs had filled for it; of
-    a soup, with the trainings of all that might have gone in"""
+    """seconds of the training, those before an interruption included, and of the activations that it took from other
+    runs; for a soup also the trainings of all its candidates"""
     peak_memory_bytes: int | None
     charged: float = 0.0
-    "of the seconds, what other runs had spent on the cache"
+    "part of the seconds: those that other runs spent on the cache"
 
     @property
     def model(self) -> Model:
@@ -91,7 +91,7 @@ class Adapted:
 
     @property
     def trained_share(self) -> float:
-        """Of all parameters of the model with its head and what the method added."""
+        """Share of all parameters: backbone, head, and those that the method added."""
         return self.trained_parameters / sum(p.numel() for p in self.model.parameters())
 
 
@@ -105,7 +105,7 @@ def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Mo
 @contextlib.contextmanager
 @own_generators()
 def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation]:
-    """The method on the base, ready to train; on exit the base is as it was, and that is checked."""
+    """The method on the base, ready to train. On exit the base is restored, and its checksum is compared."""
     backbone, compute = setting.backbone, setting.compute
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
@@ -114,8 +114,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
         part.check(setting.task)
     if not backbone.intact:
         raise ModelError(
-            f"the weights of {backbone.source!r} have changed since it was loaded; what was learned from them would "
-            "belong to no known base. Load it again."
+            f"the weights of {backbone.source!r} have changed since it was loaded; a training on them would belong to "
+            "no known base. Load it again."
         )
     torch.manual_seed(derive(seed, "attach"))
 
@@ -211,7 +211,7 @@ def adapted(
     progress: Progress | None = None,
     name: str = "training",
 ) -> Iterator[Adapted]:
-    """Attaches the method, trains, yields the trained model; on exit the base is as it was."""
+    """Attaches the method, trains, and yields the trained model. On exit the base is restored."""
     with prepared(setting, method, seed, checkpoint=checkpoint, progress=progress, name=name) as ready:
         if ready.budget:
             yield ready.end(fit(ready.job, ready.budget, setting.runtime, checkpoint=checkpoint, progress=progress))
@@ -220,7 +220,7 @@ def adapted(
 
 
 def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]:
-    """On the features of the frozen base, which the cache may hold; of fresh weights on those that they give."""
+    """Solves the head on features of the frozen base, from the cache, or of fresh weights, computed anew."""
     train = setting.train
     if job.plan.altered and setting.share < 1:
         places = np.linspace(0, len(train) - 1, math.ceil(setting.share * len(train))).astype(int)
@@ -233,10 +233,10 @@ def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]
 
 
 def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
-    """What precedes the steps, whoever takes them: the training, the rate finder, the forecast.
+    """Work before the first step of a training, a rate finder or a forecast.
 
-    A head that begins solved or in words is put in place, a regression's targets are standardised, and terms keep
-    what they need of the model as it is. goes_on: whether a checkpoint has the head already.
+    Solves the first head (LP-FT, zero-shot), standardises a regression's targets, and lets terms keep what they need of
+    the present model. goes_on: True if a checkpoint holds the head already.
     """
     if job.plan.start and not goes_on:
         _solve(job, job.plan.start, setting)
@@ -246,9 +246,9 @@ def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
 
 @contextlib.contextmanager
 def economical(job: Adaptation) -> Iterator[None]:
-    """The module as it trains with the least work, by the kind of device.
+    """The module with cheaper weights inside the context: frozen ones rounded once, embedding gradients by rows.
 
-    A term on the weights pulls at every row of a table: its gradient is dense.
+    A term on the weights needs dense gradients, because it pulls at every row of a table.
     """
     trained = set(job.plan.trained())
     with contextlib.ExitStack() as stack:
@@ -268,7 +268,7 @@ def _interpolate(job: Adaptation, start: State, trace: Trace) -> None:
 
 
 def _evaluated(job: Adaptation, notes: tuple[str, ...]) -> Trace:
-    """The trace of a head that was solved, not trained by steps."""
+    """Trace of a head that was solved without steps."""
     evaluation = job.evaluate(1.0)
     if evaluation is None:
         return Trace(notes=notes)

@@ -41,7 +41,7 @@ Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 @dataclass
 class Adaptation:
-    """A model with its plan applied, and the examples it learns from."""
+    """A model with its plan applied, and its training examples."""
 
     module: Model
     backbone: Backbone
@@ -55,9 +55,9 @@ class Adaptation:
     seed: int
     cache: Cache | None = None
     share: float = 1.0
-    "of the steps of a usual training"
+    "share of the steps of a usual training"
     settings: str = ""
-    "all settings of the method, beside what the plan has of them"
+    "all settings of the method, those that the plan does not show included"
 
     def __post_init__(self) -> None:
         plan, asked = self.plan, self.options
@@ -72,7 +72,7 @@ class Adaptation:
         self.feeds = feeds_of(self.plan, self.train, self.backbone)
         self.whole = any(term.whole for term in self.plan.terms)
         self.kept: dict[str, dict[str, Tensor]] = {}
-        "by term, what it keeps of the model before the first step"
+        "tensors that each term keeps of the model before the first step"
         self._pull = Pull(self.plan.terms)
         edits = [(edit.place, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
         plan = replace(plan, edits=())
@@ -85,15 +85,15 @@ class Adaptation:
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def standardise(self, solved: bool) -> None:
-        """From here on, until `settle`, a regression's head predicts `(y - centre) / spread` of the training targets.
+        """Until `settle`, a regression's head predicts `(y - centre) / spread` of the training targets.
 
-        Steps of AdamW have the size of the learning rate: in the units of prices or years they would never arrive.
-        solved: whether the head gives the targets already and goes on doing so, in these units.
+        AdamW's steps have the size of the learning rate, which in the units of prices or years is too small to arrive.
+        solved: True if the head predicts the targets already; it is then rescaled to these units.
         """
         head, targets = linear_of(self.module.head), self.train.targets
         if not self.task.numeric or len(targets) < 2:
             return
-        # a head without biases can't put a centre back
+        # because a head without biases can't add the centre again
         self.centre = float(targets.double().mean()) if head.bias is not None else 0.0
         self.spread = float((targets.double() - self.centre).square().mean().sqrt()) or 1.0
         if solved:
@@ -103,14 +103,14 @@ class Adaptation:
                     head.bias.sub_(self.centre).div_(self.spread)
 
     def hold(self) -> None:
-        """What the plan's terms keep of the model as it is now: those that hold it near its base."""
+        """Lets terms that hold the model near its base keep tensors of the present model."""
         self.kept = {term.name: term.begin(self) for term in self.plan.terms}
 
     def features_of(self, stream: str) -> Tensor:
         return self.features(self.feeds[stream])
 
     def settle(self) -> None:
-        """Puts centre and spread into the head, which then gives the targets themselves."""
+        """Folds centre and spread into the head, which then predicts the targets themselves."""
         head = linear_of(self.module.head)
         with torch.no_grad():
             head.weight.mul_(self.spread)
@@ -139,7 +139,7 @@ class Adaptation:
         return self.micros(steps, epoch, start)
 
     def micros(self, steps: Sequence[Sequence[np.ndarray]], epoch: int = 0, start: int = 0) -> Iterator[list[Micro]]:
-        """The parts of an epoch's steps from `start` on, each with its examples of the plan's streams."""
+        """Parts of an epoch's steps from `start` on, each with its examples of the plan's streams."""
         early, whole, sizes = self.compute.early, self.whole, [[len(part) for part in step] for step in steps]
         found: dict[str, Iterator[list[Micro]]] = {}
         for stream in self.plan.streams:
@@ -164,11 +164,9 @@ class Adaptation:
                 child.eval()
 
     def _keeps_statistics(self, norm: nn.Module) -> bool:
-        """A norm that does not train keeps the statistics it was trained with; so does every one under a head that
-
-        was solved, or told in words, for the features that these statistics give.
-        """
-        parameters = list(norm.parameters(recurse=False))  # not those of what stands beside it
+        """True for a batch norm that does not train, and for every one under a head that begins fitted, because the
+        head was fitted to the features that these statistics give."""
+        parameters = list(norm.parameters(recurse=False))  # without those of an adapter beside it
         return self.plan.begins_well or bool(parameters and not any(p.requires_grad for p in parameters))
 
     def losses(self, micro: Micro, fraction: float) -> Losses:
@@ -221,7 +219,7 @@ class Adaptation:
         return Outputs(features, self.module.head)
 
     def _outputs(self, feed: Feed, positions: np.ndarray, batch: Batch, fraction: float) -> Outputs:
-        """Of these examples of a feed; activations below the cut come from the cache if there is one."""
+        """Outputs for these examples of a feed; activations below the cut come from the cache if there is one."""
         tokens, reads = self.options.batch_tokens, self.plan.reads
         if self.cache is None:
             read = partial(self.backbone.features, reads=reads)
@@ -245,7 +243,7 @@ class Adaptation:
         return out * self.spread + self.centre
 
     def features(self, feed: Feed, fraction: float = 1.0) -> Tensor:
-        """[R, width] of the model as it stands, for all rows of the feed, in eval mode."""
+        """[R, width] features of the present model for all rows of the feed, in eval mode."""
         out = torch.empty(int(feed.rows.sum()), self.backbone.width(self.plan.reads), device=self.compute.device)
         for micro, outputs in self._passes(feed, fraction):
             feed.put_rows(out, micro.positions, outputs.features)
@@ -272,7 +270,7 @@ class Adaptation:
     ) -> tuple[str, ...]:
         """Lets a solver find the head on the examples of a feed; returns its notes.
 
-        features: makes those that it reads; left out: those of the model as it is now.
+        features: computes those that it reads; None for those of the present model.
         """
         device, where, names = self.compute.device, exact(self.compute.device), list(self.trained)
         made = features or partial(self.features, train, fraction)
@@ -293,7 +291,7 @@ class Adaptation:
         return self.evaluation(self.logits(self.validation, fraction))
 
     def evaluation(self, logits: Tensor) -> Evaluation:
-        """Of logits for the validation examples."""
+        """Metric and loss of logits for the validation examples."""
         loss = float(self.task.loss(logits, self.validation.targets)) / self.validation.units.sum()
         value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
         return Evaluation(value, loss, score, logits)

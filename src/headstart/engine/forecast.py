@@ -1,4 +1,4 @@
-"""The cost of a training, measured on a few steps before any is begun."""
+"""Forecast of a training's cost from a few steps of it."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from headstart.engine.state.snapshots import changing
 from headstart.methods.method import Method
 
 DISK = 4e8
-"bytes a second that a disk is taken to read and write"
+"bytes that a disk is assumed to read or write in a second"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of trainings of one method, by their length."""
+    """Time and memory of trainings of one method, by their length."""
 
     steps: int
-    "of a usual training"
+    "steps of a usual training"
     epochs: int
-    "and its epochs: after each validation is looked at"
+    "epochs of a usual training; validation is evaluated after each"
     step_seconds: float
-    "the mean of the first and the last phase, where rungs are freed as it goes"
+    "mean over the first and the last phase, if rungs are unfrozen gradually"
     look_seconds: float = 0.0
     fixed_seconds: float = 0.0
-    "the method is attached; its model is saved, read again and compared"
+    "for attaching the method, and for saving, reloading and comparing its model"
     peak_memory_bytes: int | None = None
     begins_well: bool = False
-    "whether the head begins solved, so that the first steps say little about what is learned"
+    "True if the head begins fitted, so that the first steps say little about learning"
 
     def seconds(self, share: float = 1.0) -> float:
-        """Of a training of this share of the usual steps."""
+        """Seconds of a training of this share of the usual steps."""
         steps, looks = max(1, math.ceil(share * self.steps)), max(1, math.ceil(share * self.epochs))
         return self.fixed_seconds + steps * self.step_seconds + looks * self.look_seconds
 
@@ -64,10 +64,10 @@ class Cost:
 
 
 def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
-    """Of a method that trains by steps. Nothing is learned: the optimizer runs at rate 0.
+    """Measures a few steps of a method, with the optimizer at rate 0, so that nothing is learned.
 
-    memory: whether the step that takes the most of it, of the longest examples, runs too. What the steps need of the
-    cache is filled, as the training itself would, and not counted.
+    memory: True to measure peak memory too, by a step with the longest examples. Activations that the steps need are
+    cached, as by the training itself, and not counted.
     """
     device = setting.compute.device
     room = Room()
@@ -82,11 +82,11 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
         most = next(job.micros([cut])) if memory else micros
         for fraction in (0.0, 1.0) if len(job.plan.timeline) > 1 else (0.0,):
             job.enter(fraction)
-            _step(setting.runtime, job, optimizer, most, fraction, room)  # a warm-up too
+            _step(setting.runtime, job, optimizer, most, fraction, room)  # which is the warm-up too
             start = time.perf_counter()
             _step(setting.runtime, job, optimizer, micros, fraction, room)
             seconds.append(time.perf_counter() - start)
-        again = job.plan.solved_after  # the head is solved for each evaluation
+        again = job.plan.solved_after  # then each evaluation solves the head
         looked_at = len(job.validation) + (len(job.train) if again else 0)
         step = sum(seconds) / len(seconds)
         look = looked_at / job.batch_size / 3 * step  # forward is a third of a step
@@ -96,7 +96,7 @@ def cost(setting: Setting, method: Method, memory: bool = True) -> Cost:
         steps = job.steps_an_epoch() * epochs
     peak = reading.peak_memory_bytes if memory else None
     if peak and device.type == "cpu":
-        peak += weights  # the best are kept beside the latest, in the host's memory
+        peak += weights  # for the best weights beside the latest
     fixed = 2 * attaching + 2 * weights / DISK
     return Cost(steps, epochs, step, look, fixed, peak, begins_well)
 

@@ -1,4 +1,4 @@
-"""Job: every training is one. The loop in `fit.py` knows nothing else."""
+"""Job: what the training loop needs to know of a training, and no more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Options:
     epochs: int | None = None
     "passes over the training examples; left out: chosen from their number, 3 to 40, for about 500 steps"
     batch_size: int | None = None
-    "examples a step; left out: 32, fewer where there are fewer than 320 examples"
+    "examples a step; left out: 32, or fewer for less than 320 examples"
     batch_tokens: int = 8192
     """most tokens (images: one for each 196 pixels) that go through the model at once; a step is cut into parts to keep
     to it, which changes nothing but the statistics of batch norms"""
@@ -44,7 +44,7 @@ class Options:
         parts_of(self.augment)
 
     def sized(self, examples: int) -> Options:
-        """With epochs, batch size and patience settled for so many training examples."""
+        """Options with epochs, batch size and patience resolved for this number of training examples."""
         from dataclasses import replace
 
         batch = self.batch_size or (32 if examples >= 320 else max(8, examples // 10))
@@ -55,14 +55,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a job found on its validation examples; a larger `score` is better."""
+    """Result on the validation examples; a larger `score` is better."""
 
     value: float
     "the metric itself"
     loss: float
     score: float
     outputs: Tensor | None = None
-    "[n, outputs] what it gave for them, where the job keeps it"
+    "[n, outputs] scores of the validation examples, if the job keeps them"
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ class Loss:
 
     total: Tensor
     over: float = 1.0
-    "what the whole step's sum is divided by: its examples or tokens; 1 for the loss of a whole batch"
+    "divisor of the whole step's sum: its examples, words or tokens; 1 for the loss of a whole batch"
 
 
 Losses = Mapping[str, Loss]
-"what a job returns of a part of a step, by name"
+"losses of a part of a step, by name"
 
 
 def share_of(losses: Losses) -> Tensor:
-    """The part's share of the step's loss, a scalar: sums with one divisor are added before they are divided."""
+    """The part's share of the step's loss, a scalar; sums with the same divisor are added before the division."""
     sums: dict[float, Tensor] = {}
     for loss in losses.values():
         sums[loss.over] = sums[loss.over] + loss.total if loss.over in sums else loss.total
@@ -88,12 +88,12 @@ def share_of(losses: Losses) -> Tensor:
 
 
 class Job(Protocol):
-    """What the loop needs to know."""
+    """A training, as the loop sees it."""
 
     plan: Plan
     seed: int
     signature: str
-    "tells one job from another, so that a checkpoint is only taken up by its own"
+    "identifies the job, so that only the same job resumes from its checkpoint"
 
     @property
     def module(self) -> nn.Module: ...
@@ -101,16 +101,16 @@ class Job(Protocol):
     def steps_an_epoch(self) -> int: ...
 
     def steps(self, epoch: int, start: int) -> Iterator[list[Micro]]:
-        """The steps of an epoch from `start` on, each as the parts that go through the model at once."""
+        """Steps of an epoch from `start` on, each as the parts that go through the model at once."""
 
     def enter(self, fraction: float) -> None:
-        """A phase begins: require gradients of its groups only, and put the modules into the right mode."""
+        """Begins a phase: only its groups require gradients, and all modules are in the right mode."""
 
     def losses(self, micro: Micro, fraction: float) -> Losses:
         """The part's losses by name; the step's loss is the sum of the shares of its parts."""
 
     def recomputing(self) -> AbstractContextManager[None] | None:
-        """While it lasts, activations are computed again instead of kept; None where that can't be done."""
+        """Context of gradient checkpointing; None if the job has none."""
 
     def evaluate(self, fraction: float) -> Evaluation | None:
-        """On validation; None where there is none."""
+        """Evaluates on validation; None without validation examples."""

@@ -1,4 +1,4 @@
-"""Two towers at work: the features of pictures and texts, and how often what belongs together is found."""
+"""Two towers: features of images and texts, and recall at k between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.engine.machine.precision import Compute
 
 RANKS = (1, 5, 10)
 ROWS = 1024
-"that are scored against all others at once"
+"rows that are scored against all others at once"
 
 
 def text_features(towers: TwoTowers, texts: Sequence[str], compute: Compute) -> Tensor:

@@ -1,6 +1,6 @@
 """The frozen-prefix cache: activations below the cut never change, so they are computed once and kept.
 
-They lie in files of a temporary folder that goes with the cache, or on a GPU (`engine.states`).
+They are in files of a temporary folder that the cache removes, or in a GPU's memory (`engine.cache.states`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 
 Key = tuple[str, str, int, Reads, str]
-"""fingerprint of the backbone, content of the feed, cut, what the head reads, number format; a store is indexed by the
-example's place"""
+"""fingerprint of the backbone, content of the feed, cut, features that the head reads, number format; a store is
+indexed by the example's place"""
 Wanted = tuple[int, Reads]
-"a cut, and what is read above all rungs"
+"a cut, and the features that the head reads"
 
 
 @dataclass(eq=False)
 class Cache:
     """Keeps states below the cut for one backbone, at most `limit_bytes` of them, until it is closed.
 
-    What does not fit is computed anew each time. Where the backbone can't be run from a cut (checked on two batches
-    of different shape before use), training runs the whole forward, and `notes` says so.
+    States without room are computed again each time. If the backbone can't be run from a cut (checked on two batches
+    of different shape before use), training runs the whole forward, and `notes` reports it.
     """
 
     backbone: Backbone
@@ -65,17 +65,17 @@ class Cache:
         self._finalizer()
 
     def begin(self, owner: str = "") -> None:
-        """A run begins that will be charged for what it finds here; one that paused, not for what it left itself."""
+        """Begins a run, which is charged for states of other runs; if it is resumed, not for its own."""
         self._found.clear()
         self._owner = owner
         self.notes.clear()  # of this run
 
     def expect(self, wanted: Iterable[Wanted]) -> None:
-        """What runs to come will ask for: the first pass that reaches so high keeps all of it."""
+        """States that later runs will ask for; the first pass that reaches so high keeps all of them."""
         self._expected = tuple(dict.fromkeys(wanted))
 
     def fill(self, feed: Feed, batch_tokens: int) -> None:
-        """All that is expected of this feed, while the backbone is the bare base."""
+        """Computes all expected states of this feed; the backbone must be the bare base."""
         if self._expected:
             cut, reads = max(self._expected)
             self.states(feed, cut, batch_tokens, reads)
@@ -85,11 +85,11 @@ class Cache:
             self.notes.append(note)
 
     def charge(self) -> float:
-        """Seconds that earlier runs spent on states which this run has used: alone, it would have spent them itself."""
+        """Seconds that earlier runs spent on states that this run used: alone it would have spent them itself."""
         return sum(self._found.values())
 
     def usable(self, feed: Feed, cut: int) -> bool:
-        """Whether the backbone can be run from this cut on this feed's batches."""
+        """True if the backbone can be run from this cut on this feed's batches."""
         if cut == 0 or feed.fresh:
             return False
         if cut == len(self.backbone.ladder):
@@ -106,7 +106,7 @@ class Cache:
     def features(
         self, feed: Feed, positions: np.ndarray, batch: Batch, cut: int, batch_tokens: int, reads: Reads = "top"
     ) -> Tensor:
-        """Pooled features [B, D] of the backbone as it stands, with what lies below the cut taken from here.
+        """Pooled features [B, D] of the present backbone, with kept activations below the cut.
 
         Gradients flow above the cut. The first call for a feed computes its states, at most `batch_tokens` at once.
         """
@@ -117,16 +117,16 @@ class Cache:
         return self._cut(cut).resume(batch, state.to(self.compute.device).float())
 
     def _cut(self, cut: int) -> Cut:
-        """One `Cut` a rung: it keeps the shapes that it learned when it was checked."""
+        """One `Cut` for each rung, because it keeps the shapes from its check."""
         if cut not in self._cuts:
             self._cuts[cut] = Cut(self.backbone, cut)
         return self._cuts[cut]
 
     def states(self, feed: Feed, cut: int, batch_tokens: int, reads: Reads = "top") -> States | None:
-        """The states of the whole feed, None where the cut can't be used or there is no room for them.
+        """States of the whole feed; None if the cut can't be used or there is no room for them.
 
-        All are computed at once, in batches that depend on the feed alone: which run came first, or where one was
-        interrupted, changes no bit of them.
+        All are computed at once, in batches that depend on the feed alone, so that the order of the runs and
+        interruptions change no bit of them.
         """
         if not self.usable(feed, cut):
             return None
@@ -138,7 +138,7 @@ class Cache:
             if store is None:
                 self._say(f"the cache is full: states of {feed.name} at this cut are computed in each epoch")
             return store
-        # what lies higher may not be the base's any more: the run that asks trains it
+        # not higher, because the run that asks trains those rungs
         along = [
             one for one in self._expected
             if 0 < one[0] <= cut and one != (cut, reads) and self._key(feed, one) not in self._stores
@@ -148,7 +148,7 @@ class Cache:
         found = self._fill(feed, [(cut, reads), *along], batch_tokens)
         seconds = time.perf_counter() - start
         for (rung, what), kept in found.items():
-            # alone it would have taken its share of the rungs
+            # alone this pass would have taken its share of the rungs
             kept.seconds, kept.owner = seconds * (rung / cut if along else 1.0), self._owner
             self._stores[self._key(feed, (rung, what))] = kept
         return self._stores.setdefault(key, None)
@@ -157,9 +157,9 @@ class Cache:
         return (self.backbone.fingerprint, feed.content, *wanted, str(self.compute.dtype))
 
     def _fill(self, feed: Feed, wanted: list[Wanted], batch_tokens: int) -> dict[Wanted, States]:
-        """The states of the whole feed at each of these cuts, in one pass: those that there is room for.
+        """States of the whole feed at each of these cuts, from one pass, as far as there is room.
 
-        Room for the first is looked for first, and only of it is told where there is none.
+        The first has precedence, and only its lack of room is noted.
         """
         read: Reads = "all" if any(reads == "all" for _, reads in wanted) else "top"
         found: dict[Wanted, States] = {}
@@ -186,18 +186,18 @@ class Cache:
         return found
 
     def _width(self, batch: Batch, cut: int) -> int:
-        """Padded length of the states of this batch at a cut: of tokens, above all rungs of words; 0 without either."""
+        """Padded length of the states of this batch at a cut: in tokens, above all rungs in words; 0 without either."""
         name = WORD_STARTS if cut == len(self.backbone.ladder) else "attention_mask"
         return batch[name].shape[1] if name in batch else 0
 
     def _new(self, feed: Feed, state: Tensor, width: int, tell: bool, cut: int) -> States | None:
-        """Room for all states of a feed, or None where the limit or the disk does not allow it."""
+        """Room for all states of a feed; None if the limit or the disk does not allow it."""
         ragged = state.dim() > 2 and width > 0 and state.shape[1] == width
         shape = tuple(state.shape[2:] if ragged else state.shape[1:])
         top = cut == len(self.backbone.ladder)
         rows = (feed.rows if top else feed.lengths) if ragged else np.ones(len(feed), dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(rows)])
-        # pooled features are few and go into the convex head: they keep full precision
+        # full precision for pooled features, because they are few and go into the convex head
         dtype = torch.float32 if state.dim() == 2 or top else self.compute.dtype
         total = int(offsets[-1]) * int(np.prod(shape)) * dtype.itemsize
         found, reason = None, f"the cache is full: states of {feed.name} at this cut are computed in each epoch"

@@ -1,4 +1,4 @@
-"""Frozen weights in the format they are multiplied in: autocast would round them anew in every step."""
+"""Frozen weights in bf16, because autocast would round them again in every step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 @contextlib.contextmanager
 def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute) -> Iterator[None]:
-    """While it lasts, what is not `trained` of linear layers and convolutions is bf16; then it is what it was.
+    """Inside the context, weights of linear layers and convolutions that are not `trained` are bf16.
 
     Autocast gives these layers the same values, so no bit of a result changes. On a GPU the fp32 originals wait in
     the host's memory; a CPU holds both. A weight that another kind of layer shares (a tied embedding), or that a part
@@ -49,7 +49,7 @@ def frozen_rounded(module: nn.Module, trained: Collection[str], compute: Compute
 
 @contextlib.contextmanager
 def forward_alone(module: nn.Module, compute: Compute) -> Iterator[None]:
-    """While it lasts nothing is trained: all weights as they are multiplied, attention as it is fastest forward."""
+    """Inside the context nothing trains: all weights are rounded, and attention is the fastest without gradients."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(frozen_rounded(module, (), compute))
         if compute.bf16 and compute.device.type == "cpu":

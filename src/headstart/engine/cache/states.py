@@ -12,24 +12,24 @@ import torch
 from torch import Tensor
 
 SHARE = 4
-"states lie in a GPU's own memory where they take at most one of so many parts of what is free there"
+"states are kept in a GPU's memory if they take less than one part in this many of its free memory"
 
 
 @dataclass
 class States:
-    """The states of one feed at one cut: example i lies at rows `offsets[i]` to `offsets[i + 1]`."""
+    """States of one feed at one cut; those of example i are the rows `offsets[i]` to `offsets[i + 1]`."""
 
     values: Tensor
     offsets: np.ndarray
     shape: tuple[int, ...]
     ragged: bool
     seconds: float = 0.0
-    "spent on computing what lies here"
+    "spent on computing them"
     owner: str = ""
     "the training that spent them"
 
     def _rows(self, positions: np.ndarray, width: int) -> tuple[Tensor, Tensor]:
-        """[B, width] where each row of these examples lies, and whether there is one: the rest is padding."""
+        """[B, width] index of each row of these examples, and [B, width] False for padding."""
         first, end = self.offsets[positions, None], self.offsets[positions + 1, None]
         rows = first + np.arange(width)
         real = torch.from_numpy(rows < end)
@@ -55,7 +55,7 @@ class States:
 def room(
     offsets: np.ndarray, shape: tuple[int, ...], ragged: bool, dtype: torch.dtype, device: torch.device, folder: Path
 ) -> States | None:
-    """For as many states of this shape as the offsets end with; None where there is none in the folder."""
+    """Room for as many states of this shape as the last offset; None if the folder has none."""
     rows, size = int(offsets[-1]), int(np.prod(shape))
     total = rows * size * dtype.itemsize
     if device.type == "cuda" and total < torch.cuda.mem_get_info(device)[0] // SHARE:
@@ -63,13 +63,13 @@ def room(
     if (file := _reserved(folder, total)) is None:
         return None
     values = torch.from_file(str(file), shared=True, size=rows * size, dtype=dtype).reshape(-1, size)
-    if os.name == "posix":  # mapped, it lasts as long as it is used: a run that is killed leaves nothing
+    if os.name == "posix":  # a mapped file lives on without its name, and a killed run leaves nothing
         file.unlink()
     return States(values, offsets, shape, ragged)
 
 
 def _reserved(folder: Path, size: int) -> Path | None:
-    """A file that has the space already: writing to a mapped one on a full disk would end the process."""
+    """A file with its space reserved, because writing to a mapped file on a full disk ends the process."""
     try:
         handle, name = tempfile.mkstemp(".states", dir=folder)
     except OSError:  # the folder is gone, or has no room for one more file

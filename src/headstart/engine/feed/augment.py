@@ -34,11 +34,11 @@ class Augment:
 
     @property
     def blends(self) -> bool:
-        """Whether `mix` is to be called on each batch of images."""
+        """True if `mix` must be called on each batch of images."""
         return bool({"mixup", "cutmix"} & set(self.parts))
 
     def fresh(self, modality: str) -> bool:
-        """Whether each epoch sees other views than the one before."""
+        """True if each epoch sees other views than the one before."""
         return bool(self.parts) if modality == "image" else self.word_dropout > 0
 
     def image(self, image: Tensor, view: int, example: int) -> Tensor:

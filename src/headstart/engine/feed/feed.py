@@ -31,7 +31,10 @@ PIN = 1 << 16
 
 
 class Feed:
-    """lengths: [n] tokens an example, 1 for images; what the batches are planned by."""
+    """The examples of a split for one backbone.
+
+    lengths: [n] tokens of each example, 1 for images; batches are planned by them.
+    """
 
     def __init__(
         self, name: str, examples: Examples, backbone: Backbone, augment: Augment | None = None, workers: int = 0
@@ -57,31 +60,31 @@ class Feed:
         return len(self.lengths)
 
     def _encode_in_parts(self, preparation: TextPreparation) -> Iterator[list[Encoded]]:
-        """What a tokenizer returns takes twenty times the room of the ids in it."""
+        """In parts, because a tokenizer's output is twenty times as large as the ids in it."""
         for start in range(0, len(self.examples), ENCODE):
             texts: Any = self.examples.inputs(np.arange(start, min(start + ENCODE, len(self.examples))))
             yield preparation.encode(texts)
 
     @cached_property
     def content(self) -> str:
-        """Hash of the inputs and of how they are prepared: the name of a feed says nothing of what is in it."""
+        """Hash of the inputs and their preparation; the cache's key, because two feeds may share a name."""
         return f"{self.examples.content}:{json.dumps(self.preparation.to_json(), sort_keys=True)}"
 
     @property
     def costs(self) -> np.ndarray:
-        """[n] what each example counts against `batch_tokens`."""
+        """[n] tokens that each example counts against `batch_tokens`."""
         if isinstance(self.preparation, ImagePreparation):
             return self.lengths * self.preparation.tokens
         return self.lengths
 
     @property
     def units(self) -> np.ndarray:
-        """[n] by how many losses each example counts: one, or one for each of its words that has a target."""
+        """[n] number of losses of each example: one, or one for each of its words that has a target."""
         return np.ones(len(self), dtype=np.int64) if self.words is None else (self.targets >= 0).sum(1).numpy()
 
     @property
     def rows(self) -> np.ndarray:
-        """[n] rows that a solved head gets of each example: one, or one for each word."""
+        """[n] rows of features of each example for a solved head: one, or one for each word."""
         return np.ones(len(self), dtype=np.int64) if self.words is None else self.words
 
     @property
@@ -93,11 +96,11 @@ class Feed:
 
     @property
     def blank(self) -> tuple[int, ...]:
-        """Shape of what is predicted for it, but for the scores: [n], or [n, L] of at most L words."""
+        """Shape of the predictions without their last dimension: [n], or [n, L] for at most L words."""
         return (len(self),) if self.words is None else tuple(self.targets.shape[:2])
 
     def put_rows(self, out: Tensor, positions: np.ndarray, features: Tensor) -> None:
-        """Features of a batch into those of all rows [R, D]."""
+        """Copies features of a batch into those of all rows [R, D]."""
         if self.words is None:
             out[torch.from_numpy(positions)] = features
             return
@@ -107,13 +110,13 @@ class Feed:
             out[ends[position] - count : ends[position]] = each[:count]
 
     def seeded(self, seed: int) -> Feed:
-        """This feed with the views that this seed draws; what was tokenized and decoded is shared."""
+        """This feed with the views of this seed; token ids and decoded images are shared."""
         other = copy.copy(self)
         other.augment = replace(self.augment, seed=seed)
         return other
 
     def none(self) -> Feed:
-        """This feed without any example."""
+        """This feed without its examples."""
         empty = copy.copy(self)
         empty.examples = self.examples.take([])
         empty.__dict__.pop("content", None)
@@ -126,7 +129,7 @@ class Feed:
         return self.moved(self._raw(positions, view), torch.device("cpu"))
 
     def moved(self, batch: Batch, device: torch.device) -> Batch:
-        """A micro-batch's inputs on the device, where pixels become what the model takes: bytes travel faster."""
+        """A micro-batch's inputs on the device; pixels are normalised there, because bytes travel faster."""
         if device.type == "cuda":
             batch = _pinned(batch)
         batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
@@ -135,7 +138,7 @@ class Feed:
         return batch
 
     def _raw(self, positions: np.ndarray, view: int | None) -> Batch:
-        """As it lies in memory: pixels are bytes."""
+        """The batch as it is kept: pixels are bytes."""
         view = view if self.fresh else None
         preparation = self.preparation
         if isinstance(preparation, ImagePreparation):
@@ -159,11 +162,11 @@ class Feed:
     def micros(
         self, steps: Iterable[Sequence[np.ndarray]], view: int | None = None, early: bool = False
     ) -> Iterator[list[Micro]]:
-        """Loads the micro-batches of each step, before they are asked for where there are worker processes.
+        """The micro-batches of each step, made ahead if there are worker processes.
 
-        Worker processes decode each image once where there is room to keep it, and make the views of every epoch.
+        Worker processes decode each image once if there is room to keep it, and make the views of every epoch.
 
-        early: in a thread too, but for views of images.
+        early: make them ahead in a thread too, except views of images.
         """
         steps = [list(step) for step in steps]
         flat = [positions for step in steps for positions in step]
@@ -175,7 +178,7 @@ class Feed:
             in_workers = self.fresh or not self.pictures.has(every)
         if in_workers:
             batches = in_processes(self._raw, flat, view, self.workers)
-        elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the one generator
+        elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the global one
             batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:
             batches = (self._raw(positions, view) for positions in flat)
@@ -186,7 +189,7 @@ class Feed:
 
 
 def _seen(targets: Tensor, tokens: Tokens) -> Tensor:
-    """[n, L] without the targets of words that were cut off."""
+    """[n, L] targets, -1 for words that were cut off."""
     assert tokens.words is not None
     example = np.repeat(np.arange(len(tokens.words)), tokens.words)
     word = np.arange(len(tokens.starts)) - np.repeat(np.cumsum(tokens.words) - tokens.words, tokens.words)
@@ -197,7 +200,7 @@ def _seen(targets: Tensor, tokens: Tokens) -> Tensor:
 
 
 def _pinned(batch: Batch) -> Batch:
-    """A large copy to a GPU waits for it unless it starts from pinned memory."""
+    """In pinned memory, because other large copies to a GPU wait for it."""
     if not torch.cuda.is_available():
         return batch
     return {k: v.pin_memory() if v.nbytes > PIN and not v.is_pinned() else v for k, v in batch.items()}

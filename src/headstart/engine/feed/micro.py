@@ -15,9 +15,9 @@ from headstart.backbones.inputs.word_marks import WORD_STARTS
 
 @dataclass(frozen=True)
 class Micro:
-    """A batch that goes through the model at once, when its feed has `moved` it.
+    """A batch that goes through the model at once, after its feed has `moved` it.
 
-    positions: places in the feed; step: examples of its whole step, or words where each has a target.
+    positions: places in the feed; step: examples of the whole step, or words if each has a target.
     """
 
     positions: np.ndarray
@@ -25,16 +25,16 @@ class Micro:
     targets: Tensor
     step: int
     source: int = 0
-    "number of the source, where a job has several"
+    "number of the source, if a job has several"
     whole: bool = False
-    "the loss is of all examples together: they are not parted into steps of their own"
+    "True if the loss is of all examples together, so that the batch stays one part of its step"
     pieces: int = 1
-    "in how many pieces such a batch goes through the model"
+    "number of pieces in which such a batch goes through the model"
     streams: Mapping[str, Micro] = field(default_factory=dict)
-    "as many examples of each of the plan's further streams, by name"
+    "by name, as many examples of each of the plan's further streams"
 
     def split(self, parts: int) -> list[Micro]:
-        """The same examples in at most so many pieces of like size, none padded further than its longest."""
+        """At most this many parts of similar size, each padded to its longest example."""
         if self.whole:
             return [replace(self, pieces=self.pieces * parts)]
         return self.cut(parts)

@@ -16,24 +16,24 @@ from headstart.methods.plan import Plan
 from headstart.methods.term import TRAIN
 
 Places = Sequence[Sequence[np.ndarray]]
-"of each step, for each of its parts: places of examples in a feed"
+"places of examples in a feed, for each part of each step"
 
 
 def feeds_of(plan: Plan, train: Feed, backbone: Backbone) -> dict[str, Feed]:
-    """The feed of each stream by name, the training examples' among them.
+    """The feed of each stream by name, with the training examples.
 
-    Raises `MethodError` where two terms or streams have one name, or a term reads a stream that is empty or not there.
+    Raises `MethodError` if two terms or streams have one name, or a term reads a stream that is empty or missing.
     """
     feeds = {TRAIN: train}
     for stream in plan.streams:
         if stream.name in feeds:
-            raise MethodError(f"two streams are called {stream.name!r}; each needs a name of its own.")
+            raise MethodError(f"two streams are called {stream.name!r}; give each another name.")
         if stream.inputs is not None and not stream.inputs:
             raise MethodError(f"the stream {stream.name!r} is empty, but a term reads it; give it examples.")
         feeds[stream.name] = train if stream.inputs is None else _feed(stream.name, stream.inputs, train, backbone)
     names = [term.name for term in plan.terms]
     if again := sorted({name for name in names if names.count(name) > 1}):
-        raise MethodError(f"two terms are called {again[0]!r}; each needs a name of its own.")
+        raise MethodError(f"two terms are called {again[0]!r}; give each another name.")
     for term in plan.terms:
         if lacking := [name for name in term.streams if name not in feeds]:
             raise MethodError(
@@ -52,7 +52,7 @@ def _feed(name: str, inputs: Sequence[str | bytes], train: Feed, backbone: Backb
 
 
 def dealt(feed: Feed, sizes: Sequence[Sequence[int]], seed: int, name: str, epoch: int) -> Places:
-    """Random places for steps whose parts have these sizes; all examples come before any comes again.
+    """Random places for steps whose parts have these sizes; no example repeats before all have come.
 
     Within a step the longest come first, as in the training examples' parts.
     """

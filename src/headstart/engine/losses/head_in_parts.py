@@ -1,8 +1,8 @@
-"""A head over a large vocabulary on a CPU: scores become loss and gradient while they lie in the processor's cache.
+"""Cross-entropy over a large vocabulary in parts (chunked loss), so that scores stay in the processor's cache.
 
 The scores of 8,192 tokens over 11,520 words are 380 MB in float32, and a step writes and reads them about ten times.
-Here a few rows' scores at a time are made, turned into their part of the loss and its gradient, and forgotten; what is
-kept is the gradient, in the precision of the matrix products.
+Here the scores of a few rows at a time become their part of the loss and its gradient, and are freed; only the gradient
+is kept, in the precision of the matrix products.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @contextlib.contextmanager
 def without_head(head: nn.Linear) -> Iterator[None]:
-    """While it lasts, the head gives what it gets: the network's scores are the hidden states before it."""
+    """Inside the context the head is the identity, so that the network's scores are the hidden states before it."""
     head.forward = lambda hidden: hidden  # type: ignore[method-assign, assignment]
     try:
         yield
@@ -32,7 +32,7 @@ def without_head(head: nn.Linear) -> Iterator[None]:
 
 
 def head_of(network: Any, inputs: dict[str, Tensor]) -> nn.Linear | None:
-    """The linear layer that a network of transformers ends in; None where its scores are more than that layer's."""
+    """The last linear layer of a transformers network; None if its scores are not that layer's output alone."""
     head = network.get_output_embeddings()
     if type(head) is not nn.Linear or head._forward_hooks or head._forward_pre_hooks:
         return None
@@ -59,13 +59,13 @@ def summed(head: nn.Linear, hidden: Tensor, targets: Tensor, loss: Loss) -> Tens
 
 
 class _InParts(torch.autograd.Function):
-    """The gradients are made in the forward pass, which is when the scores are there."""
+    """Computes the gradients in the forward pass, while the scores exist."""
 
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, loss: Loss, wanted: bool
     ) -> Tensor:
-        """wanted: whether gradients are; in here they always seem to be."""
+        """wanted: True if gradients are needed; autograd functions can't ask."""
         kind, learns = hidden.dtype, wanted and (ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
         weights, offset = weight.to(kind), None if bias is None else bias.to(kind)
         slopes = hidden.new_empty(len(hidden) if learns else 0, len(weight))  # [N, V]

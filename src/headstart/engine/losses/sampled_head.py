@@ -1,4 +1,4 @@
-"""A head over a sample of a large vocabulary: each step tells its tokens from some others, not from all."""
+"""Sampled softmax: each step contrasts its tokens with a sample of a large vocabulary instead of all of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SampledHead:
 
 
 def counts(ids: np.ndarray, size: int) -> np.ndarray:
-    """How often each of `size` tokens occurs; of a corpus on the disk a part at a time."""
+    """Occurrences of each of `size` tokens, counted a part of the corpus at a time."""
     found = np.zeros(size, dtype=np.int64)
     for at in range(0, len(ids), BLOCK):
         found += np.bincount(ids[at : at + BLOCK], minlength=size)

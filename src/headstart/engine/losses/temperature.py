@@ -1,4 +1,4 @@
-"""Temperature scaling: a classifier as sure as it is right, with the temperature folded into its head."""
+"""Temperature scaling: calibration of a classifier, with the temperature folded into its head."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLDEST, HOTTEST = math.log(1e-2), math.log(1e4)
 
 
 def temperature(logits: Tensor, targets: Tensor, task: Task) -> float:
-    """T that minimises `sum loss(logits / T) + (log T)^2 / 2` over held-out examples; 1 where there are none.
+    """T that minimises `sum loss(logits / T) + (log T)^2 / 2` over held-out examples; 1 without any.
 
     The loss is cross-entropy, or for multi-label the mean binary cross-entropy over the labels: classes and the order
     of their scores stay, as does which labels are above one half. The second term, a standard normal prior on log T,
@@ -40,7 +40,7 @@ def temperature(logits: Tensor, targets: Tensor, task: Task) -> float:
 
 
 def cool(head: nn.Module, t: float) -> bool:
-    """Divides the scores that the head gives by T, in its weights; False for a head that can't be.
+    """Divides the head's scores by T, in its weights; returns False if the head has no such weights.
 
     A head that is not linear, and has no last layer called `linear`, takes part with a method `cool(t)`.
     """

@@ -1,4 +1,4 @@
-"""Fast dropout on a CPU: PyTorch draws its mask one element at a time, which takes a third of a training step."""
+"""Fast dropout on a CPU, because PyTorch draws its mask one element at a time, a third of a training step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.overrides import TorchFunctionMode
 
 
 def fast_dropout(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """`FastDropout` on a CPU; elsewhere PyTorch's own is fast, and to look at every call would cost time."""
+    """`FastDropout` on a CPU; PyTorch's own elsewhere, where it is fast."""
     return FastDropout() if device.type == "cpu" else contextlib.nullcontext()
 
 
 class FastDropout(TorchFunctionMode):
     """While active, `F.dropout` on CPU tensors takes its mask from random bytes.
 
-    An element is dropped with probability round(256 p) / 256, which is p to 1/512, and scaled by the inverse of what is
-    kept: the expectation is exact in fp32, and in bf16 to the 0.4 % to which that holds the scale. Follows
+    An element is dropped with probability round(256 p) / 256, which is p to 1/512, and scaled by the inverse of the
+    kept share: the expectation is exact in fp32, in bf16 to the 0.4 % of its rounding of the scale. Follows
     `torch.manual_seed` like PyTorch's own.
     """
 

@@ -1,4 +1,4 @@
-"""Memory that runs out: what tells it, and how a step or a pass goes on in smaller pieces."""
+"""Lack of memory: how it is recognised, and how a step or a pass continues in smaller pieces."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 def ran_out(error: Exception) -> bool:
-    """Whether memory did: a GPU's has an error of its own, of a CPU's PyTorch tells in words alone."""
+    """True for an error of memory: a GPU has a class for it, a CPU only a message."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def fitting(micro: Micro, forward: Callable[[Micro], T]) -> Iterator[tuple[Micro, T]]:
-    """What `forward` makes of a batch, or of its halves where the whole does not fit, down to single examples."""
+    """`forward` of a batch, or of its halves if the whole does not fit, down to single examples."""
     try:
         found = forward(micro)
     except RuntimeError as error:
@@ -39,7 +39,7 @@ def fitting(micro: Micro, forward: Callable[[Micro], T]) -> Iterator[tuple[Micro
 
 
 def passes(feed: Feed, batch_tokens: int, early: bool, forward: Callable[[Micro], T]) -> Iterator[tuple[Micro, T]]:
-    """What `forward` makes of a whole feed, in batches of like length, each cut where it does not fit."""
+    """`forward` of a whole feed, in batches of like length, each halved if it does not fit."""
     batches = ([b] for b in sorted_batches(feed.costs, batch_tokens, max_count=256))
     for (micro,) in feed.micros(batches, early=early):
         yield from fitting(micro, forward)
@@ -47,15 +47,15 @@ def passes(feed: Feed, batch_tokens: int, early: bool, forward: Callable[[Micro]
 
 @dataclass
 class Room:
-    """How what does not fit into memory is made to fit."""
+    """Measures against a lack of memory, which a training keeps once they were needed."""
 
     parts: int = 1
-    "in which a step's batches go through the model one after the other"
+    "number of parts in which each batch of a step goes through the model"
     frugal: contextlib.ExitStack | None = None
-    "open while activations are computed again instead of kept"
+    "context of gradient checkpointing, if it is on"
 
     def make(self, job: Job, largest: int) -> bool:
-        """Takes the next measure; False where there is none left. largest: examples of the largest batch."""
+        """Takes the next measure; False if none is left. largest: examples of the largest batch."""
         if self.parts < largest:
             self.parts *= 2
         elif self.frugal is None and (context := job.recomputing()) is not None:

@@ -16,7 +16,7 @@ import torch
 class Reading:
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
-    "most memory the process (on a GPU: its allocator) held at a time during the work, whatever it held before included"
+    "peak memory of the process (on a GPU: of its allocator) during the work, with all that it held before"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Where and how precisely to compute."""
+"""Device and precision (mixed precision with bf16)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Compute:
 
     @property
     def early(self) -> bool:
-        """Whether a thread prepares batches while the model computes: on a CPU it would take from the model."""
+        """True if a thread prepares batches while the model computes; on a CPU it would slow the model."""
         return self.device.type == "cuda"
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
-        """Matrix products in the precision.
+        """Autocast: matrix products in this precision.
 
-        On a GPU without cuDNN's attention: it plans anew for each new shape, of which texts bring many.
+        On a GPU without cuDNN's attention, because it plans again for each new shape, and texts bring many.
         """
         with contextlib.ExitStack() as stack:
             if self.device.type == "cuda":
@@ -50,7 +50,7 @@ class Compute:
 
 
 def surroundings(compute: Compute) -> EnvironmentRecord:
-    """The environment of a run, for its record: libraries, processor, GPU, and what the device computes its own way."""
+    """The environment of a run, for its record: libraries, processor, GPU, and numerics that differ by device."""
     kind, gpu = compute.device.type, compute.device.type == "cuda"
     numerics = {
         "cpu": (
@@ -68,7 +68,7 @@ def surroundings(compute: Compute) -> EnvironmentRecord:
 def compute(device: str | None = None, precision: str | None = None) -> Compute:
     """The device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) and precision (`auto`, `fp32`, `bf16`) to use.
 
-    `auto` takes a GPU where there is one, and bf16 where the processor multiplies in it.
+    `auto` takes a GPU if the machine has one, and bf16 if the processor multiplies in it.
     """
     device = device or "auto"
     if device == "auto":

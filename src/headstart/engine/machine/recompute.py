@@ -1,4 +1,4 @@
-"""Activations that are computed again for the backward pass instead of kept: where memory is short."""
+"""Gradient checkpointing: activations are computed again for the backward pass, because memory is short."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.engine.machine.dropout import fast_dropout
 
 @contextlib.contextmanager
 def recomputing(module: nn.Module, ladder: Ladder, device: torch.device) -> Iterator[None]:
-    """While it lasts, of each rung only what goes in is kept; the rung runs a second time when its gradient is due.
+    """Inside the context only each rung's input is kept; the rung runs again when its gradient is due.
 
     The gradient is the same, dropout included, for a third more time. Source: Chen et al. 2016, "Training Deep Nets
     with Sublinear Memory Cost", section 4.
@@ -51,7 +51,7 @@ def _twice(rung: nn.Module, device: torch.device) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def run_again(rung: nn.Module, device: torch.device) -> Iterator[None]:
-    """What runs a second time draws dropout as it did, and batch norms don't count its batch again."""
+    """Context of the second run: fast dropout as in the first, and batch norms don't count the batch again."""
     norms = [m for m in rung.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -9,7 +9,7 @@ from headstart.engine.optim.rows import RowAdamW
 
 
 def optimizer_of(job: Job, device: torch.device) -> torch.optim.Optimizer:
-    """Over the plan's groups, at rate 0 yet; biases and norms (one dimension) do not decay.
+    """The optimizer over the plan's groups, at rate 0 at first; biases and norms (one dimension) do not decay.
 
     AdamW (`RowAdamW`: embedding tables by rows, where their gradients are sparse), or plain SGD.
     """

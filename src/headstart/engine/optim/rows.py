@@ -1,4 +1,4 @@
-"""Embedding tables by rows: a step's gradient, its norm and its update touch the words that occur in the batch.
+"""Sparse gradients of embedding tables: gradient, norm and update touch only the rows of the batch's tokens.
 
 A batch of 32 questions reads 300 of a vocabulary's 30,000 rows; with dense gradients the rest is zeroed, squared,
 scaled and updated all the same, which on a CPU takes a sixth of the step.
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 LARGE = 4096
-"rows from which on a table's gradient is one of rows"
+"least rows of a table with a sparse gradient"
 
 
 @contextlib.contextmanager
 def row_gradients(module: nn.Module, trained: Collection[str]) -> Iterator[None]:
-    """While it lasts, the trained large embedding tables of the module get sparse gradients.
+    """Inside the context, the trained large embedding tables of the module get sparse gradients.
 
     A table whose weight another layer reads too keeps its dense one.
     """
@@ -41,7 +41,7 @@ def row_gradients(module: nn.Module, trained: Collection[str]) -> Iterator[None]
 
 
 class RowAdamW(torch.optim.AdamW):
-    """AdamW that, given a sparse gradient, moves only the rows that it has.
+    """AdamW that moves only the rows that a sparse gradient has (lazy Adam).
 
     Their moments are those of the steps in which they occurred; they decay when they occur, and all are corrected for
     their start by the number of steps of the whole. A row that never occurs keeps its value to the last bit.

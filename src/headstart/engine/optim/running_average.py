@@ -1,4 +1,4 @@
-"""Averages of the weights over a training's steps, which are judged and kept in their place."""
+"""Averages of the weights over a training's steps (EMA, NT-ASGD), judged and kept instead of the latest weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.methods.plan import Plan
 
 
 class Average(Protocol):
-    """What stands for the weights when they are judged and kept."""
+    """Weights that are judged and kept instead of the latest."""
 
     state: State
 
@@ -25,7 +25,7 @@ class Average(Protocol):
         """After each evaluation."""
 
     def put(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from an average that was kept."""
+        """Continues from a kept average."""
 
 
 def average_of(plan: Plan, start: Mapping[str, Tensor]) -> Average | None:

@@ -1,4 +1,4 @@
-"""Averages of weights between a start and what was tuned from it."""
+"""Weight interpolation between a start and the weights tuned from it (WiSE-FT)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.engine.state.checkpoint import State
 
 
 def between(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> State:
-    """`(1 - share) start + share tuned`, exact at both ends; integers are those of the nearer one."""
+    """`(1 - share) start + share tuned`, exact at both ends; integers are those of the nearer end."""
     if share in (0.0, 1.0):
         return dict(start if share == 0.0 else tuned)
     return {
@@ -27,9 +27,9 @@ def interpolate(
     start: State, tuned: State, shares: Sequence[float], put: Callable[[State], None],
     judge: Callable[[], Evaluation | None],
 ) -> tuple[tuple[Share, ...], Evaluation | None]:  # fmt: skip
-    """Puts the share into the model that is best on validation, of equals the smallest; gives the whole curve.
+    """Puts the share into the model that is best on validation, the smallest of equals; returns the whole curve.
 
-    Without validation there is nothing to choose by, and the tuned weights stay.
+    Without validation the tuned weights stay.
     """
     curve, best, chosen = [], None, tuned
     for share in sorted(shares):

@@ -1,8 +1,8 @@
-"""Checkpoints: an interrupted training goes on to the same final weights as one that was not interrupted.
+"""Checkpoints: an interrupted training resumes and reaches the same final weights.
 
-Nothing random is stored: batches, dropout and views are functions of the seed and the number of the step. The weights
-are equal to the bit on a CPU with as many threads; a GPU adds in an order that is not fixed, so there they are equal
-within rounding.
+Nothing random is stored, because batches, dropout and views are functions of the seed and the number of the step. The
+weights are equal to the bit on a CPU with the same number of threads, and within rounding on a GPU, which adds in an
+order that is not fixed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ State = dict[str, Tensor]
 
 @dataclass
 class Checkpoint:
-    """Where trainings keep their state, and how often it is written (seconds).
+    """File of a training's state, written every so many seconds.
 
-    Each job has a file of its own, `path` with the job's signature behind its name, so that none writes over another's.
+    Each job has its file, `path` with the job's signature appended to the name, so that none overwrites another's.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Checkpoint:
 
     @property
     def size(self) -> int:
-        """Bytes, 0 where there is none."""
+        """Bytes of all files; 0 without any."""
         return sum(file.stat().st_size for file in self._files())
 
     def write(self, states: Mapping[str, Mapping[str, Tensor]], facts: dict[str, Any]) -> None:
@@ -51,15 +51,15 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def file(self, signature: str) -> Path:
-        """Of the job with this signature."""
+        """The file of the job with this signature."""
         return self.path.with_stem(f"{self.path.stem}-{signature[:12]}")
 
     def holds(self, signature: str) -> bool:
-        """Whether the job with this signature can go on from here."""
+        """True if the job with this signature can resume."""
         return self.file(signature).exists()
 
     def read(self, signature: str) -> tuple[dict[str, State], dict[str, Any]] | None:
-        """What was written for the job with this signature, or None."""
+        """States and facts of the job with this signature, or None."""
         file, states = self.file(signature), dict[str, State]()
         if not file.exists():
             return None
@@ -73,15 +73,15 @@ class Checkpoint:
             raise ArtifactError(f"the checkpoint {file} can't be read ({error}); delete it to start anew.") from error
 
     def tell_others(self, signature: str, progress: Progress) -> None:
-        """Says that a job begins anew where another was interrupted."""
+        """Reports that a job begins anew although another was interrupted here."""
         if not self.holds(signature) and self._files():
             progress.say(
-                "what was interrupted here had other settings or data: this begins anew, and that stays until this has "
-                "come to its end"
+                "the interrupted training here had other settings or data: this one begins anew, and the other's state "
+                "stays until this one ends"
             )
 
     def remove(self) -> None:
-        """Every job's."""
+        """Removes the files of all jobs."""
         for file in self._files():
             file.unlink()
 
@@ -96,7 +96,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, flat: State) -> None:
-    """The moments get the memory layout of their parameters: a fused step walks over both as they lie."""
+    """Restores the moments in their parameters' memory layout, because a fused step walks over both in that order."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in flat.items():

@@ -1,4 +1,4 @@
-"""Snapshots: copies of what a training changes in a module, and their way back into it."""
+"""The weights that a training changes in a module: how they are read, copied and put back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from headstart.engine.state.checkpoint import State
 
 
 def weights(module: nn.Module, names: list[str]) -> State:
-    """Copies of everything that training changes."""
+    """Copies of the trained parameters and all buffers."""
     return {name: value.clone() for name, value in changing(module, names).items()}
 
 
 def changing(module: nn.Module, names: list[str]) -> State:
-    """What training changes, as it lies in the module: the trained parameters and all buffers."""
+    """The module's trained parameters and all buffers, without copying."""
     wanted = set(names)
     found: State = {n: p.detach() for n, p in module.named_parameters() if n in wanted}
     found.update({f"buffer:{n}": b.detach() for n, b in module.named_buffers()})

@@ -1,4 +1,4 @@
-"""Surroundings: what a training must leave as it found it, beside the weights: random generators, device, layout."""
+"""Surroundings that a training restores beside the weights: random generators, device, memory layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.engine.machine.precision import Compute
 
 @contextlib.contextmanager
 def own_generators() -> Iterator[None]:
-    """On exit the global generators of Python, NumPy and PyTorch (all GPUs) go on where the caller left them."""
+    """On exit the global generators of Python, NumPy and PyTorch (all GPUs) have the state from before."""
     python, numpy = random.getstate(), np.random.get_state()
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
@@ -30,7 +30,7 @@ def own_generators() -> Iterator[None]:
 def put(backbone: Backbone, compute: Compute) -> contextlib.ExitStack:
     """Moves the backbone to the device, networks for images with channels last; closing it moves it back.
 
-    A CPU runs convolutions twice as fast where channels lie last in memory.
+    A CPU runs convolutions twice as fast if channels are last in memory.
     """
     module, back = backbone.module, contextlib.ExitStack()
     strides = {name: p.stride() for name, p in module.named_parameters()}

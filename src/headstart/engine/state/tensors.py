@@ -1,4 +1,4 @@
-"""Writing tensors: whole or not at all, and a full disk is told as such."""
+"""Atomic writing of tensors, with a clear error for a full disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.core.disk.files import replacing
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """A safetensors file, written beside its place and renamed; `ResourceError` where the disk does not take it."""
+    """Writes a safetensors file under a temporary name and renames it. Raises `ResourceError` if the disk is full."""
     with replacing(path) as temporary:
         mode = temporary.stat().st_mode
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
