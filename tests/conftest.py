@@ -48,7 +48,7 @@ def _offline_on_one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _few_timings() -> Iterator[None]:
     """Models are timed over a few answers, not over dozens: what a latency and a cost is has tests of its own."""
-    from headstart.comparison import saved
+    from headstart.comparison.trials import saved
     from headstart.judging import cost
 
     latencies = saved.latencies

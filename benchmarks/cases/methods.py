@@ -89,7 +89,7 @@ def cost(name: str) -> dict[str, Any]:
 
     from headstart.artifacts.artifact import fields_of, save
     from headstart.artifacts.exchange.merge import merge
-    from headstart.comparison.latency import latencies
+    from headstart.comparison.trials.latency import latencies
     from headstart.core.errors import ModelError
     from headstart.engine.adapt import Setting, adapted
     from headstart.engine.cache.cache import Cache

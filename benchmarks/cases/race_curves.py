@@ -59,7 +59,7 @@ def coded(classes: np.ndarray) -> str:
 def measured(data: Any, backbone: Any, shares: tuple[float, ...]) -> list[dict[str, Any]]:
     """A line for each method and share."""
     from headstart.comparison.selection import methods_named
-    from headstart.comparison.workshop import Workshop
+    from headstart.comparison.trials.workshop import Workshop
     from headstart.engine.adapt import adapted
     from headstart.engine.job import Options
     from headstart.engine.machine.precision import compute

@@ -29,7 +29,7 @@ def settings_of(name: str, settings: list[str]) -> dict[str, str]:
 
 def joined(records: list[Any], predictions: dict[str, list[Any]], metric: Any) -> Any:
     """One comparison of runs that were made apart, each in a folder of its own, by the functions of `compare`."""
-    from headstart.comparison.table import rows_with_differences
+    from headstart.comparison.rows.table import rows_with_differences
     from headstart.comparison.verdict.verdict import verdict
     from headstart.tasks.task import Task
 

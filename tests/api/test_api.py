@@ -314,7 +314,7 @@ def test_a_data_set_in_memory(bert: Path, here: Path) -> None:
 def test_a_method_whose_training_breaks_is_told_in_its_row(
     bert: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.comparison import trial
+    from headstart.comparison.trials import trial
 
     plain = trial.prepared
 

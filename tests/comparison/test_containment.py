@@ -15,7 +15,7 @@ import torch
 import headstart
 from backbones.tiny import tiny
 from headstart.comparison import bench as benches
-from headstart.comparison.containment import Failed, contained
+from headstart.comparison.trials.containment import Failed, contained
 from headstart.core.errors import MethodError, ResourceError
 from headstart.core.records.comparison import Comparison
 from headstart.data.embedded import digits

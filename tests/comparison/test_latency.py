@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headstart.comparison.bench import Bench
-from headstart.comparison.latency import ROUNDS, latencies
+from headstart.comparison.trials.latency import ROUNDS, latencies
 from headstart.core.records.comparison import Row
 
 

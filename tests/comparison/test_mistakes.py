@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.comparison.mistakes import mistakes
+from headstart.comparison.rows.mistakes import mistakes
 from headstart.data.read import read
 from headstart.stats.predictions import Predictions
 

@@ -22,9 +22,9 @@ from headstart.comparison.race.budget import NAMED, RESERVE, Contender, Course, 
 from headstart.comparison.race.race import Standing, behind, in_order, leader
 from headstart.comparison.race.racing import Race
 from headstart.comparison.race.watch import Watch
-from headstart.comparison.trial import run_trial
+from headstart.comparison.trials.trial import run_trial
+from headstart.comparison.trials.workshop import Workshop
 from headstart.comparison.tune import candidates
-from headstart.comparison.workshop import Workshop
 from headstart.core.errors import ConfigurationError
 from headstart.core.progress import Silent
 from headstart.core.records.comparison import Comparison

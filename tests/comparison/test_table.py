@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from headstart.comparison.table import rows_with_differences
+from headstart.comparison.rows.table import rows_with_differences
 from headstart.comparison.verdict.verdict import verdict
 from headstart.core.records.comparison import Row
 from headstart.core.records.training import Stop

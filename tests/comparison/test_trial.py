@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 import headstart
 from backbones.tiny import save, tiny
 from cli.calling import call
-from headstart.comparison import trial
-from headstart.comparison.trial import ANSWERS, check_folder, run_trial
-from headstart.comparison.workshop import Workshop, opened
+from headstart.comparison.trials import trial
+from headstart.comparison.trials.trial import ANSWERS, check_folder, run_trial
+from headstart.comparison.trials.workshop import Workshop, opened
 from headstart.core.disk.locks import Lock
 from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.fields import configured
@@ -209,7 +209,13 @@ def test_four_hops_from_the_command_to_the_loop(
     call(verb, reviews, "--model", bert, *options, "--seeds", 1, "--trials", 1, "--epochs", 1, "--out", run).expect(
         0, run
     )
-    road = [f"cli/verbs/{verb}.py", "api/comparing.py", "comparison/compare.py", "comparison/trial.py", "engine/fit.py"]
+    road = [
+        f"cli/verbs/{verb}.py",
+        "api/comparing.py",
+        "comparison/compare.py",
+        "comparison/trials/trial.py",
+        "engine/fit.py",
+    ]
     assert stacks
     for stack in stacks:
         assert stack[stack.index(road[0]) :] == road

@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from headstart.comparison.table import rows_with_differences
+from headstart.comparison.rows.table import rows_with_differences
 from headstart.comparison.verdict.verdict import verdict
 from headstart.core.records.comparison import Row
 from headstart.stats.metrics import metric

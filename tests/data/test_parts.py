@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.comparison.table import rows_with_differences
+from headstart.comparison.rows.table import rows_with_differences
 from headstart.core.errors import ConfigurationError
 from headstart.core.records.comparison import Row
 from headstart.data.parts import by_column, by_file, grouped

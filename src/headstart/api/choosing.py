@@ -90,7 +90,7 @@ def find_rate(
     import dataclasses
 
     from headstart.comparison.asked import Asked
-    from headstart.comparison.workshop import Workshop
+    from headstart.comparison.trials.workshop import Workshop
     from headstart.data.examples import Data as Read
     from headstart.engine.adapt import attached, prepare
     from headstart.engine.finder import find_rate as find

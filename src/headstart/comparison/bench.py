@@ -14,18 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headstart.comparison.answers import predictions_file, standing, validation_file
-from headstart.comparison.containment import bare, contained
-from headstart.comparison.ingredients import Ingredients
-from headstart.comparison.latency import ROUNDS
 from headstart.comparison.outlook import Outlook
-from headstart.comparison.pending import Finished, Pending, Search
 from headstart.comparison.race.race import Standing
-from headstart.comparison.row import Tuned, row_of, row_of_diverged, row_of_failed, trials_of
-from headstart.comparison.saved import latencies_of, tested
-from headstart.comparison.trial import CALIBRATED
+from headstart.comparison.rows.row import Tuned, row_of, row_of_diverged, row_of_failed, trials_of
+from headstart.comparison.trials.answers import predictions_file, standing, validation_file
+from headstart.comparison.trials.containment import bare, contained
+from headstart.comparison.trials.ingredients import Ingredients
+from headstart.comparison.trials.latency import ROUNDS
+from headstart.comparison.trials.pending import Finished, Pending, Search
+from headstart.comparison.trials.saved import latencies_of, tested
+from headstart.comparison.trials.trial import CALIBRATED
+from headstart.comparison.trials.workshop import Workshop
 from headstart.comparison.tune import Outcome, candidates, search, starts, tune
-from headstart.comparison.workshop import Workshop
 from headstart.core.disk.files import slug
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import MethodError

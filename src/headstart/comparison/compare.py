@@ -13,14 +13,14 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.comparison.asked import Asked
 from headstart.comparison.bench import Bench
-from headstart.comparison.keeping import keep_models
 from headstart.comparison.outlook import Outlook
-from headstart.comparison.pending import Finished, Pending
 from headstart.comparison.race.budget import Contender, Course, expected, said
 from headstart.comparison.race.racing import Race
-from headstart.comparison.results import Results
-from headstart.comparison.trial import run_trial
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.rows.keeping import keep_models
+from headstart.comparison.rows.results import Results
+from headstart.comparison.trials.pending import Finished, Pending
+from headstart.comparison.trials.trial import run_trial
+from headstart.comparison.trials.workshop import Workshop
 from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import DataError, HeadstartError
 from headstart.core.progress import Progress, Silent

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.backbones.backbone import Backbone
-from headstart.comparison.answers import standing
-from headstart.comparison.containment import Failed, contained
 from headstart.comparison.race.race import TELLING, Standing, behind
-from headstart.comparison.trial import run_trial
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.trials.answers import standing
+from headstart.comparison.trials.containment import Failed, contained
+from headstart.comparison.trials.trial import run_trial
+from headstart.comparison.trials.workshop import Workshop
 from headstart.core.errors import HeadstartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.records.ranking import Candidate

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
-from headstart.comparison.answers import predictions_file
 from headstart.comparison.asked import Asked
 from headstart.comparison.compare import compare
-from headstart.comparison.mistakes import mistakes
-from headstart.comparison.table import rows_with_differences
+from headstart.comparison.rows.mistakes import mistakes
+from headstart.comparison.rows.table import rows_with_differences
+from headstart.comparison.trials.answers import predictions_file
 from headstart.comparison.verdict.verdict import verdict
 from headstart.core.disk.files import link_tree, replacing_folder, slug
 from headstart.core.disk.runs import PROGRESS

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.comparison.pending import Search
+from headstart.comparison.trials.pending import Search
 from headstart.methods.method import Axis, Method
 
 

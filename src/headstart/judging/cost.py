@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones.inputs.preparation import TextPreparation
-from headstart.comparison.latency import ROUNDS, latencies
+from headstart.comparison.trials.latency import ROUNDS, latencies
 from headstart.core.records.evaluation import Cost, External, Latency
 from headstart.data.examples import Examples, Input
 from headstart.engine.cache.frozen import forward_alone

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones.backbone import Backbone
-from headstart.comparison.latency import ROUNDS
+from headstart.comparison.trials.latency import ROUNDS
 from headstart.core.errors import ConfigurationError, DataError
 from headstart.core.progress import Progress, Silent
 from headstart.core.records.evaluation import CheckRecord, Cost, Flip, Judged

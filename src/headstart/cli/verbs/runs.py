@@ -52,7 +52,7 @@ def diff(first: str, second: str, html: str | None) -> None:
 
     one, other = entry(first), entry(second)
     if html:
-        from headstart.comparison.versus import versus
+        from headstart.comparison.rows.versus import versus
         from headstart.core.disk.files import write_text
         from headstart.report.pages.versus import page
 

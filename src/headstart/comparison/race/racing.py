@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from headstart.comparison.bench import ATTEMPT, Bench
-from headstart.comparison.containment import bare
-from headstart.comparison.pending import Search
 from headstart.comparison.race.budget import RESERVE, Contender, Course, expected, finals, planned, said, shortest
 from headstart.comparison.race.race import FEW_EPOCHS, TELLING, Standing, behind, compared, in_order, leader
 from headstart.comparison.race.watch import OutOfTime, Watch
-from headstart.comparison.trial import RUN, checkpoint_in
+from headstart.comparison.trials.containment import bare
+from headstart.comparison.trials.pending import Search
+from headstart.comparison.trials.trial import RUN, checkpoint_in
 from headstart.comparison.tune import candidates
 from headstart.core.disk.files import slug, write_json
 from headstart.core.disk.runs import PROGRESS

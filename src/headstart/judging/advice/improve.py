@@ -12,10 +12,10 @@ import numpy as np
 
 from headstart.artifacts.artifact import fields_of
 from headstart.backbones.backbone import Backbone
-from headstart.comparison.containment import contained
 from headstart.comparison.rank import rung_probes
-from headstart.comparison.trial import ANSWERS, run_trial
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.trials.containment import contained
+from headstart.comparison.trials.trial import ANSWERS, run_trial
+from headstart.comparison.trials.workshop import Workshop
 from headstart.core.errors import ConfigurationError, HeadstartError
 from headstart.core.fields import configured
 from headstart.core.progress import Progress, Silent

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.artifacts.artifact import Artifact
 from headstart.artifacts.predictor import base_of
-from headstart.comparison.answers import validation_file
+from headstart.comparison.trials.answers import validation_file
 from headstart.core.disk.runs import finished
 from headstart.core.errors import ArtifactError, unknown
 from headstart.core.fields import configured

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from headstart.artifacts.artifact import reloaded
-from headstart.comparison.latency import latencies
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.trials.latency import latencies
+from headstart.comparison.trials.workshop import Workshop
 from headstart.engine.adapt import Setting
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.cache.frozen import forward_alone

@@ -9,8 +9,8 @@ from typing import Any
 
 from headstart.backbones.backbone import Backbone
 from headstart.comparison.asked import Asked
-from headstart.comparison.mistakes import mistakes
-from headstart.comparison.table import rows_with_differences
+from headstart.comparison.rows.mistakes import mistakes
+from headstart.comparison.rows.table import rows_with_differences
 from headstart.comparison.verdict.verdict import verdict
 from headstart.core.records.comparison import Comparison, Forecast, Row, Verdict
 from headstart.core.records.data import TaskRecord

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart.artifacts.artifact import fields_of
-from headstart.comparison.containment import Failed
 from headstart.comparison.race.race import told
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.trials.containment import Failed
+from headstart.comparison.trials.workshop import Workshop
 from headstart.core.errors import MethodError
 from headstart.core.records.comparison import Row
 from headstart.core.records.training import SeedRun, Shortened, Stop, Trial

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from headstart.comparison.containment import contained
 from headstart.comparison.outlook import Outlook
-from headstart.comparison.trial import RUN
+from headstart.comparison.trials.containment import contained
+from headstart.comparison.trials.trial import RUN
 from headstart.core.progress import Progress
 from headstart.core.records.comparison import Row
 from headstart.core.records.trial import Run, TrialSpec

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from headstart.comparison.race.race import Standing
-from headstart.comparison.trial import ANSWERS
+from headstart.comparison.trials.trial import ANSWERS
 from headstart.core.disk.files import slug
 from headstart.core.records.trial import Run
 from headstart.stats.predictions import Predictions

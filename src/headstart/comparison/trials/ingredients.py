@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from headstart.comparison.workshop import Workshop
+from headstart.comparison.trials.workshop import Workshop
 from headstart.core.records.trial import IngredientSpec, Run
 from headstart.methods.method import Method
 

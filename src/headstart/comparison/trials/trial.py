@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from headstart.artifacts.artifact import fields_of, save
-from headstart.comparison.saved import logits_of_some, saved_job
-from headstart.comparison.workshop import Workshop, opened
+from headstart.comparison.trials.saved import logits_of_some, saved_job
+from headstart.comparison.trials.workshop import Workshop, opened
 from headstart.core.disk.locks import Lock
 from headstart.core.disk.runs import TRIAL
 from headstart.core.environment import libraries
