@@ -23,7 +23,7 @@ from headstart.comparison.trials.ingredients import Ingredients
 from headstart.comparison.trials.latency import ROUNDS
 from headstart.comparison.trials.pending import Finished, Pending, Search
 from headstart.comparison.trials.saved import latencies_of, tested
-from headstart.comparison.trials.trial import CALIBRATED
+from headstart.comparison.trials.trial import ANSWERS
 from headstart.comparison.trials.workshop import Workshop
 from headstart.comparison.tune import Outcome, candidates, search, starts, tune
 from headstart.core.disk.files import slug
@@ -193,8 +193,8 @@ class Bench:
         place = self.place(name, method, run.seed, run.share)
         found, seconds = tested(place / "model", self.workshop)
         found.write(predictions_file(self.folder, name, run.seed))
-        if (place / CALIBRATED).is_file():
-            Predictions.read(place / CALIBRATED).write(validation_file(self.folder, name, run.seed))
+        if (place / ANSWERS).is_file():
+            Predictions.read(place / ANSWERS).write(validation_file(self.folder, name, run.seed))
         return found, seconds
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:

@@ -44,9 +44,7 @@ from headstart.stats.predictions import Predictions
 RUN = "run.json"
 "results of a trial, which are written last"
 ANSWERS = "validation.safetensors"
-"validation predictions of the trained model, not finite if it diverged"
-CALIBRATED = "calibrated.safetensors"
-"the same predictions after temperature scaling"
+"validation predictions: those of the saved model, with its temperature; not finite if the training diverged"
 AGREEMENT = 1e-4
 """maximum difference of logits between a model in memory and after loading, relative to the largest if that is above 1,
 because outputs of a regression are in units of its targets"""
@@ -103,7 +101,7 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
         else:
             trace = ready.solve()
         done = ready.end(trace)
-        run, found = _judged(_run(done, method, spec, shop), done, shop)
+        run, answers = _judged(_run(done, method, spec, shop), done, spec, shop)
         kept = spec.keeps and run.status == "ok"
         if kept:
             save(
@@ -112,8 +110,8 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
                 precision=spec.precision, libraries=libraries(), temperature=run.temperature,
             )  # fmt: skip
             some = logits_of_some(done.job)
-    for name, predictions in found.items():
-        predictions.write(folder / name)
+    if answers:
+        answers.write(folder / ANSWERS)
     if not kept:
         return run
     _check_saved(spec.name, folder, shop, some)
@@ -142,30 +140,25 @@ def _run(done: Adapted, method: Method, spec: TrialSpec, shop: Workshop) -> Run:
     )
 
 
-def _judged(run: Run, done: Adapted, shop: Workshop) -> tuple[Run, dict[str, Predictions]]:
-    """The validation predictions, and the temperature that is fitted on them and becomes part of the head.
+def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[Run, Predictions | None]:
+    """The validation predictions, and the temperature that is fitted on them and becomes part of the saved head.
 
     Log frequencies (the prior of `majority`) are calibrated, so they get no temperature.
     """
     job, task, examples = done.job, shop.data.task, shop.data.validation
     if not len(examples):
-        return run, {}
+        return run, None
     found = done.trace.best_outputs
     logits = job.logits(shop.validation) if found is None else found
-
-    def answers(logits: Tensor) -> Predictions:
-        return Predictions.of(examples, task.probabilities(logits).numpy())
-
     if run.status != "ok":
-        return run, {ANSWERS: answers(torch.full_like(logits, torch.nan))}
-    plain = answers(logits)
-    if job.plan.calibrates:
+        logits = torch.full_like(logits, torch.nan)
+    elif spec.keeps and job.plan.calibrates:
         t = temperature(logits, shop.validation.targets, task)
         if cool(job.module.head, t):
             logits = logits / t
             loss = run.validation_loss if job.plan.solver is None else job.evaluation(logits).loss
             run = replace(run, temperature=t, validation_loss=loss)
-    return run, {ANSWERS: plain, CALIBRATED: answers(logits)}
+    return run, Predictions.of(examples, task.probabilities(logits).numpy())
 
 
 def _check_saved(name: str, folder: Path, shop: Workshop, expected: Tensor) -> None:
