@@ -76,7 +76,7 @@ def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[
     for number, raw in enumerate(file):
         if number == 0:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
-        for part in raw.splitlines(keepends=True) if b"\r" in raw else [raw]:  # each may have an encoding of its own
+        for part in raw.splitlines(keepends=True) if b"\r" in raw else [raw]:  # each may have another encoding
             count += 1
             place = f"{path.name}:{count}"
             try:
