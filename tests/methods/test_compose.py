@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.tiny import tiny
+import headstart
+from backbones.tiny import WORDS, save, tiny
 from contract.settings import logits_of, save_adapted, setting_of
-from headstart.artifacts.artifact import reloaded
+from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.artifacts.exchange.merge import merge
 from headstart.backbones.backbone import fingerprint
 from headstart.comparison.selection import methods_named
@@ -100,6 +101,21 @@ def test_settings_signatures_and_help_are_those_of_both() -> None:
         with attached(setting, method(name, **settings), 0) as job:
             signatures.add(job.signature)
     assert len(signatures) == 4
+
+
+def test_it_takes_part_in_a_comparison_and_predicts(tmp_path: Path) -> None:
+    words = ["bad", "good"]
+    lines = {f"a {words[at % 2]} film {WORDS[at % 40]} {WORDS[at % 37]},{words[at % 2]}" for at in range(120)}
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *sorted(lines)]))
+    found = headstart.compare(
+        tmp_path / "films.csv", save("bert", tmp_path / "bert"), seeds=1, trials=1, epochs=1,
+        methods=["probe", "distill+lora"], settings={"distill+lora.rank": 2}, out=tmp_path / "run", keep=True,
+    )  # fmt: skip
+    row = next(row for row in found.rows if row.method == "distill+lora")
+    assert (row.status, row.configuration["rank"], row.configuration["strength"]) == ("ok", 2, 0.3)
+    kept = (tmp_path / "run" / "models").glob("*/seed0")
+    (folder,) = (path for path in kept if Artifact.open(path).method == "distill+lora")
+    assert headstart.predict(folder, ["a good film"])[0].label in words
 
 
 REFUSED = {
