@@ -182,8 +182,8 @@ def unwritable(path: Path, error: OSError) -> ResourceError:
 
 
 def slug(name: str) -> str:
-    """A safe file name: letters, digits and `-_.@`; every other sign becomes `-`."""
-    return "".join(c if c.isalnum() or c in "-_.@" else "-" for c in name).strip(".-")[:80]
+    """A safe file name: letters, digits and `-_.@+`; every other sign becomes `-`."""
+    return "".join(c if c.isalnum() or c in "-_.@+" else "-" for c in name).strip(".-")[:80]
 
 
 def write_text(path: str | Path, text: str) -> None:
