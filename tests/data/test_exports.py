@@ -117,6 +117,13 @@ def test_a_header_is_no_title(tmp_path: Path, head: str) -> None:
     assert "header" not in kinds(data)
 
 
+def test_a_column_called_by_a_hash_is_no_comment(tmp_path: Path) -> None:
+    rows = [[f"x{at}", *row] for at, row in enumerate(ROWS)]
+    data = read(written(tmp_path / "a.csv", "#,text,label\n" + lines(rows)), group="#")
+    assert all_of(data) == EXPECTED
+    assert "header" not in kinds(data)
+
+
 def test_a_delimiter_at_the_end_of_rows_alone_is_no_name_of_a_row(tmp_path: Path) -> None:
     data = read(written(tmp_path / "a.csv", "text,label\n" + "".join(f"w{at},{'ab'[at % 2]},\n" for at in range(40))))
     assert all_of(data) == {f"w{at}": "ab"[at % 2] for at in range(40)}

@@ -64,7 +64,8 @@ def test_lists_of_class_numbers_stay_names(json_file: File) -> None:
         ('["a", "b c"]', ["a", "b c"]), ("['a', 'b']", ["a", "b"]), ("[]", []), ("['a' 'b c']", ["a", "b c"]),
         ("[1 0 1]", ["1", "0", "1"]), ("[1. 0.]", ["1.", "0."]), ("{'b', 'a'}", ["a", "b"]), ("('a',)", ["a"]),
         ("[a, b]", ["a", "b"]), ("a, b", None),
-        ("{a,b}", ["a", "b"]), ("{}", []), ('{"c d",a}', ["c d", "a"]), ('{"choices":["a","b"]}', ["a", "b"]),
+        ("{a,b}", ["a", "b"]), ("{}", []),
+        ("set()", []), ('{"c d",a}', ["c d", "a"]), ('{"choices":["a","b"]}', ["a", "b"]),
         ('["a", null, ""]', ["a", "", ""]), ("[", None), ('{"a": 1}', None),
     ],
 )  # fmt: skip
@@ -196,6 +197,13 @@ def test_twins_of_other_scripts_are_pointed_at(tmp_path: Path, csv_file: File) -
     csv_file(texts(60, (latin, "x")), "split/train.csv")
     csv_file(texts(60, (cyrillic, "x")), "split/test.csv")
     assert "looks like 'score'" in finding(read(folder), "unknown_label").message
+
+
+@pytest.mark.parametrize("twin", ["\u201c01\u201d", "'01", '"01"'])
+def test_twins_in_quotes_are_pointed_at(json_file: File, twin: str) -> None:
+    """An apostrophe before a code is how a spreadsheet keeps its zeros."""
+    rows = [{"text": text, "label": ["01", twin, "02"][at % 3]} for at, (text, _) in enumerate(texts(90))]
+    assert "look the same" in finding(read(json_file(rows)), "label_spelling").message
 
 
 def test_one_class_says_which_rows_were_left_out(csv_file: File) -> None:

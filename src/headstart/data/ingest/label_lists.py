@@ -24,6 +24,8 @@ def as_list(text: str) -> list[str] | None:
     A missing item is `""`. Label Studio writes several choices as `{"choices": ["a", "b"]}`.
     """
     bare = text.strip()
+    if bare == "set()":
+        return []
     if len(bare) < 2 or bare[0] + bare[-1] not in ("[]", "()", "{}"):
         return None
     try:

@@ -48,7 +48,7 @@ def note_alike(labels: Sequence[str], findings: Findings) -> None:
     """Findings on classes that differ only in case, blanks or look-alike letters, or are named like a missing value."""
     for same in alike(labels):
         plain = len({" ".join(label.lower().split()) for label in same}) == 1
-        how = "differ in case or spaces only" if plain else "look the same but are written with other letters"
+        how = "differ in case or spaces only" if plain else "look the same but are written with other signs"
         names = " and ".join(map(repr if plain else spelled, same))
         findings.add("label_spelling", "warning", f"the classes {names} {how}: are they one class?", count=1)
     odd = [label for label in labels if label.lower() in MISSING - {"none", "missing", "unknown", "."}]

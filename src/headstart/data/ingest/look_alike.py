@@ -21,8 +21,9 @@ def canonical(name: str) -> str:
 
 
 def appearance(name: str) -> str:
-    """Skeleton of a name, equal for names that look alike in other scripts, widths or case."""
-    return canonical(unicodedata.normalize("NFKC", name.translate(_TWINS))).casefold()
+    """Skeleton of a name, equal for names that look alike in other scripts, widths, case or quotes around them."""
+    folded = canonical(unicodedata.normalize("NFKC", name.translate(_TWINS))).casefold()
+    return folded.strip("'\"") or folded
 
 
 def merged(counts: Mapping[str, int]) -> dict[str, str]:

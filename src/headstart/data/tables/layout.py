@@ -62,7 +62,9 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
         header, rows = ["", *header], longer
     rows = [row for row in rows if len(row) == len(header)]
     headless = not row_names and _is_a_row(header, rows[1:])
-    given = (cell.strip().removeprefix("#") or f"unnamed {at}" for at, cell in enumerate(header, start=1))
+    given = (
+        cell.strip().removeprefix("#") or cell.strip() or f"unnamed {at}" for at, cell in enumerate(header, start=1)
+    )
     names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else list(given)
     return Layout(
         dialect, names, skipped, headless, _habits(rest, dialect, rows, len(names), not headless), row_names, titles
@@ -85,7 +87,9 @@ def _comments(lines: Sequence[str], own: str) -> int:
         return 0
     dialect, header = _best(lines[count:], own, None)
     last = lines[count - 1].rstrip("\r\n")
-    return count - (last[1:2].isalnum() and len(Quoted([], dialect).loose(last)) == len(header))
+    # `#,text,label` has a column called #
+    is_header = last[1:2].isalnum() or last.startswith(f"#{dialect.delimiter}")
+    return count - (is_header and len(Quoted([], dialect).loose(last)) == len(header))
 
 
 def _titles(lines: Sequence[str], own: str) -> int:
