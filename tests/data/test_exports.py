@@ -124,6 +124,12 @@ def test_a_column_called_by_a_hash_is_no_comment(tmp_path: Path) -> None:
     assert "header" not in kinds(data)
 
 
+def test_a_header_again_in_other_letters_is_no_row(tmp_path: Path) -> None:
+    data = read(written(tmp_path / "a.csv", "text,label\n" + lines(ROWS[:30]) + "Text,LABEL\n" + lines(ROWS[30:])))
+    assert all_of(data) == EXPECTED
+    assert finding(data, "header").examples == ("a.csv:32",)
+
+
 def test_a_delimiter_at_the_end_of_rows_alone_is_no_name_of_a_row(tmp_path: Path) -> None:
     data = read(written(tmp_path / "a.csv", "text,label\n" + "".join(f"w{at},{'ab'[at % 2]},\n" for at in range(40))))
     assert all_of(data) == {f"w{at}": "ab"[at % 2] for at in range(40)}

@@ -81,6 +81,7 @@ class Delimited:
             findings.add("header", "note", QUALTRICS, [f"{self.name}:{layout.skipped + row.line}" for row in first], 2)
             first = []
         rows = itertools.chain(first, rows)
+        again = [name.lower() for name in self.header]
         for at, row in enumerate(rows):
             place, cells = f"{self.name}:{layout.skipped + row.line}", row.cells
             if at == 0 and layout.width > 1 and _RULE.fullmatch("".join(cells)):
@@ -89,7 +90,7 @@ class Delimited:
             self._read = good + bad + 1, layout.skipped + row.line + row.span - 1
             if len(cells) > layout.width and not any(cells[layout.width :]):
                 cells = cells[: layout.width]
-            if layout.width > 1 and [cell.strip() for cell in cells] == self.header:
+            if layout.width > 1 and [cell.strip().lower() for cell in cells] == again:
                 findings.add("header", "warning", AGAIN, [place])
                 continue
             if len(cells) == layout.width:
