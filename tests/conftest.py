@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 
+from headstart.data import embedded
 from processes import Nursery
 
 settings.register_profile("headstart", deadline=None)  # a busy machine is no failure
 settings.load_profile("headstart")
+embedded.digits = functools.cache(embedded.digits)  # it is only read, and takes most of a second
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now stays: collecting garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -56,6 +66,25 @@ def _few_timings() -> Iterator[None]:
         patch.setattr(saved, "latencies", lambda run, count: latencies(run, 2, warmup=1))
         patch.setattr(cost, "BATCHES", dict.fromkeys(cost.BATCHES, cost.ROUNDS))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """A comparison syncs some fifty files; that it does is tested, by the order of the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fp32_by_default() -> Iterator[Callable[[str], bool]]:
+    """Tests compute alike on every processor, and tiny models faster; those about bf16 ask for it."""
+    from headstart.engine.machine import precision
+
+    found = precision._multiplies_bf16
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "_multiplies_bf16", lambda kind: False)
+        yield found
 
 
 @pytest.fixture(scope="session")

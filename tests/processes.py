@@ -21,9 +21,9 @@ COMMAND = "from headstart.cli.main import main; main()"
 
 NURSERY = """
 import gc, json, os, signal, socket, sys
-import click, jinja2, matplotlib.figure, numpy, PIL.Image, pyarrow.csv, pyarrow.json, pyarrow.parquet, rich.console
-import safetensors.torch, scipy.optimize, scipy.special, scipy.stats, sklearn.linear_model, torch, timm, transformers
-from transformers import AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast, pipeline
+import click, jinja2, numpy, PIL.Image, pyarrow.csv, pyarrow.json, pyarrow.parquet, rich.console, safetensors.torch
+import scipy.optimize, scipy.special, scipy.stats, torch
+from transformers import AutoModel, AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.collect()

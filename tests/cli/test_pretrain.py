@@ -311,7 +311,7 @@ def test_a_language_model_of_half_the_bytes(here: Path, objective: str) -> None:
 
 def test_pretraining_goes_on_from_a_folder(here: Path) -> None:
     corpus(here / "texts.txt")
-    call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--set", "epochs=6", "--quiet").expect(0)
+    call("pretrain", "mlm", "texts.txt", "--out", "first", *LANGUAGE, "--set", "epochs=3", "--quiet").expect(0)
     call("pretrain", "mlm", "texts.txt", "--out", "second", *FURTHER, "--from", "first", "--quiet").expect(0)
     first, second = (
         json.loads((here / n / "pretrained.json").read_text())["held_out_loss"] for n in ("first", "second")
@@ -421,8 +421,8 @@ def test_what_taught_nothing_is_told(here: Path) -> None:
     assert "worse than before" not in call(*asked, "--out", "good").expect(0).out
     images(here / "photos", 60)
     asked = ("pretrain", "classify", "photos", *TINY, "--quiet")
-    for rate, warned in (("1e-30", True), ("3e-2", False)):
-        done = call(*asked, "--set", "epochs=20", "--set", f"learning_rate={rate}", "--out", rate).expect(0)
+    for rate, epochs, warned in (("1e-30", 2, True), ("3e-2", 20, False)):
+        done = call(*asked, "--set", f"epochs={epochs}", "--set", f"learning_rate={rate}", "--out", rate).expect(0)
         (source,) = json.loads((here / rate / "pretrained.json").read_text())["sources"]
         assert source["largest_class"] == 0.5
         assert (source["accuracy"] <= 0.5) is ("no more than naming its largest class" in done.out) is warned
@@ -593,8 +593,9 @@ def test_averaged_sgd_for_ulmfits_model(here: Path) -> None:
 @pytest.mark.parametrize(
     ("objective", "at"),
     [
-        *(pytest.param("mlm", at, marks=[] if at in (1, 3, 5) else pytest.mark.slow) for at in range(1, 7)),
-        ("awd", 4), ("elmo", 2), *(pytest.param(*each, marks=pytest.mark.slow) for each in (("awd", 2), ("elmo", 4))),
+        *(pytest.param("mlm", at, marks=[] if at == 3 else pytest.mark.slow) for at in range(1, 7)),
+        ("awd", 4),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("awd", 2), ("elmo", 2), ("elmo", 4))),
     ],
 )  # fmt: skip
 def test_an_interrupted_pretraining_comes_to_the_same_weights(
@@ -644,8 +645,8 @@ def test_an_interruption_between_steps_changes_no_weight(
     from headstart.engine.state import checkpoint as checkpoints
 
     objective, *settings = asked.split()
-    corpus(here / "texts.txt", 400)
-    arguments = ["pretrain", objective, "texts.txt", *LANGUAGE, "--set", "batch_tokens=2048", "--quiet", "--out"]
+    corpus(here / "texts.txt", 200)
+    arguments = ["pretrain", objective, "texts.txt", *LANGUAGE, "--set", "batch_tokens=1024", "--quiet", "--out"]
     arguments[-2:-2] = [part for setting in settings for part in ("--set", setting)]
     call(*arguments, "whole").expect(0)
     monkeypatch.setattr(checkpoints.Checkpoint, "due", property(lambda self: True))
@@ -673,7 +674,7 @@ def test_a_tokenizer_that_was_replaced_is_not_gone_on_with(here: Path, monkeypat
     from headstart.backbones.tokenizers.tokenizer import train_tokenizer
     from headstart.pretraining.jobs.language import LanguageModelling
 
-    texts = corpus(here / "texts.txt").read_text().splitlines()
+    texts = corpus(here / "texts.txt", 300).read_text().splitlines()
     train_tokenizer(texts, "wordpiece", 300, True, True, 128).save_pretrained(here / "mine")
     arguments = ("pretrain", "mlm", "texts.txt", *FURTHER, "--set", "size=tiny", "--set", "tokenizer=mine", "--quiet")
 

@@ -35,16 +35,12 @@ def test_help_of_a_verb_imports_nothing_heavy() -> None:
     assert done.stdout.count("Usage: headstart ") == 8
 
 
-@POSIX
-def test_a_pipe_gets_no_colours_and_no_bars(here: Path, lora_run: Call, processes: Nursery) -> None:
-    done = Call(*processes.run("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run")).expect(0)
-    assert "\x1b" not in done.out + done.err
-    assert "\r" not in done.out + done.err
-    assert done.err.splitlines()[-1].split()[0] == "probe"
-    # bars of other libraries, which decide when they are imported: in a process that imports them itself
+def test_a_pipe_gets_no_bars(lora_run: Call, here: Path) -> None:
+    """Nor those of other libraries, which decide when they are imported: in a process that imports them itself."""
     asked = [sys.executable, "-c", COMMAND, "export", str(lora_run.folder), "-o", "exported"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    done = subprocess.run(asked, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
     written, *precision = done.stdout.splitlines()
     assert written.startswith("exported written and checked")
     assert len(precision) <= 1, "where the model was tested in bf16, what fp32 changes"
@@ -87,7 +83,7 @@ def test_output_that_is_closed_or_full(text_run: Call, processes: Nursery) -> No
     process.stdout = None
     assert process.ended() == (0, "", "")
     closed = subprocess.run(
-        ["sh", "-c", 'exec "$0" -c "$1" methods >&-', sys.executable, COMMAND], capture_output=True, text=True
+        ["sh", "-c", 'exec "$0" -c "$1" runs --all >&-', sys.executable, COMMAND], capture_output=True, text=True
     )
     assert (closed.returncode, closed.stderr) == (0, "")
 
@@ -139,7 +135,7 @@ def test_a_pretraining_on_a_full_disk_goes_on_where_it_stopped(here: Path, most:
 
 
 LONG = ("compare", "reviews.csv", "--model", "bert", "--methods", "probe,full", "--seeds", "2", "--trials", "2",
-        "--epochs", "8", "--out", "run")  # fmt: skip
+        "--epochs", "6", "--precision", "fp32", "--out", "run")  # fmt: skip
 
 
 def interrupted(processes: Nursery, ready: Callable[[], bool]) -> Call:
@@ -169,7 +165,7 @@ def test_a_real_control_c(here: Path, processes: Nursery) -> None:
     call(*LONG, "--resume").expect(0)
     call(*LONG[:-1], "unstopped").expect(0)
     assert values(record(here / "run")) == values(record(here / "unstopped"))
-    assert json.loads((here / "run/configuration.json").read_text())["epochs"] == 8
+    assert json.loads((here / "run/configuration.json").read_text())["epochs"] == 6
 
 
 @POSIX

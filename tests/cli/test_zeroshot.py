@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def pairs(path: Path, count: int = 120, seed: int = 0) -> Path:
         rows["colour"].append(name)
     pq.write_table(pa.table(rows), path)
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_the_processor_computes(_fp32_by_default: Callable[[str], bool]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headstart.engine.machine.precision._multiplies_bf16", _fp32_by_default)
+        yield
 
 
 @pytest.fixture(scope="module")

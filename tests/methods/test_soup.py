@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import headstart
+from backbones.tiny import tiny
 from headstart.core.errors import DataError
 from headstart.engine.job import Evaluation
 from headstart.methods.anchored import soup as soups
@@ -61,8 +62,9 @@ def data():
 def test_over_a_comparison(data, tmp_path: Path) -> None:
     """Named first, it comes last; its artifact is the average of the ingredients' weights that its note names."""
     result = headstart.compare(
-        data, methods=["soup", "full", "freeze", "lora", "knn", "mix", "centroid"], seeds=2, trials=1, epochs=2,
-        out=tmp_path / "run", settings={"full.learning_rate": 1e-3, "freeze.rungs": 3, "freeze.learning_rate": 1e-3},
+        data, tiny("timm_resnet"), methods=["soup", "full", "freeze", "lora", "knn", "mix", "centroid"], seeds=2,
+        trials=1, epochs=2, out=tmp_path / "run",
+        settings={"full.learning_rate": 1e-3, "freeze.rungs": 3, "freeze.learning_rate": 1e-3},
     )  # fmt: skip
     row = result.row("soup")
     assert row.status == "ok"
@@ -85,8 +87,8 @@ def test_the_average_is_that_of_the_files(data, tmp_path: Path, monkeypatch) -> 
 
     monkeypatch.setattr(soups, "greedy_soup", all_in)
     monkeypatch.setattr("shutil.rmtree", lambda *a, **k: None)  # progress stays, to be looked at
-    headstart.compare(data, methods=["full", "soup"], seeds=2, trials=1, epochs=1, out=tmp_path / "run",
-                      settings={"full.learning_rate": 1e-3})  # fmt: skip
+    headstart.compare(data, tiny("timm_resnet"), methods=["full", "soup"], seeds=2, trials=1, epochs=1,
+                      out=tmp_path / "run", settings={"full.learning_rate": 1e-3})  # fmt: skip
     files = {
         name: [load_file(f) for f in (tmp_path / "run" / "progress" / name).glob("*/model/weights.safetensors")]
         for name in ("full", "soup")
