@@ -63,13 +63,13 @@ def test_every_name_that_is_promised_is_there() -> None:
 
 
 def test_pretraining_from_python_is_that_of_the_command(here: Path) -> None:
-    (here / "texts.txt").write_text("".join(f"the {word} film is {word}\n" for word in ("good", "bad", "long") * 200))
+    (here / "texts.txt").write_text("".join(f"the {word} film is {word}\n" for word in ("good", "bad", "long") * 100))
     few = {"size": "tiny", "vocabulary": 300, "epochs": 1}
     done = headstart.pretrain("mlm", here / "texts.txt", out=here / "lm", settings=few, worth=here / "reviews.csv")
     assert done.record == json.loads((here / "lm" / "pretrained.json").read_text())
     assert done.record["worth"]["against"][0]["name"] == "from scratch"
     assert not done.diverged
-    assert "600 paragraphs" in str(done)
+    assert "300 paragraphs" in str(done)
     setting = [part for name, value in few.items() for part in ("--set", f"{name}={value}")]
     call("pretrain", "mlm", "texts.txt", "--out", "same", *setting, "--quiet").expect(0)
     assert (here / "same" / "model.safetensors").read_bytes() == (here / "lm" / "model.safetensors").read_bytes()

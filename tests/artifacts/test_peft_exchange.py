@@ -130,9 +130,19 @@ def test_the_readme_s_code_answers_as_the_run(
     predictor.close()
 
 
+KINDS = ("lora", "dora", "rslora", "patterns", "prefix", "prompt")
+"each with every family; by default with one in turn"
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", LORA)
-@pytest.mark.parametrize("name", ["lora", "dora", "rslora", "patterns", "prefix", "prompt"])
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        pytest.param(name, family, marks=[] if number % len(LORA) == turn else pytest.mark.slow)
+        for number, name in enumerate(KINDS)
+        for turn, family in enumerate(LORA)
+    ],
+)
 def test_we_load_what_peft_writes(family: str, name: str, tmp_path: Path) -> None:
     from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model
     from transformers import AutoModel, AutoModelForSequenceClassification

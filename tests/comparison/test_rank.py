@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from headstart.core.errors import ConfigurationError, ModelError
 from headstart.core.records.ranking import Ranking
 from headstart.data.embedded import digits
 from headstart.data.examples import Data
-from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute
 from headstart.report.terminal.candidates import table
 from headstart.stats.metrics import metric
@@ -32,9 +30,9 @@ def ranked(models: list[str], backbones: dict[str, Any], **more: Any) -> Any:
     return rank(digits(), models, load, metric("single_label"), compute("cpu", "fp32"), examples=120, **more)
 
 
-def blind() -> Any:
+def blind(name: str = "timm_resnet") -> Any:
     """A network whose features say nothing."""
-    backbone = tiny("timm_resnet")
+    backbone = tiny(name)
     with torch.no_grad():
         for parameter in backbone.module.parameters():
             parameter.mul_(0)
@@ -77,18 +75,16 @@ def test_the_probe_is_that_of_scikit_learn() -> None:
     assert found.knn == pytest.approx(near.score(normalize(held_out), data.validation.targets), abs=0.03)  # ties
 
 
-def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    import headstart
+def test_a_race_confirms_the_order_and_stops_the_hopeless_one_early() -> None:
     from headstart.comparison.confirm import confirm
     from headstart.core.records.ranking import Candidate
 
-    monkeypatch.setattr("headstart.comparison.confirm.Options", partial(Options, epochs=15))
-    backbones = {"blind": blind(), "glance": headstart.load("builtin/glance")}
-    given = [Candidate("blind", logme=2.0), Candidate("glance", logme=1.0), Candidate("third", logme=0.0)]
+    backbones = {"blind": blind("mlp"), "seeing": tiny("mlp")}
+    given = [Candidate("blind", logme=2.0), Candidate("seeing", logme=1.0), Candidate("third", logme=0.0)]
     found = confirm(digits(), given, 2, backbones.__getitem__, metric("single_label"), compute("cpu", "fp32"))
-    assert [one.model for one in found] == ["glance", "blind", "third"]
+    assert [one.model for one in found] == ["seeing", "blind", "third"]
     assert found[0].tuned_share == 1.0
-    assert found[0].tuned > 0.7
+    assert found[0].tuned > 0.5
     assert found[1].tuned_share < 1.0, "it was clearly behind"
     assert found[1].tuned_high < found[0].tuned_low
     assert found[2].tuned_share is None

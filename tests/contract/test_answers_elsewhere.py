@@ -69,8 +69,14 @@ def _turned() -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "bert"])
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("gpt2", "lora"), ("llama", "full"), ("bert", "lora"),
+        pytest.param("gpt2", "full", marks=pytest.mark.slow), pytest.param("llama", "lora", marks=pytest.mark.slow),
+        pytest.param("bert", "full", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_an_export_answers_texts_that_end_in_pad_and_end_tokens(name: str, method: str, tmp_path: Path) -> None:
     from transformers import pipeline
 

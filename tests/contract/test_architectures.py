@@ -61,7 +61,16 @@ def test_its_ladder_has_a_rung_a_block(backbone: Backbone) -> None:
     assert backbone.ladder.sites_of("conv", "linear")
 
 
-@pytest.mark.parametrize("method", METHODS)
+PAIRS = [(name, method) for name in SIZES for method in METHODS]
+SOME = [(name, method) for name in FAST for method in METHODS[FAST.index(name) :: len(FAST)]]
+"each method by default on one of the fast architectures"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "method"),
+    [pytest.param(*pair, marks=[] if pair in SOME else pytest.mark.slow) for pair in PAIRS],
+    indirect=["backbone"], scope="module",
+)  # fmt: skip
 def test_a_method_learns_is_merged_and_leaves(backbone: Backbone, method: str) -> None:
     name = backbone.options["name"]
     setting = setting_of(backbone, count=4, held_out=4, batch_size=4, epochs=1, score=rising(), cache=False)

@@ -64,11 +64,11 @@ def test_counts_are_those_of_a_plain_count(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_merging_runs_takes_the_memory_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some forty runs of 0.7 MiB are merged within a table's mebibyte, not by reading all of them."""
+    """Some thirty runs of 0.7 MiB are merged within a table's mebibyte, not by reading all of them."""
     import tracemalloc
 
     monkeypatch.setattr(cooccurrence, "BLOCK", 1 << 14)
-    ids = np.random.default_rng(0).integers(0, 2000, 300_000)
+    ids = np.random.default_rng(0).integers(0, 2000, 200_000)
     counted(ids[:1000], 2000, 5, tmp_path / "compiled")
     runs = []
     merge = cooccurrence.merged

@@ -93,7 +93,8 @@ def test_a_task_that_names_code_is_refused_and_none_is_run(place: Path) -> None:
     ("text", "words"),
     [
         ("", "needs task"),
-        ('task = "no_such_task"', "no task 'no_such_task'"),
+        # reads the index of all of its tasks, thousands of files
+        pytest.param('task = "no_such_task"', "no task 'no_such_task'", marks=pytest.mark.slow),
         ('task = "headstart_colours"\ninclude = "tasks"\nmeasure_by = "f1"', "that do: acc"),
         ('task = "headstart_colours"\ninclude = "tasks"\nfilter = "strict"', "no filter 'strict'; it has none"),
         ('task = "headstart_colours"\ninclude = "tasks"\nmetric = "accuracy"', "leave metric out"),

@@ -106,7 +106,7 @@ def test_many_samples_give_the_loss_over_all_words(tmp_path: Path, objective: An
     assert losses[1] != losses[0]
 
 
-@pytest.mark.parametrize("after", [3, 7])
+@pytest.mark.parametrize("after", [3, pytest.param(7, marks=pytest.mark.slow)])
 def test_interrupted_equals_uninterrupted(tmp_path: Path, after: int) -> None:
     checkpoint, found = Checkpoint(tmp_path / "checkpoint.safetensors", every=0), []
     for name, budget in (("whole", {}), ("cut", {"steps": after}), ("again", {})):
