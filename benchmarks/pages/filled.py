@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmarks.pages.recorded import DOCS, read, small
 
+from headstart.core.records.comparison import Comparison
+
 
 def percent(row: dict[str, Any], key: str) -> str:
     return f"{100 * row[key]:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
@@ -56,10 +58,28 @@ def text_trec() -> list[str]:
     return [f"| {' | '.join(values)} |", "|" + "---|" * len(values), f"| {' | '.join(shown)} |"]
 
 
+def demo() -> list[str]:
+    """What `headstart compare` prints by itself, and how long it takes."""
+    found = read("demo-avx2-digits")
+    if found is None:
+        return []
+    record = Comparison.from_json(found["comparison"])
+    return [
+        f"With AVX2 and fp32, as on an older machine, it took {record.seconds:.0f} s on two cores, which did other "
+        "work beside it",
+        "(`benchmarks/results/demo-avx2-digits.json`, by",
+        "`python benchmarks/run.py images --name demo-avx2 --demo --precision fp32`):",
+        "",
+        "```",
+        *str(record).splitlines(),
+        "```",
+    ]
+
+
 LEFT_OUT = ("random", "majority")
 "controls that the README does not show"
 TABLES: dict[str, dict[str, Callable[[], list[str]]]] = {
-    "../README.md": {"text-trec": text_trec},
+    "../README.md": {"demo": demo, "text-trec": text_trec},
     "tagging.md": {"tagging": tagging},
 }
 "page, and its tables by name"

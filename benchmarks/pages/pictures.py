@@ -1,6 +1,6 @@
 """The README's pictures: python benchmarks/run.py pictures [RECORD PICTURE]
 
-Without arguments both: the report of `demo-digits.json` (`run.py images`) as docs/report.png, and the evaluation
+Without arguments both: the report of `demo-avx2-digits.json` (`run.py images`) as docs/report.png, and the evaluation
 of `forgetting-trec.json` (`run.py forgetting`) as docs/evaluation.png. RECORD may also be the comparison.json or
 evaluation.json of a run. The pages are shown by Chromium; wants playwright and a Chromium.
 """
@@ -20,7 +20,7 @@ from headstart.core.records.evaluation import Evaluation
 from headstart.report.pages.comparison import page as comparison_page
 from headstart.report.pages.evaluation import page as evaluation_page
 
-BOTH = (("demo-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))
+BOTH = (("demo-avx2-digits.json", "report.png"), ("forgetting-trec.json", "evaluation.png"))
 
 
 def html(record: Path) -> str:
