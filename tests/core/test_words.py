@@ -32,8 +32,6 @@ RIDDLES = {
 NOT_YET_REWRITTEN = {
     "comparison/race/race.py",
     "comparison/race/racing.py",
-    "methods/plan.py",
-    "methods/term.py",
     "pretraining/jobs/language.py",
 }
 "files that still have such phrases; the list may only shrink"

@@ -28,7 +28,7 @@ BESIDE = "beside."
 
 
 class Model(nn.Module):
-    """A backbone's network with a head on its pooled features; names in plans are relative to this module."""
+    """A backbone's network with a head on its pooled features; names in plans are relative to it."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Group:
     """Parameters that train together at `scale` times the plan's learning rate.
 
     rung: the lowest rung that they touch; the number of rungs for the head.
-    decays: False for what weight decay leaves alone; it always leaves alone what has one dimension.
+    decays: False to exempt them from weight decay; parameters of one dimension are always exempt.
     """
 
     name: str
@@ -95,24 +95,25 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Plan:
-    """What trains, how and when. Making a plan changes nothing; `applied` does, for as long as its context lasts.
+    """A training as data: what trains, how and when. Making a plan changes nothing; only `applied` changes a model.
 
-    edits: modules that are put beside the model's own.
-    reads: what the head gets, the pooled features at the top or those of all rungs.
-    solver: finds the head, or the weights, without any step; None: the training loop.
-    start: the solver of a head that is then trained; None: it begins at random.
-    terms: the losses that are added up.
-    modules: what trains beside the model and is never saved; a term finds it as `at.module.beside[name]`.
-    streams: further data by name, which terms read beside the training examples.
-    balanced: each batch holds the classes as evenly as it can, whatever the lengths of its examples.
-    solved_after: solves the head on what was learned, after the steps and for each evaluation.
-    fresh: numbers of the rungs that begin with random weights: all in the control `scratch`.
+    edits: modules that are put beside the model's modules.
+    reads: features that the head reads, the pooled ones at the top or those of all rungs.
+    solver: finds the head, or the weights, without steps; None for the training loop.
+    start: solver of a head that is then trained; None for a random head.
+    terms: losses, which are summed.
+    streams: further data by name, which terms read in addition to the training examples.
+    modules: modules that train with the model and are never saved; a term finds one as `at.module.beside[name]`.
+    balanced: True for batches with as equal numbers of each class as possible, whatever the lengths of the examples.
+    solved_after: solver of the head on the learned features, after the steps and for each evaluation.
+    fresh: numbers of the rungs that begin with random weights; all of them in the control `scratch`.
     dropped: paths of modules that are left out of their containers while the plan is applied.
     interpolation: shares a of the tuned weights in `(1 - a) start + a tuned`, of which validation chooses one.
-    stretch: times as many epochs as the run's other methods: for what learns slowly by its nature.
-    batch_size: examples a step where the method needs other than the run's.
-    average: decay a step of a moving average of the weights, which is judged and kept in their place; 0: none.
-    tail_average: evaluations without improvement after which the mean of the further steps' weights is; 0: never.
+    stretch: factor on the run's number of epochs, for methods that learn slowly.
+    batch_size: examples per step, if the method needs another number than the run's.
+    average: decay per step of a moving average of the weights, which is judged and kept instead of them; 0 for none.
+    tail_average: evaluations without improvement after which the mean of all later weights is judged and kept; 0 for
+        never.
     """
 
     groups: tuple[Group, ...]
@@ -140,12 +141,12 @@ class Plan:
 
     @property
     def begins_well(self) -> bool:
-        """Whether the head says something before training: what is trained is judged from there on."""
+        """True if the head starts fitted (LP-FT, zero-shot); step 0 is then a candidate."""
         return self.start is not None
 
     @property
     def altered(self) -> bool:
-        """Whether the features before the first step are other than the base's."""
+        """True if the features before the first step differ from the base's."""
         return bool(self.fresh or self.dropped)
 
     @property
@@ -161,18 +162,18 @@ class Plan:
 
     @property
     def parts(self) -> tuple[Term | Solver, ...]:
-        """All that may refuse a task."""
+        """Terms and solvers, each of which may refuse a task."""
         solvers = (self.solver, self.start, self.solved_after)
         return (*self.terms, *(solver for solver in solvers if solver is not None))
 
     @property
     def averages(self) -> bool:
-        """Whether its weights may go into an average with those of other trainings."""
+        """True if its weights may go into an average with those of other trainings."""
         return not self.altered and (self.solver is None or self.solver.averages)
 
     @property
     def calibrates(self) -> bool:
-        """Whether its scores get a temperature."""
+        """True if its scores get a temperature."""
         return self.solver is None or self.solver.calibrates
 
     def active(self, fraction: float) -> tuple[Group, ...]:

@@ -93,14 +93,14 @@ class Term:
     "False if its gradient at the backbone is zero until the model has moved; else a zero at its first step is an error"
 
     def weight(self, fraction: float) -> float:
-        """The factor of its loss at this fraction of the steps; at 0 the term is not asked."""
+        """Factor of its loss at this fraction of the steps; a term of weight 0 is not computed."""
         return 1.0
 
     def check(self, task: Task) -> None:
         """Raises `MethodError` for a task that the term has no meaning for."""
 
     def begin(self, given: Beginning) -> dict[str, Tensor]:
-        """What it keeps of the model before the first step, by names of its own."""
+        """Tensors that it keeps of the model before the first step, by any names."""
         return {}
 
     def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
