@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from headstart.artifacts import answers as module
 from headstart.artifacts.answer_rows import AnswerRows
 from headstart.artifacts.answers import Answer, answers
 from headstart.core.errors import DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Task
 
@@ -54,7 +56,7 @@ def test_a_stream_is_read_no_further_than_it_is_answered(monkeypatch: pytest.Mon
             read += 1
             yield Unlabelled(f"text {read}", f"text {read}")
 
-    monkeypatch.setitem(module.ROWS_AT_ONCE, "text", 10)
+    monkeypatch.setitem(INPUT_KINDS, "text", replace(INPUT_KINDS["text"], rows_at_once=10))
     predictor = Counting()
     found = answers(TASK, predictor.scores, endless())
     for turn in range(1, 4):

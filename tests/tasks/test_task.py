@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pickle
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import headstart
 from backbones.tiny import WORDS, save
@@ -43,6 +48,42 @@ def test_a_second_class_of_one_kind_is_a_mistake() -> None:
         @dataclass(frozen=True)
         class Another(Task):
             pass
+
+
+def test_decisions_and_code_are_those_of_the_kind() -> None:
+    scores = np.array([[0.2, 0.7], [0.9, 0.6]], dtype=np.float32)
+    single, several = (Task(kind, "text", ("a", "b")) for kind in ("single_label", "multi_label"))
+    assert single.decided(scores).tolist() == [[1], [0]]
+    assert several.decided(scores).tolist() == [[False, True], [True, True]]
+    assert Task("tagging", "text_words", ("O", "X")).decided(np.stack([scores, scores])).tolist() == [[1, 0], [1, 0]]
+    for task, answer in ((single, "['b', 'a']"), (several, "[['b'], ['a', 'b']]"), (Task("regression", "text"), "")):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec("\n".join(task.code()), {"scores": torch.tensor([[-1.0, 2.0], [3.0, 1.0]])})
+        assert answer in printed.getvalue()
+
+
+ASKS = re.compile(
+    r"""kind\w*\s*(==|!=|in|not\ in)\s*[\["'({]+(single_label|multi_label|regression|tagging)|["']text_words["']""",
+    re.X,
+)
+KNOW_THEM = {
+    "core/inputs.py": "the kinds of input",
+    "data/ingest/labels.py": "chooses one of the kinds here by the types of the cells",
+    "data/tables/columns.py": "chooses the kind of input by the columns",
+    "backbones/loaders/packaged.py": "the default model of each kind of input",
+    "backbones/export/checkpoint.py": "the words of other libraries",
+}
+
+
+def test_no_room_asks_for_a_kind_by_name() -> None:
+    """A new kind of task is one file: what differs by kind is a property or a method of the task, or of its input."""
+    assert ASKS.search('if task.kind == "regression":')
+    root = Path(headstart.__file__).parent
+    files = [*root.rglob("*.py"), *root.rglob("*.j2")]
+    asking = {path.relative_to(root).as_posix() for path in files if ASKS.search(path.read_text(encoding="utf-8"))}
+    allowed = {*KNOW_THEM, *(name for name in asking if name.startswith(("tasks/", "stats/")))}
+    assert asking == allowed
 
 
 TOY = '''

@@ -12,6 +12,7 @@ from headstart.api.options import known
 from headstart.core.disk.history import folder_of
 from headstart.core.disk.kept import model_of
 from headstart.core.errors import ConfigurationError, DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.records.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ def predict(
 
 
 OPTIONS = ("source", "device", "precision", "trust_remote_code")
-READS = {"text": "texts", "text_pair": "pairs of texts", "text_words": "texts, or lists of words"}
 _LOCK = threading.Lock()
 _LAST: dict[Any, Predictor] = {}
 "predictor of the last call, under the state of its files and its options"
@@ -100,7 +100,8 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
     if isinstance(inputs, (str, Path)):
         from headstart.data.ingest.unlabelled import unlabelled
 
-        if modality in ("text", "text_words") and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
+        single = modality != "image" and not INPUT_KINDS[modality].is_pair
+        if single and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
             return list(_checked([inputs], modality))
         return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
     if isinstance(inputs, (bytes, bytearray)) or (modality == "image" and _is_one_image(inputs)):
@@ -128,8 +129,9 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
     from headstart.data.tables.sources import FORMATS, format_of
     from headstart.data.tables.table import Problem
 
+    kind = INPUT_KINDS[modality]
     for at, value in enumerate(inputs):
-        if modality == "image":
+        if kind.is_image:
             if value is None or isinstance(value, (bool, int, float, tuple)):
                 raise DataError(f"input {at} is no image: {value!r:.80}. Nothing was predicted.")
             yield value
@@ -146,8 +148,8 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
         value = value.tolist() if getattr(value, "shape", ()) else value  # a row of an array is a list
         inner = list(value) if isinstance(value, (tuple, list)) else [value]
         if wrong := [one for one in inner if not isinstance(one, str) and one is not None and one == one]:
-            raise DataError(f"input {at} holds a {type(wrong[0]).__name__}; this model reads {READS[modality]}.")
-        if isinstance(made := model_input([value] if modality == "text_words" else inner, modality), Problem):
+            raise DataError(f"input {at} holds a {type(wrong[0]).__name__}; this model reads {kind.plural}.")
+        if isinstance(made := model_input([value] if kind.words else inner, modality), Problem):
             raise DataError(f"input {at} is one {made}: {value!r:.80}. Nothing was predicted.")
         yield made
 

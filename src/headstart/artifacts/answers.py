@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.examples import Input
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Prediction, Task
 
 Scores = Callable[[Sequence[Input]], np.ndarray]
 "probabilities or values [n, outputs] of n inputs"
-ROWS_AT_ONCE = {"text": 4_096, "text_pair": 4_096, "text_words": 1_024, "image": 64}
-"rows per chunk by modality; batches combine texts of similar length within a chunk"
 MAX_CHARACTERS = 8_000_000
 "maximum size of a chunk of texts, in characters"
 
@@ -34,7 +33,7 @@ class Answer:
 
 def answers(task: Task, scores: Scores, rows: Iterable[Unlabelled]) -> Iterator[list[Answer]]:
     """Chunks of answers, in the order of the rows."""
-    for chunk in _chunks(rows, ROWS_AT_ONCE[task.modality]):
+    for chunk in _chunks(rows, INPUT_KINDS[task.modality].rows_at_once):
         found = iter(_scored(scores, [row for row in chunk if not row.problem]))
         yield [Answer(row, None, row.problem) if row.problem else _answer(task, row, next(found)) for row in chunk]
 

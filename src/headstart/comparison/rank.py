@@ -132,7 +132,7 @@ def _of_features(
     convex.solve(train, targets, task, Probe.penalty, head)
     value, low, high = interval([_predicted(head, validation, held_out, task)], metric)
     knn = None
-    if task.kind != "multi_label":  # neighbours have one vote each
+    if task.exclusive or task.numeric:  # neighbours have one vote each
         voters = NeighboursHead(train.shape[1], task.outputs, NearestNeighbours.neighbours)
         voters.solve(train, targets, task)
         knn = metric.of(_predicted(voters, validation, held_out, task))

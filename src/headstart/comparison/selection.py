@@ -9,6 +9,7 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
 from headstart.core.fields import configured
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.examples import Data
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import METHODS, Method, method_class
@@ -54,10 +55,10 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
 
 
 def same_modality(data: Data, backbone: Backbone) -> None:
-    if data.task.modality.partition("_")[0] != backbone.modality:
+    given = INPUT_KINDS[data.task.modality]
+    if given.read_by != backbone.modality:
         raise ConfigurationError(
-            f"the data are {data.task.modality.replace('_', ' ')}s, but {backbone.source} reads "
-            f"{backbone.modality}s; choose another --model."
+            f"the data are {given.plural}, but {backbone.source} reads {backbone.modality}s; choose another --model."
         )
 
 

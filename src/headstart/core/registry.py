@@ -17,12 +17,14 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Items by name. To add an item, place a file in `package` that registers it.
 
-    Other distributions use the entry-point group `headstart.<last part of the package's name>`. A duplicate name raises
-    `ValueError`, because it is a programmer's mistake; an unknown name raises `ConfigurationError` with a suggestion.
+    Other distributions use the entry-point group `group`, by default `headstart.<last part of the package's name>`. A
+    duplicate name raises `ValueError`, because it is a programmer's mistake; an unknown name raises
+    `ConfigurationError` with a suggestion.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, group: str = "") -> None:
         self.kind, self.package = kind, package
+        self.group = group or f"headstart.{package.rpartition('.')[2]}"
         self._items: dict[str, T] = {}
         self._filled = False
 
@@ -41,7 +43,7 @@ class Registry(Generic[T]):
         package: Any = importlib.import_module(self.package)
         for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
             importlib.import_module(module.name)
-        for entry in importlib.metadata.entry_points(group=f"headstart.{self.package.rpartition('.')[2]}"):
+        for entry in importlib.metadata.entry_points(group=self.group):
             try:
                 entry.load()
             except Exception as error:  # because a foreign package may raise anything

@@ -212,7 +212,7 @@ def _make(
         found, origin = by_group(strata, groups[pool], shares, seed), "made (by group)"
     else:
         found = by_class(strata, prints.digest[pool], shares, seed)
-        origin = "made (random)" if targets.kind == "regression" else "made (stratified)"
+        origin = "made (random)" if TASKS[targets.kind].numeric else "made (stratified)"
     if targets.labels:
         together = prints.digest if groups is None else groups
         found = with_every_class(found, targets.values[pool], together[pool], len(targets.labels))
@@ -228,7 +228,7 @@ def _counts(targets: Targets, rows: np.ndarray) -> dict[str, int]:
 
 
 def _weights(train: np.ndarray, targets: Targets) -> tuple[float, ...]:
-    if targets.kind != "single_label":
+    if not TASKS[targets.kind].exclusive:
         raise ConfigurationError(
             f"class weights are for single_label tasks; this one is {targets.kind}. Leave them out."
         )

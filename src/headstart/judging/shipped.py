@@ -43,9 +43,7 @@ def precision_note(
     gap = f"by up to {np.abs(tested - shipped).max():.2g}"
     if artifact.task.numeric:
         return f"{told}. On {len(inputs)} test examples that changes values {gap}."
-    answers = [
-        one > 0.5 if artifact.task.kind == "multi_label" else one.argmax(1)[:, None] for one in (tested, shipped)
-    ]
+    answers = [artifact.task.decided(one) for one in (tested, shipped)]
     flipped = int((answers[0] != answers[1]).any(1).sum())
     return f"{told}. On {len(inputs)} test examples that changes {flipped} labels, and probabilities {gap}."
 

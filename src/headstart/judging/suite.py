@@ -11,23 +11,11 @@ from typing import Any
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.core.fields import configured
 from headstart.judging.checks.calibration import Calibration
-from headstart.judging.checks.checks import Check, Invariance, Retention, Retrieval, Robustness, Target, Zeroshot
-from headstart.judging.checks.generation import Generation
-from headstart.judging.checks.harness import Harness
-from headstart.judging.checks.labelled import Labelled
-from headstart.judging.checks.language import Perplexity
+from headstart.judging.checks.checks import CHECKS, Check, Invariance, Robustness, Target
 from headstart.judging.checks.perturb import Change
 from headstart.judging.checks.slices import Slice
 from headstart.judging.cost import Interface, Prices
 from headstart.tasks.task import Task
-
-KINDS: dict[str, type[Check]] = {
-    one.kind: one
-    for one in (
-        Target, Labelled, Slice, Retention, Retrieval, Zeroshot, Perplexity, Generation, Harness, Robustness,
-        Invariance, Calibration,
-    )
-}  # fmt: skip
 
 LEAST = {"examples": 1, "max_tokens": 1, "least": 1, "shots": 0}
 "keys of checks that are counts, with their minimum"
@@ -89,9 +77,9 @@ def _prices(found: dict[str, Any], path: str | Path) -> tuple[Prices, tuple[Inte
 def _check(number: int, table: dict[str, object], path: str | Path) -> Check:
     settings = dict(table)
     kind = str(settings.pop("kind", ""))
-    if kind not in KINDS:
-        raise unknown(f"kind of check {number} in {path}:", kind, KINDS)
-    check: Check = configured(KINDS[kind], settings, f"check {number} ({kind}) in {path}")
+    if kind not in CHECKS:
+        raise unknown(f"kind of check {number} in {path}:", kind, CHECKS)
+    check: Check = configured(CHECKS[kind], settings, f"check {number} ({kind}) in {path}")
     if not check.tolerance >= 0:
         raise ConfigurationError(f"check {number} in {path}: tolerance is {check.tolerance}, but has to be 0 or more.")
     for name, least in LEAST.items():

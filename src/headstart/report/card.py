@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.markdown import escaped
 from headstart.core.records.comparison import Comparison, Row
 from headstart.core.records.evaluation import CheckRecord, Judged
 from headstart.report import format as fmt
 
 PIPELINES = {"text": "text-classification", "text_pair": "text-classification", "image": "image-classification"}
-INPUTS = {"text_pair": "text pair", "text_words": "text"}
+REGRESSION = "tabular-regression"
+"the Hub has no name for regression from texts or images"
 NOUNS = {"single_label": "one label", "multi_label": "several labels", "regression": "a number"}
 "of records that do not say it themselves"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -53,9 +55,7 @@ def _header(found: Comparison, row: Row) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     name = " ".join(Path(found.data.source).stem.split()) or "data"
-    kind = found.task.pipeline or (
-        PIPELINES[found.task.modality] if found.task.kind != "regression" else "tabular-regression"
-    )
+    kind = found.task.pipeline or (PIPELINES[found.task.modality] if found.task.labels else REGRESSION)
     result = EvalResult(
         task_type=kind, dataset_type=name, dataset_name=name, dataset_split="test", metric_type=row.metric,
         metric_value=round(row.value or 0.0, 6), metric_name=fmt.metric_name(row.metric),
@@ -64,7 +64,7 @@ def _header(found: Comparison, row: Row) -> str:
     hub = bool(HUB_NAME.fullmatch(found.model.source)) and found.model.loader in ("transformers", "timm")
     data = ModelCardData(
         library_name="headstart", tags=["headstart", "transfer-learning", row.method.partition("@")[0]],
-        pipeline_tag=None if found.task.kind == "regression" else kind, metrics=[row.metric],
+        pipeline_tag=None if kind == REGRESSION else kind, metrics=[row.metric],
         base_model=base if hub and not Path(found.model.source).exists() else None,
         model_name=f"{row.method} on {name}", eval_results=[result],
     )  # fmt: skip
@@ -73,7 +73,7 @@ def _header(found: Comparison, row: Row) -> str:
 
 def _body(found: Comparison, row: Row) -> list[str]:
     task, sizes = found.task, {split.name: split for split in found.data.splits}
-    given = INPUTS.get(task.modality, task.modality)
+    given = INPUT_KINDS[task.modality].noun
     what = task.noun or NOUNS.get(task.kind, "an answer")
     tested = sizes["test"].size
     lines = [

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headstart.core.errors import ConfigurationError, unknown
+from headstart.core.registry import Registry
 from headstart.stats import class_counts, number_scores, probability_scores
 from headstart.stats.predictions import Predictions
 from headstart.stats.probability_scores import mean, means_of
@@ -138,6 +139,32 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 "metrics of each kind of task by name, the default first; accuracy of multi-label tasks needs the whole label set right"
 
+ADDED: Registry[tuple[Metric, tuple[str, ...]]] = Registry("metric", "headstart.stats", "headstart.metrics")
+"metrics of other packages, with the kinds of task that they are for"
+
+
+def add(metric: Metric, *kinds: str) -> Metric:
+    """Adds a metric to these kinds of tasks, in a file that an entry point of the group `headstart.metrics` names."""
+    if taken := [kind for kind in kinds if metric.name in METRICS.get(kind, {})]:
+        raise ValueError(f"{taken[0]} tasks have a metric {metric.name!r} already")
+    ADDED.register(metric.name)((metric, kinds))
+    return metric
+
+
+def metrics_of(kind: str) -> dict[str, Metric]:
+    """Metrics of this kind of task, the default first, and those of other packages."""
+    return METRICS.get(kind, {}) | {name: ADDED[name][0] for name in ADDED if kind in ADDED[name][1]}
+
+
+def of_any_kind(name: str) -> Metric:
+    """The metric of this name, of the first kind of task that has it."""
+    return next(found[name] for found in map(metrics_of, [*METRICS, *_added_kinds()]) if name in found)
+
+
+def _added_kinds() -> list[str]:
+    return [kind for name in ADDED for kind in ADDED[name][1]]
+
+
 OTHER_NAMES = {
     "auc": "auroc", "roc_auc": "auroc", "ap": "average_precision", "pr_auc": "average_precision",
     "auprc": "average_precision", "recall": "balanced_accuracy", "macro_recall": "balanced_accuracy",
@@ -151,7 +178,7 @@ def metric(kind: str, name: str | None = None) -> Metric:
 
     Raises `ConfigurationError`, with the nearest name, for a metric that this kind of task does not have.
     """
-    return named(METRICS[kind], name, kind)
+    return named(metrics_of(kind), name, kind)
 
 
 def named(metrics: Mapping[str, Metric], name: str | None, kind: str) -> Metric:

@@ -44,6 +44,9 @@ class Classification(Task):
         chances = {label: float(p) for label, p in zip(self.labels, row)}
         return Prediction(self.labels[int(row.argmax())], chances, float(row.max()))
 
+    def code(self) -> list[str]:
+        return [f"labels = {list(self.labels)!r}", "print([labels[i] for i in scores.argmax(1)])"]
+
     def beside(self, main: Metric) -> tuple[Metric, ...]:
         """AUROC for two classes."""
         return (self.metrics["auroc"],) if self.outputs == 2 and main.name != "auroc" else ()

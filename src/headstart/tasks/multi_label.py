@@ -47,6 +47,13 @@ class MultiLabel(Task):
         apart = not any("|" in label for label in self.labels)
         return Prediction("|".join(found) if apart else json.dumps(found, ensure_ascii=False), chances, nearest)
 
+    def decided(self, scores: np.ndarray) -> np.ndarray:
+        return scores > THRESHOLD
+
+    def code(self) -> list[str]:
+        print_all = "print([[label for label, score in zip(labels, row) if score > 0] for row in scores])"
+        return [f"labels = {list(self.labels)!r}", print_all]
+
     def chance_metric(self, metric: Metric) -> Metric:
         return self.metrics["auroc"] if metric.name in ("micro_f1", "macro_f1") else metric
 

@@ -153,12 +153,20 @@ class Task(Record):
         """The answer for one input. row: [outputs] probabilities or values; given: the input."""
         raise NotImplementedError
 
+    def decided(self, scores: np.ndarray) -> np.ndarray:
+        """[n, k] the decisions that these probabilities make: the class of each example, word or label."""
+        return scores.argmax(-1).reshape(len(scores), -1)
+
+    def code(self) -> list[str]:
+        """Lines of Python that print the answers of `scores`, a tensor [n, outputs], for the readme of an export."""
+        raise NotImplementedError
+
     @property
     def metrics(self) -> dict[str, Metric]:
         """Metrics by name, the default first."""
-        from headstart.stats.metrics import METRICS
+        from headstart.stats.metrics import metrics_of
 
-        return METRICS[self.kind]
+        return metrics_of(self.kind)
 
     def metric(self, name: str | None = None) -> Metric:
         """The metric of that name, or the default one. Raises `ConfigurationError`, with the nearest name."""

@@ -65,7 +65,7 @@ def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels
         raise ArtifactError(f"the head reads {weight.shape[1]} features; {backbone.source} has {backbone.dimension}.")
     kind = told.get("kind", "single_label")
     names = tuple(labels) or tuple(told.get("labels", ())) or tuple(str(i) for i in range(len(weight)))
-    if kind == "regression":
+    if TASKS[kind].numeric:
         names = ()
     elif len(names) != len(weight):
         raise ArtifactError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,14 +180,8 @@ def _readme(predictor: Predictor, lora: bool) -> str:
         "cls": "hidden[:, 0]",
         "last": "hidden[range(len(mask)), mask.sum(1) - 1]",
     }[backbone.pooling]
-    answers = {
-        "single_label": [f"labels = {_quoted(artifact.task.labels)}", "print([labels[i] for i in scores.argmax(1)])"],
-        "multi_label": [
-            f"labels = {_quoted(artifact.task.labels)}",
-            "print([[label for label, score in zip(labels, row) if score > 0] for row in scores])",
-        ],
-        "regression": ["print(scores[:, 0].tolist())"],
-    }[artifact.task.kind]
+    # back-ticks could end the Markdown code block
+    answers = [line.replace("`", "\\x60") for line in artifact.task.code()]
     lines = [
         f"# {artifact.method} on {escaped(artifact.base.source)}, written by Headstart", "", "```python",
         "import torch", "from peft import PeftModel", "from safetensors.torch import load_file",
@@ -208,8 +201,3 @@ def _readme(predictor: Predictor, lora: bool) -> str:
         "head.safetensors, its labels in head.json.", "",
     ]  # fmt: skip
     return "\n".join(lines)
-
-
-def _quoted(labels: Sequence[str]) -> str:
-    """A Python list that can't end a Markdown code block."""
-    return repr(list(labels)).replace("`", "\\x60")

@@ -18,7 +18,7 @@ from headstart.comparison.verdict.claims import (
     worse_parts,
 )
 from headstart.core.records.comparison import Gain, PartRow, Row
-from headstart.stats.metrics import METRICS, Metric
+from headstart.stats.metrics import METRICS, Metric, of_any_kind
 from headstart.stats.non_inferiority import examples_needed
 from headstart.stats.paired import holm
 
@@ -223,7 +223,7 @@ def _known(one: Gain | None) -> bool:
 
 def _metric(name: str, main: Metric) -> Metric:
     """The metric that ranks, or another of this name."""
-    return main if name == main.name else next(metrics[name] for metrics in METRICS.values() if name in metrics)
+    return main if name == main.name else of_any_kind(name)
 
 
 def _over(one: Gain, metric: Metric) -> str:

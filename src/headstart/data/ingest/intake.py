@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.core.errors import DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.label_types import (
     BOOLEAN,
@@ -59,7 +60,7 @@ def take_in(
     units: columns whose hashes are kept, to find rows that may belong together.
     Raises `DataError` if no row is usable.
     """
-    pair = roles.modality == "text_pair"
+    pair = INPUT_KINDS[roles.modality].is_pair
     names = ["input", *(["input_b"] if pair else []), "place", "label", "tag", "group", "split", "cluster"]
     names += [f"unit {at}" for at in range(len(units))]
     kept, given = 0, {SPLIT_CODES[split]: 0 for split in splits if split != "train"}

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.table import ImagePath, Problem
@@ -43,13 +44,14 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
     A sentence in words is a list of them, or a running text that is cut. Numbers become texts. Lone surrogates, which
     JSON can write but UTF-8 can't, become `?`. An image is its encoded bytes or an `ImagePath`; it is not decoded here.
     """
-    if modality == "image":
+    kind = INPUT_KINDS[modality]
+    if kind.is_image:
         value = values[0].get("bytes") if isinstance(values[0], dict) else values[0]
         return value if isinstance(value, (bytes, ImagePath)) and value else NO_IMAGE
-    if modality == "text_words":
+    if kind.words:
         return _words(values[0])
-    if len(values) != (2 if modality == "text_pair" else 1):
-        return NO_PAIR if modality == "text_pair" else NO_SINGLE
+    if len(values) != kind.columns:
+        return NO_PAIR if kind.is_pair else NO_SINGLE
     texts = []
     for value in values:
         text = _text(value)

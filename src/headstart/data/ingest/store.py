@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import ResourceError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.tasks.task import Modality
 
 HOLDS = b"headstart.input"
@@ -27,9 +28,9 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
 
     units: number of columns with hashes of possible groups (`repeated_columns`).
     """
-    kind = pa.large_binary() if modality == "image" else pa.large_string()
-    fields = [pa.field("input", kind)]
-    if modality == "text_pair":
+    given = INPUT_KINDS[modality]
+    fields = [pa.field("input", pa.large_binary() if given.is_image else pa.large_string())]
+    if given.is_pair:
         fields.append(pa.field("input_b", pa.large_string()))
     fields += [
         pa.field("place", pa.large_string()),
@@ -40,7 +41,7 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
         pa.field("cluster", pa.large_string()),
     ]
     fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
-    holds = b"path" if paths else b"words" if modality == "text_words" else None
+    holds = b"path" if paths else b"words" if given.words else None
     return pa.schema(fields, metadata={HOLDS: holds} if holds else None)
 
 

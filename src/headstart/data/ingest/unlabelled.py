@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
 from headstart.data.examples import Input
 from headstart.data.images.files import Passed, image_files
@@ -114,7 +115,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         raise DataError("one of the inputs is an empty text.")
     if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
         raise DataError(f"{entry}: {NO_PIPES}; write the texts into a file, and give that.")
-    if modality in ("text", "text_words"):
+    if not INPUT_KINDS[modality].is_image and not INPUT_KINDS[modality].is_pair:
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
         if kind:

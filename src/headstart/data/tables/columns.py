@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.tables.column_names import (
     IDS,
     KNOWN,
@@ -190,8 +191,8 @@ def find_inputs(
     for name in names:
         if name not in known:
             raise DataError(f"{source} has no column {name!r}.{suggestion(name, known)} Columns: {shown(known)}.")
-    wanted = 2 if modality == "text_pair" else 1
-    if not names and modality == "text_words":
+    wanted = INPUT_KINDS[modality].columns
+    if not names and INPUT_KINDS[modality].words:
         names = words_alone(columns)
     if not names:
         if modality == "image":

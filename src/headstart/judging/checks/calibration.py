@@ -10,7 +10,7 @@ import torch
 
 from headstart.core.errors import ConfigurationError, unknown
 from headstart.engine.losses.temperature import temperature as of_logits
-from headstart.judging.checks.checks import Check, answers
+from headstart.judging.checks.checks import CHECKS, Check, answers
 from headstart.judging.checks.material import Material
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
@@ -18,6 +18,7 @@ from headstart.stats.predictions import Predictions
 from headstart.tasks.task import Task
 
 
+@CHECKS.register("calibration")
 @dataclass(frozen=True, kw_only=True)
 class Calibration(Check):
     """Calibration of the probabilities, with or without temperature scaling."""

@@ -11,6 +11,8 @@ import numpy as np
 from headstart.backbones.class_words import TEMPLATE, said
 from headstart.comparison.rank import subset_of
 from headstart.core.errors import ConfigurationError
+from headstart.core.inputs import INPUT_KINDS
+from headstart.core.registry import Registry
 from headstart.data.examples import Data, Examples
 from headstart.judging.checks.material import Material
 from headstart.judging.checks.perturb import Change, changed, check_change
@@ -20,6 +22,8 @@ from headstart.stats.before_after import change_of, joined
 from headstart.stats.metric_choice import chosen_metric
 from headstart.stats.metrics import Metric, metric
 from headstart.stats.predictions import Predictions
+
+CHECKS: Registry[type[Check]] = Registry("kind of check", "headstart.judging.checks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ def answers(system: System, test: Examples, change: Change | None = None) -> Pre
     return Predictions.of(test, system.kept[kept])
 
 
+@CHECKS.register("target")
 @dataclass(frozen=True, kw_only=True)
 class Target(Check):
     """Quality on the task's test set."""
@@ -78,6 +83,7 @@ class Target(Check):
         return {self.title(): answers(system, material.data.test)}
 
 
+@CHECKS.register("retention")
 @dataclass(frozen=True, kw_only=True)
 class Retention(Check):
     """Forgetting: quality on another labelled set, by probes on the features of the base and of the tuned model."""
@@ -105,9 +111,9 @@ class Retention(Check):
     def check(self, material: Material) -> None:
         if not self.data:
             raise ConfigurationError("a check of kind retention needs data: a labelled set of another task.")
-        other, own = self._other(material).task.modality, material.data.task.modality
-        if other.partition("_")[0] != own.partition("_")[0]:
-            raise ConfigurationError(f"{self.title()}: {self.data} holds {other}s, but the model reads {own}s.")
+        other, own = (INPUT_KINDS[data.task.modality] for data in (self._other(material), material.data))
+        if other.read_by != own.read_by:
+            raise ConfigurationError(f"{self.title()}: {self.data} holds {other.plural}; the model reads {own.plural}.")
 
     def _other(self, material: Material) -> Data:
         return material.other(self.data, self.text, self.label)
@@ -118,6 +124,7 @@ class Retention(Check):
         return {self.title(): Predictions.of(other.test, scores)}
 
 
+@CHECKS.register("retrieval")
 @dataclass(frozen=True, kw_only=True)
 class Retrieval(Check):
     """Share of examples whose nearest neighbour, by cosine of the features, has the same label; uses no head."""
@@ -146,8 +153,9 @@ class Retrieval(Check):
         task = self._data(material).task
         if not task.exclusive:
             raise ConfigurationError(f"{self.title()}: a {task.kind} task has no one label for neighbours to share.")
-        if task.modality.partition("_")[0] != material.data.task.modality.partition("_")[0]:
-            raise ConfigurationError(f"{self.title()}: {self.data} holds {task.modality}s, which the model can't read.")
+        given = INPUT_KINDS[task.modality]
+        if given.read_by != INPUT_KINDS[material.data.task.modality].read_by:
+            raise ConfigurationError(f"{self.title()}: {self.data} holds {given.plural}, which the model can't read.")
         if self.metric:
             raise ConfigurationError(f"{self.title()}: its metric is the share of like neighbours; leave metric out.")
 
@@ -157,6 +165,7 @@ class Retrieval(Check):
         return {self.title(): hits(test.ids, test.targets[near] == test.targets, test.clusters)}
 
 
+@CHECKS.register("zeroshot")
 @dataclass(frozen=True, kw_only=True)
 class Zeroshot(Check):
     """Zero-shot accuracy on another labelled set of images, with the text tower of the base.
@@ -186,7 +195,7 @@ class Zeroshot(Check):
 
     def check(self, material: Material) -> None:
         task = self._data(material).task
-        if (task.kind, task.modality) != ("single_label", "image"):
+        if not task.exclusive or task.modality != "image":
             raise ConfigurationError(f"{self.title()}: it asks for images with one label each.")
         said(task.labels, self.templates)
 
@@ -206,6 +215,7 @@ def hits(ids: np.ndarray, hit: np.ndarray, clusters: np.ndarray | None = None) -
     return Predictions(ids, np.ones(len(ids), dtype=np.int64), scores, clusters)
 
 
+@CHECKS.register("robustness")
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Check):
     """Robustness: change of the metric under a perturbation, as difference of differences against the base."""
@@ -230,6 +240,7 @@ class Robustness(Check):
         return {self.title(): joined(answers(system, test), answers(system, test, self.change))}
 
 
+@CHECKS.register("invariance")
 @dataclass(frozen=True, kw_only=True)
 class Invariance(Robustness):
     """Invariance: share of predictions that a perturbation does not change, right or wrong."""

@@ -18,7 +18,7 @@ from headstart.core.errors import ConfigurationError
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.sources import FORMATS, format_of
 from headstart.data.tables.table import readable
-from headstart.judging.checks.checks import Check, hits
+from headstart.judging.checks.checks import CHECKS, Check, hits
 from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric, metric
@@ -28,6 +28,7 @@ NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 AT_ONCE = 16
 
 
+@CHECKS.register("generation")
 @dataclass(frozen=True, kw_only=True)
 class Generation(Check):
     """Share of right answers to questions, by the base's vocabulary head on the base's and on the tuned states.

@@ -18,7 +18,7 @@ from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.networks.language import with_head
 from headstart.core.errors import ConfigurationError
 from headstart.engine.state.surroundings import own_generators
-from headstart.judging.checks.checks import Check, hits
+from headstart.judging.checks.checks import CHECKS, Check, hits
 from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric, metric
@@ -36,6 +36,7 @@ def _managed(include: str | None, defaults: bool) -> Any:
     return TaskManager(include_path=include, include_defaults=defaults)
 
 
+@CHECKS.register("lm_eval")
 @dataclass(frozen=True, kw_only=True)
 class Harness(Check):
     """A task or group of lm-evaluation-harness, by the base's vocabulary head on the base's and on the tuned states.

@@ -11,13 +11,14 @@ import numpy as np
 from headstart.core.errors import ConfigurationError
 from headstart.core.records.decoding import ALONE
 from headstart.data.examples import Examples
-from headstart.judging.checks.checks import Check
+from headstart.judging.checks.checks import CHECKS, Check
 from headstart.judging.checks.material import Material
 from headstart.judging.gate import Gate
 from headstart.judging.system import System
 from headstart.stats.predictions import Predictions
 
 
+@CHECKS.register("test")
 @dataclass(frozen=True, kw_only=True)
 class Labelled(Check):
     """Quality on labelled examples from after the training, with the model's classes; uses all rows."""

@@ -16,7 +16,7 @@ from headstart.backbones.networks.language import predicting, with_head
 from headstart.backbones.tokenizers.tokenizer import frame
 from headstart.core.errors import ConfigurationError
 from headstart.data.corpus.corpus import Corpus
-from headstart.judging.checks.checks import Check
+from headstart.judging.checks.checks import CHECKS, Check
 from headstart.judging.checks.material import Material, within
 from headstart.judging.system import System
 from headstart.stats.metrics import Metric
@@ -36,6 +36,7 @@ LOG_PERPLEXITY = Metric(
 "nats per token, from predictions whose scores are the nats and whose targets are the tokens of a window"
 
 
+@CHECKS.register("perplexity")
 @dataclass(frozen=True, kw_only=True)
 class Perplexity(Check):
     """Perplexity of general text, by the base's vocabulary head on the base's and on the tuned hidden states.

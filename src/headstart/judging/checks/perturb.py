@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from headstart.core.errors import ConfigurationError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.seeds import derive
 from headstart.data.examples import Input
 
@@ -35,8 +36,9 @@ def changed(value: Input, change: Change, number: int) -> Input:
 
 def check_change(change: Change, modality: str) -> None:
     """Raises `ConfigurationError` for a perturbation that does not apply to these inputs."""
-    allowed = get_args(ImageChange) if modality == "image" else get_args(TextChange)
-    if modality == "text_words":  # there a sign is a word too
+    kind = INPUT_KINDS[modality]
+    allowed = get_args(ImageChange) if kind.is_image else get_args(TextChange)
+    if kind.words:  # there a sign is a word too
         allowed = tuple(one for one in allowed if one != "punctuation")
     if change not in allowed:
         raise ConfigurationError(f"the change {change!r} is not for {modality}s; choose {', '.join(allowed)}.")

@@ -10,12 +10,13 @@ import numpy as np
 from headstart.core.errors import ConfigurationError
 from headstart.data.examples import Examples
 from headstart.data.parts import by_column, by_file, grouped
-from headstart.judging.checks.checks import Check, answers
+from headstart.judging.checks.checks import CHECKS, Check, answers
 from headstart.judging.checks.material import Material
 from headstart.judging.system import System
 from headstart.stats.predictions import Predictions
 
 
+@CHECKS.register("slice")
 @dataclass(frozen=True, kw_only=True)
 class Slice(Check):
     """Quality on parts of the task's test set."""
