@@ -81,15 +81,15 @@ def test_a_metric_and_a_check_of_other_packages_rank_and_judge(tmp_path: Path) -
     lines = [f"the {words[at % 3]} film {WORDS[at % 40]} {WORDS[at % 37]},{words[at % 3]}" for at in range(150)]
     (tmp_path / "films.csv").write_text("\n".join(["text,label", *dict.fromkeys(lines)]))
     found = headstart.compare(
-        tmp_path / "films.csv", save("bert", tmp_path / "bert"), seeds=1, trials=1, methods=["probe"], metric="top_two",
-        out=tmp_path / "run",
+        tmp_path / "films.csv", save("bert", tmp_path / "bert"), seeds=1, trials=1, epochs=2, methods=["lora"],
+        metric="top_two", out=tmp_path / "run",
     )  # fmt: skip
     assert found.task.metric == "top_two"
     assert found.rows[0].value > 0.5
     (tmp_path / "suite.toml").write_text('[[check]]\nkind = "shouted"\nmarks = 3\nmetric = "top_two"\ngate = "none"\n')
     judged = headstart.judge(tmp_path / "run", suite=tmp_path / "suite.toml")
-    assert [(one.check, one.metric) for one in judged.checks] == [("shouted", "top_two")]
-    assert judged.checks[0].tuned.value > 0.5
+    assert [(one.check, one.metric) for one in judged.models[0].checks] == [("shouted", "top_two")]
+    assert judged.models[0].checks[0].tuned.value > 0.5
 
 
 def test_without_them_both_are_unknown(tmp_path: Path) -> None:

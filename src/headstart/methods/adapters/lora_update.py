@@ -109,17 +109,17 @@ class LoraUpdate(Beside):
     def _norms(rows: Tensor) -> Tensor:
         return rows.flatten(1).norm(dim=1)  # [out]
 
-    def _low(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Input and both factors of the update; after a PiSSA start the initial factors are appended with a minus."""
-        low = F.dropout(x, self.dropout, self.training) if self.dropout else x
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """Both factors of the update; after a PiSSA start the initial factors are appended with a minus."""
         a, b = weight_of(self.lora_a), weight_of(self.lora_b)
         if self.first_a is not None and self.first_b is not None:
             a, b = torch.cat([a, self.first_a]), torch.cat([b, -self.first_b], dim=1)
-        return low, a, b
+        return a, b
 
     def _whole(self, x: Tensor, whole: Tensor) -> Tensor:
         """`W x + s (B A - B_0 A_0) x`. The scale multiplies the r values between A and B, which are few."""
-        low, a, b = self._low(x)
+        low = F.dropout(x, self.dropout, self.training) if self.dropout else x
+        a, b = self._factors()
         if a.dim() > 2:
             between = self.scale * self._applied(low, self.lora_a, a)
             return whole + self._applied(between, self.lora_b, b)
@@ -129,7 +129,7 @@ class LoraUpdate(Beside):
         return rows.view(whole.shape)
 
     def on_rows(self, x: Tensor, y: Tensor, rows: slice) -> None:
-        _, a, b = self._low(x[rows])
+        a, b = self._factors()
         if self.magnitude is not None or a.dim() > 2:
             super().on_rows(x, y, rows)
             return
