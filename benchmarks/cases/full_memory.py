@@ -1,8 +1,9 @@
 """Peak memory of full fine-tuning as a multiple of the weights, checkpoints included.
 
-MiniLM on a few TREC questions, four a step, so that data and activations are small: what is left is weights, gradients,
-Adam's two moments, and whatever copies the training keeps. The peak is the process's largest resident memory less that
-of a process that only imports the same modules. A checkpoint is written after each step.
+MiniLM and a BERT of the base size on a few TREC questions, four a step, so that data and activations are small: what is
+left is weights, gradients, Adam's two moments, and whatever copies the training keeps. The peak is the process's
+largest resident memory less that of a process that only imports the same modules. A checkpoint is written after each
+step.
 """
 
 from __future__ import annotations
@@ -49,7 +50,16 @@ def few(folder: Path, examples: int) -> None:
             csv.writer(file).writerows([header, *rows[number * examples : (number + 1) * examples]])
 
 
-def training(folder: str) -> dict[str, Any]:
+def bert_base(folder: str) -> None:
+    """A BERT of the base size with random weights and MiniLM's tokenizer: for memory its values don't matter."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    tokenizer = AutoTokenizer.from_pretrained(minilm())
+    BertModel(BertConfig(vocab_size=len(tokenizer)), add_pooling_layer=False).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def training(folder: str, model: str) -> dict[str, Any]:
     """Seconds and peak of a training of two epochs, and bytes of the weights."""
     import headstart
     from headstart.engine.adapt import Setting, adapted
@@ -60,7 +70,7 @@ def training(folder: str) -> dict[str, Any]:
     from headstart.engine.state.checkpoint import Checkpoint
     from headstart.methods.method import METHODS
 
-    backbone, computing = headstart.load(minilm()), compute("cpu")
+    backbone, computing = headstart.load(model), compute("cpu")
     data = headstart.read(folder)
     train, validation = Feed("train", data.train, backbone), Feed("validation", data.validation, backbone)
     weights = sum(p.nbytes for p in backbone.module.parameters())
@@ -80,6 +90,16 @@ def training(folder: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def once(model: str, examples: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        few(Path(folder), examples)
+        found: dict[str, Any] = alone("full_memory:training", folder, model)
+    found["imports_bytes"] = alone("full_memory:imports", found.pop("modules"))
+    found["times_weights"] = (found["peak_bytes"] - found["imports_bytes"]) / found["weights_bytes"]
+    print(found, flush=True)
+    return found
+
+
 def measure(
     examples: Annotated[int, "for training, and as many for validation"] = 16,
     repeats: int = 3,
@@ -87,17 +107,12 @@ def measure(
 ) -> Results:
     import torch
 
-    runs = []
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            few(Path(folder), examples)
-            found = alone("full_memory:training", folder)
-        found["imports_bytes"] = alone("full_memory:imports", found.pop("modules"))
-        found["times_weights"] = (found["peak_bytes"] - found["imports_bytes"]) / found["weights_bytes"]
-        runs.append(found)
-        print(found, flush=True)
+    with tempfile.TemporaryDirectory() as base:
+        alone("full_memory:bert_base", base)
+        models = {"MiniLM": minilm(), "BERT-base, random": base}
+        runs = {name: [once(model, examples) for _ in range(repeats)] for name, model in models.items()}
+    times = {name: statistics.median(run["times_weights"] for run in each) for name, each in runs.items()}
     yield "full-memory", {
-        "schema": "headstart.full-memory/1", "status": "ok", "runs": runs, "note": note,
-        "times_weights": statistics.median(run["times_weights"] for run in runs), "threads": torch.get_num_threads(),
-        "environment": machine(runs[0]["precision"]),
+        "schema": "headstart.full-memory/1", "status": "ok", "runs": runs, "times_weights": times, "note": note,
+        "threads": torch.get_num_threads(), "environment": machine(runs["MiniLM"][0]["precision"]),
     }  # fmt: skip

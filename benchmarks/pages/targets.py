@@ -46,7 +46,8 @@ def _rows() -> Iterator[Row]:
             share = found["targets"][name]["share_of_the_base"]["ours"]
             yield f"8 LoRAs mixed in a batch, {name}: share of the throughput", "the base alone", target, share, True
     if found := read("full-memory"):
-        yield "full: peak memory, times the weights", "", 5.0, found["times_weights"], False
+        for name, times in found["times_weights"].items():
+            yield f"full: peak memory of {name}, times the weights", "", 5.0, times, False
     if found := read("rows"):
         million = next(one for one in found["sizes"] if one["rows"] == 1_000_000)
         yield "a CSV of a million rows: peak memory, GB", "", 2.0, million["peak_memory_bytes"] / 1e9, False

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backbones.tiny import tiny
 from contract.settings import method_of, setting_of, state_of
+from headstart.backbones import snapshot
 from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import ArtifactError, ResourceError
 from headstart.engine import fit as loop
@@ -194,8 +195,11 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
     assert torch.equal(states["model"]["w"], torch.ones(3))
 
 
-def test_checkpoints_are_safetensors_files(tmp_path: Path) -> None:
-    """As the library writes them: read by it, with every type that a model has."""
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_checkpoints_are_safetensors_files(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the library writes them: read by it, with every type that a model has, also where the best are in a file."""
+    monkeypatch.setattr(snapshot, "MEMORY_BYTES", limit)
+    monkeypatch.setattr(snapshot, "PIECE_BYTES", 5)
     kinds = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
              torch.int8, torch.uint8, torch.bool)  # fmt: skip
     model = {str(kind): (torch.arange(6).reshape(2, 3) % 2).to(kind) for kind in kinds}

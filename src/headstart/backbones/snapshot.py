@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,9 @@ from torch import Tensor
 
 MEMORY_BYTES = 32 << 20
 "size above which copies go into a file: full fine-tuning holds weights, gradients and two moments already"
+
+PIECE_BYTES = 1 << 20
+"size of the pieces in which a file is copied"
 
 
 class Snapshot(Mapping[str, Tensor]):
@@ -23,7 +27,7 @@ class Snapshot(Mapping[str, Tensor]):
 
     def __init__(self, tensors: Mapping[str, Tensor], brief: bool = False) -> None:
         self._places: dict[str, int] = {}
-        self._like = {name: (value.dtype, value.shape) for name, value in tensors.items()}
+        self.like = {name: (value.dtype, value.shape) for name, value in tensors.items()}
         self._size = 0
         for name, value in tensors.items():
             self._places[name] = self._size
@@ -66,11 +70,24 @@ class Snapshot(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         if self._file is None:
             return self._memory[name]
-        dtype, shape = self._like[name]
+        dtype, shape = self.like[name]
         found = torch.empty(shape, dtype=dtype)
         self._file.seek(self._places[name])
         self._file.readinto(_bytes(found))
         return found
+
+    def parts(self, name: str) -> Iterator[Any]:
+        """The bytes of a copy, a piece at a time."""
+        if self._file is None:
+            yield _bytes(self._memory[name].contiguous())
+            return
+        dtype, shape = self.like[name]
+        left = math.prod(shape) * dtype.itemsize
+        self._file.seek(self._places[name])
+        while left > 0:
+            part = self._file.read(min(left, PIECE_BYTES))
+            left -= len(part)
+            yield part
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstart.backbones.snapshot import Snapshot
 from headstart.core.disk.files import replacing
 
 NAMES = {
@@ -22,12 +24,12 @@ NAMES = {
 def stream_tensors(path: Path, states: Mapping[str, Mapping[str, Tensor]], metadata: dict[str, str]) -> None:
     """Writes the tensors of each state under `state/name`. Raises `ResourceError` if the disk is full.
 
-    A state may read its tensors from elsewhere, such as a `Snapshot`: each is asked for twice, for the header and for
-    its bytes. The format: the header's length (8 bytes), the header as JSON, and all bytes without gaps.
+    A `Snapshot` in a file is copied from there in pieces. The format: the header's length (8 bytes), the header as
+    JSON, and all bytes without gaps.
     """
     header: dict[str, Any] = {"__metadata__": metadata}
     places = [(kind, name) for kind, state in states.items() for name in state]
-    like = {place: _like(states[place[0]][place[1]]) for place in places}
+    like = {(kind, name): _like(states[kind], name) for kind, name in places}
     places.sort(key=lambda place: -like[place][0].itemsize)  # so that each is aligned to its type
     at = 0
     for place in places:
@@ -39,11 +41,14 @@ def stream_tensors(path: Path, states: Mapping[str, Mapping[str, Tensor]], metad
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         for kind, name in places:
-            file.write(_bytes(states[kind][name]))
+            state = states[kind]
+            for part in state.parts(name) if isinstance(state, Snapshot) else [_bytes(state[name])]:
+                file.write(part)
 
 
-def _like(value: Tensor) -> tuple[torch.dtype, list[int], int]:
-    return value.dtype, list(value.shape), value.nbytes
+def _like(state: Mapping[str, Tensor], name: str) -> tuple[torch.dtype, list[int], int]:
+    dtype, shape = state.like[name] if isinstance(state, Snapshot) else (state[name].dtype, state[name].shape)
+    return dtype, list(shape), math.prod(shape) * dtype.itemsize
 
 
 def _bytes(value: Tensor) -> memoryview:
