@@ -199,7 +199,7 @@ def test_what_was_interrupted_stays_while_another_job_trains_there(tmp_path: Pat
     for seed in (0, 1):
         fit(job(seed=seed), Budget(EPOCHS, steps=5), RUNTIME, checkpoint=Checkpoint(path), progress=told)
     (said,) = told.lines
-    assert "this begins anew, and that stays until this has come to its end" in said
+    assert "this one begins anew, and the other's state stays until this one ends" in said
     again, counted = job(), Told()
     fit(again, Budget(EPOCHS), RUNTIME, checkpoint=Checkpoint(path), progress=counted)
     assert counted.first == 5, "it went on"
