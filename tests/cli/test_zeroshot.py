@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +44,6 @@ def pairs(path: Path, count: int = 120, seed: int = 0) -> Path:
         rows["colour"].append(name)
     pq.write_table(pa.table(rows), path)
     return path
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _as_the_processor_computes(_fp32_by_default: Callable[[str], bool]) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headstart.engine.machine.precision._multiplies_bf16", _fp32_by_default)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -334,10 +326,14 @@ def test_the_zero_shot_classifier_is_a_method_and_where_others_begin(here: Path)
     said = {name: Predictions.read(here / "all" / "predictions" / f"{name}-seed0.safetensors") for name in rows}
     for name in ("full", "lora", "wiseft"):
         np.testing.assert_allclose(said[name].scores, said["zeroshot"].scores, atol=0.02, err_msg=name)
-    # no penalty holds the probe's biases: its logits differ by a number a class, the same for all pictures
-    moved = np.log(said["probe"].scores) - np.log(said["zeroshot"].scores)
-    moved -= moved.mean(1, keepdims=True)
-    np.testing.assert_allclose(moved, moved[:1].repeat(len(moved), 0), atol=0.1)
+    # no penalty holds the probe's biases, and each has its temperature: its logits are those of the words, stretched
+    # alike for all, plus a number a class
+    probe, words = (np.log(said[name].scores) for name in ("probe", "zeroshot"))
+    probe, words = (logits - logits.mean(1, keepdims=True) for logits in (probe, words))
+    apart = [logits - logits.mean(0) for logits in (probe, words)]
+    stretch = (apart[0] * apart[1]).sum() / (apart[1] ** 2).sum()
+    assert stretch > 0
+    np.testing.assert_allclose(apart[0], stretch * apart[1], atol=0.1)
     told = call("zeroshot", "other.parquet", "--model", "clip", "--labels", ",".join(sorted(COLOURS)),
                 "--template", "a thing that is {}").expect(0).out  # fmt: skip
     answers = [line.split(",")[1] for line in told.splitlines()[1:]]
