@@ -161,8 +161,8 @@ def test_one_models_lack_of_memory_leaves_the_confirmed_ranking(monkeypatch: pyt
         return backbone
 
     given = [Candidate(name, logme=1.0) for name in ("large", "one", "two2")]
-    small = data.train.take(np.arange(60))
-    small = type(data)(data.task, small, data.validation.take(np.arange(60)), data.test, data.record)
+    small = data.train.take(np.arange(50))
+    small = type(data)(data.task, small, data.validation.take(np.arange(50)), data.test, data.record)
     found = confirm(small, given, 3, load, metric("single_label"), compute("cpu", "fp32"))
     assert {one.model: one.status for one in found}["large"] == "failed: CUDA out of memory."
     assert found[0].tuned is not None
