@@ -1,14 +1,14 @@
-"""The race: every method completes a short training, and those that stay in a longer one.
+"""Race (successive halving): every method completes a short training, the remaining ones a longer one.
 
-A **heat** is a complete training: its schedule decays to its end, so that a result is a result, and every row can be
-tested at the last training that it completed. After a heat a method stops for one of two reasons. It is **behind**
-where the upper end of the 95 % interval of its difference from the leader, paired by validation example, is below
-`-SLACK * gain`; `gain` is how far the leader is above guessing, and the slack is how much of it a longer training may
-make good. This is asked only after a heat that is long enough to tell (`TELLING`). Or it is out of **time**: under a
-budget the longer trainings are for as many as fit; a heat of some steps chooses among them where it can (`in_order`).
+A **heat** is a complete training: its schedule decays to the end, so that every method can be tested at the last
+training that it completed. After a heat a method stops for one of two reasons. It is **behind** if the upper end of the
+95 % interval of its difference from the leader, paired by validation example, is below `-SLACK * gain`; `gain` is how
+far the leader is above guessing, and the slack is the share of it that a longer training may make good. Only a heat of
+at least `TELLING` of a usual training decides this. Or it is out of **time**: under a budget as many methods train
+longer as fit, in the order of `in_order`.
 
 `tests/comparison/test_race_simulated.py` races trainings measured by `benchmarks/cases/race_curves.py`;
-`docs/benchmarks.md` says how often they lost the method that would have won, and how many points.
+`docs/benchmarks.md` reports how often the method that would have won was lost, and how many points.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from headstart.stats.predictions import Predictions
 TELLING = 1 / 3
 "share of a usual training from which on a method can be behind the others"
 FEW_EPOCHS = 3.0
-"epochs of a final up to which a solved head is still an advantage at its end"
+"epochs of a final up to which a head that starts fitted is still ahead at its end"
 SLACK = 0.10
 "share of the leader's gain over guessing that a method may be behind after a heat and stay"
 
@@ -39,11 +39,11 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a training came to on validation."""
+    """Validation result of one training."""
 
     predictions: Predictions
     score: float = math.nan
-    "a larger one is better; not a number, like the loss, where the training diverged"
+    "larger is better; NaN, like the loss, if the training diverged"
     loss: float = math.nan
     seconds: float = 0.0
     control: bool = False
@@ -55,16 +55,16 @@ class Standing:
 
 
 def leader(field: Mapping[K, Standing]) -> K:
-    """The best of those that are not controls (of the controls where only these run); of equals the first.
+    """The best method that is not a control, or the best control if there are only controls; the first of equals.
 
-    One that diverged leads only where all did.
+    A method that diverged leads only if all did.
     """
     sound = [key for key in field if field[key].predictions.finite] or list(field)
     return max([key for key in sound if not field[key].control] or sound, key=lambda key: field[key].order)
 
 
 def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: float = SLACK) -> dict[K, Stop]:
-    """Those that diverged, and those that are clearly behind the leader, and how far."""
+    """Methods that diverged or are clearly behind the leader, with their differences from it."""
     first = leader(field)
     best = field[first].predictions
     if not best.finite:
@@ -83,7 +83,7 @@ def behind(field: Mapping[K, Standing], metric: Metric, share: float, slack: flo
 
 
 def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, reason: str) -> Stop:
-    """A stop with the difference from the leader; of one that diverged there is none."""
+    """A stop with the difference from the leader, or without one if the method diverged."""
     if not field[key].predictions.finite:
         return Stop(share, "diverged")
     first = leader(field)
@@ -94,12 +94,12 @@ def compared(field: Mapping[K, Standing], key: K, metric: Metric, share: float, 
 def in_order(
     field: Mapping[K, Standing], metric: Metric, listed: Sequence[K], solved: Callable[[K], bool], in_turn: bool
 ) -> list[K]:
-    """Who goes on first after a heat that is too short to tell what all come to; none that diverged.
+    """The order in which methods train longer, after a heat that is too short to rank them all, without diverged ones.
 
-    Those whose head began solved are ahead of those that begin from nothing, whatever these come to: each kind is
-    compared with its own leader. Who is not clearly behind it goes in the listed order, which has first what is best
-    most often; then the others by their value; controls last. in_turn: the kinds take turns, which is for finals of
-    few epochs, where a solved head is still an advantage; else those whose head began solved follow.
+    Methods whose head starts fitted lead early on, however the others end: so each of the two kinds is compared with
+    its leader. Methods that are not clearly behind it keep the listed order, in which the most often best come first;
+    then the others by value; controls last. in_turn: the kinds alternate, for finals of few epochs; else the methods
+    whose head starts fitted come second.
     """
     sound = {key: one for key, one in field.items() if one.predictions.finite}
     turns: list[tuple[K | None, ...]] = []
@@ -115,7 +115,7 @@ def in_order(
 
 
 def told(stop: Stop, metric: Metric) -> str:
-    """The status of a method that a race has stopped."""
+    """The status of a method that a race stopped, in words."""
     seen = stop.length
     if not stop.leader:
         return f"stopped: for time, after {seen}"

@@ -1,4 +1,4 @@
-"""A race on the bench: the heat, who goes on, the final with its seeds, and a row for every method."""
+"""A race on the bench: the heat, the choice of finalists, the final with its seeds, and the rows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Race:
         self._decisions = self.bench.folder / PROGRESS / "race"
 
     def start(self) -> None:
-        """Fills the cache, measures what the trainings cost, and settles how many configurations each method has."""
+        """Fills the cache, forecasts the costs of trainings, and settles the number of configurations per method."""
         begun = time.perf_counter()
         for feed in (self.workshop.train, self.workshop.validation):
             self.workshop.cache.fill(feed, self.workshop.options.batch_tokens)
@@ -89,7 +89,7 @@ class Race:
         return math.inf if self.deadline is None else self.deadline - time.perf_counter()
 
     def rows(self) -> Search[None]:
-        """The row of every method that trains by steps, and what it predicts for the test split."""
+        """The row of every method that trains by steps, with its test predictions."""
         yield from ((row, []) for row in self.failed.values())
         if not self.costs:
             return
@@ -115,12 +115,12 @@ class Race:
                 yield self.late(name, self.costs[name].seconds(course.heat)), []
 
     def late(self, name: str, need: float | None = None) -> Row:
-        """The row of a method that there is no time for. need: seconds of its first training."""
+        """The row of a method without enough time. need: seconds of its first training."""
         status = "not run: no time was left for it" + (f", about {need:.0f} s" if need else "")
         return Row(name, status, self.workshop.metric.name, control=self.methods[name].control)
 
     def _heat(self, course: Course) -> Search[dict[Runner, Standing]]:
-        """Of each method the configuration that was best on validation. The cheapest trainings come first."""
+        """Trains each method's configurations, cheapest method first, and gives the best of each on validation."""
         for name in self.costs:
             self.bench.outlook.expect(name, self.costs[name].seconds(course.heat), course.trials)
         names = self._decided("order", sorted(self.costs, key=lambda name: self.costs[name].seconds(course.heat)))
@@ -145,7 +145,7 @@ class Race:
         return dict(best.values())
 
     def _after(self, field: Mapping[Runner, Standing], course: Course) -> tuple[list[Runner], dict[Runner, Stop]]:
-        """Who may go on, first the one that does before the others; and who is behind."""
+        """The methods that may train longer, in their order, and the stops of those that are behind."""
         stops: dict[Runner, Stop] = {}
         if course.heat < 1 and field and (self.deadline is None or course.heat >= TELLING):
             stops = behind(field, self.workshop.metric, course.heat)
@@ -161,9 +161,9 @@ class Race:
         return order, {r: stop for r, stop in stops.items() if stop.reason != "diverged"}
 
     def _final(self, order: Sequence[Runner], field: Mapping[Runner, Standing], heat: Course) -> Search[list[Runner]]:
-        """Trains those that there is time for, with as many seeds as there is time for, and gives who they are.
+        """Trains as many methods with as many seeds as there is time for, and gives these methods.
 
-        Further seeds are for the best of those that are named first, then for the next, then come the others.
+        Further seeds go to the best of the planned finalists first, then to the next; then further methods train.
         """
         seeds = self.bench.seeds
         contenders = [self._contender(runner.name) for runner in order]
@@ -206,13 +206,13 @@ class Race:
         )
 
     def _need(self, runner: Runner, share: float, seeds: int = 1) -> float:
-        """Seconds of so many trainings; all but the first are tested in it."""
+        """Seconds of this many trainings, and of testing all but the first."""
         return self._contender(runner.name).seconds(share, seeds)
 
     def _train(self, runner: Runner, seed: int, share: float, first: bool = False) -> Search[Run | None]:
-        """One training where there is time for it; it is given up where it would end too late.
+        """One training, if there is time for it; it is given up if it would end too late.
 
-        The runs of a method are those of its longest training, a seed each. first: whatever the time.
+        The runs of a method are those of its longest training, one per seed. first: train regardless of the time.
         """
         need = self._need(runner, share, 1 if seed == self.bench.seeds[0] else 2)
         need -= 0.0 if seed == self.bench.seeds[0] else self._need(runner, share)
@@ -247,7 +247,7 @@ class Race:
         return [self._contender(name) for name in self.costs]
 
     def _contender(self, name: str) -> Contender:
-        """What its trainings take, by the last one."""
+        """The costs of its trainings, measured by the last one if there is one."""
         found, test = self._measured.get(name, self.costs[name]), self.bench.test_seconds
         if test is None:
             each = found.look_seconds / max(1, len(self.workshop.validation))
@@ -255,7 +255,7 @@ class Race:
         return Contender(found, test, self.methods[name].control)
 
     def _reserved(self) -> float:
-        """Seconds to keep for looks at the test split that are still to come."""
+        """Seconds to keep for the tests that are still to come."""
         return sum(self._contender(name).test_seconds * max(1, len(self._runs.get(name, ()))) for name in self.costs)
 
     def _free(self) -> float:
@@ -266,7 +266,7 @@ class Race:
         return replace(stop, epochs=epochs, examples=examples)
 
     def _decided(self, name: str, found: Any) -> Any:
-        """What the clock decided: a run that is taken up goes on with what it began with."""
+        """A decision that depends on the clock, kept in a file, so that a resumed run repeats it."""
         file = self._decisions / f"{name}.json"
         return json.loads(file.read_text()) if file.is_file() else self._decide(name, found)
 

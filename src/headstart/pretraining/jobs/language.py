@@ -118,9 +118,9 @@ class LanguageModelling:
         objective: Objective,
         compute: Compute,
         seed: int,
-        told: str,
+        settings: str,
     ) -> None:
-        """told: further settings that identify this job, for its checkpoint."""
+        """settings: further settings that identify this job in its checkpoint."""
         self.network, self.packed, self.framing = module.to(compute.device), packed, framing
         self.module: nn.Module = self.network
         self.objective, self.compute, self.seed = objective, compute, seed
@@ -132,7 +132,7 @@ class LanguageModelling:
             optimizer="sgd" if objective.averages_after else "adamw",
             tail_average=objective.averages_after,
         )
-        text = repr((objective, seed, len(packed.ids), packed.units, told))
+        text = repr((objective, seed, len(packed.ids), packed.units, settings))
         self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._extra = framing.extra * objective.parts
         if objective.next_sentence:  # doubled, because the second paragraph may be as long as the first
