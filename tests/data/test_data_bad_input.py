@@ -22,6 +22,10 @@ def test_a_missing_file_suggests_its_neighbours(tmp_path: Path, csv_file: File) 
         read(tmp_path / "revews.csv")
     with pytest.raises(DataError, match="does not exist either"):
         read(tmp_path / "nowhere" / "reviews.csv")
+    with pytest.raises(DataError, match=r"~/reviews.csv. Write the path in full, without ~"):
+        read("~/reviews.csv")  # which a shell leaves in `--test=~/reviews.csv`
+    with pytest.raises(DataError, match="addresses are not read: download https://example.org/reviews.csv"):
+        read("https://example.org/reviews.csv")
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.tsv", "data.jsonl", "data.parquet"])
@@ -135,7 +139,7 @@ def test_rows_with_other_numbers_of_cells(tmp_path: Path) -> None:
     assert finding(data, "malformed").examples == ("data.csv:6", "data.csv:8")
     assert data.record.rows_used == 28
     path.write_text("\n".join(["text,label", *["a, b, c"] * 30, *lines[:4]]))
-    with pytest.raises(DataError, match="30 of 34 rows do not have the header's 2 cells"):
+    with pytest.raises(DataError, match="30 of 34 rows do not have the header's 2 cells; .* needs quotes"):
         read(path)
 
 

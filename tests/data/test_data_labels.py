@@ -178,3 +178,8 @@ def test_class_weights_have_mean_one_over_training(csv_file: File) -> None:
     assert weights[data.train.targets].mean() == pytest.approx(1.0)
     assert weights[0] == pytest.approx(2 * weights[1], rel=0.05)
     assert read(csv_file(texts(90))).task.class_weights == ()
+
+
+def test_names_that_lost_signs_are_pointed_at(csv_file: File) -> None:
+    data = read(csv_file([(text, "\ufffd\ufffd" if label == "no" else label) for text, label in texts(60)]))
+    assert "different names may have become one" in finding(data, "label_spelling").message

@@ -279,3 +279,20 @@ def test_a_row_of_empty_cells_between_tabs_is_a_row(tmp_path: Path) -> None:
     """`predict` gives one row out for each row in, and a line of tabs was taken for an empty line."""
     rows, _ = written(tmp_path / "data.tsv", "id\ttext\n1\ta b\n\t\n\n3\tc d\n")
     assert rows == [["1", "a b"], ["", ""], ["3", "c d"]]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names", "texts"),
+    [
+        ("gbk", ("好评", "差评", "中性", "最高", "最低", "良", "坏"), ("这部电影很好看", "电影", "很好")),
+        ("shift_jis", ("最高", "最低", "中立", "良", "悪", "普通", "否定"), ("映画", "映画、最高。", "とても良い")),
+        ("cp866", ("да", "нет", "хорошо", "плохо"), ("фильм", "Это Был Фильм", "Ну и ну")),
+    ],
+)
+def test_names_in_other_encodings_stay_apart(
+    tmp_path: Path, encoding: str, names: tuple[str, ...], texts: tuple[str, ...]
+) -> None:
+    body = "".join(f"{text},{name}\n" for name in names for text in texts)
+    rows, findings = written(tmp_path / "data.csv", ("text,label\n" + body).encode(encoding))
+    assert len({row[1] for row in rows}) == len(names), "neither merged nor split"
+    assert findings.places("encoding")

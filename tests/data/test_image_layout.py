@@ -63,6 +63,9 @@ def test_flat_split_folders_are_refused_by_name(tmp_path: Path) -> None:
     fill(tmp_path, "train/a", "train/b", "test")
     with pytest.raises(DataError, match=r"Without classes: test. Give .*/train alone to have the other splits made"):
         read(tmp_path)
+    (tmp_path / "test" / "_classes.csv").write_text("filename, a, b\n0.png, 1, 0\n")
+    with pytest.raises(DataError, match=r"They hold tables \(test/_classes.csv\): .* name each as its split"):
+        read(tmp_path)
 
 
 def test_a_table_beside_one_folder_of_images_is_read(tmp_path: Path) -> None:

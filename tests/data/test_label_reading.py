@@ -95,7 +95,7 @@ def test_multi_label_as_pandas_writes_it(csv_file: File, form: str) -> None:
 
 def test_multi_label_without_any_row_of_two_is_pointed_at(csv_file: File, json_file: File) -> None:
     data = read(csv_file(texts(30)), kind="multi_label")
-    assert "no row has more than one label" in finding(data, "label_lists").message
+    assert "no row has more than one label: write several as a|b" in finding(data, "label_lists").message
     rows = [{"text": text, "label": [label]} for text, label in texts(30)]
     assert read(json_file(rows), kind="single_label").task.labels == ("no", "yes")
 

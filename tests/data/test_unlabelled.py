@@ -123,6 +123,9 @@ def test_a_missing_file_is_no_text(tmp_path: Path, entry: str, monkeypatch: pyte
         unlabelled(["noted"], "text")
     said = "please open the other report.csv"
     assert unlabelled([said], "text")[0].value == said, "no file is called nearly so"
+    with pytest.raises(DataError, match="download https://example.org/new.csv"):
+        unlabelled(["https://example.org/new.csv"], "text")
+    assert unlabelled(["https://example.org/a"], "text")[0].value == "https://example.org/a", "a short message"
 
 
 @pytest.mark.parametrize("first", [b"\x00\xff", None])

@@ -43,7 +43,7 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
         alone = f"Give {root / train} alone to have the other splits made from it" if train else "Make such subfolders"
         raise DataError(
             f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images per class. "
-            f"Without classes: {flat}. {alone}."
+            f"Without classes: {flat}. {alone}.{_tables(root, named)}"
         )
     below = [splits_of(classes, split_of_words) for classes in inner.values()]
     if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):
@@ -83,6 +83,12 @@ def _entered(root: Path) -> Path:
     while len(names := [name for name in subfolders(inside) if any_image(inside / name)]) == 1:
         inside /= names[0]
     return inside if names else root
+
+
+def _tables(root: Path, names: Iterable[str]) -> str:
+    """Advice where the folders of the splits hold tables, which may say the class of each image."""
+    found = [f"{name}/{file.name}" for name in names for file in sorted((root / name).glob("[!.]*.csv"))]
+    return f" They hold tables ({', '.join(found)}): if these list the images, name each as its split." if found else ""
 
 
 def _classes_first(root: Path, inner: Mapping[str, Mapping[str, Path]]) -> dict[str, list[Table]]:

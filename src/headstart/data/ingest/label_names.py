@@ -45,7 +45,8 @@ def merge_whole(sets: list[list[str]], findings: Findings) -> list[list[str]]:
 
 
 def note_alike(labels: Sequence[str], findings: Findings) -> None:
-    """Findings on classes that differ only in case, blanks or look-alike letters, or are named like a missing value."""
+    """Findings on classes that differ only in case, blanks or look-alike letters, whose names lost signs, or that are
+    named like a missing value."""
     for same in alike(labels):
         plain = len({" ".join(label.lower().split()) for label in same}) == 1
         how = "differ in case or spaces only" if plain else "look the same but are written with other signs"
@@ -55,6 +56,13 @@ def note_alike(labels: Sequence[str], findings: Findings) -> None:
     if odd:
         message = f"the class {odd[0]!r} is named like a missing value: if it is one, leave its cells empty"
         findings.add("label_spelling", "note", message, count=1)
+    lost = [label for label in labels if "\ufffd" in label]
+    if lost:
+        message = (
+            f"the class {lost[0]!r} holds U+FFFD, the sign for lost bytes: different names may have become one. Save "
+            "the file as UTF-8"
+        )
+        findings.add("label_spelling", "error", message, count=len(lost))
 
 
 def note_unknown(

@@ -248,7 +248,10 @@ def _multi_label(
     if not labels:
         raise DataError("no training row has any label. Write labels as lists, or in CSV as `a|b`.")
     if max(len(set(items)) for items in sets) < 2:
-        message = "no row has more than one label: if each row has one class, use --kind single_label"
+        message = (
+            "no row has more than one label: write several as a|b, a;b or a,b (blanks don't part them). If each row "
+            "has one class, use --kind single_label"
+        )
         findings.add("label_lists", "warning", message, count=1)
     note_alike(labels, findings)
     rows = np.zeros((len(sets), len(labels)), dtype=np.float32)

@@ -124,6 +124,8 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
                 f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
             )
         known = {format_of(path), suffix} & {*FORMATS, *SUFFIXES, *ADVICE}
+        if " " not in entry and "://" in entry and known:
+            raise DataError(f"addresses are not read: download {entry}, and give the file.")
         if " " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
             raise DataError(f"there is no file {entry}.")
         if known and (near := _neighbour(path)):  # because `my file.csv` could also be a text

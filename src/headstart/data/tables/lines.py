@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.encodings import HEAD, encoding_of, opened
+
+_WINDOWS = "".join(bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(256))
+"""the signs of Windows-1252; the five bytes that it leaves undefined are control signs, as in browsers"""
 
 
 def lines(path: Path, findings: Findings, longest: int | None = None) -> Iterator[str]:
@@ -90,18 +94,20 @@ def _decoded(path: Path, file: Iterable[bytes], findings: Findings) -> Iterator[
 
 
 def _mended(raw: bytes, place: str, findings: Findings) -> str:
-    """Decodes a line that is not UTF-8: by Windows-1252, or as damaged UTF-8 if it holds valid UTF-8 signs."""
+    """Decodes a line that is not UTF-8: as damaged UTF-8 if most of its signs are valid there, else by Windows-1252.
+
+    In GBK or Shift-JIS some bytes are valid by chance. Windows-1252 keeps all bytes apart, so that no two names become
+    one.
+    """
     replaced = raw.decode("utf-8", "replace")
-    if all(sign.isascii() or sign == "\ufffd" for sign in replaced):
+    lost = replaced.count("\ufffd")
+    if sum(not sign.isascii() for sign in replaced) < 2 * lost:
         message = (
             "{rows} with bytes that are not UTF-8, read as Windows-1252 (Western European): if letters are wrong, save "
             "the file as UTF-8"
         )
         findings.add("encoding", "warning", message, [place])
-        try:
-            return raw.decode("cp1252")
-        except UnicodeDecodeError:  # five bytes are undefined there
-            return raw.decode("latin-1")
+        return codecs.charmap_decode(raw, "strict", _WINDOWS)[0]
     message = "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8"
     findings.add("encoding", "warning", message, [place])
     return replaced

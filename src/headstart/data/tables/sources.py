@@ -162,7 +162,10 @@ def _loaded(source: Any) -> dict[str, Any] | None:
         raise DataError(f"can't read {source}: {error.strerror}.") from error
     if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
         return hub.named(source)
+    if "://" in str(source):
+        raise DataError(f"addresses are not read: download {source}, and give the file.")
     parent = "" if path.parent.is_dir() else f" The folder {path.parent} does not exist either."
+    parent = " Write the path in full, without ~." if str(source)[0] == "~" else parent  # as shells leave it after `=`
     raise DataError(f"there is no file or folder {source}.{parent}{_near(path)} Give {READABLE}.")
 
 

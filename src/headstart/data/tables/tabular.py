@@ -105,7 +105,8 @@ class Delimited:
             wrong.add("malformed", "error", "", [place])
             detail = f"it runs over {row.span:,} lines: is a quote left open?" if row.span > 20 else ""
             yield layout.skipped + row.line, Problem("malformed", WIDTH, "quote cells that hold the delimiter", detail)
-        mostly_bad(self.name, good, bad, f"do not have the header's {layout.width} cells", wrong.places("malformed"))
+        what = f"do not have the header's {layout.width} cells; a cell that holds the delimiter needs quotes around it"
+        mostly_bad(self.name, good, bad, what, wrong.places("malformed"))
 
     def sample(self) -> list[Column]:
         return self._sample
