@@ -187,7 +187,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.engine.state.streaming._bytes", killed)
+        patch.setattr("headstart.engine.state.streaming.bytes_of", killed)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.write({"model": {"w": torch.zeros(3)}}, {"signature": "s", "step": 2})
     states, facts = checkpoint.read("s")

@@ -18,7 +18,7 @@ from headstart.engine.adapt import adapted
 from headstart.methods.adapters.lora import Lora
 from headstart.methods.adapters.lora_update import LoraUpdate
 from headstart.methods.plan import Model
-from headstart.methods.slots import acting
+from methods.updates import called, merged
 
 CASES = [
     ("bert", ("query", "value"), {}),
@@ -45,17 +45,6 @@ def _theirs(backbone: Backbone, targets: tuple[str, ...], settings: dict[str, An
 
 def _layers(root: nn.Module, first: str) -> dict[str, nn.Module]:
     return {n.removeprefix("base_model.model."): m for n, m in root.named_modules() if hasattr(m, first)}
-
-
-def called(layer: LoraUpdate, x: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = acting((layer,), layer.base, (x,), {})
-    return found
-
-
-def merged(layer: LoraUpdate) -> nn.Module:
-    twin = copy.deepcopy(layer.base)
-    layer.folded(twin)
-    return twin
 
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out")

@@ -17,7 +17,7 @@ from headstart.backbones.loaders.module import load_module
 from headstart.core.errors import MethodError, ModelError
 from headstart.methods.adapters.lora import Lora
 from headstart.methods.adapters.lora_update import LoraUpdate
-from headstart.methods.slots import acting
+from methods.updates import called, merged
 
 
 class Halved(nn.Linear):
@@ -35,17 +35,6 @@ def layer_on(base: nn.Module, **settings: Any) -> LoraUpdate:
     layer = LoraUpdate(base, rank=2, scale=1.5, **settings)
     nn.init.normal_(layer.lora_b.weight, std=0.3)
     return layer.eval()
-
-
-def called(layer: LoraUpdate, x: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = acting((layer,), layer.base, (x,), {})
-    return found
-
-
-def merged(layer: LoraUpdate) -> nn.Module:
-    twin = copy.deepcopy(layer.base)
-    layer.folded(twin)
-    return twin
 
 
 @pytest.mark.parametrize("kind", CONVOLUTIONS)

@@ -57,7 +57,7 @@ class Snapshot(Mapping[str, Tensor]):
     def _write(self, tensors: Mapping[str, Tensor]) -> None:
         for name, place in self._places.items():
             self._file.seek(place)
-            self._file.write(_bytes(tensors[name].detach().cpu().contiguous()))
+            self._file.write(bytes_of(tensors[name]))
         self._file.flush()
 
     def put_back(self, targets: Mapping[str, Tensor]) -> None:
@@ -73,13 +73,13 @@ class Snapshot(Mapping[str, Tensor]):
         dtype, shape = self.like[name]
         found = torch.empty(shape, dtype=dtype)
         self._file.seek(self._places[name])
-        self._file.readinto(_bytes(found))
+        self._file.readinto(bytes_of(found))
         return found
 
     def parts(self, name: str) -> Iterator[Any]:
         """The bytes of a copy, a piece at a time."""
         if self._file is None:
-            yield _bytes(self._memory[name].contiguous())
+            yield bytes_of(self._memory[name])
             return
         dtype, shape = self.like[name]
         left = math.prod(shape) * dtype.itemsize
@@ -96,5 +96,6 @@ class Snapshot(Mapping[str, Tensor]):
         return len(self._places)
 
 
-def _bytes(value: Tensor) -> memoryview:
-    return value.reshape(-1).view(torch.uint8).numpy().data
+def bytes_of(value: Tensor) -> memoryview:
+    """Its bytes in order: the tensor's memory if it is contiguous on the CPU, else a copy."""
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

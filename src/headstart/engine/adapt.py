@@ -209,10 +209,9 @@ def adapted(
     *,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
-    name: str = "training",
 ) -> Iterator[Adapted]:
     """Attaches the method, trains, and yields the trained model. On exit the base is restored."""
-    with prepared(setting, method, seed, checkpoint=checkpoint, progress=progress, name=name) as ready:
+    with prepared(setting, method, seed, checkpoint=checkpoint, progress=progress) as ready:
         if ready.budget:
             yield ready.end(fit(ready.job, ready.budget, setting.runtime, checkpoint=checkpoint, progress=progress))
         else:

@@ -77,7 +77,7 @@ def check_folder(folder: Path, spec: TrialSpec) -> None:
     if not (folder / TRIAL).is_file():
         return
     before = TrialSpec.read(folder / TRIAL)
-    if changed := [part for part, value in before.identity.items() if spec.identity[part] != value]:
+    if changed := before.changed(spec):
         raise ConfigurationError(
             f"{folder} holds another training, {before.title}: {', '.join(changed)} differ. Give another folder; "
             "nothing was changed."

@@ -125,7 +125,7 @@ class Workshop:
             spec, data=self._opened[0], model=self._opened[1], options=asdict(self.options), metric=self.metric.name,
             device=str(self.compute.device), precision=self.compute.precision,
         )  # fmt: skip
-        if changed := [part for part, value in spec.identity.items() if mine.identity[part] != value]:
+        if changed := spec.changed(mine):
             raise ConfigurationError(
                 f"{spec.title} can't be trained here: its {' and '.join(changed)} are not those that are open. If the "
                 "data or the model have changed, make the spec anew."

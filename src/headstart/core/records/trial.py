@@ -85,6 +85,11 @@ class TrialSpec(Record):
         del found["model"]["source"]
         return found
 
+    def changed(self, other: TrialSpec) -> list[str]:
+        """The parts of the identity in which another training differs."""
+        theirs = other.identity
+        return [part for part, value in self.identity.items() if theirs[part] != value]
+
     @property
     def key(self) -> str:
         """Name of its folder: the seed, and a hash of its identity."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headstart.backbones.snapshot import Snapshot
+from headstart.backbones.snapshot import Snapshot, bytes_of
 from headstart.core.disk.files import replacing
 
 NAMES = {
@@ -42,14 +42,10 @@ def stream_tensors(path: Path, states: Mapping[str, Mapping[str, Tensor]], metad
         file.write(len(head).to_bytes(8, "little") + head)
         for kind, name in places:
             state = states[kind]
-            for part in state.parts(name) if isinstance(state, Snapshot) else [_bytes(state[name])]:
+            for part in state.parts(name) if isinstance(state, Snapshot) else [bytes_of(state[name])]:
                 file.write(part)
 
 
 def _like(state: Mapping[str, Tensor], name: str) -> tuple[torch.dtype, list[int], int]:
     dtype, shape = state.like[name] if isinstance(state, Snapshot) else (state[name].dtype, state[name].shape)
     return dtype, list(shape), math.prod(shape) * dtype.itemsize
-
-
-def _bytes(value: Tensor) -> memoryview:
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
