@@ -215,6 +215,22 @@ def save(name: str, folder: str | Path, seed: int = 0) -> Path:
     return folder
 
 
+def causal(name: str, folder: str | Path, seed: int = 0, tokenizer: Any = None, **changes: Any) -> Path:
+    """Writes a decoder with its head over the vocabulary; changes: of its configuration."""
+    from transformers import AutoModelForCausalLM
+
+    config = _text_config(name)
+    for key, value in changes.items():
+        setattr(config, key, value)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = AutoModelForCausalLM.from_config(config)
+        _spread(module)
+    module.save_pretrained(folder)
+    (tokenizer or bytelevel()).save_pretrained(folder)
+    return Path(folder)
+
+
 def _save_text(name: str, folder: Path) -> None:
     from transformers import AutoModel
 

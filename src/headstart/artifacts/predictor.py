@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from headstart.data.examples import Input
 
 
-LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std")
+LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std", "vocabulary")
 "options of `load` that an artifact may set; trust_remote_code is not among them"
 
 

@@ -13,13 +13,16 @@ from headstart.backbones.ladder.ladder import Ladder
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ModelError
 
+ENDS = ("embeddings", "stem", "final", "vocabulary")
+"rungs that are no blocks"
+
 
 def lowest_of(ladder: Ladder, count: int, below: int = 0) -> int:
     """Index of the lowest of the `count` highest blocks under the `below` highest.
 
     What runs after the blocks (`final`) counts as part of the highest. Raises `ModelError` if there are not so many.
     """
-    blocks = [index for index, rung in enumerate(ladder.rungs) if rung.name not in ("embeddings", "stem", "final")]
+    blocks = [index for index, rung in enumerate(ladder.rungs) if rung.name not in ENDS]
     if not 0 <= below + count < len(blocks):
         raise ModelError(f"{below + count} blocks are asked for, but of the model's {len(blocks)} one has to stay.")
     return blocks[len(blocks) - below - count] if count else len(ladder)
@@ -66,7 +69,7 @@ def droppable(backbone: Backbone, count: int) -> tuple[str, ...]:
     they get.
     """
     lowest = lowest_of(backbone.ladder, count)
-    rungs = [rung for rung in backbone.ladder.rungs[lowest:] if rung.name != "final"]
+    rungs = [rung for rung in backbone.ladder.rungs[lowest:] if rung.name not in ENDS]
     paths = tuple(path for rung in reversed(rungs) for path in reversed(rung.modules))
     module, batch = backbone.module, backbone.probes()[0]
     for path in paths:

@@ -10,6 +10,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.loaders.files import check_finite, read_config
+from headstart.backbones.vocabulary import has_vocabulary
 from headstart.core.errors import ConfigurationError, ModelError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def load(
     blocks: str | None = None,
     trust_remote_code: bool = False,
     weights: bool = True,
+    vocabulary: bool = False,
     **live: Any,
 ) -> Backbone:
     """A backbone from a live module, a folder, `timm/…`, `torchvision/…`, `builtin/…` or a hub name for transformers.
@@ -34,14 +36,20 @@ def load(
     image_size: side of the square images, in pixels.
     blocks: path of the chain of blocks, for a model with several.
     weights: False for the architecture with random weights.
+    vocabulary: True for a causal language model of transformers with its head over the vocabulary, for generation.
     live: options of live modules: `features`, `tokenizer`, `mean`, `std`.
 
     Raises `ModelError` with advice if the source can't be loaded.
     """
     loaded = _loaded(
         source, pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks,
-        trust_remote_code=trust_remote_code, weights=weights, **live,
+        trust_remote_code=trust_remote_code, weights=weights, vocabulary=vocabulary, **live,
     )  # fmt: skip
+    if vocabulary and not has_vocabulary(loaded):
+        raise ModelError(
+            f"{loaded.source} is no causal language model, so that it generates no answers; give the folder or the hub "
+            "name of one, such as SmolLM2 or GPT-2."
+        )
     if weights:
         check_finite(loaded.module, loaded.source)
     return loaded
@@ -49,15 +57,16 @@ def load(
 
 def _loaded(
     source: str | Path | nn.Module, *, pooling: str | None, max_length: int | None, image_size: int | None,
-    blocks: str | None, trust_remote_code: bool, weights: bool, **live: Any,
+    blocks: str | None, trust_remote_code: bool, weights: bool, vocabulary: bool, **live: Any,
 ) -> Backbone:  # fmt: skip
     if isinstance(source, nn.Module):
         # a copy, because the loader removes the classifier of the user's network
         from headstart.backbones.loaders.module import load_module
 
         return load_module(
-            copy.deepcopy(source), pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks, **live
-        )
+            copy.deepcopy(source), pooling=pooling, max_length=max_length, image_size=image_size, blocks=blocks,
+            vocabulary=vocabulary, **live,
+        )  # fmt: skip
     if live:
         raise ConfigurationError(f"{', '.join(live)}: only for a live nn.Module, not for {source!s}.")
     name = str(source)
@@ -88,7 +97,7 @@ def _loaded(
             return load_timm(str(folder), image_size=image_size, **common)
         from headstart.backbones.loaders.transformers import load_transformers
 
-        return load_transformers(str(folder), image_size=image_size, **text, **common)
+        return load_transformers(str(folder), image_size=image_size, vocabulary=vocabulary, **text, **common)
     if folder.is_file():
         from headstart.backbones.loaders.vector_files import is_vector_file
 
@@ -114,7 +123,7 @@ def _loaded(
         raise ModelError(f"there is no folder {name}; give a folder, a hub name, timm/…, torchvision/… or builtin/….")
     from headstart.backbones.loaders.transformers import load_transformers
 
-    return load_transformers(name, image_size=image_size, **text, **common)
+    return load_transformers(name, image_size=image_size, vocabulary=vocabulary, **text, **common)
 
 
 def two_towers(source: str | Path) -> TwoTowers:

@@ -35,6 +35,7 @@ def load_module(
     loader: str = "module",
     reinitialise: Callable[[nn.Module, int], None] | None = None,
     preparation: ImagePreparation | None = None,
+    vocabulary: bool = False,
 ) -> Backbone:
     """A live module as a backbone. Changes it in place: removes a final classification layer, and may replace fused
     attention (`plain_attention`); `load` passes a copy.
@@ -48,6 +49,7 @@ def load_module(
     Raises `ModelError` if the module returns no features.
     """
     given = {"pooling": pooling, "max_length": max_length, "blocks": blocks, "features": features and "given"}
+    given["vocabulary"] = vocabulary or None
     options = {name: value for name, value in given.items() if value is not None}
     config = getattr(module, "config", None)
     if features is None and config is not None and hasattr(module, "get_input_embeddings"):
@@ -61,6 +63,7 @@ def load_module(
             max_length=max_length,
             image_size=image_size,
             blocks=blocks,
+            vocabulary=vocabulary,
         )
         backbone.loader = loader
         backbone.options.update(options)

@@ -17,6 +17,8 @@ from headstart.backbones.loaders.transformers_text import text_backbone
 from headstart.backbones.loaders.transformers_towers import transformers_towers
 from headstart.backbones.loaders.transformers_vision import vision_backbone
 from headstart.backbones.loaders.two_towers import class_words
+from headstart.backbones.networks.head_in_parts import head_of
+from headstart.backbones.vocabulary import give_vocabulary
 from headstart.core.errors import ModelError, unknown
 
 
@@ -29,12 +31,14 @@ def load_transformers(
     blocks: str | None = None,
     trust_remote_code: bool = False,
     weights: bool = True,
+    vocabulary: bool = False,
 ) -> Backbone:
     """Loads a hub name or a folder with transformers' Auto classes.
 
     pooling: `mean`, `cls` or `last`. By default the settings of sentence-transformers if the folder has them, else the
         mean for encoders, the last real token for decoders, and the architecture's pooling for images.
     weights: False builds the architecture with random weights.
+    vocabulary: True for a causal language model with its head over the vocabulary.
 
     Raises `ModelError` if the source can't be found or read, or if it lacks a weight of the backbone.
     """
@@ -45,18 +49,28 @@ def load_transformers(
         _refuse_adapter(Path(source))
     config = reading(source, lambda: _config(source, trust_remote_code))
     kind = kind_of(config)
-    module = reading(source, lambda: _module(source, config, kind, trust_remote_code, weights))
-    module.eval()
+    if vocabulary and kind != "decoder":
+        raise ModelError(
+            f"{source} ({config.model_type}) is no causal language model, so that it generates no answers; choose a "
+            "decoder such as SmolLM2 or GPT-2."
+        )
+    module = reading(source, lambda: _module(source, config, kind, trust_remote_code, weights, vocabulary))
+    layer = own_layer(module, source) if vocabulary else None
+    module = module.eval() if layer is None else module.base_model.eval()
     options = {"pooling": pooling, "max_length": max_length, "image_size": image_size, "blocks": blocks}
     options = {k: v for k, v in options.items() if v is not None}
     if not weights:
         options["weights"] = False
+    if vocabulary:
+        options["vocabulary"] = True
     if kind == "vision":
         backbone = vision_backbone(module, source, pooling, image_size, blocks)
         if weights and pooling is None and hasattr(config, "text_config"):
             backbone.words = lambda labels, templates: class_words(transformers_towers(source), labels, templates)
     else:
         backbone = text_backbone(module, source, kind, pooling, max_length, blocks, trust_remote_code)
+    if layer is not None:
+        give_vocabulary(backbone, layer)
     backbone.options.update(options)
     return backbone
 
@@ -71,8 +85,14 @@ def _refuse_adapter(folder: Path) -> None:
 
 
 def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
-    """A live transformers model without its head, with a `tokenizer` or an image `preparation` given by the user."""
+    """A live transformers model without its head, with a `tokenizer` or an image `preparation` given by the user.
+
+    vocabulary: True for a causal language model with its head.
+    """
     kind = kind_of(module.config)  # type: ignore[arg-type]
+    layer = None
+    if options.get("vocabulary"):
+        layer, module = own_layer(module, source), module.base_model  # type: ignore[assignment]
     given = {k: options.get(k) for k in ("pooling", "blocks")}
     if kind == "vision":
         backbone = vision_backbone(module, source, given["pooling"], options.get("image_size"), given["blocks"])
@@ -83,6 +103,8 @@ def wrap(module: nn.Module, source: str = "module", **options: Any) -> Backbone:
         backbone = text_backbone(
             module, source, kind, given["pooling"], options.get("max_length"), given["blocks"], False, tokenizer
         )
+    if layer is not None:
+        give_vocabulary(backbone, layer)
     backbone.reload = None
     return backbone
 
@@ -93,15 +115,35 @@ def _config(source: str, trust_remote_code: bool) -> Any:
     return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
 
 
-def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weights: bool) -> nn.Module:
-    """The bare model in float32. Raises `ModelError` for a missing weight, because it would be random."""
+def own_layer(network: Any, source: str) -> nn.Linear:
+    """The output layer of a causal language model.
+
+    Raises `ModelError` if the scores are not that layer's output alone, as where they are capped or scaled.
+    """
+    device = next(network.parameters()).device
+    few = {"input_ids": torch.arange(8, device=device).reshape(2, 4) % network.config.get_text_config().vocab_size}
+    if not hasattr(network, "get_output_embeddings") or (layer := head_of(network, few)) is None:
+        raise ModelError(
+            f"{source}: the scores of {type(network).__name__} are more than the output of its last layer, such as "
+            "capped or scaled (Gemma 2, Cohere), which training and decoding would leave out. Choose another model."
+        )
+    return layer
+
+
+def _module(
+    source: str, config: Any, kind: str, trust_remote_code: bool, weights: bool, vocabulary: bool = False
+) -> nn.Module:
+    """The bare model, or the one with its head over the vocabulary, in float32.
+
+    Raises `ModelError` for a missing weight, because it would be random.
+    """
     import transformers
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForCausalLM
 
     if kind == "vision" and getattr(config, "vision_config", None) is not None:
         config = config.vision_config
     architecture = (getattr(config, "architectures", None) or [""])[0] or ""
-    factory: Any = AutoModel
+    factory: Any = AutoModelForCausalLM if vocabulary else AutoModel
     if kind == "encoder_decoder" and architecture.endswith("EncoderModel"):
         factory = getattr(transformers, architecture, AutoModel)
     extra: dict[str, Any] = {}
@@ -111,12 +153,12 @@ def _module(source: str, config: Any, kind: str, trust_remote_code: bool, weight
     if kind in ("encoder", "encoder_decoder") and not torch.cuda.is_available():
         # because on a CPU the backward pass of plain attention was measured to be faster than that of the fused kernel
         extra["attn_implementation"] = "eager"
-    if factory is AutoModel:
+    if factory in (AutoModel, AutoModelForCausalLM):
         extra["trust_remote_code"] = trust_remote_code
     if not weights:
-        if factory is not AutoModel:
+        if factory not in (AutoModel, AutoModelForCausalLM):
             return factory._from_config(config, **{k: v for k, v in extra.items() if k != "trust_remote_code"})
-        module = AutoModel.from_config(config, dtype=torch.float32, **extra)
+        module = factory.from_config(config, dtype=torch.float32, **extra)
     else:
         with quiet():
             module, info = factory.from_pretrained(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.engine.losses.head_in_parts import Loss
+from headstart.backbones.networks.head_in_parts import Loss
 
 BLOCK = 1 << 24
 "tokens of a corpus that are counted at a time"

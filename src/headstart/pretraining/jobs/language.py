@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.backbones.inputs.pooling import pool
+from headstart.backbones.networks.head_in_parts import head_of, summed, without_head
 from headstart.backbones.networks.language import predicting
 from headstart.core.errors import ConfigurationError
 from headstart.core.seeds import derive
@@ -21,7 +22,6 @@ from headstart.data.corpus.packed import Packed, Pieces
 from headstart.engine.feed.ahead import ahead
 from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Evaluation, Loss, Losses
-from headstart.engine.losses.head_in_parts import head_of, summed, without_head
 from headstart.engine.losses.sampled_head import SampledHead, counts
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.precision import Compute

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from backbones.tiny import bytelevel, wordpiece
+from headstart.backbones.networks import head_in_parts
+from headstart.backbones.networks.head_in_parts import head_of, summed
 from headstart.engine.job import share_of
-from headstart.engine.losses import head_in_parts
-from headstart.engine.losses.head_in_parts import head_of, summed
 from headstart.pretraining.objectives.clm import CausalLanguageModel
 from headstart.pretraining.objectives.mlm import MaskedLanguageModel
 from pretraining.test_language import job, steps
