@@ -38,10 +38,8 @@ while True:
     if child:
         for stream in streams:
             os.close(stream)
-        link.send(f"{child:<{width}}".encode())
         link.send(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):<{width}}".encode())
         continue
-    link.close()
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, stream in enumerate(streams, 1):
@@ -55,6 +53,8 @@ while True:
     sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = ["-c", *asked["arguments"]]
     sys.path[:0] = asked["paths"]
+    link.send(f"{os.getpid():<{width}}".encode())  # from here on it can be stopped as what it stands for
+    link.close()
     exec(compile(asked["script"], "<script>", "exec"), {"__name__": "__main__"})
     break
 """

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from backbones.tiny import WORDS
 from cli.calling import FAST, PROBE, Call, call, record, reviews, tree, values
 from cli.test_stopping import whole
-from processes import COMMAND, Nursery
+from processes import COMMAND, Nursery, Started
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
@@ -138,11 +138,9 @@ LONG = ("compare", "reviews.csv", "--model", "bert", "--methods", "probe,full", 
         "--epochs", "6", "--precision", "fp32", "--out", "run")  # fmt: skip
 
 
-def interrupted(processes: Nursery, ready: Callable[[], bool]) -> Call:
-    process = processes.start(*LONG)
-    while not ready() and process.poll(0.01) is None:
-        pass
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to every process of the command
+def interrupted(process: Started) -> Call:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to every process of the command
     return Call(*process.ended())
 
 
@@ -155,7 +153,10 @@ def stopped_well(done: Call, here: Path) -> None:
 
 @POSIX
 def test_a_real_control_c(here: Path, processes: Nursery) -> None:
-    stopped_well(interrupted(processes, lambda: any((here / "run" / "progress").glob("full/*/run.json"))), here)
+    process = processes.start(*LONG)
+    while process.poll(0.01) is None and not any((here / "run" / "progress").glob("full/*/run.json")):
+        pass
+    stopped_well(interrupted(process), here)
     partial = record(here / "run")
     assert partial["status"] == "partial"
     assert [row["status"] for row in partial["rows"]] == ["ok", "not run"]
@@ -173,8 +174,9 @@ def test_a_real_control_c(here: Path, processes: Nursery) -> None:
 @pytest.mark.parametrize("seconds", [0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0])
 def test_control_c_after(here: Path, processes: Nursery, seconds: float) -> None:
     """While libraries are imported, data read, the model loaded, a method trained."""
-    end = time.monotonic() + seconds
-    done = interrupted(processes, lambda: time.monotonic() > end)
+    process = processes.start(*LONG)
+    process.poll(seconds)
+    done = interrupted(process)
     if done.code == 0:
         pytest.skip("the machine was through by then")
     stopped_well(done, here)
