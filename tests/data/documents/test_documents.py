@@ -14,7 +14,7 @@ from headstart.data.documents.documents import Document, documents
 from headstart.data.documents.passages import Passage, length, passages
 from headstart.data.documents.search import BM25, Dense, terms
 
-PAGE = """<html><head><title>no</title><style>p {}</style></head><body><nav>menu</nav>
+PAGE = """<html><head><title>no</title><style>p {}</style><body><nav>menu</nav>
 <h2>Sick &amp; well</h2><p>Call <b>before</b>
 nine.</p><table><tr><td>a</td><td>1</td></tr></table><script>x()</script></body></html>"""
 

@@ -90,39 +90,10 @@ def _of_html(source: str) -> str:
 class _Text(HTMLParser):
     """The text of a page: blocks on lines of their own, headings with the signs of Markdown."""
 
-    HIDDEN = frozenset({"script", "style", "head", "nav", "noscript", "template", "svg"})
-    BLOCKS = frozenset(
-        [
-            "p",
-            "div",
-            "li",
-            "ul",
-            "ol",
-            "dl",
-            "dt",
-            "dd",
-            "table",
-            "tr",
-            "section",
-            "article",
-            "main",
-            "aside",
-            "header",
-            "footer",
-            "blockquote",
-            "pre",
-            "br",
-            "hr",
-            "form",
-            "figure",
-            "figcaption",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-        ]
+    HIDDEN = frozenset({"script", "style", "title", "nav", "noscript", "template", "svg"})
+    INLINE = frozenset(
+        {"a", "abbr", "b", "cite", "code", "em", "font", "i", "img", "kbd", "mark", "q", "s", "samp", "small", "span"}
+        | {"strong", "sub", "sup", "td", "th", "time", "tt", "u", "var", "wbr"}
     )
 
     def __init__(self) -> None:
@@ -133,7 +104,7 @@ class _Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in self.HIDDEN:
             self._hidden.append(tag)
-        if tag in self.BLOCKS:
+        if tag not in self.INLINE:
             self._lines.append("#" * int(tag[1]) + " " if tag[0] == "h" and tag[1:].isdigit() else "")
         elif tag in ("td", "th"):
             self._lines[-1] += " "
@@ -141,7 +112,7 @@ class _Text(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in self._hidden:
             del self._hidden[self._hidden.index(tag) :]
-        if tag in self.BLOCKS:
+        if tag not in self.INLINE:
             self._lines.append("")
 
     def handle_data(self, data: str) -> None:
