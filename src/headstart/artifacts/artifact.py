@@ -120,7 +120,7 @@ class Artifact(Record):
 
     def check_inputs(self, backbone: Backbone) -> None:
         """Raises `ArtifactError` if the backbone's preprocessing or pooling differs from training."""
-        if backbone.preparation.to_json() != self.preparation:
+        if not backbone.preparation.like(self.preparation):
             raise ArtifactError("the base prepares inputs in another way than in training; give the unchanged base.")
         for option in ("pooling", "blocks", "features"):
             was, now = self.base.options.get(option), backbone.options.get(option)

@@ -17,6 +17,8 @@ class InputKind:
     "input columns of a table"
     words: bool = False
     "True if an input may be a list of words, each with its own answer"
+    chat: bool = False
+    "True if an input is a conversation, which the model goes on with"
     rows_at_once: int = 4_096
     "rows that a prediction reads before it answers; batches combine texts of similar length within them"
 
@@ -35,6 +37,7 @@ INPUT_KINDS = {
         InputKind("text", "text", "text", "texts"),
         InputKind("text_pair", "text", "text pair", "pairs of texts", columns=2),
         InputKind("text_words", "text", "text", "texts, or lists of words", words=True, rows_at_once=1_024),
+        InputKind("chat", "text", "conversation", "conversations", chat=True, rows_at_once=256),
         InputKind("image", "image", "image", "images", rows_at_once=64),
     )
 }

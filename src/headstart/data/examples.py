@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from headstart.core.chat import Chat
 from headstart.core.errors import DataError
 from headstart.core.records.data import DataRecord
 from headstart.core.records.decoding import ALONE, Decoding
@@ -28,7 +29,7 @@ HASHED = 1024
 "inputs hashed at once"
 
 Input = str | tuple[str, str] | bytes
-"a text (`Words` where it comes in words), a pair of texts, or the encoded bytes of an image"
+"a text (`Words` where it comes in words, `Chat` for a conversation), a pair of texts, or the encoded bytes of an image"
 
 
 class Examples:
@@ -37,7 +38,8 @@ class Examples:
     ids: [n] int64, number of the example in the whole source, unique over the splits of one `Data`.
     decoding: rule for decoding images; `inputs` applies it, so that all readers get the same RGB values.
     targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression, [n, L] int16 tags
-        of at most L words, -1 behind the last.
+        of at most L words, -1 behind the last; for generation [n] int64 zeros, because the
+        conversations hold the answers.
     units: [n] int64, rows that splits keep together (same input or group); None if unknown.
     clusters: [n] int64, rows that count as one in intervals and tests (`--group`, `--cluster-by`); None if each
         example counts alone.
@@ -111,6 +113,8 @@ class Examples:
         holds = (self.table.schema.metadata or {}).get(HOLDS)
         if holds == b"words":
             return list(map(Words, first))
+        if holds == b"chat":
+            return list(map(Chat, first))
         if holds == b"path":
             first = [_file(path) for path in first]
         return [plain(one, self.decoding) if isinstance(one, bytes) else one for one in first]

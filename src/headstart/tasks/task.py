@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headstart.stats.metrics import Metric
     from headstart.stats.predictions import Predictions
 
-Modality = Literal["text", "text_pair", "text_words", "image"]
+Modality = Literal["text", "text_pair", "text_words", "chat", "image"]
 
 TASKS: Registry[type[Task]] = Registry("kind", "headstart.tasks")
 

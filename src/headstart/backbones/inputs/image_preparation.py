@@ -130,6 +130,10 @@ class ImagePreparation:
             "mode": self.mode,
         }
 
+    def like(self, value: dict[str, Any]) -> bool:
+        """True if this prepares as a `to_json` record says."""
+        return self.to_json() == value
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ImagePreparation:
         return cls(

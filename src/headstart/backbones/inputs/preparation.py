@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.backbones.inputs import answer_marks
+from headstart.backbones.inputs.answer_marks import ANSWERS
+from headstart.backbones.inputs.chat import Rendered, Rendering, Trained
+from headstart.backbones.inputs.chat_lengths import TooLong, fitted, usable
+from headstart.backbones.inputs.chat_template import Refused
 from headstart.backbones.inputs.image_preparation import ImagePreparation
 from headstart.backbones.inputs.word_marks import WORD_STARTS, marked, padded
+from headstart.core.chat import Chat
 from headstart.core.errors import ArtifactError, ConfigurationError
 from headstart.core.words import Words
 
@@ -21,7 +28,7 @@ Batch = dict[str, Tensor]
 "the arguments of a model: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 Encoded = dict[str, np.ndarray]
 """one text without padding: `input_ids` [T] int32; unless all are zero, `token_type_ids` [T] int8; for a text in words
-`word_starts` [W] int32"""
+`word_starts` [W] int32, for a conversation `answers` [T] bool"""
 
 
 @runtime_checkable
@@ -32,19 +39,23 @@ class Preparation(Protocol):
 
     def to_json(self) -> dict[str, Any]: ...
 
+    def like(self, value: dict[str, Any]) -> bool: ...
+
 
 class TextPreparation:
     """Tokenizes texts or pairs of texts, and makes right-padded batches.
 
     tokenizer: a tokenizer of transformers (or one that can be called like it).
     max_length: maximum number of tokens per example, including special ones; longer texts are truncated.
+    trained: answers of a conversation that are trained. too_long: what becomes of a longer conversation: an error, left
+    out by `read_by`, or its prompt cut at the start.
     """
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, trained: Trained = "all", too_long: TooLong = "raise") -> None:
         if max_length < 1:
             raise ConfigurationError(f"max_length is {max_length}; it must be at least 1 token.")
         self.tokenizer = tokenizer
-        self.max_length = max_length
+        self.max_length, self.trained, self.too_long = max_length, trained, too_long
         # a tokenizer without a pad token (GPT-2, Llama) pads with its end token; masks come from lengths and never from
         # ids, so that a real end token stays visible
         pad = getattr(tokenizer, "pad_token_id", None)
@@ -58,8 +69,12 @@ class TextPreparation:
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
         """Token ids without padding, one dict per input; an input without tokens becomes one end token.
 
-        For `Words` also the index of the first token of each.
+        For `Words` also the index of the first token of each; for `Chat`s the marks of the answers.
         """
+        if len(inputs) and isinstance(inputs[0], Chat):
+            chats: Sequence[Any] = inputs
+            rendered = usable(self.rendered(chats), chats)
+            return [{"input_ids": np.asarray(one.ids, dtype=np.int32), ANSWERS: one.answers} for one in rendered]
         if len(inputs) and isinstance(inputs[0], Words):
             cutting = {"truncation": True, "max_length": self.max_length, **self._asked}
             found = marked(self.tokenizer, inputs, self._lone, **cutting)  # type: ignore[arg-type]
@@ -67,6 +82,16 @@ class TextPreparation:
         tokens = self._tokens(inputs, truncation=True, max_length=self.max_length)
         types = tokens.get("token_type_ids") or [None] * len(inputs)
         return [self._example(ids, kinds) for ids, kinds in zip(tokens["input_ids"], types)]
+
+    @cached_property
+    def chat(self) -> Rendering:
+        """The rendering of conversations. Once asked for, it is part of `to_json`."""
+        return Rendering(self.tokenizer, trained=self.trained)
+
+    def rendered(self, chats: Sequence[Chat]) -> list[Rendered | Refused]:
+        """Conversations as they are trained, or the reasons why not."""
+        begin = self.tokenizer.bos_token_id
+        return [fitted(one, self.max_length, self.too_long, begin) for one in self.chat.rendered(chats)]
 
     def whole(self, inputs: Sequence[str | tuple[str, str]]) -> list[list[int]]:
         """Token ids of whole texts, with special tokens: like `encode` without truncation."""
@@ -123,21 +148,32 @@ class TextPreparation:
             batch["token_type_ids"] = torch.from_numpy(types)
         if examples and WORD_STARTS in examples[0]:
             batch[WORD_STARTS] = padded([e[WORD_STARTS] for e in examples])
+        if examples and ANSWERS in examples[0]:
+            batch |= answer_marks.marked(examples, shape[1])
         return batch
 
     def to_json(self) -> dict[str, Any]:
+        chat = {"chat": {**self.chat.to_json(), "too_long": self.too_long}} if "chat" in self.__dict__ else {}
         return {
             "kind": "text",
             "max_length": self.max_length,
             "pad_id": self.pad_id,
             "tokenizer": tokenizer_fingerprint(self.tokenizer),
+            **chat,
         }
+
+    def like(self, value: dict[str, Any]) -> bool:
+        """True if this prepares as a `to_json` record says, once it renders conversations by the record's template."""
+        if chat := value.get("chat"):
+            self.trained, self.too_long = chat["trained"], chat["too_long"]
+            self.chat = Rendering(self.tokenizer, chat["template"], self.trained)
+        return self.to_json() == value
 
     @classmethod
     def from_json(cls, value: dict[str, Any], tokenizer: Any) -> TextPreparation:
         """The preparation of a `to_json` record. Raises `ArtifactError` if the tokenizer differs."""
         made = cls(tokenizer, int(value["max_length"]))
-        if made.to_json() != value:
+        if not made.like(value):
             raise ArtifactError(
                 "the tokenizer is not the one this artifact was made with (its fingerprint differs); "
                 "give the base model's own tokenizer."

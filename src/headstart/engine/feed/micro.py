@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from headstart.backbones.backbone import Batch
+from headstart.backbones.inputs.answer_marks import MARKS, of_rows
 from headstart.backbones.inputs.word_marks import WORD_STARTS
 
 
@@ -45,10 +46,11 @@ class Micro:
         bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
         pieces, along = [], {name: micro.cut(parts) for name, micro in self.streams.items()}
         for number, (a, b) in enumerate(itertools.pairwise(bounds)):
-            batch = {name: value[a:b] for name, value in self.batch.items()}
+            batch = {name: value[a:b] for name, value in self.batch.items() if name not in MARKS}
             if "attention_mask" in batch:
                 width = int(batch["attention_mask"].sum(1).max())
                 batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
+                batch |= of_rows(self.batch, a, b, width)
             streams = {name: cut[number] for name, cut in along.items()}
             pieces.append(
                 replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
