@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_data import finding, kinds, texts
 
 from headstart.core.errors import DataError
+from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.unlabelled import stream
 from headstart.data.read import read
+from headstart.data.tables.tabular import Delimited
 
 File = Callable[..., Path]
 ROWS = texts(60, ("bad", "good", "fair"))
@@ -94,6 +97,34 @@ def test_rows_of_questions_below_the_header(csv_file: File) -> None:
     assert "Qualtrics" in finding(data, "header").message
 
 
+def test_options_below_the_header(csv_file: File) -> None:
+    """SurveyMonkey: a question with several columns stands above the first of them, its options below it."""
+    rows = [[at, *row, "Phone", "Mail" if at % 2 else ""] for at, row in enumerate(ROWS)]
+    options = ["", "Open-Ended Response", "Response", "Phone", "Mail"]
+    data = read(csv_file([options, *rows], header=("Respondent ID", "Q1", "Q2", "Q3", "")), text="Q1", label="Q2")
+    assert all_of(data) == EXPECTED
+    assert "SurveyMonkey" in finding(data, "header").message
+    table = Delimited(csv_file([options, *rows], header=("Respondent ID", "Q1", "Q2", "Q3", "")))
+    assert table.header == ["Respondent ID", "Q1", "Q2", "Q3", "Q3: Mail"]
+
+
+@pytest.mark.parametrize("write", [json.dumps, str, lambda items: str(np.array(items))])
+def test_cells_that_hold_lists_of_words_and_tags(csv_file: File, write: Callable[[list[str]], str]) -> None:
+    words = [str(text).split() for text, _ in ROWS]
+    tags = [["B-FOOD" if len(word) < 6 else "O" for word in each] for each in words]
+    file = csv_file([[write(a), write(b)] for a, b in zip(words, tags)], header=("tokens", "ner_tags"))
+    data = read(file)
+    assert (data.task.kind, data.task.labels) == ("tagging", ("O", "B-FOOD"))
+    assert data.record.rows_used == 60
+    with pytest.raises(DataError, match="repeat within a row, as the tags of words do"):
+        read(csv_file([[text, write(b)] for (text, _), b in zip(ROWS, tags)], header=("text", "tag")), label="tag")
+    if write is not json.dumps:
+        return
+    file = csv_file([[write(each)] for each in words], "new.csv", header=("tokens",))
+    found = [row.value for row in stream([str(file)], "text_words", None, {"text": "tokens"}, Findings())]
+    assert [list(Words(str(value)).each) for value in found] == words
+
+
 @pytest.mark.parametrize(
     "title",
     ["Report of 2024\n\n", "Report of 2024\nmade today\n\n\n", "Report of 2024,,\n,,\n", "Report,,\nfrom,2024,\n,,\n"],
@@ -104,6 +135,24 @@ def test_a_title_above_the_header_is_passed_over(tmp_path: Path, title: str) -> 
     assert all_of(data) == EXPECTED
     assert "read as a title" in finding(data, "header").message
     assert any(place.startswith("a.csv:1") for place in finding(data, "header").examples)
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+@pytest.mark.parametrize("title", ["Reviews of 2024\n", "Reviews,\n", "Report: reviews\nDate: May\n"])
+def test_a_title_directly_above_the_header_is_passed_over(tmp_path: Path, title: str, sign: str) -> None:
+    data = read(written(tmp_path / "a.csv", title.replace(",", sign) + f"text{sign}label\n" + lines(ROWS, sign)))
+    assert all_of(data) == EXPECTED
+    assert finding(data, "header").count == title.count("\n")
+    head = f"Kommentar{sign}Urteil\n"
+    data = read(written(tmp_path / "a.csv", "Reviews of 2024\n" + head + lines(ROWS, sign)))
+    assert data.record.columns == {"text": "Kommentar", "label": "Urteil"}
+
+
+@pytest.mark.parametrize("head", ["Comments of guests", "comment", "my notes,"])
+def test_rows_below_a_short_header_are_no_names(tmp_path: Path, head: str) -> None:
+    """Texts with a comma each, or with a last cell that has no name, and all of them different."""
+    rows = [f"{text[:6]} soup, {text[7:13]} tea {at}\n" for at, (text, _) in enumerate(texts(30))]
+    assert Delimited(written(tmp_path / "a.csv", head + "\n" + "".join(rows))).header[0] == head.rstrip(",")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +193,8 @@ def test_cells_apart_by_blanks_are_called_so(tmp_path: Path) -> None:
 def test_a_column_without_a_name_is_said(csv_file: File) -> None:
     data = read(csv_file([[at, *row] for at, row in enumerate(ROWS)], header=("", "text", "label")))
     assert "without a name in the header: unnamed 1" in data.record.understood[1]
+    file = csv_file([[at, *row, 1] for at, row in enumerate(ROWS)], header=("", "text", "label", "unnamed 1"))
+    assert Delimited(file).header[0] == "unnamed 1 again"
 
 
 def test_lines_that_end_in_a_carriage_return_have_each_their_encoding(tmp_path: Path) -> None:

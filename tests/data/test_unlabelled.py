@@ -150,3 +150,24 @@ def test_images_in_base64_leave_no_empty_column(tmp_path: Path) -> None:
     assert [(row.columns, row.value) for row in rows] == [({"id": "7"}, picture.getvalue())] * 3
     assert columns_of([str(path)]) == ["id"]
     assert "has no column 'image'" in findings.records()[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "modality"),
+    [
+        ("a.csv", "text,id\nsoup, tea,1\ncake, tea,2\nrice,3\n", "text"),
+        ("a.jsonl", 'broken\n[1]\n{"text": "rice"}\n', "text"),
+        ("a.conll", "soup\tO\ntea\n\ncake\n\nrice\tO\n", "text_words"),
+    ],
+)
+def test_rows_that_are_mostly_broken_keep_their_places(
+    tmp_path: Path, name: str, content: str, modality: Modality
+) -> None:
+    """Training refuses such a file, because it may have another format; a prediction answers each row by itself."""
+    (tmp_path / name).write_text(content)
+    trained = {"text": "words" if name == "a.conll" else "text"}
+    rows = list(stream([str(tmp_path / name)], modality, None, trained, Findings()))
+    assert [(row.name, bool(row.problem)) for row in rows] == [("", True), ("", True), ("rice", False)]
+    (tmp_path / name).write_text(content.split("rice")[0].removesuffix('{"text": "'))
+    with pytest.raises(DataError, match="2 of 2 rows"):
+        list(stream([str(tmp_path / name)], modality, None, trained, Findings()))

@@ -126,7 +126,7 @@ def _is_one_image(value: Any) -> bool:
 def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
     """The inputs, checked as in training; images are checked when they are decoded."""
     from headstart.data.ingest.model_input import model_input
-    from headstart.data.tables.sources import FORMATS, format_of
+    from headstart.data.tables.formats import FORMATS, format_of
     from headstart.data.tables.table import Problem
 
     kind = INPUT_KINDS[modality]

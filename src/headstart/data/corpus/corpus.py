@@ -13,8 +13,9 @@ from headstart.core.progress import Progress
 from headstart.data.audit.findings import Findings
 from headstart.data.tables import hub
 from headstart.data.tables.columns import find_inputs
+from headstart.data.tables.formats import FORMATS, format_of
 from headstart.data.tables.lines import lines
-from headstart.data.tables.sources import FORMATS, format_of, split_of
+from headstart.data.tables.sources import split_of
 from headstart.data.tables.table import Table, readable
 
 PLAIN = (".txt", ".text", ".md", ".rst")

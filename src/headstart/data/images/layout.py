@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from headstart.core.errors import DataError
+from headstart.data.images.annotations import annotations_in
 from headstart.data.images.files import any_image, subfolders
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import with_images
 from headstart.data.ingest.split_names import lies_beside, split_of_words, splits_of
 from headstart.data.tables.table import Table
+
+MAKE = "Make such subfolders, or list the images in a table of their names and labels"
 
 
 def image_splits(root: Path) -> dict[str, list[Table]] | None:
@@ -21,7 +24,7 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
     A single folder around all others is entered.
     Raises `DataError` if the folders of splits hold images without classes.
     """
-    root = _entered(root)
+    top, root = root, _entered(root)
     folders = {name: root / name for name in subfolders(root) if any_image(root / name)}
     if not folders:
         return None
@@ -40,10 +43,11 @@ def image_splits(root: Path) -> dict[str, list[Table]] | None:
     if "train" in named.values() and named.keys() == folders.keys():
         flat = ", ".join(name for name in named if not inner[name])
         train = next((name for name, split in named.items() if split == "train" and inner[name]), None)
-        alone = f"Give {root / train} alone to have the other splits made from it" if train else "Make such subfolders"
+        alone = f"Give {root / train} alone to have the other splits made from it" if train else MAKE
+        advice = annotations_in(top) or f" {alone}.{_tables(root, named)}"
         raise DataError(
             f"{root} has the folders {', '.join(named)}, but not each holds one subfolder of images per class. "
-            f"Without classes: {flat}. {alone}.{_tables(root, named)}"
+            f"Without classes: {flat}.{advice}"
         )
     below = [splits_of(classes, split_of_words) for classes in inner.values()]
     if all("train" in one.values() and one.keys() == classes.keys() for one, classes in zip(below, inner.values())):

@@ -19,6 +19,7 @@ from headstart.data.images.image import from_base64
 from headstart.data.images.places import bases_of, clear_folders, placed
 from headstart.data.ingest.split_names import lies_beside, split_of_words
 from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
+from headstart.data.tables.near import did_you_mean
 from headstart.data.tables.table import Chunk, Column, ImagePath, Table
 
 MOST = 0.5
@@ -127,8 +128,11 @@ def with_images(table: Table, splits: bool = True) -> Table:
     return table if isinstance(table, ImageFolder) else ImageTable(table, splits)
 
 
-def refuse_missing(column: Column, source: str) -> None:
-    """Raises `DataError` if no path of an input column exists, because a model would learn from file names."""
+def refuse_missing(column: Column, source: str, folder: Path) -> None:
+    """Raises `DataError` if no path of an input column exists, because a model would learn from file names.
+
+    folder: the table's, where files of such names may lie elsewhere.
+    """
     if column.kind != "text" or not (_are_paths(column.values) or _are_addresses(column)):
         return
     example = next(value for value in column.values if isinstance(value, str) and value)
@@ -139,8 +143,16 @@ def refuse_missing(column: Column, source: str) -> None:
         )
     raise DataError(
         f"{source}: the column {column.name!r} holds paths of images, and none of them exists ({example}). Paths are "
-        "relative to the table's folder, or absolute."
+        f"relative to the table's folder, or absolute.{_elsewhere(folder, example)}"
     )
+
+
+def _elsewhere(folder: Path, path: str) -> str:
+    """` Did you mean …?` with a file of the same name in the folder or below it."""
+    name = path.replace("\\", "/").rpartition("/")[2]
+    inside = (one / name for one in (folder, *(folder / inner for inner in subfolders(folder))))
+    found = next((str(one) for one in inside if one.is_file()), None)
+    return f" Did you mean {found}?" if found else did_you_mean(folder / path)
 
 
 def refuse_file_names(column: Column, source: str) -> None:

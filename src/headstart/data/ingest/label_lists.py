@@ -95,6 +95,15 @@ def multi_hot(sets: Sequence[Sequence[str]], column: str) -> list[list[str]] | N
     return None
 
 
+def refuse_tags(sets: Sequence[Sequence[str]], column: str) -> None:
+    """Raises `DataError` if most lists hold an item twice, as tags of words do and sets of labels don't."""
+    if 2 * sum(len(set(items)) < len(items) for items in sets) > len(sets):
+        raise DataError(
+            f"the labels in {column!r} repeat within a row, as the tags of words do. Tagging needs the words as a list "
+            "too, in a column called words; for several labels a row, write each once."
+        )
+
+
 def _are_fractions(marks: Sequence[Sequence[str]]) -> bool:
     try:
         values = [float(mark) for items in marks for mark in items]

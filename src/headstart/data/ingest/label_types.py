@@ -51,7 +51,7 @@ def refuse_conflicts(
     if {*words} == {"object"}:
         raise DataError(
             f"the labels in {column!r} are objects or lists that hold more than texts and numbers. Write each as a "
-            "text, a number, or a list of texts."
+            "text, a number, or a list of texts; spans of a text as a list of its words and a list of as many tags."
         )
     if {*words} == {"text", "list"} and kind == "multi_label":
         return  # a text is a list of one, as Label Studio writes it

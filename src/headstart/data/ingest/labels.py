@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings, Severity
-from headstart.data.ingest.label_lists import SEPARATORS, as_list, multi_hot, separated, share_parts
+from headstart.data.ingest.label_lists import SEPARATORS, as_list, multi_hot, refuse_tags, separated, share_parts
 from headstart.data.ingest.label_names import (
     hint_at_quantity,
     merge,
@@ -129,6 +129,7 @@ def _lists(
         return None
     places = None if declared else multi_hot(sets, column)
     if places is None:
+        refuse_tags(sets, column)
         return sets
     message = f"the labels in {column!r} are lists of zeros and ones: classes are called by their place, from 0"
     findings.add("label_lists", "note", message, count=len(names))

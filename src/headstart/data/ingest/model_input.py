@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from headstart.core.inputs import INPUT_KINDS
 from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
+from headstart.data.ingest.label_lists import as_list
 from headstart.data.tables.table import ImagePath, Problem
 from headstart.tasks.task import Modality
 
@@ -22,6 +24,9 @@ MOST_WORDS = 10_000
 
 _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 "Unicode categories of controls, zero-width signs and blanks"
+
+_TWICE = re.compile("[\u00c2\u00c3][\u00a0-\u00bf]|\u00e2\u20ac")
+"UTF-8 that was read as Windows-1252"
 
 EMPTY = Problem("empty", "without text")
 NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
@@ -66,17 +71,25 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
 
 
 def note_missing_words(found: Checked, place: str, findings: Findings) -> None:
-    """A finding on a text, or one of a pair, that only says that it is missing."""
+    """A finding on a text, or one of a pair, that only says that it is missing, or that was decoded wrongly before."""
     parts = found if isinstance(found, tuple) else (found,)
     if any(len(part) < 8 and str(part).strip().lower() in WORDS_FOR_NONE for part in parts):
         message = "{rows} whose text is a word for a missing one (nan, NULL, #N/A), kept: empty such cells"
         findings.add("empty", "warning", message, [place])
+    if any(isinstance(part, str) and not part.isascii() and _TWICE.search(part) for part in parts):
+        message = (
+            "{rows} with signs such as \u00c3\u00a9 or \u00e2\u20ac\u2122, which UTF-8 becomes when it is read as "
+            "Windows-1252: correct it where the file comes from"
+        )
+        findings.add("encoding", "warning", message, [place])
 
 
 def _words(value: Any) -> Words | Problem:
     """A list of words as they are; a running text is cut into words."""
     if isinstance(value, Words):
         return value
+    if isinstance(value, str) and value.startswith(('["', "['")):  # as CSV holds lists of words
+        value = as_list(value) or value
     if not isinstance(value, (list, tuple)):
         text = _text(value)
         if text is None or len(text) > LONGEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
@@ -39,7 +40,7 @@ def roles_of(
                 _same_columns(needed, table, first, roles.labels)
     for column in columns:
         if column.name in roles.text:
-            refuse_missing(column, first.name)
+            refuse_missing(column, first.name, getattr(first, "path", Path("-")).parent)
         if column.name in roles.text and column.name in roles.guessed:
             refuse_file_names(column, first.name)
     found = next(column for column in columns if column.name == roles.labels[0])

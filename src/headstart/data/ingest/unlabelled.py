@@ -21,8 +21,9 @@ from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.paths import refuse_missing, with_images
 from headstart.data.ingest.model_input import EMPTY, model_input, note_missing_words
 from headstart.data.tables.columns import find_inputs
-from headstart.data.tables.sources import ADVICE, FORMATS, NO_PIPES, format_of
-from headstart.data.tables.table import Column, ImagePath, Problem
+from headstart.data.tables.formats import ADVICE, FORMATS, NO_PIPES, format_of, reader_of, table_of
+from headstart.data.tables.near import at_home, did_you_mean
+from headstart.data.tables.table import Column, ImagePath, Problem, Table
 from headstart.tasks.task import Modality
 
 
@@ -58,11 +59,11 @@ def stream(
     findings: collects the readers' notes (other encodings, repaired rows), to be shown to the user. Raises `DataError`
     for unreadable files and for inputs of the wrong kind.
     """
-    for entry in inputs:
+    for entry in map(at_home, inputs):
         path = Path(entry)
         if not entry:  # as a path it would be the working directory
             raise DataError("one of the inputs is an empty text.")
-        if _is(path, Path.is_file) and format_of(path) in FORMATS:
+        if _is_table(path):
             yield from _rows(path, modality, text, columns, findings)
         elif modality == "image":
             yield from _images(entry, findings)
@@ -73,10 +74,10 @@ def stream(
 def columns_of(inputs: Sequence[str]) -> list[str]:
     """Columns of all tables in order, without those of bytes; first `input`, if some rows come from no table."""
     found: dict[str, None] = {}
-    for entry in inputs:
+    for entry in map(at_home, inputs):
         path, own = Path(entry), list[str]()
-        if _is(path, Path.is_file) and format_of(path) in FORMATS:
-            table = with_images(FORMATS[format_of(path)](path), splits=False)
+        if _is_table(path):
+            table = _table(path)
             own = [column.name for column in table.sample() if not _holds_bytes(column)]
         found |= dict.fromkeys(own or ["input"])
     return list(found)
@@ -108,6 +109,17 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
         return False
 
 
+def _is_table(path: Path) -> bool:
+    return _is(path, Path.is_file) and reader_of(path) is not None
+
+
+def _table(path: Path) -> Table:
+    """The file's table; rows are answered each by itself, even if most are broken."""
+    table: Any = table_of(path)
+    table.lenient = True
+    return with_images(table, splits=False)
+
+
 def _literal(entry: str, modality: Modality) -> Unlabelled:
     if _shown(entry) != entry:
         raise DataError(f"the text {_shown(entry)[:60]!r} is not UTF-8; convert it, or give a file.")
@@ -115,36 +127,32 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         raise DataError("one of the inputs is an empty text.")
     if entry == "-" or (_is(Path(entry), Path.exists) and not _is_file_or_folder(Path(entry))):
         raise DataError(f"{entry}: {NO_PIPES}; write the texts into a file, and give that.")
-    if not INPUT_KINDS[modality].is_image and not INPUT_KINDS[modality].is_pair:
+    if "\t" not in entry or not INPUT_KINDS[modality].is_pair:
         path, suffix = Path(entry), Path(entry).suffix.lower()
         kind = "file" if _is(path, Path.is_file) else "folder" if _is(path, Path.is_dir) else None
         if kind:
-            what = f" ({ADVICE[suffix]})" if kind == "file" and suffix in ADVICE else ""
+            what = ADVICE.get(suffix) or ("an image, and this model reads texts" if suffix in SUFFIXES else "")
+            what = f" ({what})" if kind == "file" and what else ""
             raise DataError(
                 f"{entry} is a {kind}{what}; give a text itself, or a table of texts ({', '.join(FORMATS)})."
             )
         known = {format_of(path), suffix} & {*FORMATS, *SUFFIXES, *ADVICE}
         if " " not in entry and "://" in entry and known:
             raise DataError(f"addresses are not read: download {entry}, and give the file.")
-        if " " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8)):
-            raise DataError(f"there is no file {entry}.")
-        if known and (near := _neighbour(path)):  # because `my file.csv` could also be a text
-            raise DataError(f"there is no file {entry}. Did you mean {near}?")
-        value = model_input([entry], modality)
-        assert isinstance(value, str)
-        return Unlabelled(value, value)
+        near = did_you_mean(path, cutoff=0.8) if known else ""
+        # because `my file.csv` could also be a text
+        if near or (" " not in entry and (known or difflib.get_close_matches(suffix, FORMATS, cutoff=0.8))):
+            raise DataError(f"there is no file {entry}.{near}")
+        if not INPUT_KINDS[modality].is_pair:
+            value = model_input([entry], modality)
+            assert isinstance(value, str)
+            return Unlabelled(value, value)
     found = model_input(entry.split("\t"), modality)
     if isinstance(found, Problem):
         raise DataError(
             f"this model reads pairs of texts; put one tab between the two, or give a file ({entry[:60]!r})."
         )
     return Unlabelled(found, entry)
-
-
-def _neighbour(path: Path) -> str | None:
-    """A file with a similar name in the same folder."""
-    beside = [each.name for each in path.parent.iterdir()] if _is(path.parent, Path.is_dir) else []
-    return next(iter(difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)), None)
 
 
 def _is_file_or_folder(path: Path) -> bool:
@@ -162,7 +170,7 @@ def _images(entry: str, findings: Findings) -> Iterator[Unlabelled]:
     elif path.is_file():
         files = [path]
     else:
-        advice = " Addresses are not read: download the image." if "://" in entry else ""
+        advice = " Addresses are not read: download the image." if "://" in entry else did_you_mean(path)
         raise DataError(f"this model reads images, and there is no file or folder {_shown(entry)[:80]}.{advice}")
     for file in files:
         yield Unlabelled(ImagePath(file), _shown(str(file)), _shown(str(file)))
@@ -171,12 +179,12 @@ def _images(entry: str, findings: Findings) -> Iterator[Unlabelled]:
 def _rows(
     path: Path, modality: Modality, text: str | None, trained: Mapping[str, str], findings: Findings
 ) -> Iterator[Unlabelled]:
-    table = with_images(FORMATS[format_of(path)](path), splits=False)
+    table = _table(path)
     sample = table.sample()
     expected = [trained[role] for role in trained if role in INPUTS]
     if modality == "image" and not any(column.kind == "image" for column in sample):
         for column in sample:
-            refuse_missing(column, str(path))
+            refuse_missing(column, str(path), path.parent)
     inputs = find_inputs(sample, str(path), modality, text, expected)
     if text is None and modality != "image" and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))

@@ -20,9 +20,10 @@ from headstart.data.tables.column_names import (
     shown,
 )  # fmt: skip
 from headstart.data.tables.label_columns import find_label, first, listed
+from headstart.data.tables.other_kinds import other_kind
 from headstart.data.tables.split_columns import Marks, find_marks
 from headstart.data.tables.table import Column
-from headstart.data.tables.word_columns import words_alone, words_and_tags
+from headstart.data.tables.word_columns import WORDS, words_alone, words_and_tags
 from headstart.tasks.task import Modality
 
 
@@ -152,12 +153,13 @@ def _is_id(name: str) -> bool:
 def _named_texts(columns: Sequence[Column]) -> list[str]:
     usable = [column for column in columns if column.kind in ("text", "number")]
     plain = first(PLAIN_TEXT, usable)
-    if plain:
-        return [name for name in plain if name.lower() == plain[0].lower()]
+    plain = [name for name in plain if name.lower() == plain[0].lower()]
     for pair in PAIRS:
         found = first(pair, usable)
-        if len(found) == 2:
+        if len(found) == 2 and (not plain or {*plain} < {*found}):  # a question and a sentence, as in QNLI
             return found
+    if plain:
+        return plain
     return first(TEXTS, usable)
 
 
@@ -174,6 +176,14 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
     if clear and not images and not named:
         return [texts[0].name]
     candidates = images or named or [column.name for column in texts]
+    if not images and not named and (kind := other_kind(columns)):
+        raise DataError(f"{source}: {kind}")
+    lists = [c.name for c in free if c.kind == "list" and c.name.lower() in (*PLAIN_TEXT, *TEXTS, *WORDS)]
+    if lists and not candidates:
+        raise DataError(
+            f"{source}: the column {lists[0]!r} holds lists. Write each as one text; to learn a tag for each word, "
+            "name a column of lists of as many tags with --label."
+        )
     what = f"{shown(candidates, ' and ')} could each be" if candidates else "no column looks like"
     raise DataError(f"{source}: {what} the input. Name it with --text. {listed(columns)}")
 
@@ -207,6 +217,8 @@ def find_inputs(
                     f"{' and '.join(map(repr, names))} holds the texts, name it with --text; if the first line is a "
                     f"text already, put the line {','.join(trained)} above it."
                 )
-    if len(names[:wanted]) < wanted:
-        raise DataError(f"{source} has no column that fits; name it with --text. Columns: {shown(known)}.")
+    if len(names) < wanted or (text is not None and len(names) > wanted):
+        reads = f"the model reads {INPUT_KINDS[modality].plural}"
+        how = "two columns with --text A,B" if wanted == 2 else "one column with --text"
+        raise DataError(f"{source}: {reads}; name {how}. Columns: {shown(known)}.")
     return names[:wanted]

@@ -29,6 +29,9 @@ class Conll:
     above a sentence (`# id = …`, or `#` and other than the usual cells) and lines of `-DOCSTART-` are passed over.
     """
 
+    lenient = False
+    "as in `Delimited`"
+
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
         self.encoding = in_words(file_encoding(path))
@@ -82,7 +85,7 @@ class Conll:
                 continue
             good += 1
             yield place, {name: [row[at] for row in rows] for at, name in enumerate(self.columns)}
-        mostly_bad(self.name, good, bad, "have lines of other lengths", wrong.places("malformed"))
+        mostly_bad(self.name, good, bad, "have lines of other lengths", wrong.places("malformed"), self.lenient)
 
     def sample(self) -> list[Column]:
         return self._sample

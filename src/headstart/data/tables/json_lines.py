@@ -5,6 +5,7 @@ Not pyarrow's JSON reader, because it stops at a wrong line or at a key of two t
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -16,8 +17,14 @@ from headstart.data.audit.findings import Findings
 from headstart.data.tables import json_shapes
 from headstart.data.tables.encodings import in_words
 from headstart.data.tables.lines import file_encoding, lines
+from headstart.data.tables.other_kinds import COCO, is_coco
 from headstart.data.tables.spread import Spread
 from headstart.data.tables.table import Chunk, Chunker, Column, Problem, mostly_bad
+
+TEXT = "text"
+"column of texts that are written without an object"
+_PYTHON = object()
+"a line that Python printed"
 
 
 class JsonLines:
@@ -27,8 +34,12 @@ class JsonLines:
     `file.json[3]`.
     """
 
+    lenient = False
+    "as in `Delimited`"
+
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name
+        self._texts = False
         self._whole = self._is_whole()
         self.encoding = in_words(file_encoding(path))
 
@@ -52,6 +63,7 @@ class JsonLines:
             # a line that ends in a bracket, a brace or a comma continues in the next line; one line may hold several
             more = start.rstrip().endswith(("{", "[", ",")) or (second is None and start.rstrip().endswith("}"))
             return start.startswith("[") or (start.startswith("{") and more)
+        self._texts = isinstance(value[0] if isinstance(value, list) and value else value, str)
         if isinstance(value, list):
             return not value or not all(isinstance(one, (str, int, float)) for one in value) or second is None
         return second is None and (json_shapes.is_table(value) or len(json_shapes.splits_in(value)) > 1)
@@ -72,19 +84,21 @@ class JsonLines:
                 try:
                     yield f"{self.name}:{line}", json.loads(text)
                 except (ValueError, RecursionError):
-                    yield f"{self.name}:{line}", None
+                    yield f"{self.name}:{line}", _PYTHON if text.lstrip().startswith("{'") else None
 
     def _table(self, findings: Findings) -> list[Any]:
         try:
             values = list(json_shapes.documents("".join(lines(self.path, findings))))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.path} begins as a JSON array or object but can't be read: {error}.") from error
-        if len(values) > 1:  # several objects over several lines
-            return values
+        if len(values) > 1:  # several objects over several lines, or several arrays of them
+            return list(itertools.chain(*values)) if all(isinstance(one, list) for one in values) else values
         found = json_shapes.rows(values[0])
         if found == []:
             raise DataError(f"{self.path} holds a table without rows.")
         if found is None and (named := json_shapes.splits_in(values[0])):
+            if is_coco(named):
+                raise DataError(f"{self.path} holds {COCO}.")
             raise DataError(
                 f"{self.path} holds several tables ({', '.join(named)}). Write each to a separate file, such as "
                 "train.jsonl and test.jsonl in one folder."
@@ -92,18 +106,22 @@ class JsonLines:
         return values if found is None else found
 
     def _records(self, findings: Findings) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
-        good, bad, lists, wrong = 0, 0, 0, Findings()
+        good, bad, lists, dicts, wrong = 0, 0, 0, 0, Findings()
         for place, value in self._values(findings):
+            if isinstance(value, str) and self._texts:
+                value = {TEXT: value}
             if isinstance(value, dict):
                 good += 1
                 yield place, value
                 continue
             bad += 1
             lists += isinstance(value, list)
+            dicts += value is _PYTHON
             wrong.add("malformed", "error", "", [place])
             yield place, Problem("malformed", "without a JSON object")
         what = "lists without names of columns (pandas: orient='records')" if lists > bad / 2 else "not a JSON object"
-        mostly_bad(self.name, good, bad, f"are {what}", wrong.places("malformed"))
+        what = "dictionaries as Python prints them (write each row with json.dumps)" if dicts > bad / 2 else what
+        mostly_bad(self.name, good, bad, f"are {what}", wrong.places("malformed"), self.lenient)
 
     def sample(self) -> list[Column]:
         return self._sample

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from headstart.core.errors import DataError
 from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL, SHOWN, shown
+from headstart.data.tables.other_kinds import other_kind
 from headstart.data.tables.split_columns import flag
 from headstart.data.tables.table import Column
 
@@ -35,9 +36,11 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
         likely = few if len(few) < 2 else [c for c in few if c.name.lower() not in OTHERS and not _are_dates(c)]
         if len(likely) == 1:
             return [likely[0].name], False
+    if not named and (kind := other_kind(columns)):
+        raise DataError(f"{source}: {kind}")
     candidates = named or [column.name for column in few]
     what = f"{shown(candidates, ' and ')} could each be" if candidates else "no column looks like"
-    flags = [column.name for column in few if _is_flag(column)]
+    flags = [column.name for column in free if _is_flag(column)]
     several = f"; if each is a class: --label {','.join(flags)}" if 1 < len(flags) <= SHOWN else ""
     raise DataError(f"{source}: {what} the label. Name it with --label{several}. {listed(columns)}")
 

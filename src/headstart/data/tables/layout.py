@@ -7,19 +7,19 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from headstart.data.tables.column_names import KNOWN
+from headstart.data.tables.delimiters import TRIED, best
 from headstart.data.tables.numbers import number
-from headstart.data.tables.quoted import Dialect, Habits, Quoted, Row
+from headstart.data.tables.quoted import Dialect, Habits, Quoted
+from headstart.data.tables.titles import titles_above
 
 LOOKED_AT = 2_000
 "number of lines for the detection"
-TITLES = 20
-"maximum number of lines above a header"
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_TRIED = 200
-"number of rows for trying a delimiter"
+FEWEST = 20
+"minimum number of rows that show a column's values"
+_OPTIONS = {"Open-Ended Response", "Response"}
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
@@ -36,6 +36,8 @@ class Layout:
     "True if each row starts with a name without a header cell, as R writes it"
     titles: int = 0
     "how many of the skipped lines are a title"
+    options: bool = False
+    "True if the line below the header holds the options of the questions, as SurveyMonkey writes them"
 
     @property
     def width(self) -> int:
@@ -49,26 +51,45 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     """
     named = _SEP.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comments(lines, own)
-    titles = 0 if skipped else _titles(lines, own)
+    titles = 0 if skipped else titles_above(lines, own)
     skipped += titles
     rest = lines[skipped:]
     if not any(line.strip() for line in rest):
         return None
-    dialect, header = _best(rest, own, named[1] if named else None)
+    dialect, header = best(rest, own, named[1] if named else None)
     rows = _alone(rest, dialect, (len(header), len(header) + 1))
     longer = [row for row in rows if len(row) == len(header) + 1]
     row_names = len(header) > 1 and len(longer) > 2 and len(longer) > 0.9 * (len(rows) - 1) and _are_names(longer)
     if row_names:
         header, rows = ["", *header], longer
     rows = [row for row in rows if len(row) == len(header)]
-    headless = not row_names and _is_a_row(header, rows[1:])
-    given = (
-        cell.strip().removeprefix("#") or cell.strip() or f"unnamed {at}" for at, cell in enumerate(header, start=1)
-    )
-    names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else list(given)
-    return Layout(
-        dialect, names, skipped, headless, _habits(rest, dialect, rows, len(names), not headless), row_names, titles
-    )
+    options = len(rows) > 1 and not rows[1][0] and not _OPTIONS.isdisjoint(rows[1])
+    header = _with_options(header, rows[1]) if options else header
+    headless = not row_names and not options and _is_a_row(header, rows[1:])
+    names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else _named(header)
+    habits = _habits(rest, dialect, rows[options:], len(names), not headless)
+    return Layout(dialect, names, skipped, headless, habits, row_names, titles, options)
+
+
+def _with_options(header: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The questions; one with several columns is written above the first alone, and each has an option below it."""
+    names, question = list[str](), ""
+    for name, option in zip(header, options):
+        question = name.strip() or question
+        names.append(name if name.strip() or not option else f"{question}: {option}")
+    return names
+
+
+def _named(header: Sequence[str]) -> list[str]:
+    """The names of the header; a column without one is called by its place."""
+    names = [cell.strip().removeprefix("#") or cell.strip() for cell in header]
+    for at, name in enumerate(names):
+        if not name:
+            new = f"unnamed {at + 1}"
+            while new in names:
+                new += " again"
+            names[at] = new
+    return names
 
 
 def _habits(
@@ -85,70 +106,11 @@ def _comments(lines: Sequence[str], own: str) -> int:
     count = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
     if not count or not any(line.strip() for line in lines[count:]):
         return 0
-    dialect, header = _best(lines[count:], own, None)
+    dialect, header = best(lines[count:], own, None)
     last = lines[count - 1].rstrip("\r\n")
     # `#,text,label` has a column called #
     is_header = last[1:2].isalnum() or last.startswith(f"#{dialect.delimiter}")
     return count - (is_header and len(Quoted([], dialect).loose(last)) == len(header))
-
-
-def _titles(lines: Sequence[str], own: str) -> int:
-    """Number of lines of a title above the header: before an empty line and as short, or of one cell and empty ones."""
-    head = [line.rstrip("\r\n") for line in lines[:TITLES]]
-    blank = next((at for at, line in enumerate(head) if not line.strip()), 0)
-    begins = next((at for at in range(blank, len(head)) if head[at].strip()), 0)
-    if blank and begins and not any(line.count('"') % 2 for line in head[:blank]):
-        dialect, header = _best(lines[begins:], own, None)
-        rows = list(itertools.islice(Quoted(lines[begins:], dialect), _TRIED))
-        alike = sum(len(row.cells) == len(header) for row in rows)
-        if len(header) > 1 and len(rows) > 3 and alike > 0.9 * len(rows):
-            return begins if all(len(dialect.plain(line)) < len(header) for line in head[:blank]) else 0
-    rest = lines[:_TRIED]
-    rows = list(Quoted(rest, _best(rest, own, None)[0])) if any(map(str.strip, rest)) else []
-    if not rows or len(rows[0].cells) < 3 or not rows[0].cells[0] or any(rows[0].cells[1:]):
-        return 0
-    full = [all(row.cells) and len(row.cells) == len(rows[0].cells) for row in rows]
-    at = full.index(True) if any(full) else 0
-    return rows[at].line - 1 if 0 < at < TITLES and sum(full) > len(rows) / 2 else 0
-
-
-def _best(lines: Sequence[str], own: str, named: str | None) -> tuple[Dialect, list[str]]:
-    signs = named or "".join(dict.fromkeys((own, *DELIMITERS)))
-    backslash = (False, True) if any("\\" in line for line in lines[:_TRIED]) else (False,)
-    best: Fit = (-1.0, 0.0, 0.0)
-    chosen = Dialect(""), next(iter(Quoted(lines, Dialect("")))).cells
-    for dialect in (Dialect(sign, False, escaped) for sign in signs for escaped in backslash):
-        found = _tried(lines, dialect)
-        if found is not None and found[0] > best:
-            best, chosen = found[0], found[1:]
-    return chosen
-
-
-Fit = tuple[float, float, float]
-"score of a delimiter: share of rows as wide as the header, minus repaired ones, minus those with blanks after it"
-
-
-def _tried(lines: Sequence[str], dialect: Dialect) -> tuple[Fit, Dialect, list[str]] | None:
-    header = next(iter(Quoted(lines, dialect))).cells
-    if len(header) < 2:
-        return None
-    rows, right = _body(lines, dialect, len(header))
-    blank = sum(all(cell.startswith(" ") for cell in row.cells[1:]) for row in right)
-    headed = all(cell.startswith(" ") for cell in header[1:])  # matters if each row has a delimiter in quotes
-    if blank > 0.95 * len(right) or (headed and not right):  # again, because quotes after a blank now count
-        dialect = replace(dialect, spaced=True)
-        header = [cell.lstrip(" ") for cell in header]
-        rows, right = _body(lines, dialect, len(header))
-    if not rows:
-        return (0.5, 0.0, 0.0), dialect, header
-    mended = sum(row.mended for row in rows)
-    return (len(right) / len(rows), -mended / len(rows), -blank / len(rows)), dialect, header
-
-
-def _body(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[Row], list[Row]]:
-    """The first rows below the header, and those as wide as it."""
-    rows = list(itertools.islice(Quoted(lines, dialect, width), 1, _TRIED))
-    return rows, [row for row in rows if len(row.cells) == width]
 
 
 def _alone(lines: Sequence[str], dialect: Dialect, widths: Sequence[int]) -> list[list[str]]:
@@ -176,18 +138,34 @@ def _are_names(rows: Sequence[Sequence[str]]) -> bool:
 def _is_a_row(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """True if the first line holds values instead of names: a number over numbers, a repeated value, a sentence.
 
-    A single column with a common name, or a name far shorter than its texts, has a header.
+    A single column with a common name, or a name far shorter than its texts, has a header; a sentence is a name if it
+    is a question, or if another column shows that the line is none of its rows.
     """
     if not rows or any(name.strip().lower() in KNOWN for name in header):
         return False
-    found = False
+    is_row = is_sentence = is_name = False
     for at, name in enumerate(cell.strip() for cell in header):
-        values = [row[at].strip() for row in rows[:_TRIED]]
+        values = [row[at].strip() for row in rows[:TRIED]]
         length = sum(map(len, values)) / len(values)
         if number(name) is not None:
-            found |= all(number(value) is not None for value in values)
-        elif Counter(values)[name] >= 2 or len(name.split()) >= 4:
-            found = True
+            is_row |= all(number(value) is not None for value in values)
+        elif Counter(values)[name] >= 2:
+            is_row = True
+        elif (len(header) > 1 and _asks(name, values)) or _is_apart(name, values):
+            is_name = True
+        elif len(name.split()) >= 4:
+            is_sentence = True
         elif name and length > max(20, 3 * len(name)):
             return False
-    return found
+    return is_row or (is_sentence and not is_name)
+
+
+def _asks(name: str, values: Sequence[str]) -> bool:
+    """True for a question above answers, as surveys have it."""
+    return name.endswith("?") and sum(value.endswith("?") for value in values) < len(values) / 4
+
+
+def _is_apart(name: str, values: Sequence[str]) -> bool:
+    """True if the values are a few that repeat, and the name is none of them."""
+    counts = Counter(values)
+    return bool(name) and len(values) >= FEWEST and len(counts) <= len(values) / 5 and name not in counts

@@ -19,7 +19,10 @@ _NAMES = {
 }  # fmt: skip
 "signs within numbers, as findings call them"
 
-MISSING = frozenset({"n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", "."})
+MISSING = frozenset({
+    "n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", ".", "#ref!", "#value!",
+    "#name?", "#div/0!", "#num!",
+})  # fmt: skip
 "words, in lower case, that stand for a missing value among numbers"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -11,52 +10,22 @@ from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
+from headstart.data.images.annotations import refuse_annotations
 from headstart.data.images.files import any_image, shown, subfolders
 from headstart.data.images.folder import ImageFolder
-from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.layout import image_splits, table_of_one_folder
 from headstart.data.images.paths import with_images
 from headstart.data.images.unlisted import METADATA
 from headstart.data.ingest.split_names import SPLITS, split_named, split_of_words, splits_of
 from headstart.data.tables import hub
-from headstart.data.tables.conll import Conll
-from headstart.data.tables.json_lines import JsonLines
-from headstart.data.tables.parquet import Parquet
+from headstart.data.tables.formats import ADVICE, FORMATS, NO_PIPES, READABLE, format_of, reader_of, table_of
+from headstart.data.tables.near import at_home, did_you_mean
 from headstart.data.tables.table import Table
-from headstart.data.tables.tabular import Delimited
+from headstart.data.tables.unread_folders import seen
 
-FORMATS: dict[str, Callable[[Path], Table]] = {
-    ".csv": Delimited,
-    ".tsv": Delimited,
-    ".tab": Delimited,
-    ".jsonl": JsonLines,
-    ".ndjson": JsonLines,
-    ".json": JsonLines,
-    ".parquet": Parquet,
-    ".conll": Conll,
-    ".conllu": Conll,
-}
-_SHEET = "an Excel or OpenDocument sheet: save it as CSV (UTF-8)"
-_ARCHIVE = "an archive: unpack it, and name the file or folder inside"
-ADVICE = {
-    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
-    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"), _ARCHIVE),
-    **dict.fromkeys((".txt", ".text", ".dat"), "no table by its name: if it is one, call it .csv, .tsv or .jsonl"),
-    **dict.fromkeys(
-        (".feather", ".arrow", ".h5", ".hdf5", ".dta", ".sav", ".rds", ".sas7bdat"), "save it as Parquet or CSV"
-    ),
-    **dict.fromkeys((".pkl", ".pickle"), "a pickle, which can run code when it is read: save it as Parquet or CSV"),
-    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database: export the table as CSV"),
-    **dict.fromkeys((".doc", ".docx", ".pdf", ".rtf"), "a document: write its texts into a table, one per row"),
-}
-"advice for files in unsupported formats, by suffix"
-READABLE = (
-    "a .csv, .tsv, .jsonl, .parquet or .conll file; a folder with train.*, validation.*, test.* files of these; a "
-    "folder with one subfolder of images per class (also below train/, validation/, test/); a folder written by "
-    "datasets' save_to_disk; or the name of a data set on the hub"
-)
-NO_PIPES = "standard input and pipes are not read"
 _SHARD = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+(-[0-9a-f]+)?$", re.IGNORECASE)
+_PART = re.compile(r"part-?\d+")
+"a part of one table, as Spark writes it"
 
 Splits = dict[str, list[Table]]
 
@@ -78,6 +47,7 @@ def resolve(source: Any, validation: Any = None, test: Any = None, findings: Fin
 
     Raises `DataError` if a source does not exist, can't be read or holds no examples.
     """
+    source, validation, test = at_home(source), _at_home(validation), _at_home(test)
     loaded = _loaded(source)
     if loaded is not None:
         found: Splits = {}
@@ -106,6 +76,10 @@ def resolve(source: Any, validation: Any = None, test: Any = None, findings: Fin
     return {split: [with_images(table) for table in tables] for split, tables in found.items()}
 
 
+def _at_home(other: Any) -> Any:
+    return [at_home(one) for one in other] if isinstance(other, (list, tuple)) else at_home(other)
+
+
 def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> list[str]:
     """Names of splits, or of tables beside the training file, that are not used."""
     tables: list[Any] = [table for split in found.values() for table in split]
@@ -115,7 +89,12 @@ def _passed_over(source: Any, loaded: dict[str, Any] | None, found: Splits) -> l
     folders = {getattr(table, "path", Path(source) / "-").parent for table in found["train"]}
     every = (file for folder in folders for file in folder.iterdir()) if Path(source).is_dir() else ()
     files = (file for file in every if not file.name.startswith("."))
-    return sorted(f.name for f in files if f.is_file() and format_of(f) in FORMATS and f.resolve() not in used)
+    return sorted(f.name for f in files if f.is_file() and f.resolve() not in used and _may_hold_examples(f))
+
+
+def _may_hold_examples(file: Path) -> bool:
+    """True for a table, and for `test.xlsx` or `val.zip`, which would be one elsewhere."""
+    return reader_of(file) is not None or (format_of(file) in ADVICE and split_named(_stem(file)) is not None)
 
 
 def _tell_apart(tables: Sequence[Table]) -> None:
@@ -160,13 +139,12 @@ def _loaded(source: Any) -> dict[str, Any] | None:
             raise DataError(f"{source}: {NO_PIPES}; write the examples into a file, and give that.")
     except OSError as error:
         raise DataError(f"can't read {source}: {error.strerror}.") from error
-    if isinstance(source, str) and hub.looks_like_name(source) and not _near(path):
+    if isinstance(source, str) and hub.looks_like_name(source) and not did_you_mean(path):
         return hub.named(source)
     if "://" in str(source):
         raise DataError(f"addresses are not read: download {source}, and give the file.")
     parent = "" if path.parent.is_dir() else f" The folder {path.parent} does not exist either."
-    parent = " Write the path in full, without ~." if str(source)[0] == "~" else parent  # as shells leave it after `=`
-    raise DataError(f"there is no file or folder {source}.{parent}{_near(path)} Give {READABLE}.")
+    raise DataError(f"there is no file or folder {source}.{parent}{did_you_mean(path)} Give {READABLE}.")
 
 
 def _path(source: str | os.PathLike[str]) -> Path:
@@ -176,17 +154,6 @@ def _path(source: str | os.PathLike[str]) -> Path:
     if (name := shown(os.fspath(source))) != os.fspath(source):  # records and pages, which are UTF-8, hold it
         raise DataError(f"the path {name} is not UTF-8; rename the file or folder.")
     return Path(source)
-
-
-def _near(path: Path) -> str:
-    """` Did you mean …?` with similar names in the folder of `path`, or `""`."""
-    parent = path.parent
-    try:
-        names = [entry.name for entry in parent.iterdir()]
-    except OSError:
-        return ""
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(str(parent / name) for name in near)}?" if near else ""
 
 
 def _other(split: str, source: Any, loaded: dict[str, Any] | None) -> list[Table]:
@@ -199,67 +166,58 @@ def _other(split: str, source: Any, loaded: dict[str, Any] | None) -> list[Table
             raise DataError(f"{source} has the splits {', '.join(inner)}; none of them is the {split} split.")
         chosen = name or next(iter(inner))
         return [hub.HubTable(inner[chosen], chosen)]
-    found = _local(Path(source))
+    found = _local(Path(source), split)
     if split not in found and len(found) > 1:
         raise DataError(f"{source} has the splits {', '.join(found)}; give the file that holds the {split} split.")
     return found.get(split) or next(iter(found.values()))
 
 
-def _local(path: Path) -> Splits:
+def _local(path: Path, needed: str = "train") -> Splits:
     try:
-        return _folder(path) if path.is_dir() else {"train": [_file(path)]}
+        return _folder(path, needed) if path.is_dir() else {"train": [table_of(path)]}
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror or error}. Check that you may read it.") from error
 
 
-def format_of(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
-
-
-def _file(path: Path) -> Table:
-    kind = format_of(path)
-    if kind not in FORMATS or not path.is_file():
-        what = ADVICE.get(kind) or f"{kind or 'no extension'} is no format known here"
-        raise DataError(f"can't read {path}: {what}. Give {READABLE}.")
-    return FORMATS[kind](path)
-
-
-def _folder(root: Path) -> Splits:
+def _folder(root: Path, needed: str = "train") -> Splits:
+    """The tables of a folder by split. Raises `DataError` if it has splits, but neither `needed` nor train."""
     entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.is_file() and format_of(entry) in FORMATS]
-    found = _split_files(root, files)
+    files = [entry for entry in entries if entry.is_file() and reader_of(entry)]
+    found = _split_files(root, files, needed=needed)
     if found:
         return found
     described = _described(root)
     if described:
         return described
     if (root / "data").is_dir() and not any_image(root / "data"):
-        return _folder(root / "data")  # the layout of data sets cloned from the hub
+        return _folder(root / "data", needed)  # the layout of data sets cloned from the hub
     images = image_splits(root)
     if images is not None:
-        return table_of_one_folder(images, map(_file, files)) or images
-    if len(files) == 1:
-        return {"train": [_file(files[0])]}
+        if listed := table_of_one_folder(images, map(table_of, files)):
+            return listed
+        refuse_annotations(root, images)
+        return images
+    if len(files) == 1 or (files and all(_PART.match(file.name) for file in files)):
+        return {"train": list(map(table_of, files))}
     if "train" in splits_of(map(_stem, files), split_of_words).values():
         return _split_files(root, files, split_of_words)
     inside = [str(entry) for entry in entries if entry.is_dir() and _holds_examples(entry)]
     hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else ""
-    raise DataError(f"{root} holds nothing that can be read as examples: {_seen(entries)}.{hint} Give {READABLE}.")
+    raise DataError(
+        f"{root} holds nothing that can be read as examples: {seen(root, entries, files)}.{hint} Give {READABLE}."
+    )
 
 
 def _described(root: Path) -> Splits:
     """Hugging Face's ImageFolder with metadata: a table with file names beside the images, or one per split."""
     for name in METADATA:
         if (root / name).is_file():
-            return {"train": [_file(root / name)]}
+            return {"train": [table_of(root / name)]}
     inside = ((folder, name) for folder in subfolders(root) for name in reversed(METADATA))
     files = {folder: root / folder / name for folder, name in inside if (root / folder / name).is_file()}
     found: Splits = {}
     for folder, split in splits_of(files, split_of_words).items():
-        found.setdefault(split, []).append(_file(files[folder]))
+        found.setdefault(split, []).append(table_of(files[folder]))
     return found if "train" in found else {}
 
 
@@ -272,11 +230,14 @@ def _holds_examples(folder: Path) -> bool:
 
 def _stem(file: Path) -> str:
     """The file name without suffixes and shard number."""
-    return _unsharded(file.name.removesuffix(".gz").removesuffix(format_of(file)))
+    name = file.name.removesuffix(".gz")
+    return _unsharded(name[: len(name) - len(format_of(file))] if format_of(file) in (*FORMATS, *ADVICE) else name)
 
 
-def _split_files(root: Path, files: Sequence[Path], by: Callable[[str], str | None] = split_named) -> Splits:
-    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} without a train file."""
+def _split_files(
+    root: Path, files: Sequence[Path], by: Callable[[str], str | None] = split_named, needed: str = "train"
+) -> Splits:
+    """`train.csv`, `dev.jsonl`, `test-00000-of-00002.parquet`, … by split; {} if no name means one."""
     found: dict[str, list[Path]] = {}
     named = splits_of(map(_stem, files), by)
     for file in files:
@@ -285,16 +246,9 @@ def _split_files(root: Path, files: Sequence[Path], by: Callable[[str], str | No
     for split, paths in found.items():
         if len(paths) > 1 and not all(_SHARD.fullmatch(path.stem) for path in paths):
             names = ", ".join(path.name for path in paths)
-            raise DataError(f"{root} holds several files for the {split} split: {names}. Keep one of them, or name it.")
-    if found and "train" not in found:
+            raise DataError(
+                f"{root} holds several files for the {split} split: {names}. Put their rows into one, or name one."
+            )
+    if found and not {"train", needed} & {*found}:
         raise DataError(f"{root} has files for {', '.join(found)}, but none for training, such as train.csv.")
-    return {split: [_file(path) for path in paths] for split, paths in found.items()}
-
-
-def _seen(entries: Sequence[Path]) -> str:
-    if not entries:
-        return "it is empty"
-    if any(entry.suffix.lower() in SUFFIXES for entry in entries):
-        return "its images lie outside of class folders (put each into a folder named after its class)"
-    shown = ", ".join(entry.name for entry in entries[:8])
-    return f"it has {shown}" + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")
+    return {split: [table_of(path) for path in paths] for split, paths in found.items()}

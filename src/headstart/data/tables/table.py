@@ -152,9 +152,12 @@ class Chunker:
         return chunk
 
 
-def mostly_bad(name: str, good: int, bad: int, what: str, places: Sequence[str]) -> None:
-    """Raises `DataError` if most rows of a file are unreadable, because the file then has another format."""
-    if bad > good:
+def mostly_bad(name: str, good: int, bad: int, what: str, places: Sequence[str], lenient: bool) -> None:
+    """Raises `DataError` if most rows of a file are unreadable, because the file then has another format.
+
+    lenient: True to refuse it only if all are, because predictions answer each row by itself.
+    """
+    if bad > good and not (lenient and good):
         where = ", ".join(places)
         raise DataError(
             f"{name}: {bad:,} of {bad + good:,} rows {what} (first: {where}). Check the file's format and its "

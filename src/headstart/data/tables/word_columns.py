@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.data.ingest.label_lists import as_list
 from headstart.data.tables.table import Column
 
 WORDS = ("words", "tokens", "word", "token")
@@ -39,6 +41,24 @@ def words_and_tags(
 def words_alone(columns: Sequence[Column]) -> list[str]:
     """Columns that hold words by their names and their values, for prediction."""
     return [column.name for column in columns if column.kind == "list" and column.name.lower() in WORDS]
+
+
+def lists_as_text(columns: Sequence[Column]) -> frozenset[str]:
+    """Columns of a CSV file whose cells hold words and their tags, as lists written as text."""
+    lists = [
+        Column(column.name, tuple(map(listed, column.values)))
+        for column in columns
+        if any(column.values) and all(not cell or as_list(cell) is not None for cell in column.values)
+    ]
+    words = [column for column in lists if column.name.lower() in WORDS]
+    tags = [column for column in lists if len(words) == 1 and column is not words[0] and _match(words[0], column)]
+    return frozenset(column.name for column in (*words, *tags)) if tags else frozenset()
+
+
+def listed(cell: str) -> Any:
+    """The list that a cell writes; other cells as they are."""
+    found = as_list(cell)
+    return cell if found is None else found
 
 
 def _match(words: Column, tags: Column) -> bool:

@@ -16,7 +16,7 @@ from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.networks.language import with_head
 from headstart.core.errors import ConfigurationError
 from headstart.data.audit.findings import Findings
-from headstart.data.tables.sources import FORMATS, format_of
+from headstart.data.tables.formats import FORMATS, format_of
 from headstart.data.tables.table import readable
 from headstart.judging.checks.checks import CHECKS, Check, hits
 from headstart.judging.checks.material import Material, within
