@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_data import finding, kinds, texts
+from made_data import finding, image, kinds, texts
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
@@ -127,3 +127,34 @@ def test_rows_that_lie_deep_in_one_object_are_pointed_at(tmp_path: Path) -> None
     path.write_text(json.dumps({"status": "ok", "result": {"found": rows}}))
     with pytest.raises(DataError, match=r"a single row, whose 'result.found' may hold the rows"):
         read(path)
+
+
+def test_columns_of_one_and_minus_one_are_classes(csv_file: File) -> None:
+    """CelebA: -1 is a no. Elsewhere, beside zeros, it is a missing label."""
+    rows = [[text, 1 if at % 2 else -1, 1 if at % 3 else -1] for at, (text, _) in enumerate(ROWS)]
+    with pytest.raises(DataError, match="if each is a class: --label smile,hat"):
+        read(csv_file(rows, header=("text", "smile", "hat")))
+    data = read(csv_file(rows, header=("text", "smile", "hat")), label="smile,hat")
+    found = dict(zip(data.train.inputs(), data.train.targets.tolist()))
+    assert data.record.rows_used == 60
+    assert data.task.labels == ("hat", "smile")
+    assert all(found[text] == [at % 3 > 0, at % 2] for at, (text, _) in enumerate(ROWS) if text in found)
+    data = read(csv_file([*rows, ["soup", 0, 1]], header=("text", "smile", "hat")), label="smile,hat")
+    assert finding(data, "missing_label").count == 30
+
+
+def test_words_that_stand_one_a_row_are_pointed_at(csv_file: File) -> None:
+    words = [
+        [at, word, "OX"[place % 2]] for at, (text, _) in enumerate(ROWS) for place, word in enumerate(text.split())
+    ]
+    assert "each text of 'words' is one word" in finding(
+        read(csv_file(words, header=("sentence_id", "words", "labels"))), "words"
+    ).message  # fmt: skip
+
+
+def test_classes_inside_of_a_folder_beside_masks_are_shown(tmp_path: Path) -> None:
+    for name in ("images/a", "images/b", "masks/a", "masks/b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.png").write_bytes(image(1))
+    with pytest.raises(DataError, match="If the folders in .*images are the classes, name it alone"):
+        read(tmp_path)

@@ -42,4 +42,6 @@ def refuse_annotations(root: Path, images: Mapping[str, Sequence[Table]]) -> Non
     folders = [pair for table in images["train"] for pair in table.folders.items()]  # type: ignore[attr-defined]
     holding = [name for name, folder in folders if not lies_beside(name) and any_image(folder)]
     if len(holding) < 2 and (found := annotations_in(root)):
-        raise DataError(f"{root} has no folder of images per class.{found}")
+        inner = [folder for name, folder in folders if name in holding and len(subfolders(folder)) > 1]
+        advice = f" If the folders in {inner[0]} are the classes, name it alone." if inner else ""
+        raise DataError(f"{root} has no folder of images per class.{advice}{found}")

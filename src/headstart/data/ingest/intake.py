@@ -31,6 +31,7 @@ from headstart.data.ingest.label_types import (
 from headstart.data.ingest.model_input import LONG, model_input, note_missing_words
 from headstart.data.ingest.store import Store, schema
 from headstart.data.tables.columns import Roles
+from headstart.data.tables.label_columns import is_signed
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import flag
 from headstart.data.tables.table import Chunk, Problem, Table, readable
@@ -72,7 +73,9 @@ def take_in(
             wanted = list(dict.fromkeys([*own.names(), *units]))
             for table in tables:
                 classes = declared(table, roles.labels[0]) or class_names
-                own = replace(own, zeros=_with_zeros(table, roles.labels) if len(roles.labels) > 1 else ())
+                if len(roles.labels) > 1:
+                    signed = tuple(one.name for one in table.sample() if one.name in roles.labels and is_signed(one))
+                    own = replace(own, zeros=(*_with_zeros(table, roles.labels), *signed), signed=signed)
                 for chunk in readable(table, wanted, findings):
                     typed = getattr(table, "typed", True)
                     rows = list(_rows(chunk, own, units, classes, SPLIT_CODES[split], given, apart, typed, findings))
@@ -202,12 +205,17 @@ def _with_zeros(table: Table, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unknown(cell: Any) -> bool:
-    return cell is None or cell != cell or str(cell).strip() in {*MISSING_WORDS, "-1", "-1.0"}
+    return cell is None or cell != cell or str(cell).strip() in MISSING_WORDS or _is_minus(cell)
+
+
+def _is_minus(cell: Any) -> bool:
+    return str(cell).strip() in ("-1", "-1.0")
 
 
 def _hot(cells: Sequence[Any], roles: Roles, place: str) -> tuple[str | None, int]:
     """Names of the label columns that hold 1, as a list; missing if all cells are, or one that could hold a zero."""
     names = roles.labels
+    cells = [0 if name in roles.signed and _is_minus(cell) else cell for name, cell in zip(names, cells)]
     unknown = [_unknown(cell) for cell in cells]
     if all(unknown) or any(gap and name in roles.zeros for name, gap in zip(names, unknown)):
         return None, MISSING

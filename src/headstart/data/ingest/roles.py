@@ -16,6 +16,7 @@ from headstart.data.tables.repeated_columns import candidates
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import note_unused
 from headstart.data.tables.table import ImagePath, Table
+from headstart.data.tables.word_columns import WORDS, are_single
 
 
 def roles_of(
@@ -43,6 +44,12 @@ def roles_of(
             refuse_missing(column, first.name, getattr(first, "path", Path("-")).parent)
         if column.name in roles.text and column.name in roles.guessed:
             refuse_file_names(column, first.name)
+        if column.name in roles.text and column.name.lower() in WORDS and are_single(column):
+            message = (
+                f"each text of {column.name!r} is one word. To tag words in sentences, write a word and its tag a "
+                "line, and an empty line between sentences, as a .conll file"
+            )
+            findings.add("words", "note", message, count=1)
     found = next(column for column in columns if column.name == roles.labels[0])
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"

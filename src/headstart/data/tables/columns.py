@@ -45,6 +45,8 @@ class Roles:
     "column of clusters: rows that count as one in statistics and may lie in several splits"
     zeros: tuple[str, ...] = ()
     "those of several label columns that write zeros, in the table at hand"
+    signed: tuple[str, ...] = ()
+    "those that write 1 and -1, where -1 is a zero"
 
     @property
     def label(self) -> str:

@@ -63,7 +63,13 @@ def _one_hot(few: Sequence[Column]) -> list[str]:
 
 
 def _is_flag(column: Column) -> bool:
-    return {flag(value) for value in column.values} == {True, False}
+    return {flag(value) for value in column.values} == {True, False} or is_signed(column)
+
+
+def is_signed(column: Column) -> bool:
+    """True for a column of 1 and -1, as CelebA writes its attributes."""
+    found = {str(value).strip().removesuffix(".0") for value in column.values if value is not None and value != ""}
+    return found == {"1", "-1"}
 
 
 def _are_dates(column: Column) -> bool:

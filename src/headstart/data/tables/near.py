@@ -10,7 +10,7 @@ from typing import Any
 
 def at_home(source: Any) -> Any:
     """`~/a.csv` in full if it exists, because shells leave the sign in quotes and behind `=`; else unchanged."""
-    if isinstance(source, (str, os.PathLike)) and (name := os.fspath(source)).startswith("~"):
+    if isinstance(source, (str, os.PathLike)) and (name := os.fspath(source)).startswith("~") and "/" in name:
         full = os.path.expanduser(name)
         return full if os.path.exists(full) else source
     return source

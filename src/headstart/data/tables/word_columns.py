@@ -43,6 +43,11 @@ def words_alone(columns: Sequence[Column]) -> list[str]:
     return [column.name for column in columns if column.kind == "list" and column.name.lower() in WORDS]
 
 
+def are_single(column: Column) -> bool:
+    """True if a column of texts holds words, one a row."""
+    return column.kind == "text" and all(len(str(value).split()) < 2 for value in column.values)
+
+
 def lists_as_text(columns: Sequence[Column]) -> frozenset[str]:
     """Columns of a CSV file whose cells hold words and their tags, as lists written as text."""
     lists = [
