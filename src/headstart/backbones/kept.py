@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 ARGUMENTS = ("cache", "past_key_values")
@@ -13,18 +14,24 @@ ARGUMENTS = ("cache", "past_key_values")
 
 
 class Store(Protocol):
-    """Keys and values of each layer. columns: tokens that each row held before this pass, empty places included."""
+    """Keys and values of each layer."""
 
-    columns: int
+    @property
+    def columns(self) -> int:
+        """Tokens that each row held before this pass, empty places included."""
+        ...
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         """Takes in [B, H, T, d] of new tokens; returns the keys and values of all, [B, H, columns + T, d]."""
         ...
 
 
-def cache_of(store: Store) -> Any:
-    """A KV cache for transformers that keeps everything in this store, in layers with sliding windows too."""
-    return _class()(store)
+def cache_of(store: Store, dtype: torch.dtype | None = None) -> Any:
+    """A KV cache for transformers that keeps everything in this store, in layers with sliding windows too.
+
+    dtype: number format in which keys and values are kept; None for the one in which they come.
+    """
+    return _class()(store, dtype)
 
 
 def tokens_before(arguments: Mapping[str, Any]) -> int:
@@ -40,12 +47,12 @@ def _class() -> Any:
     class Kept(Cache):
         """A cache without layers: networks ask it for sizes and for nothing else."""
 
-        def __init__(self, store: Store) -> None:
+        def __init__(self, store: Store, dtype: torch.dtype | None) -> None:
             super().__init__(layers=[])
-            self.store = store
+            self.store, self.dtype = store, dtype
 
         def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any) -> Any:
-            return self.store.update(key_states, value_states, layer_idx)
+            return self.store.update(key_states.to(self.dtype), value_states.to(self.dtype), layer_idx)
 
         def get_seq_length(self, layer_idx: int = 0) -> int:
             return self.store.columns

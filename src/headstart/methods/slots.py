@@ -34,6 +34,8 @@ class Beside(nn.Module):
     "True if the module's output is a new tensor, into which `on_rows` may write"
     inside: bool = False
     "True if it changes the computation itself, by `run`"
+    ahead: int = 0
+    "number of positions that it takes before a text's first token"
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """The arguments with which the module is called."""

@@ -15,19 +15,19 @@ NAMES = ("llama", "gpt2", "mistral")
 "rotary positions, learned ones, and a sliding window of 5 tokens"
 
 
-def causal(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
+def causal(name: str, dtype: torch.dtype = torch.float64, seed: int = 0, positions: int = 64) -> Any:
     import transformers as t
 
     usual: dict[str, Any] = {
         "vocab_size": 257, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "intermediate_size": 64, "max_position_embeddings": 64, "num_key_value_heads": 2, "bos_token_id": 0,
+        "intermediate_size": 64, "max_position_embeddings": positions, "num_key_value_heads": 2, "bos_token_id": 0,
         "eos_token_id": 0, "pad_token_id": None, "initializer_range": 0.3,
     }  # fmt: skip
     config = {
         "llama": lambda: t.LlamaConfig(**usual),
         "mistral": lambda: t.MistralConfig(**usual, sliding_window=5),
         "gpt2": lambda: t.GPT2Config(
-            vocab_size=257, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=0,
+            vocab_size=257, n_embd=32, n_layer=2, n_head=4, n_positions=positions, bos_token_id=0, eos_token_id=0,
             initializer_range=0.3,
         ),
         "mamba": lambda: t.MambaConfig(vocab_size=257, hidden_size=32, num_hidden_layers=2, state_size=4),

@@ -59,7 +59,7 @@ def likelihoods(
         shared, trunk = shared_length(prompts), Branch()
         if shared:
             network.states(network.ids([list(prompts[0][:shared])]), trunk, 0)
-        for batch in _batches(prompts, shared, batch_tokens):
+        for batch in batches(prompts, shared, batch_tokens):
             branch = trunk.forked() if shared else Branch()
             sums |= _of_batch(network, branch, shared, batch, prompts, choices)
     size = {tuple(choice): _bytes(network, choice) for own in choices for choice in own}
@@ -78,7 +78,7 @@ def shared_length(prompts: Sequence[Ids]) -> int:
     return next((at for at in range(least) if first[at] != last[at]), least)
 
 
-def _batches(prompts: Sequence[Ids], shared: int, most: int) -> Iterator[list[int]]:
+def batches(prompts: Sequence[Ids], shared: int, most: int) -> Iterator[list[int]]:
     """Numbers of prompts of like length, longest first, so that the first batch needs the most memory."""
     batch: list[int] = []
     for number in sorted(range(len(prompts)), key=lambda n: -len(prompts[n])):

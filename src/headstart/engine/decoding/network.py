@@ -18,6 +18,7 @@ from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ConfigurationError, ModelError
 from headstart.engine.decoding.stores import Branch, Growing
 from headstart.engine.machine.precision import Compute
+from headstart.methods.plan import Beside
 
 UNSURE = ("dynamic", "longrope")
 "kinds of rotary positions that depend on the longest text in a batch, beyond the length of pretraining"
@@ -38,7 +39,17 @@ class Network:
     @cached_property
     def readable(self) -> int | None:
         """Maximum number of tokens of a text with its answer; None if unlimited."""
-        return _readable(self.body)
+        limits = [positions(self.body).readable]
+        rotary: Any = getattr(getattr(self.body, "config", None), "rope_parameters", None)
+        if isinstance(rotary, dict) and rotary.get("rope_type") in UNSURE:
+            limits.append(rotary.get("original_max_position_embeddings"))
+        known = [limit for limit in limits if limit is not None]
+        return min(known) - self.ahead if known else None
+
+    @cached_property
+    def ahead(self) -> int:
+        """Number of virtual tokens before each text."""
+        return sum(part.ahead for part in self.body.modules() if isinstance(part, Beside))
 
     @cached_property
     def _takes(self) -> frozenset[str]:
@@ -60,7 +71,8 @@ class Network:
         name = next((name for name in ARGUMENTS if name in self._takes), None)
         if name is None:
             raise ModelError(f"{type(self.body).__name__} takes no KV cache, which decoding needs; choose a decoder.")
-        inputs[name] = cache_of(store)
+        # in bf16, because under autocast attention would round them at each step
+        inputs[name] = cache_of(store, torch.bfloat16 if self.compute.bf16 else None)
         if "position_ids" in self._takes:
             numbers = torch.arange(ids.shape[1], device=ids.device) + at + positions(self.body).first
             inputs["position_ids"] = numbers.expand(len(ids), -1)
@@ -137,12 +149,3 @@ def opened(body: nn.Module, head: Callable[[Tensor], Tensor], tokenizer: Any, co
             "decoder with plain attention, or another method."
         )
     return network
-
-
-def _readable(body: nn.Module) -> int | None:
-    limit = positions(body).readable
-    rotary: Any = getattr(getattr(body, "config", None), "rope_parameters", None)
-    if isinstance(rotary, dict) and rotary.get("rope_type") in UNSURE:
-        own: Any = rotary.get("original_max_position_embeddings") or limit
-        return own if limit is None else min(own, limit)
-    return limit

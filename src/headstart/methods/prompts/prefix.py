@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.positions import Positions, positions
+from headstart.backbones.kept import tokens_before
 from headstart.backbones.ladder.attention import Projections, fused_attention, projections
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import MethodError, ModelError
@@ -200,6 +201,7 @@ class Rows(Beside):
     def __init__(self, shift: bool, tokens: int, sizes: list[int], hidden: int, spread: float) -> None:
         super().__init__()
         self.shift, self.tokens, self.sizes = shift, tokens, sizes
+        self.ahead = tokens if shift else 0
         self.positions = Positions(0, None)
         self.source: list[Tensor] = []
         if sizes:
@@ -216,10 +218,11 @@ class Rows(Beside):
         if self.sizes:
             self.source[:] = self.rows().split([size for each in self.sizes for size in (each, each)], dim=1)
         if self.shift:
-            ids = kwargs["input_ids"]
-            self.positions.check("prefix", self.tokens, ids.shape[1])
-            numbers = torch.arange(ids.shape[1], device=ids.device) + self.positions.first + self.tokens
-            kwargs = {**kwargs, "position_ids": numbers.expand(len(ids), -1)}
+            ids, earlier, given = kwargs["input_ids"], tokens_before(kwargs), kwargs.get("position_ids")
+            self.positions.check("prefix", self.tokens, earlier + ids.shape[1])
+            if given is None:
+                given = torch.arange(ids.shape[1], device=ids.device) + self.positions.first + earlier
+            kwargs = {**kwargs, "position_ids": given.expand(len(ids), -1) + self.tokens}
         return args, kwargs
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.positions import positions
+from headstart.backbones.kept import tokens_before
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, GradientMethod, head_group
 from headstart.methods.plan import Beside, Edit, Group, Plan
@@ -109,11 +110,17 @@ class VirtualTokens(Beside):
                 drawn = torch.tensor(ids)
             rows = weight[drawn.to(weight.device)].clone()
         self.embeddings = nn.Parameter(rows)
+        self.ahead = tokens
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        p, earlier = len(self.embeddings), tokens_before(kwargs)
+        if earlier:  # a KV cache, which holds them
+            self.positions.check("prompt", p, earlier - p + kwargs["input_ids"].shape[1])
+            if kwargs.get("position_ids") is not None:
+                kwargs = {**kwargs, "position_ids": kwargs["position_ids"] + p}
+            return args, kwargs
         kwargs = dict(kwargs)
         real = self.table[0](kwargs.pop("input_ids"))  # [B, T, D]
-        p = len(self.embeddings)
         self.positions.check("prompt", p, real.shape[1])
         virtual = self.embeddings.to(real.dtype).expand(len(real), -1, -1)  # [B, p, D]
         kwargs["inputs_embeds"] = torch.cat([virtual, real], dim=1)  # [B, p + T, D]
@@ -121,8 +128,13 @@ class VirtualTokens(Beside):
             if kwargs.get(name) is not None:
                 front = kwargs[name].new_full((len(real), p), fill)
                 kwargs[name] = torch.cat([front, kwargs[name]], dim=1)  # [B, p + T]
+        if kwargs.get("position_ids") is not None:
+            given = kwargs["position_ids"].expand(len(real), -1)
+            front = torch.arange(p, device=given.device).expand(len(real), -1) + self.positions.first
+            kwargs["position_ids"] = torch.cat([front, given + p], dim=1)  # [B, p + T]
         return args, kwargs
 
     def after(self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        output["last_hidden_state"] = output["last_hidden_state"][:, len(self.embeddings) :]  # [B, T, D]
+        if "inputs_embeds" in kwargs:
+            output["last_hidden_state"] = output["last_hidden_state"][:, len(self.embeddings) :]  # [B, T, D]
         return output
