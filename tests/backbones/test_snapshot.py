@@ -41,6 +41,18 @@ def test_the_latest_values_come_back_bit_for_bit(limit: int, monkeypatch: pytest
     one.put_back({"of another": torch.zeros(2)})  # what is not in it stays
 
 
+def test_a_file_is_read_into_the_tensors_without_a_copy_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large embedding table beside its copy would be the peak of a training."""
+    monkeypatch.setattr(snapshot, "MEMORY_BYTES", 0)
+    one, targets = Snapshot(tensors(0)), tensors(9)
+    made: list[object] = []
+    plain = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *given, **more: made.append(given[0]) or plain(*given, **more))
+    one.put_back(targets)
+    assert made == [targets["last"].shape]  # only what is not contiguous
+    assert all(torch.equal(targets[name], value) for name, value in tensors(0).items())
+
+
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_full_disk_leaves_the_copies_in_memory(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the first write or at a later one."""
