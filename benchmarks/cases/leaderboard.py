@@ -4,9 +4,7 @@ TREC with MiniLM. A pair: transformers' Trainer for 3 epochs at its defaults, `h
 `--share` of the time that took. With `--peer tuned` it is the Trainer as a knowing user would tune it, and the budget
 nearly twice its time. Each runs in a process of its own. The comparison's seconds are those of the whole call: reading,
 audit, loading, forecast, trainings, testing, report; the Trainer's begin with tokenizing and end with the last step.
-Kept after each pair, as leaderboard or leaderboard-tuned; `--add` puts pairs to those that are there. The headline:
-rows with a value, epochs and seeds of the methods that the verdict names, and the recommended model's accuracy beside
-the peer's, means over the pairs.
+Kept after each pair, as leaderboard or leaderboard-tuned; `--add` puts pairs to those that are there.
 """
 
 from __future__ import annotations
@@ -60,7 +58,7 @@ def epochs_of(row: dict[str, Any]) -> float | None:
 
 
 def headline(runs: list[dict[str, Any]], peer: str) -> str:
-    """What the pairs came to, in one sentence."""
+    """The outcome of the pairs, in a few sentences."""
     ours = [run["ours"] for run in runs]
     valued = [sum(row["value"] is not None for row in one["rows"]) for one in ours]
     named = [row for one in ours for row in one["rows"] if row["method"] in one["named"]]
@@ -70,10 +68,10 @@ def headline(runs: list[dict[str, Any]], peer: str) -> str:
     share = statistics.median(run["ours"]["seconds"] / run[peer]["seconds"] for run in runs)
     lengths = " to ".join(dict.fromkeys(f"{one:.2g}" for one in (min(epochs, default=0), max(epochs, default=0))))
     return (
-        f"{min(valued)} of {len(ours[0]['rows'])} rows with a value in {share:.2f} of the peer's time; what the "
-        f"verdict names trained {lengths} epochs with {' or '.join(map(str, seeds)) or 'no'} "
-        f"seed{'s' * (seeds != [1])}; recommended {mean['ours']:.1f} %, the peer {mean[peer]:.1f} % "
-        + (f"(means over {len(runs)} pairs)" if len(runs) > 1 else "(one pair)")
+        f"{min(valued)} of {len(ours[0]['rows'])} methods get a value, in {share:.2f} of the Trainer's time. The "
+        f"methods that the verdict names trained {lengths} epochs with {' or '.join(map(str, seeds)) or 'no'} "
+        f"seed{'s' * (seeds != [1])}. The recommended model has a test accuracy of {mean['ours']:.1f} %, the Trainer's "
+        f"{mean[peer]:.1f} % ({f'means over {len(runs)} pairs' if len(runs) > 1 else 'one pair'})."
     )
 
 
@@ -109,7 +107,7 @@ def measure(
         share_of = statistics.median(run["ours"]["seconds"] / run[peer]["seconds"] for run in runs)
         yield result, {
             "schema": "headstart.leaderboard/2", "status": "ok", "note": note, "runs": runs,
-            "headline": headline(runs, peer), "epochs": epochs, "examples": examples or "all",
+            "epochs": epochs, "examples": examples or "all",
             "share_of_the_peers_time": {peer: share_of}, "threads": torch.get_num_threads(),
             "environment": machine(compute(None).precision, str(compute(None).device)),
         }  # fmt: skip

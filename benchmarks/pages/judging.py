@@ -12,27 +12,29 @@ from benchmarks.pages.recorded import read, small
 TEXTBOOK = (
     ("scratch", "100,000 and more"), ("full", "1,000 to 10,000"), ("freeze", "100 to 1,000"),
 )  # fmt: skip
-"the labels a method is said to need"
-SAID = {
-    "trec": "The shape is the textbook's: from scratch it takes more than a hundred times the labels of a tuned model, "
-    "and with few labels the frozen lower blocks are no worse than tuning them all. It lies lower than the textbook "
-    "says: MiniLM has read a billion pairs of sentences, and questions are short.",
-    "medical": "The shape is there, but small: from scratch it takes two to four times the labels of the tuned "
-    "backbone, and the intervals meet, since 60 examples of these classes already leave little to gain.",
-    "new-classes": "The shape is the textbook's: from scratch 80 % takes eight times the labels of the tuned network, "
-    "and the intervals are apart (90 % is further than these sizes can tell); with few labels frozen features are as "
-    "good as tuned ones. The network is made as `builtin/glance` is (`examples/new_classes.sh`) but has not seen these "
-    "four classes, which `builtin/glance` itself has.",
-    "papirus": "Not the textbook's shape: outlines and colours tell these contexts apart, and what a small network "
-    "learns from CIFAR-10 and other themes saves no labels that could be told from chance.",
+"training examples that textbooks give for a method"
+READINGS = {
+    "trec": "The methods are in the textbook's order: training from scratch needs more than a hundred times the labels "
+    "of a tuned model, and with few labels freezing the lower blocks is no worse than tuning all of them. All numbers "
+    "are below the textbook's, presumably because MiniLM was trained on a billion pairs of sentences and questions are "
+    "short.",
+    "medical": "The methods are in the textbook's order, but close: training from scratch needs two to four times the "
+    "labels of the tuned backbone, and the intervals overlap, because 60 examples of these classes leave little to "
+    "gain.",
+    "new-classes": "The methods are in the textbook's order: for 80 %, training from scratch needs eight times the "
+    "labels of the tuned network, and the intervals do not overlap (90 % is too far above the measured sizes to "
+    "compare). With few labels, frozen features are as good as tuned ones. The network was pretrained like "
+    "`builtin/glance` (`examples/new_classes.sh`), but without these four classes, which `builtin/glance` has seen.",
+    "papirus": "The methods are not in the textbook's order: outlines and colours separate these contexts, and "
+    "pretraining a small network on CIFAR-10 and other icon themes saves no more labels than chance would.",
 }
-"what the tables show"
+"a reading of each table"
 
 
 def ranking() -> list[str]:
-    """What scores foretell of fine-tuning."""
+    """How well scores predict fine-tuning."""
     scores = {"probe": "probe %", "knn": "5 neighbours %", "logme": "LogME", "h_score": "H-score"}
-    lines = ["## What `headstart rank` foretells of fine-tuning", ""]
+    lines = ["## How well `headstart rank` predicts fine-tuning", ""]
     for path in sorted(RECORD.glob("ranking-*.json")):
         lines += _ranking(json.loads(path.read_text(encoding="utf-8")), path.stem, scores)
     return lines if len(lines) > 2 else []
@@ -40,9 +42,9 @@ def ranking() -> list[str]:
 
 def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[str]:
     lines = [
-        f"MiniLM cut after each of its blocks, and random weights, on {found['data']}, {found['each']} labels a class; "
-        f"scored on {found['validation']} validation examples, then tuned in full ({found['epochs']} epochs, "
-        f"{found['seeds']} seeds, default rate) and tested.", "",
+        f"MiniLM cut after each of its blocks, and a network with random weights, on {found['data']} with "
+        f"{found['each']} labels a class. Each was scored on {found['validation']} validation examples, then tuned in "
+        f"full ({found['epochs']} epochs, {found['seeds']} seeds, default rate) and tested.", "",
         f"| backbone | {' | '.join(scores.values())} | tuned, test accuracy % |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for one in found["candidates"]:
@@ -51,7 +53,7 @@ def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[s
             f"| {one['model']} | {100 * one['probe']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}] "
             f"| {100 * one['knn']:.1f} | {one['logme']:.3f} | {one['h_score']:.3f} | {tuned} |"
         )
-    lines += ["", "| score | Kendall's tau, all | tau, pretrained | best by it is below the best by, points |",
+    lines += ["", "| score | Kendall's tau, all | tau, pretrained | loss by its first choice, points |",
               "|---|---|---|---|"]  # fmt: skip
     for score, title in scores.items():
         one = found["agreement"][score]
@@ -63,18 +65,18 @@ def _ranking(found: dict[str, Any], name: str, scores: dict[str, str]) -> list[s
 
 
 def forgetting() -> list[str]:
-    """What tuning gains and what it forgets, for each task."""
+    """Gains and losses of tuning, for each task."""
     lines = ["## Tuned against base: gained and forgotten", ""]
     for path in sorted(RECORD.glob("forgetting-*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         found = result["evaluation"]
-        told = found["configuration"]
-        size = f"{told['each']} labels a class" if told["each"] else "all labels"
-        size += f", {told['epochs']} epochs" if told["epochs"] else ""
+        setup = found["configuration"]
+        size = f"{setup['each']} labels a class" if setup["each"] else "all labels"
+        size += f", {setup['epochs']} epochs" if setup["epochs"] else ""
         lines += [
-            f"{found['base']} tuned on {found['data']} ({size}, {told['seeds']} seeds, default rates), judged by "
-            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned less base, in points (calibration error: "
-            "as it is), with a 95 % interval; bold where a loss is certain.",
+            f"{found['base']} tuned on {found['data']} ({size}, {setup['seeds']} seeds, default rates), judged by "
+            f"`headstart evaluate` with `benchmarks/{found['suite']}`. Tuned minus base, in points (calibration error: "
+            "unscaled), with a 95 % interval; bold: the check finds it worse or regressed.",
             "",
             f"| check, base | {' | '.join(one['name'] for one in found['models'])} |",
             "|---|" + "---|" * len(found["models"]),
@@ -102,10 +104,11 @@ def gates() -> list[str]:
     most, least = (pick(held, key=lambda row: row["repeats"]) for pick in (max, min))
     lines = [
         "## Gates and intervals, simulated", "",
-        f"Share of {found['repeats']} samples (a quarter of them, at least 100, where ten methods or a power are "
-        f"simulated; standard error of 5 %: {100 * found['standard_error']:.1f} points) in which it happens, in %, by "
-        "the number of test examples; 87 % are right. Three and five seeds differ by 0.8 points of accuracy. Coverage "
-        f"is how often a 95 % interval holds the truth in {most['repeats']:,} samples (standard error "
+        f"How often each outcome occurs, in % of {found['repeats']} simulated samples, by the number of test examples "
+        "(rows with ten methods or a power: of a quarter of the samples, at least 100). A share of 5 % has a standard "
+        f"error of {100 * found['standard_error']:.1f} points. About 87 % of the simulated answers are right; with "
+        "several seeds, their accuracies have a standard deviation of 0.8 points. Coverage is how often a 95 % "
+        f"interval contains the true value, in {most['repeats']:,} samples (standard error "
         f"{100 * most['standard_error']:.1f} points; differences of ECE in {least['repeats']:,}, standard error "
         f"{100 * least['standard_error']:.1f}).", "",
         f"| what | seeds | {' | '.join(f'{n:,}' for n in sizes)} |", "|---|---|" + "---|" * len(sizes),
@@ -122,8 +125,8 @@ def gates() -> list[str]:
 def _change(check: dict[str, Any], percent: bool) -> str:
     values = (check["difference"], check["low"], check["high"])
     d, low, high = (f"{100 * v:+.1f}" if percent else f"{v:+.3f}" for v in values)
-    told = f"{d} [{low}, {high}], {check['status']}"
-    return f"**{told}**" if check["status"] in ("regressed", "worse") else told
+    cell = f"{d} [{low}, {high}], {check['status']}"
+    return f"**{cell}**" if check["status"] in ("regressed", "worse") else cell
 
 
 def curves() -> list[str]:
@@ -149,15 +152,15 @@ def curves() -> list[str]:
         if laws and next(iter(laws.values()))["reach"]:
             targets = [f"{100 * reach['value']:.0f} %" for reach in next(iter(laws.values()))["reach"]]
             lines += [
-                "", "Examples that a value would take by the fitted law, beside what the textbook says a method needs:",
+                "", "Training examples needed for an accuracy, by the fitted power law, beside the textbook's number:",
                 "", f"| method | textbook | {' | '.join(targets)} |", "|---|---|" + "---|" * len(targets),
             ]  # fmt: skip
             for name, law in laws.items():
                 reach = " | ".join(map(_reach, law["reach"]))
                 lines.append(f"| {name} | {dict(TEXTBOOK).get(name, '')} | {reach} |")
         lines += ["", f"![accuracy against training examples]({path.stem}.svg)", ""]
-        if said := SAID.get(path.stem.removeprefix("curve-")):
-            lines += [said, ""]
+        if reading := READINGS.get(path.stem.removeprefix("curve-")):
+            lines += [reading, ""]
         lines += small(path.stem, result["note"], found["environment"])
     return lines if len(lines) > 2 else []
 
@@ -180,9 +183,9 @@ def _reach(one: dict[str, Any]) -> str:
     return f"{one['examples']:,.0f} [{one['low']:,.0f}, {most}]"
 
 
-TOLD = {"glove": "1,348, 128", "skipgram": "3,130, 135", "cbow": "2,952, 173"}
-"""analogies right, and of them `family`, of Stanford's GloVe and of gensim as we were told them, of 12,680 questions
-with a vocabulary of 69,423 words. Stanford's program can't be had where these tables are made."""
+REFERENCE = {"glove": "1,348, 128", "skipgram": "3,130, 135", "cbow": "2,952, 173"}
+"""analogies right, and of them `family`, of Stanford's GloVe and of gensim, as reported to us: of 12,680 questions,
+with a vocabulary of 69,423 words. Stanford's program was not at hand to measure."""
 
 
 def vectors() -> list[str]:
@@ -194,10 +197,10 @@ def vectors() -> list[str]:
     lines = [
         "## Word vectors", "",
         f"Trained on {corpus['words'] / 1e6:.1f} million words of dictionaries, essays and articles, lower-cased; "
-        f"{words:,} vectors of 100 numbers. Right are answers to word2vec's questions that have vectors (3CosAdd among "
-        "all words); seconds are those of the whole command. To reach: what Stanford's GloVe and gensim were told to "
-        "get of 12,680 questions, with 69,423 words; it was not measured here.", "",
-        "| objective | analogies right | of them `family` | to reach | seconds | king - man + woman | near king |",
+        f"{words:,} vectors of 100 numbers. Analogies are word2vec's questions whose words all have vectors, answered "
+        "by 3CosAdd over all words; seconds are those of the whole command. The reference is Stanford's GloVe and "
+        "gensim on 12,680 questions with 69,423 words: figures that were reported to us, not measured here.", "",
+        "| objective | analogies right | of them `family` | reference | seconds | king - man + woman | near king |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for one in found["results"]:
@@ -209,17 +212,17 @@ def vectors() -> list[str]:
         )  # fmt: skip
         lines.append(
             f"| `{one['objective']}` | {total['right']:,} of {total['asked']:,} ({share}) "
-            f"| {family['right']} of {family['asked']} | {TOLD[one['objective']]} | {one['seconds']:.0f} "
+            f"| {family['right']} of {family['asked']} | {REFERENCE[one['objective']]} | {one['seconds']:.0f} "
             f"| {answers} | {near} |"
         )
     glove = next((one for one in found["results"] if one["entries"]), None)
     if glove:
         lines += [
             "",
-            f"GloVe went over {glove['entries'] / 1e6:.1f} million entries, {glove['entries_a_second'] / 1e6:.2f} "
-            f"million a second, {len(glove['costs'])} times; the cost of an entry fell to {glove['costs'][-1]:.4f}. "
-            f"Counting took {glove['counting_seconds']:.0f} s. Stanford's program was told to go over 25.2 million "
-            "entries, 0.93 million a second, to 0.0296.",
+            f"GloVe made {len(glove['costs'])} passes over {glove['entries'] / 1e6:.1f} million entries, at "
+            f"{glove['entries_a_second'] / 1e6:.2f} million a second; the mean cost of an entry fell to "
+            f"{glove['costs'][-1]:.4f}. Counting took {glove['counting_seconds']:.0f} s. Reported of Stanford's "
+            "program: 25.2 million entries, 0.93 million a second, a cost of 0.0296.",
         ]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return lines + small(

@@ -22,7 +22,7 @@ from benchmarks.pages.targets import targets
 def benchmarks() -> list[str]:
     return [
         "# Benchmarks", "",
-        "Made by `benchmarks/run.py report` from the JSON files in `benchmarks/results`; each part names its own.", "",
+        "Written by `benchmarks/run.py report` from `benchmarks/results`; each section names its file.", "",
         *targets(), *leaderboard(), *engine(), *vision(), *few(), *races(), *ranking(), *forgetting(), *gates(),
         *curves(), *mixed(), *rows(), *vectors(), *gpu(),
     ]  # fmt: skip

@@ -5,9 +5,17 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from benchmarks.cases.leaderboard import headline
 from benchmarks.pages.recorded import read, small
 
 from headstart.report.format import p_equals
+
+ENGINE_SIDES = {
+    "ours": "Headstart",
+    "floor": "one forward pass in bf16, sorted by length",
+    "defaults": "Trainer at its defaults",
+    "tuned": "Trainer, tuned",
+}
 
 
 def engine() -> list[str]:
@@ -18,37 +26,39 @@ def engine() -> list[str]:
     lines = ["## The engine against Trainer", ""]
     for part in found["parts"]:
         sides = list(part["runs"][0])
+        faster = (f"{times:.2f} times as fast as {ENGINE_SIDES[side]}" for side, times in part["times_faster"].items())
         lines += [
-            f"**{part['work']}**, {part['epochs']} epochs of {part['examples']} examples: "
-            + "; ".join(f"{side} {times:.2f} times" for side, times in part["times_faster"].items()),
+            f"**{part['work']}**, {part['epochs']} epoch{'s' * (part['epochs'] > 1)} of {part['examples']} examples: "
+            f"Headstart is {' and '.join(faster)}",
             "", "| side | seconds, median | peak memory, GB | accuracy % | precision |", "|---|---|---|---|---|",
         ]  # fmt: skip
         for side in sides:
             runs = [run[side] for run in part["runs"]]
             accuracy = [100 * run["accuracy"] for run in runs if "accuracy" in run]
             memory = statistics.median(run["peak_memory_bytes"] for run in runs) / 1e9
+            mean = f"{statistics.fmean(accuracy):.1f}" if accuracy else ""
             lines.append(
-                f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} "
-                f"| {statistics.fmean(accuracy):.1f} | {runs[0]['precision']} |"
-                if accuracy
-                else f"| {side} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} | | "
-                f"{runs[0]['precision']} |"
+                f"| {ENGINE_SIDES[side]} | {statistics.median(run['seconds'] for run in runs):.1f} | {memory:.2f} "
+                f"| {mean} | {runs[0]['precision']} |"
             )
         for side, d in part.get("quality", {}).items():
-            lines += ["", f"Accuracy less that of {side}, paired by test example: {100 * d['difference']:+.1f} points "
-                      f"[{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], {p_equals(d['p_value'])}."]  # fmt: skip
+            low, high = (f"{100 * d[end]:+.1f}" for end in ("low", "high"))
+            lines += [
+                "", f"Accuracy minus that of {ENGINE_SIDES[side]}, paired by test example: "
+                f"{100 * d['difference']:+.1f} points [{low}, {high}], {p_equals(d['p_value'])}.",
+            ]  # fmt: skip
         lines += small("engine", part["note"], part["environment"], part["threads"])
     return lines
 
 
 VISION = {
     "features": "features of the frozen network, one pass",
-    "unfreeze": "gradual unfreezing, three epochs: the head, the upper half, the whole",
+    "unfreeze": "gradual unfreezing over three epochs (head, upper half, whole network)",
 }
 VISION_SIDES = {
     "plain": "timm in a plain loop",
     "tuned": "the same in bf16 and channels last",
-    "fastai": "fastai as its users write it",
+    "fastai": "fastai, in the usual form",
 }
 
 
@@ -61,8 +71,8 @@ def vision() -> list[str]:
     for part in found["parts"]:
         runs = part["runs"]
         lines += [
-            f"**{part['model']}**, {VISION[part['work']]}, {part['images']:,} images, {len(runs)} runs of each in turn",
-            "", "| side | seconds, median | ours is times as fast, median |", "|---|---|---|",
+            f"**{part['model']}**, {VISION[part['work']]}, {part['images']:,} images; {len(runs)} runs of each side in "
+            "turn", "", "| side | seconds, median | Headstart's speed-up, median |", "|---|---|---|",
             f"| Headstart | {statistics.median(run['ours'] for run in runs):.1f} | |",
             *(
                 f"| {VISION_SIDES[side]} | {statistics.median(run[side] for run in runs):.1f} | {times:.2f} |"
@@ -81,37 +91,33 @@ def leaderboard() -> list[str]:
         if not found:
             continue
         share, runs = found["share_of_the_peers_time"], found["runs"]
-        told = {"defaults": "at its defaults", "tuned": "tuned (bf16 and batches of like length)"}
+        (peer,) = share
+        how = {"defaults": "at its defaults", "tuned": "tuned: bf16 and batches of similar length"}[peer]
         lines += [
             f"## The whole leaderboard against one full fine-tune at {against}", "",
-            "The default methods with a budget, TREC with MiniLM, beside transformers' Trainer "
-            f"({found['epochs']} epochs, {', '.join(told[side] for side in share)}), in alternation: "
-            f"{found['headline']}.", "",
-            "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
-        ] if "headline" in found else [
-            f"## The whole leaderboard against one full fine-tune at {against}", "",
-            "Measured with the earlier race, which paused long trainings instead of making short ones complete.", "",
-            "| side | seconds, of each run | test accuracy % of what it hands over, of each run |", "|---|---|---|",
+            "`headstart compare` with its default methods and a budget, on TREC with MiniLM, and one full fine-tune by "
+            f"transformers' Trainer ({found['epochs']} epochs, {how}), run in turn. {headline(runs, peer)}", "",
+            "| side | seconds of each run | test accuracy % of the resulting model, of each run |", "|---|---|---|",
         ]  # fmt: skip
         for side in ("ours", *share):
             seconds = ", ".join(f"{run[side]['seconds']:.0f}" for run in runs)
             accuracies = ", ".join(f"{100 * run[side]['accuracy']:.1f}" for run in runs)
-            lines.append(f"| {side} | {seconds} | {accuracies} |")
+            lines.append(f"| {ENGINE_SIDES[side]} | {seconds} | {accuracies} |")
         first = runs[0]["ours"]
         lines += [
             "",
-            "The first run's rows:",
+            "The table of the first run:",
             "",
             "| method | accuracy % | epochs | seeds | |",
             "|---|---|---|---|---|",
         ]
         for row in sorted(first["rows"], key=lambda row: -(row["value"] or -1)):
-            told_of = "" if row["status"] == "ok" else row["status"]
+            status = "" if row["status"] == "ok" else row["status"]
             value = (
                 f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if row["value"] else ""
             )
             epochs = f"{row['epochs']:.2g}" if row.get("epochs") else ""
-            lines.append(f"| {row['method']} | {value} | {epochs} | {len(row['seeds'])} | {told_of} |")
+            lines.append(f"| {row['method']} | {value} | {epochs} | {len(row['seeds'])} | {status} |")
         lines += ["", f"> {first['verdict']}", *small(name, found["note"], found["environment"])]
     return lines
 
@@ -126,9 +132,10 @@ def few() -> list[str]:
         cut = f", texts cut at {part['longest']} tokens" if part["longest"] else ""
         peer = part["peer"]
         lines += [
-            f"**{part['data']}, {part['each']} a class**, {part['draws']} draws{cut}; {peer['name']}",
+            f"**{part['data']}, {part['each']} labels a class**, {part['draws']} draws of them{cut}; the peer "
+            f"is {peer['name']}",
             "",
-            "| method | accuracy % | less SetFit's, paired | seconds, median | of the processor |",
+            "| method | accuracy % | minus SetFit's, paired | seconds, median | CPU seconds, median |",
             "|---|---|---|---|---|",
         ]
 
@@ -149,8 +156,9 @@ def few() -> list[str]:
         )
         if pairs := part.get("pairs"):
             ours, peers = (statistics.median(run["cpu_seconds"] for run in pairs[side]) for side in ("ours", "peer"))
-            lines += ["", f"Timed in alternation, {len(pairs['ours'])} pairs: contrastive {ours:.0f} s of the "
-                      f"processor, SetFit with {pairs['iterations']} pairs a sentence {peers:.0f} s; median share "
+            count = len(pairs["ours"])
+            lines += ["", f"CPU time, {count} run{'s' * (count > 1)} of each in turn: contrastive {ours:.0f} s, SetFit "
+                      f"with {pairs['iterations']} pairs a sentence {peers:.0f} s; median ratio "
                       f"{pairs['share_of_the_peers_time']:.2f}."]  # fmt: skip
         lines += small("fewshot", part["note"], part["environment"], part["threads"])
     return lines
@@ -163,12 +171,18 @@ def races() -> list[str]:
         return []
     lines = [
         "## Races under a budget, simulated from measured trainings on few rows", "",
-        f"{found['races']} races a draw of training examples, with a budget of one plain fine-tune of 10 epochs. "
-        "Stopped: the method that would have won was given no long training. Points lost: on the test split, against "
-        "training all to their end and taking the best on validation; in the mean, and how often more than two. By "
-        "chance: how often the same choice among all that were trained to their end loses more than two points on "
-        "other validation examples, of which there are a third as many as training examples. The race's rules were "
-        "chosen on the first six; the draws under them were measured afterwards and changed nothing.",
+        f"{found['races']} races for each draw of training examples; the budget of a race is the time of one plain "
+        "fine-tune of 10 epochs. The race's choice is compared on the test split with that of no race: every method "
+        "trained to its end, and the best on validation taken.",
+        "",
+        "- *stopped*: share of the races in which the method that wins without a race got no long training",
+        "- *points lost*: test accuracy without a race minus that with it, mean",
+        "- *more than two*, *gained*: share of the races that lose, or gain, more than two points",
+        "- *by chance*: share of the choices without a race that lose more than two points if they are made on other "
+        "validation examples, a third as many as training examples",
+        "",
+        "The race's rules were chosen on the first six draws; the draws below them were measured afterwards and "
+        "changed no rule.",
         "", "| task, training examples, draw | steps of the heat and the final, % of usual | finalists | stopped "
         "| points lost | more than two | gained | by chance |",
         "|---|---|---|---|---|---|---|---|",
@@ -181,11 +195,11 @@ def races() -> list[str]:
             f"| {one['stopped']:.0%} | {100 * one['lost']:+.1f} | {one['lost_more_than_two']:.0%} "
             f"| {one['gained_more_than_two']:.0%} | {one['other_validation_lost_more_than_two']:.0%} |"
         )
-    for told, some in (("the six on which the rules were chosen", of_rules), ("those held out", held_out)):
+    for which, some in (("the six on which the rules were chosen", of_rules), ("those held out", held_out)):
         each = list(some.values())
         mean = {key: statistics.fmean(one[key] for one in each) for key in each[0]}
         lines.append(
-            f"| mean of {told} | | | {mean['stopped']:.0%} | {100 * mean['lost']:+.1f} "
+            f"| mean of {which} | | | {mean['stopped']:.0%} | {100 * mean['lost']:+.1f} "
             f"| {mean['lost_more_than_two']:.1%} | {mean['gained_more_than_two']:.1%} "
             f"| {mean['other_validation_lost_more_than_two']:.1%} |"
         )
@@ -199,7 +213,7 @@ def mixed() -> list[str]:
         return []
     lines = [
         "## Eight LoRAs mixed in one batch", "",
-        f"{found['rows']} rows; share of the throughput of the base alone, median.", "",
+        f"A batch of {found['rows']} rows; median throughput, as a share of the base model's alone.", "",
         "| LoRA on | Headstart | PEFT |", "|---|---|---|",
     ]  # fmt: skip
     for title, part in found["targets"].items():
@@ -232,10 +246,10 @@ def gpu() -> list[str]:
         return []
     lines = [
         f"## On a {found['card']}", "",
-        "Seconds of two epochs (median), times as fast as transformers' Trainer at its defaults and tuned (bf16, like "
-        "lengths together, workers that decode); share of the card's bf16 matrix products "
-        f"({found['matmul_flops'] / 1e12:.0f} TFLOP/s measured); peak memory. The target is 1.5 times the "
-        "tuned one.", "",
+        "Median seconds of two epochs, and how many times as fast Headstart is as transformers' Trainer at its "
+        "defaults and tuned (bf16, batches of similar length, workers that decode). Share of peak: of the card's bf16 "
+        f"matrix products ({found['matmul_flops'] / 1e12:.0f} TFLOP/s measured). The target is 1.5 times as fast as "
+        "the tuned Trainer.", "",
         "| network | trains | batch | ours | defaults | tuned | share of peak | memory, ours and tuned |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -250,6 +264,6 @@ def gpu() -> list[str]:
         )
     lines += [
         "",
-        f"{len(found['parts'][0]['runs'])} runs of each side in turn; what is not in the table was not measured.",
+        f"{len(found['parts'][0]['runs'])} runs of each side in turn. Other networks and methods were not measured.",
     ]
     return lines + small("gpu", found["note"], found["environment"])
