@@ -86,8 +86,7 @@ def forgetting() -> list[str]:
             base = f"{100 * check['base']['value']:.1f} %" if percent else f"{check['base']['value']:.3f}"
             cells = [_change(one["checks"][place], percent) for one in found["models"]]
             lines.append(f"| {check['check']}, {base} | {' | '.join(cells)} |")
-        if found["schema"] == "headstart.evaluation/2":
-            lines.append("| gates | " + " | ".join(m["verdict"] for m in found["models"]) + " |")
+        lines.append(f"| gates | {' | '.join(one['verdict'] for one in found['models'])} |")
         seconds = (f"{one['seconds']:.0f} s" for one in found["models"])
         lines.append(f"| one training | {' | '.join(seconds)} |")
         lines += small(path.stem, result["note"], found["environment"])
