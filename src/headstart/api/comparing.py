@@ -67,6 +67,7 @@ def compare(
     begun = time.perf_counter()
     from headstart.comparison.compare import compare as run
     from headstart.comparison.cross_validation import check_folded, cross_validated
+    from headstart.comparison.selection import methods_named
     from headstart.data.examples import Data as Read
     from headstart.engine.machine.precision import compute
 
@@ -80,6 +81,8 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers)
     backbone = backbone_for(model, examples, only(options, LOAD))
     examples = read_by(backbone, examples)
+    if "methods" not in options and examples.task.methods:
+        asked = replace(asked, methods=methods_named(examples.task.methods, options.get("settings", {})))
     asked = replace(
         asked, parts=_parts(examples, data, options),
         methods={name: method.for_classes(examples.task.labels) for name, method in asked.methods.items()},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.options import READ, only
+from headstart.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
@@ -48,7 +49,14 @@ def backbone_for(model: Any, data: Data, options: Mapping[str, Any]) -> Backbone
     if model is None:
         from headstart.backbones.loaders.packaged import DEFAULTS
 
+        if data.task.own_head:
+            raise ConfigurationError(
+                "answers in words need a causal language model: give its folder or hub name with --model, such as "
+                "HuggingFaceTB/SmolLM2-135M-Instruct."
+            )
         model = DEFAULTS[data.task.modality]
+    if data.task.own_head:
+        options = {**options, "vocabulary": True}
     return model if hasattr(model, "ladder") else load(model, **options)
 
 

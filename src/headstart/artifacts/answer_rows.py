@@ -25,16 +25,14 @@ class AnswerRows:
         if below is not None and not 0 <= below <= 1:
             raise ConfigurationError(f"--below is {below}; it takes a probability, from 0 to 1.")
         asked = [name for name, on in (("--probabilities", probabilities), ("--below", below is not None)) if on]
+        if asked and task.uncertain:
+            raise ConfigurationError(f"this model {task.uncertain}; leave out {' and '.join(asked)}.")
         if probabilities and not task.pooled:
             raise ConfigurationError("this model gives a tag for each word; leave out --probabilities.")
-        if asked and task.numeric:
-            raise ConfigurationError(
-                f"this model predicts numbers, which have no probability; leave out {' and '.join(asked)}."
-            )
         self.task, self.below = task, below
         self._taken = list(given)
         self._prediction = self._own("prediction")
-        scored = not task.numeric
+        scored = not task.uncertain
         self._confidence = self._own("confidence") if scored else None
         self._check = self._own("check") if scored and below is not None else None
         self._chances = {name: self._own(f"p_{name}") for name in task.labels} if scored and probabilities else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from headstart.data.examples import Input
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Prediction, Task
 
-Scores = Callable[[Sequence[Input]], np.ndarray]
-"probabilities or values [n, outputs] of n inputs"
+Scores = Callable[[Sequence[Input]], Iterable[Any]]
+"what `Task.prediction` makes n answers of: probabilities or values [n, outputs], or answers in words"
 MAX_CHARACTERS = 8_000_000
 "maximum size of a chunk of texts, in characters"
 
@@ -51,8 +52,8 @@ def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]
         yield chunk
 
 
-def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[np.ndarray | str]:
-    """Scores [outputs] of each row, or its problem; failing rows are found by bisection."""
+def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[Any]:
+    """What the answer of each row is made of, or its problem as a text; failing rows are found by bisection."""
     if not rows:
         return []
     try:
@@ -64,9 +65,9 @@ def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[np.ndarray | str
     return [*_scored(scores, rows[:half]), *_scored(scores, rows[half:])]
 
 
-def _answer(task: Task, row: Unlabelled, scores: np.ndarray | str) -> Answer:
+def _answer(task: Task, row: Unlabelled, scores: Any) -> Answer:
     if isinstance(scores, str):
         return Answer(row, None, scores)
-    if not np.isfinite(scores).all():
+    if isinstance(scores, np.ndarray) and not np.isfinite(scores).all():
         return Answer(row, None, "the model's scores are not finite")
     return Answer(row, task.prediction(scores, row.value))

@@ -25,7 +25,7 @@ from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
 from headstart.core.records.record import Record
 from headstart.engine.state.tensors import write_tensors
-from headstart.methods.method import METHODS, Method, method_class
+from headstart.methods.method import METHODS, Method, head_for, method_class
 from headstart.methods.plan import BESIDE, Model, Plan
 from headstart.tasks.task import Task
 
@@ -65,6 +65,8 @@ class Artifact(Record):
     precision: str = "fp32"
     "number format of matrix products in training and prediction"
     libraries: dict[str, str] = field(default_factory=dict)
+    answer_tokens: int = 0
+    "most tokens of a generated answer"
     temperature: float = 1.0
     "temperature of the head's scores, fitted on validation; already included in the weights"
     schema: str = SCHEMA
@@ -145,7 +147,7 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
 def save(
     folder: str | Path, model: Model, plan: Plan, backbone: Backbone, *, method: str, configuration: dict[str, Any],
     task: Task, columns: dict[str, str], precision: str, libraries: dict[str, str],
-    temperature: float = 1.0,
+    temperature: float = 1.0, answer_tokens: int = 0,
 ) -> Artifact:  # fmt: skip
     """Writes the artifact's folder atomically. Raises `ResourceError` if it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
@@ -162,6 +164,7 @@ def save(
         columns=columns,
         precision=precision,
         libraries=libraries,
+        answer_tokens=answer_tokens,
         temperature=temperature,
     )
     with replacing_folder(folder) as temporary:
@@ -216,7 +219,7 @@ def planned(
     backbone: Backbone, method: Method, task: Task, head_bias: bool, weights: dict[str, Tensor]
 ) -> tuple[Model, Plan]:
     """The base with a new head of the size of these weights, and the method's plan, which is not applied."""
-    head = method.head(backbone, task.outputs, bias=head_bias)
+    head = head_for(method, backbone, task, bias=head_bias)
     size_head(head, weights)
     model = Model(backbone.module, head.to(next(backbone.module.parameters()).device))
     return model, method.attach(backbone, head).served

@@ -17,9 +17,12 @@ from headstart.artifacts.artifact import Artifact, reloaded
 from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.backbones.inputs.word_marks import hidden_where_unseen
+from headstart.backbones.vocabulary import VocabularyHead
+from headstart.core.chat import Chat
 from headstart.core.errors import ArtifactError, DataError
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
+from headstart.engine.answering import answered
 from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.machine.precision import Compute, compute
 from headstart.methods.plan import Model
@@ -53,6 +56,8 @@ class Predictor:
         weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
         self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
+        if isinstance(self.model.head, VocabularyHead):
+            self.model.head.dtype = self.compute.dtype
 
     def close(self) -> None:
         """Restores the base, and moves it back to its device."""
@@ -70,9 +75,21 @@ class Predictor:
         """Probabilities or values, [n, outputs]."""
         return self.artifact.task.probabilities(self.logits(inputs)).numpy()
 
+    def rows(self, inputs: Sequence[Any]) -> Iterable[Any]:
+        """What `Task.prediction` makes each answer of: scores [n, outputs], or the answers of a language model."""
+        if not self.artifact.task.own_head:
+            return self.scores(inputs)
+        most = self.artifact.answer_tokens
+        return answered(self.backbone, self.model.head, self.compute, list(map(conversation, inputs)), most)
+
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
         given = list(inputs)
-        return [self.artifact.task.prediction(row, one) for row, one in zip(self.scores(given), given)]
+        return [self.artifact.task.prediction(row, one) for row, one in zip(self.rows(given), given)]
+
+
+def conversation(given: Any) -> Chat:
+    """A conversation, or a question as one."""
+    return given if isinstance(given, Chat) else Chat.asked(str(given))
 
 
 def base_of(artifact: Artifact, source: str | None = None, trust_remote_code: bool = False) -> Backbone:

@@ -54,7 +54,7 @@ class Asked:
         margin_in(chosen_metric(data, self.metric)[0], self.margin)
         check_preference(self.prefer)
         self._check_augmentation(data)
-        check_methods(self.methods, backbone)
+        check_methods(self.methods, backbone, data.task)
 
     def _check_augmentation(self, data: Data) -> None:
         """Raises `ConfigurationError` for an augmentation without effect."""
@@ -64,6 +64,6 @@ class Asked:
         if Augment(options.augment).blends and not task.exclusive:
             raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
         if options.word_dropout and not task.pooled:
-            raise ConfigurationError("word_dropout leaves out words, and here each has a tag; leave it out.")
+            raise ConfigurationError("word_dropout leaves out words, on each of which answers rest here; leave it out.")
         if options.word_dropout and task.modality == "image":
             raise ConfigurationError("word_dropout is for texts; for images there is augment.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from headstart.comparison.outlook import Outlook
 from headstart.comparison.race.race import Standing
 from headstart.comparison.rows.row import Tuned, row_of, row_of_diverged, row_of_failed, trials_of
-from headstart.comparison.trials.answers import predictions_file, standing, validation_file
+from headstart.comparison.trials.answers import predictions_file, standing, validation_file, write_texts
 from headstart.comparison.trials.containment import bare, contained
 from headstart.comparison.trials.ingredients import Ingredients
 from headstart.comparison.trials.latency import ROUNDS
@@ -34,7 +34,7 @@ from headstart.core.records.comparison import Row
 from headstart.core.records.training import Stop
 from headstart.core.records.trial import Run, TrialSpec
 from headstart.engine.forecast import Cost, cost
-from headstart.methods.method import Axis, Method
+from headstart.methods.method import Axis, Method, head_for
 from headstart.stats.predictions import Predictions
 
 ATTEMPT = (MethodError, RuntimeError, ValueError)
@@ -85,7 +85,7 @@ class Bench:
             with contextlib.suppress(*ATTEMPT), contained(self.folder, name):
                 settled, axes = self.workshop.settled(method), self.axes(method)
                 for candidate in starts(settled, axes) if method.solved else candidates(settled, axes, self.trials):
-                    head = candidate.head(backbone, self.workshop.data.task.outputs, bias=True)
+                    head = head_for(candidate, backbone, self.workshop.data.task, bias=True)
                     wanted += candidate.attach(backbone, head).prefixes(len(backbone.ladder))
         self.workshop.cache.expect(wanted)
 
@@ -192,9 +192,14 @@ class Bench:
     def _tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
         place = self.place(name, method, run.seed, run.share)
         found, seconds = tested(place / "model", self.workshop)
-        found.write(predictions_file(self.folder, name, run.seed))
+        data = self.workshop.data
+        kept = [(predictions_file(self.folder, name, run.seed), data.test, found)]
         if (place / ANSWERS).is_file():
-            Predictions.read(place / ANSWERS).write(validation_file(self.folder, name, run.seed))
+            held = Predictions.read(place / ANSWERS)
+            kept.append((validation_file(self.folder, name, run.seed), data.validation, held))
+        for file, examples, one in kept:
+            one.write(file)
+            write_texts(file.with_suffix(".jsonl"), examples, one)
         return found, seconds
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:

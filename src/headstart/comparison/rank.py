@@ -94,8 +94,8 @@ def _scored(
 ) -> Iterator[Candidate]:  # fmt: skip
     if not data.task.pooled:
         raise ConfigurationError(
-            "a ranking scores one vector an example, where tagging has one for each word; compare the models with "
-            "--methods probe."
+            f"a ranking scores one vector an example, and this task asks for {data.task.noun}; compare the models with "
+            f"--methods {'full' if data.task.own_head else 'probe'}."
         )
     backbone.module.to(compute.device)
     cache = Cache(backbone, compute)

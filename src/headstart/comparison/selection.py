@@ -7,12 +7,14 @@ from dataclasses import fields
 from typing import Any
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.vocabulary import layer_of
 from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
 from headstart.core.fields import configured
 from headstart.core.inputs import INPUT_KINDS
 from headstart.data.examples import Data
 from headstart.engine.state.surroundings import own_generators
-from headstart.methods.method import METHODS, Method, method_class
+from headstart.methods.method import METHODS, Method, head_for, method_class
+from headstart.tasks.task import Task
 
 DEFAULT_METHODS = (
     "probe", "freeze", "full", "unfreeze", "lora", "ulmfit", "discriminative", "lpft", "scratch", "random",
@@ -60,18 +62,20 @@ def same_modality(data: Data, backbone: Backbone) -> None:
         raise ConfigurationError(
             f"the data are {given.plural}, but {backbone.source} reads {backbone.modality}s; choose another --model."
         )
+    if data.task.own_head:
+        layer_of(backbone)  # raises
 
 
 @own_generators()
-def check_methods(methods: Mapping[str, Method], backbone: Backbone) -> None:
-    """Raises `MethodError` if a method with settings of the user can't be attached, or if none can.
+def check_methods(methods: Mapping[str, Method], backbone: Backbone, task: Task) -> None:
+    """Raises `MethodError` if a method with settings of the user does not fit backbone and task, or if none does.
 
     A default method that does not fit, or whose code fails, is reported in the record instead.
     """
     reasons = {}
     for name, method in methods.items():
         try:
-            method.attach(backbone, method.head(backbone, 2, bias=True))
+            method.attach(backbone, head_for(method, backbone, task, bias=True)).check(task)
         except MethodError as error:
             if method != method_class(name)():
                 raise

@@ -23,17 +23,19 @@ from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.cache.frozen import frozen_rounded
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
+from headstart.engine.generating import job_of
 from headstart.engine.job import Options
 from headstart.engine.machine.meter import Reading, meter
 from headstart.engine.machine.precision import Compute
 from headstart.engine.optim.rows import row_gradients
 from headstart.engine.runtime import Runtime
+from headstart.engine.standardising import settle, standardise
 from headstart.engine.state.averaging import interpolate
 from headstart.engine.state.checkpoint import Checkpoint, State
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.engine.state.surroundings import own_generators
 from headstart.engine.trace import Trace
-from headstart.methods.method import Method
+from headstart.methods.method import Method, head_for
 from headstart.methods.plan import Model, Plan
 from headstart.methods.solver import Ingredient, Solver
 from headstart.tasks.task import Task
@@ -99,7 +101,7 @@ def new_head(backbone: Backbone, task: Task, method: Method, seed: int) -> nn.Mo
     """The method's head, initialised under this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "head"))
-        return method.head(backbone, task.outputs, bias=backbone.head_bias or method.needs_bias)
+        return head_for(method, backbone, task, bias=backbone.head_bias or method.needs_bias)
 
 
 @contextlib.contextmanager
@@ -110,8 +112,7 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     head = new_head(backbone, setting.task, method, seed).to(compute.device)
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
-    for part in plan.parts:
-        part.check(setting.task)
+    plan.check(setting.task)
     if not backbone.intact:
         raise ModelError(
             f"the weights of {backbone.source!r} have changed since it was loaded; a training on them would belong to "
@@ -124,7 +125,7 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
 
     with plan.applied(model, partial(redraw, ladder=backbone.ladder, rungs=plan.fresh, reinitialise=drawn)):
         cache = setting.cache if setting.options.cache else None
-        yield Adaptation(
+        yield job_of(setting.task)(
             model, backbone, plan, setting.task, setting.train.seeded(seed), setting.validation, setting.options,
             compute, setting.score, seed, cache, setting.share, repr(method),
         )  # fmt: skip
@@ -160,7 +161,7 @@ class Prepared:
             if plan.interpolation and trace.status == "ok":
                 _interpolate(job, self.start, trace)
             self.start.clear()
-            job.settle()
+            settle(job)
             if plan.solved_after:
                 job.solve(plan.solved_after, job.train)
             if plan.interpolation or plan.solved_after:
@@ -239,7 +240,7 @@ def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:
     """
     if job.plan.start and not goes_on:
         _solve(job, job.plan.start, setting)
-    job.standardise(solved=job.plan.begins_well)
+    standardise(job, solved=job.plan.begins_well)
     job.hold()
 
 
@@ -273,5 +274,5 @@ def _evaluated(job: Adaptation, notes: tuple[str, ...]) -> Trace:
         return Trace(notes=notes)
     return Trace(
         notes=notes, best_value=evaluation.value, best_loss=evaluation.loss, best_score=evaluation.score,
-        best_outputs=evaluation.outputs,
+        best_outputs=evaluation.outputs, best_texts=evaluation.texts,
     )  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,21 +22,24 @@ from headstart.engine.cache.cache import Cache
 from headstart.engine.feed.feed import Feed
 from headstart.engine.feed.micro import Micro
 from headstart.engine.feed.streams import dealt, feeds_of
-from headstart.engine.job import Evaluation, Loss, Losses, Options
+from headstart.engine.job import Evaluation, Loss, Losses, Options, Texts
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.memory import passes
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import recomputing
 from headstart.engine.pieces import in_pieces
 from headstart.engine.pull import Pull
+from headstart.engine.signature import signature_of
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.methods.plan import Model, Plan
-from headstart.methods.solver import Given, Ingredient, Solver, exact, linear_of
+from headstart.methods.solver import Given, Ingredient, Solver, exact
 from headstart.methods.term import TRAIN, Outputs, Step
 from headstart.tasks.task import Task
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 "probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
+Judged = tuple[Tensor, Texts]
+"scores of examples, and their answers in words where the model gives such"
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Adaptation:
     "share of the steps of a usual training"
     settings: str = ""
     "all settings of the method, those that the plan does not show included"
+    answer_tokens: ClassVar[int] = 0
+    "maximum number of tokens of a generated answer"
 
     def __post_init__(self) -> None:
         plan, asked = self.plan, self.options
@@ -74,33 +79,7 @@ class Adaptation:
         self.kept: dict[str, dict[str, Tensor]] = {}
         "tensors that each term keeps of the model before the first step"
         self._pull = Pull(self.plan.terms)
-        edits = [(edit.place, getattr(edit.build, "keywords", None)) for edit in self.plan.edits]
-        plan = replace(plan, edits=())
-        run = (self.options, self.compute.precision, self.seed, self.share)
-        text = repr((plan, edits, self.settings, self.task, run))
-        text += self.backbone.fingerprint + repr((self.train.augment, self.train.content, self.validation.content))
-        text += repr([self.feeds[stream.name].content for stream in self.plan.streams])
-        for part in (self.train, self.validation):
-            text += repr((part.examples.ids.tolist(), part.examples.targets.tolist()))
-        self.signature = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-    def standardise(self, solved: bool) -> None:
-        """Until `settle`, a regression's head predicts `(y - centre) / spread` of the training targets.
-
-        AdamW's steps have the size of the learning rate, which in the units of prices or years is too small to arrive.
-        solved: True if the head predicts the targets already; it is then rescaled to these units.
-        """
-        head, targets = linear_of(self.module.head), self.train.targets
-        if not self.task.numeric or len(targets) < 2:
-            return
-        # because a head without biases can't add the centre again
-        self.centre = float(targets.double().mean()) if head.bias is not None else 0.0
-        self.spread = float((targets.double() - self.centre).square().mean().sqrt()) or 1.0
-        if solved:
-            with torch.no_grad():
-                head.weight.div_(self.spread)
-                if head.bias is not None:
-                    head.bias.sub_(self.centre).div_(self.spread)
+        self.signature = signature_of(self)
 
     def hold(self) -> None:
         """Lets terms that hold the model near its base keep tensors of the present model."""
@@ -108,15 +87,6 @@ class Adaptation:
 
     def features_of(self, stream: str) -> Tensor:
         return self.features(self.feeds[stream])
-
-    def settle(self) -> None:
-        """Folds centre and spread into the head, which then predicts the targets themselves."""
-        head = linear_of(self.module.head)
-        with torch.no_grad():
-            head.weight.mul_(self.spread)
-            if head.bias is not None:
-                head.bias.mul_(self.spread).add_(self.centre)
-        self.centre, self.spread = 0.0, 1.0
 
     @property
     def batch_size(self) -> int:
@@ -232,7 +202,17 @@ class Adaptation:
 
     def predict(self, feed: Feed, fraction: float = 1.0) -> np.ndarray:
         """Probabilities or values [n, outputs] of a feed, in its order, with the model in eval mode."""
-        return self.task.probabilities(self.logits(feed, fraction)).numpy()
+        return self.task.probabilities(self.judged(feed, fraction)[0]).numpy()
+
+    def judged(self, feed: Feed, fraction: float = 1.0) -> Judged:
+        """What the metrics of a feed are computed from."""
+        return self.logits(feed, fraction), None
+
+    def respond(self, feed: Feed, position: int) -> None:
+        """Answers one example, for its latency."""
+        batch = feed.moved(feed.batch(np.array([position])), self.compute.device)
+        with torch.no_grad(), self.compute.autocast():
+            self.module.head(self.backbone.features(batch, self.plan.reads).float()).cpu()
 
     def logits(self, feed: Feed, fraction: float = 1.0) -> Tensor:
         out = torch.full((*feed.blank, self.task.outputs), -torch.inf)
@@ -288,10 +268,10 @@ class Adaptation:
             return None
         if self.plan.solved_after:
             self.solve(self.plan.solved_after, self.train, fraction=fraction)
-        return self.evaluation(self.logits(self.validation, fraction))
+        return self.evaluation(*self.judged(self.validation, fraction))
 
-    def evaluation(self, logits: Tensor) -> Evaluation:
-        """Metric and loss of logits for the validation examples."""
+    def evaluation(self, logits: Tensor, texts: Texts = None) -> Evaluation:
+        """Metric and loss of logits for the validation examples. texts: answers in words."""
         loss = float(self.task.loss(logits, self.validation.targets)) / self.validation.units.sum()
         value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
-        return Evaluation(value, loss, score, logits)
+        return Evaluation(value, loss, score, logits, texts)

@@ -53,6 +53,9 @@ class Options:
         return replace(self, epochs=epochs, batch_size=batch, patience=self.patience or max(3, epochs // 3))
 
 
+Texts = tuple[str, ...] | None
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Result on the validation examples; a larger `score` is better."""
@@ -63,6 +66,8 @@ class Evaluation:
     score: float
     outputs: Tensor | None = None
     "[n, outputs] scores of the validation examples, if the job keeps them"
+    texts: Texts = None
+    "[n] their answers in words, of a model that gives such"
 
 
 @dataclass(frozen=True)

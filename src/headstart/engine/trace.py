@@ -33,6 +33,7 @@ class Trace:
     best_score: float = -math.inf
     best_outputs: Tensor | None = None
     "outputs of the best evaluation; None if the training resumed after it"
+    best_texts: tuple[str, ...] | None = None
     curve: list[Point] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     "training loss of each step"
@@ -56,11 +57,12 @@ class Trace:
         self.best_epoch = epoch
         self.best_value, self.best_loss = (found.value, found.loss) if found else (None, None)
         self.best_score = found.score if found else 0.0
-        self.best_outputs = found.outputs if found else None
+        self.best_outputs, self.best_texts = (found.outputs, found.texts) if found else (None, None)
 
     def kept(self) -> tuple[dict[str, Any], State]:
         """Facts and tensors for a checkpoint."""
         facts = {**self.__dict__, "curve": [point.to_json() for point in self.curve], "best_outputs": None}
+        facts["best_texts"] = None
         return facts, {name: torch.tensor(facts.pop(name), dtype=torch.float64) for name in GROWING}
 
     @classmethod

@@ -30,6 +30,7 @@ class Convex(Solver):
     near: Words | None = None
 
     def check(self, task: Task) -> None:
+        super().check(task)
         if self.near:
             self.near.check(task)
 

@@ -6,16 +6,20 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, Reads
+from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.errors import ConfigurationError, MethodError
 from headstart.core.registry import Registry
 from headstart.methods.compose import composed
 from headstart.methods.plan import Group, Phase, Plan, Schedule, ScheduleName
 from headstart.methods.solver import SolvesItself
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 METHODS: Registry[type[Method]] = Registry("method", "headstart.methods")
 
@@ -161,6 +165,11 @@ class GradientMethod(Method):
         return (Axis("learning_rate"),)
 
 
+def head_for(method: Method, backbone: Backbone, task: Task, bias: bool) -> nn.Module:
+    """The method's new head, or the model's own over its vocabulary where the task is answered by that."""
+    return VocabularyHead(backbone) if task.own_head else method.head(backbone, task.outputs, bias)
+
+
 def head_group(backbone: Backbone, head: nn.Module, scale: float = 1.0) -> Group:
     names = tuple(f"head.{name}" for name, _ in head.named_parameters())
     return Group("head", names, rung=len(backbone.ladder), scale=scale)
@@ -196,9 +205,11 @@ def gradual(groups: tuple[Group, ...], share: float, stages: int) -> tuple[Phase
     stages: number of phases, at least two; each unfreezes an equal part of the rungs.
     """
     rungs = sorted((g for g in groups if g.name != "head"), key=lambda g: -g.rung)
+    headed = any(g.parameters for g in groups if g.name == "head")
     stages = max(2, min(stages, len(rungs) + 1))
     phases = []
     for stage in range(stages):
-        free = math.ceil(len(rungs) * stage / (stages - 1))
+        # the model's own head has no parameters, so that the highest rung begins
+        free = max(math.ceil(len(rungs) * stage / (stages - 1)), 0 if headed else 1)
         phases.append(Phase(share * stage / (stages - 1), ("head", *(g.name for g in rungs[:free]))))
     return tuple(phases)

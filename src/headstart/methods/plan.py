@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -18,6 +18,9 @@ from headstart.methods.slots import Edit as Edit
 from headstart.methods.slots import Slots
 from headstart.methods.solver import Solver
 from headstart.methods.term import Outputs, Stream, TaskTerm, Term
+
+if TYPE_CHECKING:
+    from headstart.tasks.task import Task
 
 ONLY = "only"
 "the name of a plan's edits in slots that hold no other adapter"
@@ -200,6 +203,13 @@ class Plan:
     def trained(self) -> tuple[str, ...]:
         """Names of all parameters that train at some time."""
         return tuple(name for group in self.groups for name in group.parameters)
+
+    def check(self, task: Task) -> None:
+        """Raises `MethodError` for a task that the plan has no meaning for."""
+        for part in self.parts:
+            part.check(task)
+        if not self.solver and not self.trained():
+            raise MethodError("it trains a new head alone, and here the model's own head answers; train lora or full")
 
     @contextlib.contextmanager
     def applied(self, model: Model, reinitialise: Callable[[nn.Module], None] | None = None) -> Iterator[Model]:

@@ -74,11 +74,18 @@ class Solver:
     "True if its linear head may go into an average of weights with those of other trainings"
     calibrates: ClassVar[bool] = True
     "False if its scores are frequencies already, which get no temperature"
+    of_head: ClassVar[bool] = True
+    "False if it finds no new head, so that it also stands on the model's own"
     combines: ClassVar[bool] = False
     "True if it averages the ingredients, whose seconds then count as its own"
 
     def check(self, task: Task) -> None:
         """Raises `MethodError` for a task that it has no meaning for."""
+        if self.of_head and task.own_head:
+            raise MethodError(
+                "it solves a new head on the features, and here the model's own head over its vocabulary answers; "
+                "train lora or full"
+            )
 
     def solve(self, given: Given) -> tuple[str, ...]:
         """Puts its solution into the head, or the model; returns notes for the record."""
@@ -90,6 +97,7 @@ class SolvesItself(Solver):
     """The head's own `head.solve(features, targets, task)`: class means, neighbours."""
 
     def check(self, task: Task) -> None:
+        super().check(task)
         if not task.pooled:
             raise MethodError("its head keeps or averages whole examples, and here each word has a state: use probe")
 

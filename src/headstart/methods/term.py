@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -21,7 +21,8 @@ TRAIN = "train"
 class Outputs:
     """Features and scores of a batch.
 
-    features: [B, width] pooled, or [B, W, width] of each word, in fp32, as the head reads them.
+    features: [B, width] pooled, [B, W, width] of each word, or [S, width] of the places whose next token is learned, in
+        fp32, as the head reads them.
     """
 
     features: Tensor
@@ -29,10 +30,15 @@ class Outputs:
 
     @cached_property
     def scores(self) -> Tensor:
-        """[B, outputs], or [B, W, outputs], in fp32; computed when they are first read."""
+        """[B, outputs], [B, W, outputs] or [S, outputs], in fp32; computed when they are first read."""
         with torch.autocast(self.features.device.type, enabled=False):
             found: Tensor = self.head(self.features)
         return found
+
+    def summed(self, loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor) -> Tensor:
+        """`loss(scores, targets)`; a head over a large vocabulary makes its scores in parts."""
+        in_parts = getattr(self.head, "summed", None)
+        return loss(self.scores, targets) if in_parts is None else in_parts(self.features, targets, loss)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class Stream:
 class Step:
     """Where in the training a term is asked, and what belongs to the outputs that it sees.
 
-    targets: [B] of the training examples, or [B, C] shares of classes where examples were blended.
+    targets: [B] of the training examples, or [B, C] shares of classes where examples were blended; [S] ids of the
+        answers' tokens where the head is that over the vocabulary.
     places: by stream, [B] places of the examples in it.
     kept: what the term's `begin` returned.
     """
@@ -116,4 +123,4 @@ class TaskTerm(Term):
     pulls_at_once: ClassVar[bool] = False  # a head that begins solved may leave nothing to learn
 
     def loss(self, seen: Mapping[str, Outputs], at: Step) -> Tensor:
-        return at.task.loss(seen[TRAIN].scores, at.targets)
+        return seen[TRAIN].summed(at.task.loss, at.targets)

@@ -26,6 +26,7 @@ class Words(Solver):
     templates: tuple[str, ...]
 
     def check(self, task: Task) -> None:
+        super().check(task)
         if not task.exclusive:
             raise MethodError(f"words name classes of which each example has one, not a {task.kind} task's.")
 

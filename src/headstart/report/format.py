@@ -9,7 +9,8 @@ MISSING = "–"
 MOST_NEEDED = 100_000
 "maximum number of examples shown as an estimate"
 
-PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_rate", "exact_match", "hit_rate")
+PERCENT = ("accuracy", "f1", "precision", "recall", "auroc", "roc_auc", "error_rate", "exact_match", "hit_rate",
+           "tolerant_match", "stopped", "abstained")  # fmt: skip
 "words in the names of metrics that lie in [0, 1] and are shown in percent"
 
 NAMES = {
@@ -29,6 +30,10 @@ NAMES = {
     "log_loss": "Log loss",
     "brier": "Brier score",
     "ece": "Calibration error",
+    "exact_match": "Exact match",
+    "tolerant_match": "Tolerant match",
+    "stopped": "Stopped by itself",
+    "bits_per_byte": "Bits per byte",
 }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from headstart.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from headstart.data.examples import Examples
+
+TEXTS = "texts"
+"name of the answers in words in a file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,7 @@ class Predictions:
         for tagging [n, L] int64 tags of at most L words, -1 behind the last.
     scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values;
         for tagging [n, L, tags], all 0 for words that the model did not see.
+    texts: [n] the answers in words, of a model that gives such; scores are then columns (`stats.answer_metrics`).
     clusters: [n] int64, the cluster that each example belongs to; None where examples are independent. Intervals and
         tests draw and swap whole clusters.
 
@@ -35,6 +40,7 @@ class Predictions:
     targets: np.ndarray
     scores: np.ndarray
     clusters: np.ndarray | None = None
+    texts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         ids, targets = np.asarray(self.ids, dtype=np.int64), np.asarray(self.targets)
@@ -53,6 +59,8 @@ class Predictions:
                 "predictions need ids [n], targets [n] or [n, labels] and scores [n, outputs]; "
                 f"got {list(ids.shape)}, {list(targets.shape)} and {list(scores.shape)}"
             )
+        if self.texts is not None and len(self.texts) != len(ids):
+            raise ValueError(f"{len(ids)} ids need a text each; got {len(self.texts)}")
         if not len(ids) == len(targets) == len(scores):
             raise ValueError(f"{len(ids)} ids, {len(targets)} targets and {len(scores)} scores: they must be as many")
         if len(np.unique(ids)) != len(ids):
@@ -68,14 +76,14 @@ class Predictions:
             raise ValueError(f"regression has 1 score an example, got {outputs}; class indices must be integers")
 
     @classmethod
-    def of(cls, examples: Examples, scores: np.ndarray) -> Predictions:
+    def of(cls, examples: Examples, scores: np.ndarray, texts: tuple[str, ...] | None = None) -> Predictions:
         """The scores [n, outputs] beside the examples' ids, targets and clusters.
 
         Scores of [n, L, tags] may end with the longest of these sentences.
         """
         if scores.ndim == 3 and (less := examples.targets.shape[1] - scores.shape[1]) > 0:
             scores = np.pad(scores, ((0, 0), (0, less), (0, 0)))
-        return cls(examples.ids, examples.targets, scores, examples.clusters)
+        return cls(examples.ids, examples.targets, scores, examples.clusters, texts)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,14 +104,17 @@ class Predictions:
     def take(self, positions: np.ndarray) -> Predictions:
         """The examples at these positions, in this order."""
         clusters = None if self.clusters is None else self.clusters[positions]
-        return Predictions(self.ids[positions], self.targets[positions], self.scores[positions], clusters)
+        texts = None if self.texts is None else tuple(self.texts[i] for i in np.asarray(positions).tolist())
+        return Predictions(self.ids[positions], self.targets[positions], self.scores[positions], clusters, texts)
 
     def write(self, path: str | Path) -> None:
         """Writes the arrays that are not None as a safetensors file, which can't hold code."""
         from safetensors.numpy import save_file
 
         arrays = {one.name: np.ascontiguousarray(getattr(self, one.name)) for one in fields(self)
-                  if getattr(self, one.name) is not None}  # fmt: skip
+                  if one.name != TEXTS and getattr(self, one.name) is not None}  # fmt: skip
+        if self.texts is not None:  # as bytes, because the file's header has a size limit
+            arrays[TEXTS] = np.frombuffer(json.dumps(self.texts).encode(), dtype=np.uint8)
         with replacing(path) as temporary:
             save_file(arrays, temporary, metadata={"schema": "headstart.predictions/1"})
 
@@ -114,7 +125,10 @@ class Predictions:
         from safetensors.numpy import load_file
 
         try:
-            return cls(**load_file(path))
+            arrays: dict[str, Any] = load_file(path)
+            if (kept := arrays.pop(TEXTS, None)) is not None:
+                return cls(**arrays, texts=tuple(json.loads(kept.tobytes())))
+            return cls(**arrays)
         except (OSError, SafetensorError, TypeError, ValueError) as error:
             raise ArtifactError(f"can't read {path} as predictions: {error}") from error
 

@@ -22,6 +22,7 @@ class Regression(Task):
 
     numeric: ClassVar[bool] = True
     noun: ClassVar[str] = "a number"
+    uncertain: ClassVar[str] = "predicts numbers, which have no probability"
 
     @property
     def outputs(self) -> int:

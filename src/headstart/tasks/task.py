@@ -109,6 +109,12 @@ class Task(Record):
     "modalities that such a task can have"
     pooled: ClassVar[bool] = True
     "True if an input becomes one vector with one answer; False if each of its words does."
+    own_head: ClassVar[bool] = False
+    "True if the backbone's own head over its vocabulary gives the scores, so that no head is added"
+    methods: ClassVar[tuple[str, ...]] = ()
+    "methods that a comparison takes by default, if not the usual ones"
+    uncertain: ClassVar[str] = ""
+    "why its answers have no probabilities, for people; empty if they have"
     pipeline: ClassVar[str] = ""
     "name of the task on the Hub, if it does not follow from the modality"
 

@@ -76,7 +76,7 @@ class Adapters:
                 "fingerprints differ)."
             )
         if not artifact.task.pooled:
-            raise ArtifactError(f"{run} gives a tag for each word, which a bank does not; use headstart.predict.")
+            raise ArtifactError(f"{run} gives {artifact.task.noun}, which a bank does not; use headstart.predict.")
         artifact.check_inputs(self.backbone)
         weights = artifact.weights(run)
         self._put(name, Entry(artifact.task, artifact.trained_with(), artifact.head_bias, weights, artifact.tensors))

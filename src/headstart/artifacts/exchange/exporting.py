@@ -28,7 +28,8 @@ AGREEMENT = 1e-4
 def not_exportable(artifact: Artifact) -> str:
     """Reason why the head fits no classifier of the library; empty if it fits."""
     if not artifact.task.pooled:
-        return "this model gives a tag for each word, and only classifiers and regressions are exported; use headstart"
+        given = artifact.task.noun
+        return f"this model gives {given}, and only classifiers and regressions are exported; use headstart"
     if artifact.trained_with().head_reads != "top":
         return (
             f"this {artifact.method} reads the features of every rung, and no library's own classifier does. One of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from headstart.backbones.inputs.answer_marks import ANSWER_PLACES
 from headstart.backbones.inputs.word_marks import WORD_STARTS, states_at
 from headstart.core.errors import ConfigurationError, unknown
 
@@ -14,8 +15,10 @@ POOLINGS: tuple[str, ...] = ("mean", "cls", "last", "concat")
 def read_out(hidden: Tensor, batch: dict[str, Tensor], how: str) -> Tensor:
     """What a head gets of hidden states [B, T, D]: pooled, [B, D], or one state a word, [B, W, D].
 
-    The batch decides: of texts in words it says where each begins.
+    The batch decides: of texts in words it says where each begins, and of conversations which places are read, [S, D].
     """
+    if (places := batch.get(ANSWER_PLACES)) is not None:
+        return hidden.flatten(0, 1)[places]
     if (starts := batch.get(WORD_STARTS)) is None:
         return pool(hidden, batch.get("attention_mask"), how)
     if how == "concat":

@@ -69,7 +69,7 @@ def command(
         )  # fmt: skip
         task = predictor.artifact.task
         rows = stream(inputs, task.modality, text, predictor.artifact.columns, findings)
-        chunks = answers(task, predictor.scores, rows)
+        chunks = answers(task, predictor.rows, rows)
         table = AnswerRows(task, columns_of(inputs), probabilities, below)
         if (first := next(chunks, None)) is None:
             raise DataError(f"nothing to predict in {', '.join(inputs)}.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from headstart.core.chat import Chat
 from headstart.core.records.comparison import Mistake
 from headstart.data.examples import Examples
 from headstart.stats.predictions import Predictions
@@ -37,5 +38,7 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
 
 
 def _text(given: object) -> str:
+    if isinstance(given, Chat):
+        given = " | ".join(str(message.get("content") or "") for message in given.prompt)
     text = " | ".join(map(str, given)) if isinstance(given, tuple) else str(given)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
+from headstart.backbones.vocabulary import VocabularyHead
 from headstart.comparison.trials.workshop import Workshop
 from headstart.core.records.trial import IngredientSpec, Run
-from headstart.methods.method import Method
+from headstart.methods.method import Method, head_for
 
 
 class Ingredients:
@@ -24,9 +25,11 @@ class Ingredients:
         """Adds trainings that only changed weights, with a linear head on the top; each with its folder."""
         backbone = self.workshop.backbone
         for method, run, place in trained:
-            head = method.head(backbone, self.workshop.data.task.outputs, bias=True)
+            head = head_for(method, backbone, self.workshop.data.task, bias=True)
             plan = method.attach(backbone, head)
-            alike = type(head) is nn.Linear and plan.reads == "top" and not plan.edits and plan.averages
+            alike = (
+                type(head) in (nn.Linear, VocabularyHead) and plan.reads == "top" and not plan.edits and plan.averages
+            )
             if run.status != "ok" or method.control or not alike:
                 continue
             rate = f" rate {plan.learning_rate:.2g}" if plan.learning_rate else ""

@@ -16,6 +16,7 @@ from headstart.comparison.trials.workshop import Workshop
 from headstart.engine.adapt import Setting
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.generating import job_of
 from headstart.stats.predictions import Predictions
 
 
@@ -24,7 +25,7 @@ def saved_job(model: Path, setting: Setting) -> Iterator[Adaptation]:
     """The saved model in this folder as a job for predictions."""
     with reloaded(model, setting.backbone) as (_, module, plan):
         cache = setting.cache if setting.options.cache else None
-        yield Adaptation(
+        yield job_of(setting.task)(
             module, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
             setting.compute, setting.score, 0, cache,
         )  # fmt: skip
@@ -47,7 +48,8 @@ def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
     Raises `ValueError` for predictions that are not finite.
     """
     with saved_job(model, workshop.setting) as job:
-        found = Predictions.of(workshop.data.test, job.predict(workshop.test))
+        scores, texts = job.judged(workshop.test)
+        found = Predictions.of(workshop.data.test, workshop.data.task.probabilities(scores).numpy(), texts)
         if not found.finite:
             raise ValueError("the saved model gives values that are not finite on the test split")
         return found, statistics.median(_latencies(job, workshop, 30))
@@ -61,10 +63,7 @@ def latencies_of(model: Path, workshop: Workshop, count: int) -> list[float]:
 
 def _latencies(job: Adaptation, workshop: Workshop, count: int) -> list[float]:
     def one(i: int) -> None:
-        batch = workshop.test.batch(np.array([i % len(workshop.test)]))
-        batch = {key: value.to(job.compute.device) for key, value in batch.items()}
-        with torch.no_grad(), job.compute.autocast():
-            job.module.head(job.backbone.features(batch, job.plan.reads).float()).cpu()
+        job.respond(workshop.test, i % len(workshop.test))
 
     with forward_alone(job.backbone.module, job.compute):  # as in a Predictor
         return latencies(one, count)

@@ -108,6 +108,7 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
                 folder / "model", done.model, done.plan, shop.backbone, method=spec.method,
                 configuration=fields_of(method), task=shop.data.task, columns=shop.data.record.columns,
                 precision=spec.precision, libraries=libraries(), temperature=run.temperature,
+                answer_tokens=done.job.answer_tokens,
             )  # fmt: skip
             some = logits_of_some(done.job)
     if answers:
@@ -148,8 +149,8 @@ def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[R
     job, task, examples = done.job, shop.data.task, shop.data.validation
     if not len(examples):
         return run, None
-    found = done.trace.best_outputs
-    logits = job.logits(shop.validation) if found is None else found
+    found, texts = done.trace.best_outputs, done.trace.best_texts
+    logits, texts = job.judged(shop.validation) if found is None else (found, texts)
     if run.status != "ok":
         logits = torch.full_like(logits, torch.nan)
     elif spec.keeps and job.plan.calibrates:
@@ -158,7 +159,7 @@ def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[R
             logits = logits / t
             loss = run.validation_loss if job.plan.solver is None else job.evaluation(logits).loss
             run = replace(run, temperature=t, validation_loss=loss)
-    return run, Predictions.of(examples, task.probabilities(logits).numpy())
+    return run, Predictions.of(examples, task.probabilities(logits).numpy(), texts)
 
 
 def _check_saved(name: str, folder: Path, shop: Workshop, expected: Tensor) -> None:

@@ -9,7 +9,7 @@ from headstart.stats.metrics import Metric
 
 NAMES = {"entity_f1": "entity F1",
          "macro_f1": "macro-F1", "micro_f1": "micro-F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "ece": "ECE",
-         "auroc": "AUROC"}  # fmt: skip
+         "auroc": "AUROC", "f1": "F1"}  # fmt: skip
 
 
 def name(metric: Metric) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from headstart.data.images.files import is_hidden
 from headstart.data.images.formats import SUFFIXES
-from headstart.data.tables.formats import FORMATS
 
 LOOKED_AT = 2_000
 "maximum number of files that are counted"
@@ -50,7 +49,7 @@ def seen(root: Path, entries: Sequence[Path], tables: Sequence[Path]) -> str:
     for suffixes, what in _OTHERS:
         if sum(kinds[suffix] for suffix in suffixes) > sum(kinds.values()) / 2:
             return f"it has {shown}; most of its files are {what}"
-    often = next((suffix for suffix, _ in kinds.most_common(1) if suffix not in (*FORMATS, *SUFFIXES)), "")
+    often = next((suffix for suffix, _ in kinds.most_common(1)), "")
     return f"it has {shown}" + (f"; most of its files are {often}, which is not read" if often else "")
 
 

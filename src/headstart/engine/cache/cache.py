@@ -90,7 +90,7 @@ class Cache:
 
     def usable(self, feed: Feed, cut: int) -> bool:
         """True if the backbone can be run from this cut on this feed's batches."""
-        if cut == 0 or feed.fresh:
+        if cut == 0 or feed.fresh or (feed.answers is not None and self._cut(cut).is_top):
             return False
         if cut == len(self.backbone.ladder):
             return True

@@ -15,7 +15,6 @@ from torch import Tensor
 from headstart.core.seeds import derive
 from headstart.data.examples import Input
 from headstart.data.images.augmentation import parts_of
-from headstart.engine.machine.seeding import set_seed
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Augment:
         if not parts:
             return image
         with torch.random.fork_rng(devices=[]):
-            set_seed(torch.device("cpu"), derive(self.seed, "view", view, example))
+            torch.manual_seed(derive(self.seed, "view", view, example))
             changed: Tensor = _transform(parts, tuple(image.shape))(image)
         return changed
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.backbone import Backbone, Batch
+from headstart.backbones.inputs.answer_marks import ANSWER_IDS
 from headstart.backbones.inputs.preparation import Encoded, ImagePreparation, TextPreparation
 from headstart.data.examples import Examples
 from headstart.engine.feed.ahead import ahead
@@ -46,9 +47,13 @@ class Feed:
         self.pictures: Pictures | None = None
         "decoded images, shared by the feeds of all seeds"
         self.words: np.ndarray | None = None
+        self.answers: np.ndarray | None = None
+        "[n] tokens of each conversation's answers that are learned; None for other inputs"
         if isinstance(self.preparation, TextPreparation):
             self._encoded = Tokens(self._encode_in_parts(self.preparation))
-            self.lengths, self.words = self._encoded.lengths, self._encoded.words
+            self.lengths, self.words, self.answers = (
+                self._encoded.lengths, self._encoded.words, self._encoded.supervised,
+            )  # fmt: skip
             if self.words is not None and self.targets.dim() == 2:
                 self.targets = _seen(self.targets, self._encoded)
         else:
@@ -79,7 +84,9 @@ class Feed:
 
     @property
     def units(self) -> np.ndarray:
-        """[n] number of losses of each example: one, or one for each of its words that has a target."""
+        """[n] number of losses of each example: one, or one for each word with a target or token of an answer."""
+        if self.answers is not None:
+            return self.answers
         return np.ones(len(self), dtype=np.int64) if self.words is None else (self.targets >= 0).sum(1).numpy()
 
     @property
@@ -122,6 +129,7 @@ class Feed:
         empty.__dict__.pop("content", None)
         empty.lengths, empty.targets = self.lengths[:0], self.targets[:0]
         empty.words = None if self.words is None else self.words[:0]
+        empty.answers = None if self.answers is None else self.answers[:0]
         return empty
 
     def batch(self, positions: np.ndarray, view: int | None = None) -> Batch:
@@ -185,7 +193,11 @@ class Feed:
         units = self.units
         for step in steps:
             size = max(1, int(units[np.concatenate(step)].sum())) if step else 1
-            yield [Micro(p, next(batches), self.targets[p], size) for p in step]
+            yield [self._micro(p, next(batches), size) for p in step]
+
+    def _micro(self, positions: np.ndarray, batch: Batch, size: int) -> Micro:
+        """What is learned of a conversation are tokens of the batch itself."""
+        return Micro(positions, batch, batch.get(ANSWER_IDS, self.targets[positions]), size)
 
 
 def _seen(targets: Tensor, tokens: Tokens) -> Tensor:

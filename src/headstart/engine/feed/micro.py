@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from headstart.backbones.backbone import Batch
-from headstart.backbones.inputs.answer_marks import MARKS, of_rows
+from headstart.backbones.inputs.answer_marks import ANSWER_IDS, MARKS, of_rows
 from headstart.backbones.inputs.word_marks import WORD_STARTS
 
 
@@ -51,8 +51,7 @@ class Micro:
                 width = int(batch["attention_mask"].sum(1).max())
                 batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
                 batch |= of_rows(self.batch, a, b, width)
+            targets = batch.get(ANSWER_IDS, self.targets[a:b])
             streams = {name: cut[number] for name, cut in along.items()}
-            pieces.append(
-                replace(self, positions=self.positions[a:b], targets=self.targets[a:b], batch=batch, streams=streams)
-            )
+            pieces.append(replace(self, positions=self.positions[a:b], targets=targets, batch=batch, streams=streams))
         return pieces

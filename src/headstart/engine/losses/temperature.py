@@ -21,12 +21,13 @@ def temperature(logits: Tensor, targets: Tensor, task: Task) -> float:
 
     The loss is cross-entropy, or for multi-label the mean binary cross-entropy over the labels: classes and the order
     of their scores stay, as does which labels are above one half. The second term, a standard normal prior on log T,
-    keeps a few examples that are all right from making the model certain. Regression has no temperature.
+    keeps a few examples that are all right from making the model certain. Regression has no temperature, and
+    neither has an answer in words.
     logits: [n, outputs]; targets: [n] classes or [n, outputs] of 0 and 1.
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
     logits, targets = task.known(logits, targets)
-    if task.numeric or not len(logits) or not bool(logits.isfinite().all()):
+    if task.numeric or task.own_head or not len(logits) or not bool(logits.isfinite().all()):
         return 1.0
     x, y = logits.double().cpu(), targets.cpu()
     y = y.double() if y.is_floating_point() else y

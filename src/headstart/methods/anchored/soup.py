@@ -39,6 +39,7 @@ class GreedySoup(Solver):
     """The average that validation chooses among the ingredients; what a training did not change is the base's."""
 
     reads_features: ClassVar[bool] = False
+    of_head: ClassVar[bool] = False
     combines: ClassVar[bool] = True
 
     def solve(self, given: Given) -> tuple[str, ...]:

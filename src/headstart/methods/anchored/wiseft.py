@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.errors import MethodError
 from headstart.methods.convex import Convex
 from headstart.methods.method import METHODS, GradientMethod, head_group, rung_groups
@@ -35,8 +36,9 @@ class WiseFt(FromWords, GradientMethod):
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
         if not self.shares or not all(0 <= share <= 1 for share in self.shares):
             raise MethodError(f"wiseft: shares are {self.shares}, but have to lie between 0 and 1, one at least.")
+        own = isinstance(head, VocabularyHead)  # which is pretrained, so that there is none to solve first
         groups = (*rung_groups(backbone), head_group(backbone, head))
         return self.plan(
-            backbone, groups, start=told(self, backbone) or Convex(self.penalty),
+            backbone, groups, start=None if own else told(self, backbone) or Convex(self.penalty),
             interpolation=tuple(sorted(self.shares)),
         )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Answers of a causal language model to conversations, by greedy decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.inputs.preparation import TextPreparation
+from headstart.core.chat import Chat
+from headstart.core.errors import DataError, ModelError
+from headstart.engine.decoding.decoder import Decoder
+from headstart.engine.decoding.network import opened
+from headstart.engine.decoding.request import Request
+from headstart.engine.machine.precision import Compute
+
+
+@dataclass(frozen=True)
+class Answered:
+    """text: without the stop token. stopped: True if the model ended it by itself. tokens_out: with the stop token."""
+
+    text: str
+    stopped: bool
+    tokens_in: int
+    tokens_out: int
+
+
+def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Sequence[Chat], most: int) -> list[Answered]:
+    """The answer to each conversation's last question, of at most so many tokens.
+
+    The backbone is asked as it stands, inside the context in which a plan is applied.
+    Raises `DataError` for a question that can't be rendered, or that leaves no room for an answer.
+    """
+    if not chats:
+        return []
+    preparation: Any = backbone.preparation
+    prompts, rendering = prompts_of(preparation, chats), preparation.chat
+    decoder = Decoder(opened(backbone.module, head, preparation.tokenizer, compute))
+    requests = [
+        Request(prompt, max_tokens=min(most, preparation.max_length - len(prompt)), stop_ids=rendering.stop_ids)
+        for prompt in prompts
+    ]
+    return [
+        Answered(rendering.answer_text(one.ids), one.ended == "stop", one.tokens_in, one.tokens_out)
+        for one in decoder.answers(requests)
+    ]
+
+
+def prompts_of(preparation: TextPreparation, chats: Sequence[Chat]) -> list[list[int]]:
+    """Token ids of the questions, each with the beginning of an answer. Raises `DataError`."""
+    try:
+        prompts = preparation.chat.prompt_ids(chats)
+    except ModelError as error:
+        raise DataError(str(error)) from error
+    for prompt in prompts:
+        if len(prompt) >= preparation.max_length:
+            raise DataError(
+                f"the question has {len(prompt):,} tokens, and the model reads {preparation.max_length:,} with the "
+                "answer; shorten it, or load the model with a larger --max-length."
+            )
+    return prompts
