@@ -108,7 +108,7 @@ def test_the_model_that_is_kept_predicts_what_was_measured(run: Call) -> None:
 
 
 def test_json_is_the_record_and_nothing_else(here: Path) -> None:
-    done = call("compare", "reviews.csv", "--model", "bert", *FAST, "--out", "run", "--json").expect(0)
+    done = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run", "--json").expect(0)
     assert json.loads(done.out) == record(here / "run")
     assert done.err == ""
 
@@ -130,7 +130,7 @@ def test_what_libraries_print_stays_out_of_the_record(here: Path, monkeypatch: p
 
 
 def test_quiet(here: Path) -> None:
-    done = call("compare", "reviews.csv", "--model", "bert", *FAST, "--out", "run", "--quiet").expect(0)
+    done = call("compare", "reviews.csv", "--model", "bert", *PROBE, "--out", "run", "--quiet").expect(0)
     assert done.err == ""
     assert "Report" in done.out
 

@@ -222,13 +222,9 @@ def test_bad_input(run: Path, here: Path) -> None:
     call("improve", "run", "--seeds", "0").refused("--seeds")
 
 
-def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.judging.advice import improve
 
-    fast = ("--methods", "probe,full", "--seeds", "1", "--trials", "1", "--epochs", "2")
-    call("compare", "reviews.csv", "--model", "bert", *fast, "--out", "run").expect(0)
-    run = here / "run"
-    monkeypatch.setattr("headstart.judging.advice.improve.proposals", lambda evidence: WAYS)
     heat, calls = improve.run_trial, 0
     stop: type[BaseException] = RuntimeError
 
@@ -240,13 +236,13 @@ def test_what_fails_or_is_stopped_takes_nothing_from_the_rest(here: Path, monkey
         return heat(*arguments)
 
     monkeypatch.setattr(improve, "run_trial", failing)
-    found = json.loads(call("improve", "run", "--method", "full", "--seeds", "1", "--json").expect(0).out)["tried"]
+    found = json.loads(call("improve", "run", "--method", "lora", "--seeds", "1", "--json").expect(0).out)["tried"]
     first, second = (one["status"] for one in found)
     assert first == "failed: out of memory"
     assert second in ("helped", "hurt", "undecided")
     (run / "improvement.json").unlink()
     calls, stop = -1, KeyboardInterrupt  # in the second trial, when the first is judged
-    assert call("improve", "run", "--method", "full", "--seeds", "1").code == 130
+    assert call("improve", "run", "--method", "lora", "--seeds", "1").code == 130
     kept = json.loads((run / "improvement.json").read_text())["tried"]
     assert kept[0]["status"] in ("helped", "hurt", "undecided")
     assert kept[1]["status"] == "yours", "not begun, or not finished"

@@ -36,6 +36,7 @@ def test_the_first_are_fine_tuned_on_request(here: Path, monkeypatch: pytest.Mon
     assert first["tuned"] > 0.7
     assert second["tuned"] is None
     assert third["model"] == "resnet"
+    monkeypatch.setattr("headstart.comparison.confirm.Options", partial(Options, epochs=2))
     told = call("rank", "reviews.csv", "--models", "bert", "again", "--confirm", "2", "--quiet").expect(0).out
     assert told.splitlines()[0].endswith("fine-tuned")
     assert told.count("[") == 5, "an interval of the probe and one of the tuned model each, and one of the difference"

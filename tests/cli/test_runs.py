@@ -9,17 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from cli.calling import PROBE, call, write_csv
+from cli.calling import PROBE, call, reviews, write_csv
+
+
+@pytest.fixture(scope="module")
+def made(models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder with two runs, `one` and `two`, whose history knows no others; and a copy of it."""
+    place = tmp_path_factory.mktemp("runs")
+    folder, copy = place / "here", place / "copy"
+    folder.mkdir()
+    (folder / "bert").symlink_to(models / "bert")
+    reviews(folder / "reviews.csv")
+    compare = ("compare", "reviews.csv", "--model", "bert", *PROBE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HEADSTART_HOME", str(folder / "home"))
+        call(*compare, "--out", "one").expect(0)
+        call(*compare, "--max-length", "4", "--out", "two").expect(0)
+    shutil.copytree(folder, copy, symlinks=True)
+    return folder, copy
 
 
 @pytest.fixture
-def history(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two runs, `one` and `two`, and a history that knows no others."""
-    monkeypatch.setenv("HEADSTART_HOME", str(here / "home"))
-    compare = ("compare", "reviews.csv", "--model", "bert", *PROBE)
-    call(*compare, "--out", "one").expect(0)
-    call(*compare, "--max-length", "4", "--out", "two").expect(0)
-    return here
+def history(made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder as it was made, since a history names its runs by where they lie."""
+    folder, copy = made
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HEADSTART_HOME", str(folder / "home"))
+    return folder
 
 
 def test_a_line_a_run_with_the_verdict(history: Path) -> None:

@@ -21,8 +21,8 @@ from cli.calling import PROBE, call, record, tree
 from headstart.stats.predictions import Predictions
 
 FEW = (
-    "--set", "width=16", "--set", "batch_size=32", "--set", "epochs=30", "--set", "augment=none",
-    "--set", "learning_rate=3e-3", "--quiet",
+    "--set", "width=16", "--set", "batch_size=32", "--set", "epochs=15", "--set", "augment=none",
+    "--set", "learning_rate=6e-3", "--quiet",
 )  # fmt: skip
 IMAGE = ("--set", "channels=8,8,16,16", "--set", "image=resnet10t", "--set", "image_size=24", *FEW)
 VOCABULARY = ("--set", "vocabulary=400")

@@ -65,9 +65,10 @@ def test_crosses_in_columns_of_classes_are_pointed_at(csv_file: File) -> None:
     assert read(file, label="good,bad").task.labels == ("bad", "good")
 
 
-def test_words_of_a_spreadsheet_for_an_error_are_pointed_at(csv_file: File) -> None:
-    data = read(csv_file([*ROWS, *([f"text {at}", "#REF!"] for at in range(3))]))
-    assert "'#REF!' is named like a missing value" in finding(data, "label_spelling").message
+@pytest.mark.parametrize("name", ["#REF!", "unlabeled"])
+def test_words_of_a_spreadsheet_for_an_error_are_pointed_at(csv_file: File, name: str) -> None:
+    data = read(csv_file([*ROWS, *([f"text {at}", name] for at in range(3))]))
+    assert f"{name!r} is named like a missing value" in finding(data, "label_spelling").message
 
 
 def test_texts_that_were_decoded_wrongly_before_are_pointed_at(csv_file: File) -> None:
@@ -157,4 +158,19 @@ def test_classes_inside_of_a_folder_beside_masks_are_shown(tmp_path: Path) -> No
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "1.png").write_bytes(image(1))
     with pytest.raises(DataError, match="If the folders in .*images are the classes, name it alone"):
+        read(tmp_path)
+
+
+def test_a_line_that_says_another_delimiter(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sep=,\ntext;label\n" + "".join(f"{text};{label}\n" for text, label in ROWS))
+    assert read(path).record.rows_used == 60
+
+
+def test_folders_of_readable_files_are_not_called_unread(tmp_path: Path, csv_file: File) -> None:
+    for name in ("de", "en"):
+        (tmp_path / name).mkdir()
+        csv_file(ROWS, f"{name}/train.csv")
+    (tmp_path / "x.odd").write_text("x")
+    with pytest.raises(DataError, match=r"it has de, en, x\.odd\. Did you mean .*/de or .*/en"):
         read(tmp_path)

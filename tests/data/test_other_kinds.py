@@ -63,10 +63,8 @@ STUDIO = {"id": 1, "annotations": [{"result": [{"value": {"choices": ["a"]}}]}],
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"messages": CHAT}, "'messages' holds chats.*into a column label"),
-        ({"messages": CHAT, "label": "a"}, "'messages' holds chats.*into a column text"),
-        ({"id": "7", "conversations": [{"from": "human", "value": "soup?"}]}, "'conversations' holds chats"),
-        ({"prompt": "soup?", "completion": "yes"}, "written answers"),
+        ({"chosen": CHAT, "rejected": CHAT}, "'chosen' holds chats"),
+        ({"prompt": "soup?", "chosen": "yes", "rejected": "no"}, "preferred answers.*--prompt and --answer"),
         (STUDIO, "full export of Label Studio: export it as JSON-MIN"),
         ({"text": "soup", "spans": [{"start": 0, "end": 4, "label": "FOOD"}]}, "spans of characters"),
     ],
@@ -75,6 +73,12 @@ def test_tables_for_other_tasks_are_named(json_file: File, row: dict[str, Any], 
     rows = [{**row, **({"label": "ab"[at % 2]} if "label" in row else {})} for at in range(20)]
     with pytest.raises(DataError, match=said):
         read(json_file(rows))
+
+
+def test_labels_of_chats_are_refused(json_file: File) -> None:
+    rows = [{"messages": CHAT, "label": "ab"[at % 2]} for at in range(20)]
+    with pytest.raises(DataError, match="'messages' holds chats.*leave --label out"):
+        read(json_file(rows), label="label")
 
 
 def coco() -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 from backbones.tiny import tiny
 from contract.settings import FP32, method_of, setting_of, state_of
 from headstart.engine.adapt import Setting, adapted
+from headstart.engine.machine.seeding import set_seed
 from headstart.engine.runtime import Runtime
 from headstart.engine.state.checkpoint import Checkpoint
 
@@ -80,3 +81,15 @@ def test_one_process_writes_and_shows(rank: int, tmp_path: Path, monkeypatch: py
     runtime = dataclasses.replace(Runtime(FP32), rank=rank)
     _trained(monkeypatch, runtime, checkpoint=Checkpoint(path, every=0.0), progress=progress)
     assert bool(list(tmp_path.iterdir())) == bool(progress.calls) == (rank == 0)
+
+
+def test_a_seed_is_torchs_without_a_look_at_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(7)
+    wanted, seen = torch.rand(3), []
+    with monkeypatch.context() as patch:
+        patch.setattr("traceback.format_stack", lambda *_: pytest.fail("for each kind of GPU, at each step"))
+        set_seed(torch.device("cpu"), 7)
+    assert torch.equal(torch.rand(3), wanted)
+    monkeypatch.setattr(torch, "manual_seed", seen.append)
+    set_seed(torch.device("meta"), 8)
+    assert seen == [8], "other devices have generators of their own"

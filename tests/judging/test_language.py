@@ -72,7 +72,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from headstart.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    corpus(tmp_path / "general.txt", 1500)
+    corpus(tmp_path / "general.txt", 600)
     reviews(tmp_path / "reviews.csv")
     arguments = ["pretrain", "mlm", "general.txt", "--out", "lm", *LANGUAGE, "--set", "epochs=4", "--quiet"]
     monkeypatch.setattr("sys.argv", ["headstart", *arguments])
@@ -101,7 +101,7 @@ def test_what_tuning_forgets_is_found(trained: Path) -> None:
     assert found["mild"].verdict == "passed"
     lines = (trained / "general.txt").read_text().splitlines(keepends=True)
     (trained / "parted").mkdir()
-    for name, part in (("test.txt", lines[:500]), ("train.txt", lines[500:])):
+    for name, part in (("test.txt", lines[:200]), ("train.txt", lines[200:])):
         (trained / "parted" / name).write_text("".join(part))
     (trained / "suite.toml").write_text('[[check]]\nkind = "perplexity"\ndata = "parted"\nwindows = 40\nlength = 32\n')
     (check,) = headstart.judge("mild", suite="suite.toml").models[0].checks

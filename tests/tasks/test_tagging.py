@@ -68,7 +68,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
     place = tmp_path_factory.mktemp("tagging") / "run"
     methods = ["probe", "full", "lora", "mix", "random", "majority", "knn", "distill", "contrastive"]
-    found = headstart.compare(data, bert, out=place, methods=methods, seeds=1, trials=1, epochs=12,
+    found = headstart.compare(data, bert, out=place, methods=methods, seeds=1, trials=1, epochs=6,
                               settings={"full.learning_rate": 5e-3, "lora.learning_rate": 5e-3})  # fmt: skip
     return found, place
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import ConfigurationError, DataError, unknown
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.records.data import DataRecord, SplitRecord
 from headstart.data.audit.audit import NAMES, audit, class_counts
 from headstart.data.audit.findings import SHOWN, Findings
@@ -39,6 +40,9 @@ def read(
     *,
     text: str | Sequence[str] | None = None,
     label: str | None = None,
+    prompt: str | None = None,
+    answer: str | None = None,
+    messages: str | None = None,
     group: str | None = None,
     cluster_by: str | None = None,
     validation: Source | None = None,
@@ -60,10 +64,13 @@ def read(
         hub.
     text: input column, or two for text pairs (`"premise,hypothesis"` or a tuple) [default: detected].
     label: label column [default: detected].
+    prompt, answer: columns of questions, joined by an empty line if several (`"instruction,input"`), and of answers to
+        learn to write [default: detected by their usual names].
+    messages: column of whole conversations, OpenAI's or ShareGPT's [default: detected].
     group: column; rows of one group stay in one made split, and count as one in intervals and tests.
     cluster_by: column; its rows count as one in intervals and tests, and may lie in several splits.
     validation, test: sources of these splits, one or a list, or names of splits of a data set that has several.
-    kind: `single_label`, `multi_label`, `regression`, `tagging` or a kind of a plugin [default: detected].
+    kind: `single_label`, `multi_label`, `regression`, `tagging`, `generation` or one of a plugin [default: detected].
     seed: seed of the made splits.
     validation_share, test_share: shares of the rows for made splits; by default validation gets 15 % but at most 500
         rows, because more would choose little better and cost training examples.
@@ -82,7 +89,9 @@ def read(
     findings = Findings()
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     splits = resolve(source, validation, test, findings)
-    roles, class_names = roles_of(splits, name, text, label, group, findings, cluster_by)
+    chat = {"prompt": prompt, "answer": answer, "messages": messages}
+    asked = kind is not None and all(INPUT_KINDS[one].chat for one in TASKS[kind].reads)
+    roles, class_names = roles_of(splits, name, text, label, group, findings, cluster_by, chat, asked)
     paths = holds_paths(splits, roles)
     units = possible_groups(splits, roles)
     table, unstored = take_in(splits, roles, class_names, paths, findings, folder, progress, units)
@@ -123,7 +132,7 @@ def read(
     weights = _weights(train.targets, targets) if class_weights else ()
     record = DataRecord(
         source=name,
-        fingerprint=_fingerprint(parts, targets.values, prints.digest),
+        fingerprint=_fingerprint(parts, targets.values, prints.digest if prints.whole is None else prints.whole),
         columns=roles.record(),
         seed=seed,
         splits=tuple(
@@ -212,7 +221,7 @@ def _make(
         found, origin = by_group(strata, groups[pool], shares, seed), "made (by group)"
     else:
         found = by_class(strata, prints.digest[pool], shares, seed)
-        origin = "made (random)" if TASKS[targets.kind].numeric else "made (stratified)"
+        origin = "made (stratified)" if targets.labels else "made (random)"
     if targets.labels:
         together = prints.digest if groups is None else groups
         found = with_every_class(found, targets.values[pool], together[pool], len(targets.labels))

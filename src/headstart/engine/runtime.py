@@ -13,6 +13,7 @@ from headstart.engine.feed.micro import Micro
 from headstart.engine.job import Job, share_of
 from headstart.engine.machine.memory import Room, ran_out
 from headstart.engine.machine.precision import Compute
+from headstart.engine.machine.seeding import set_seed
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Runtime:
         Where memory runs out, the step is repeated in smaller pieces, and later steps keep them.
         """
         while True:
-            torch.manual_seed(derive(job.seed, "step", step))
+            set_seed(self.device, derive(job.seed, "step", step))
             try:
                 loss = torch.zeros((), device=self.device)
                 for micro in micros:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.chat import Chat
 from headstart.data.audit import image_checks, near_duplicates
 from headstart.data.audit.findings import SHOWN, Findings
-from headstart.data.audit.prints import Prints
-from headstart.data.ingest.store import gather
+from headstart.data.audit.prints import Prints, asked
+from headstart.data.ingest.store import HOLDS, gather
 
 FEW = 5
 "minimum number of training examples of a class that is not rare"
@@ -39,6 +40,8 @@ def audit(
         _conflicts(table, prints.digest, np.flatnonzero(split >= 0), targets, findings)
         if prints.small is not None:
             _look_alikes(table, prints, np.flatnonzero(split >= 0), targets, findings)
+    if prints.answers is not None:
+        _other_answers(table, prints.digest, prints.answers, np.flatnonzero(split >= 0), findings)
     _near(table, prints, split, findings)
     if groups is not None:
         _crossing_groups(table, groups, split, findings)
@@ -90,6 +93,17 @@ def _conflicts(table: pa.Table, digest: np.ndarray, rows: np.ndarray, targets: n
         findings.add("conflict", "warning", message, _pairs(table, rows[differ], first[differ]), int(differ.sum()))
 
 
+def _other_answers(
+    table: pa.Table, digest: np.ndarray, answers: np.ndarray, rows: np.ndarray, findings: Findings
+) -> None:
+    at, inverse = np.unique(digest[rows], return_index=True, return_inverse=True)[1:]
+    first = rows[at[inverse]]
+    differ = answers[rows] != answers[first]
+    if differ.any():
+        message = "{rows} with the same question as an earlier row and another answer: a model can learn one of them"
+        findings.add("conflict", "warning", message, _pairs(table, rows[differ], first[differ]), int(differ.sum()))
+
+
 def _look_alikes(table: pa.Table, prints: Prints, rows: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
     """Images that are equal at a few pixels but have different labels. Blank images have their own finding."""
     assert prints.small is not None
@@ -135,6 +149,8 @@ def _same(table: pa.Table, prints: Prints) -> near_duplicates.Same:
 
 def _texts(table: pa.Table, rows: np.ndarray) -> list[str]:
     names = [name for name in ("input", "input_b") if name in table.column_names]
+    if (table.schema.metadata or {}).get(HOLDS) == b"chat":
+        return [asked(Chat(text)) for text in gather(table, "input", rows)]
     return [" \x1f ".join(parts) for parts in zip(*(gather(table, name, rows) for name in names))]
 
 

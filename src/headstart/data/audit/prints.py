@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.chat import SYSTEM, Chat
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.data.audit import image_checks, near_duplicates
 from headstart.data.audit.findings import Findings
@@ -39,6 +41,10 @@ class Prints:
     thumbnails: np.ndarray | None = None
     small: np.ndarray | None = None
     decoding: Decoding = ALONE
+    whole: np.ndarray | None = None
+    "conversations only: [n] uint64 of all messages; `digest` and `bands` are then of the question"
+    answers: np.ndarray | None = None
+    "conversations only: [n] uint64 of the last answer, apart from case and signs"
 
 
 def take_prints(
@@ -53,15 +59,34 @@ def take_prints(
     if modality == "image":
         return _images(table, max_pixels, workers, findings, progress)
     digests, bands, done = [], [], 0
+    wholes, answers = list[np.ndarray](), list[np.ndarray]()
     for texts, both in _texts(table):
-        hashed = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in both]
-        digests.append(np.frombuffer(b"".join(hashed), dtype=">u8").astype(np.uint64))
+        if INPUT_KINDS[modality].chat:
+            chats = list(map(Chat, both))
+            wholes.append(_hashes(both))
+            answers.append(_hashes([near_duplicates.normal(chat.answer or "") for chat in chats]))
+            texts = [near_duplicates.normal(asked(chat)) for chat in chats]
+            both = [chat.question for chat in chats]
+        digests.append(_hashes(both))
         bands.append(near_duplicates.signatures(texts))
         done += len(both)
         if progress is not None:
             progress("checking", done)
     digest = np.concatenate(digests)
-    return Prints(digest, np.ones(len(digest), dtype=bool), np.concatenate(bands))
+    whole, answer = (np.concatenate(each) if each else None for each in (wholes, answers))
+    usable = np.ones(len(digest), dtype=bool)
+    return Prints(digest, usable, np.concatenate(bands), whole=whole, answers=answer)
+
+
+def asked(chat: Chat) -> str:
+    """What is asked, without the system turn that many conversations share; near duplicates are found by it."""
+    words = [str(message.get("content") or "") for message in chat.prompt if message["role"] != SYSTEM]
+    return "\n".join(filter(None, words)) or chat
+
+
+def _hashes(texts: Sequence[str]) -> np.ndarray:
+    found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(found), dtype=">u8").astype(np.uint64)
 
 
 def _texts(table: pa.Table) -> Iterator[tuple[list[str], list[str]]]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from headstart.core.errors import DataError
 from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
+from headstart.data.ingest.chats import chat_of, note_chat
 from headstart.data.ingest.label_types import (
     BOOLEAN,
     CELL,
@@ -72,7 +73,7 @@ def take_in(
             own = roles if split == "train" else replace(roles, marks=None)
             wanted = list(dict.fromkeys([*own.names(), *units]))
             for table in tables:
-                classes = declared(table, roles.labels[0]) or class_names
+                classes = (declared(table, roles.labels[0]) if roles.labels else ()) or class_names
                 if len(roles.labels) > 1:
                     signed = tuple(one.name for one in table.sample() if one.name in roles.labels and is_signed(one))
                     own = replace(own, zeros=(*_with_zeros(table, roles.labels), *signed), signed=signed)
@@ -112,16 +113,21 @@ def _rows(
             continue
         # before rows are left out, because a test split without labels must not be replaced silently
         given.setdefault(where, 0)
-        found = model_input([column[at] for column in inputs], roles.modality)
+        if roles.chat:
+            found: Any = chat_of({name: column[at] for name, column in zip(roles.text, inputs)}, roles.chat)
+        else:
+            found = model_input([column[at] for column in inputs], roles.modality)
         if isinstance(found, Problem):
             found.note(place, findings)
             continue
         parts = found if isinstance(found, tuple) else (found,)
-        if roles.modality != "image" and max(map(len, parts)) > LONG:
+        if roles.chat:
+            note_chat(found, place, findings)
+        elif roles.modality != "image" and max(map(len, parts)) > LONG:
             message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
             findings.add("long", "warning", message, [place])
         cells = [column[at] for column in labels]
-        label, tag = _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles, place)
+        label, tag = _read_label(cells, roles, class_names, place)
         tag = CELL if tag == STRING and not typed else tag
         note_missing_words(found, place, findings)
         if any(map(has_gap, cells)):
@@ -137,6 +143,13 @@ def _rows(
             roles.marks.split(marked, place)  # raises
         cluster = None if clusters is None else _group(clusters[at])
         yield (*parts, place, label, tag, group, where, cluster, *(_unit(chunk.columns[name][at]) for name in units))
+
+
+def _read_label(cells: Sequence[Any], roles: Roles, class_names: Sequence[str], place: str) -> tuple[str | None, int]:
+    """Label and tag of a row: of one column, of several with marks, or none, as in conversations."""
+    if not cells:
+        return "", STRING
+    return _label(cells[0], class_names) if len(cells) == 1 else _hot(cells, roles, place)
 
 
 def declared(table: Table, column: str) -> tuple[str, ...]:

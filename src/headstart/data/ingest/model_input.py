@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -11,12 +10,12 @@ from typing import Any
 from headstart.core.inputs import INPUT_KINDS
 from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
+from headstart.data.ingest.cells import LONGEST, text_of
+from headstart.data.ingest.chats import chat_input
 from headstart.data.ingest.label_lists import as_list
 from headstart.data.tables.table import ImagePath, Problem
 from headstart.tasks.task import Modality
 
-LONGEST = 1_000_000
-"characters; longer texts are left out, because they mostly come from an open quote"
 LONG = 100_000
 "characters; longer texts are kept with a warning"
 MOST_WORDS = 10_000
@@ -53,13 +52,15 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
     if kind.is_image:
         value = values[0].get("bytes") if isinstance(values[0], dict) else values[0]
         return value if isinstance(value, (bytes, ImagePath)) and value else NO_IMAGE
+    if kind.chat:
+        return chat_input(values[0])
     if kind.words:
         return _words(values[0])
     if len(values) != kind.columns:
         return NO_PAIR if kind.is_pair else NO_SINGLE
     texts = []
     for value in values:
-        text = _text(value)
+        text = text_of(value)
         if text is None:
             return NO_TEXT
         if not any(unicodedata.category(sign) not in _INVISIBLE for sign in text):
@@ -91,12 +92,12 @@ def _words(value: Any) -> Words | Problem:
     if isinstance(value, str) and value.startswith(('["', "['")):  # as CSV holds lists of words
         value = as_list(value) or value
     if not isinstance(value, (list, tuple)):
-        text = _text(value)
+        text = text_of(value)
         if text is None or len(text) > LONGEST:
             return NO_TEXT if text is None else TOO_LONG
         found = Words.cut(text)
         return MANY_WORDS if len(found.each) > MOST_WORDS else found or EMPTY
-    words = [_text(word) for word in value]
+    words = [text_of(word) for word in value]
     if not words:
         return EMPTY
     if any(not word or not word.strip() for word in words):
@@ -104,14 +105,3 @@ def _words(value: Any) -> Words | Problem:
     if len(words) > MOST_WORDS:
         return MANY_WORDS
     return TOO_LONG if sum(len(word or "") for word in words) > LONGEST else Words.of(word or "" for word in words)
-
-
-def _text(value: Any) -> str | None:
-    """A cell as text: `""` if missing, None for lists and objects."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (bool, int, float)):
-        return str(value)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None

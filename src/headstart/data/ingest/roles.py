@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.tables.chat_columns import find_chat
 from headstart.data.tables.column_names import shown
 from headstart.data.tables.columns import Roles, choose
 from headstart.data.tables.repeated_columns import candidates
@@ -27,13 +28,24 @@ def roles_of(
     group: str | None,
     findings: Findings,
     cluster_by: str | None,
+    chat: Mapping[str, str | None] | None = None,
+    asked: bool = False,
 ) -> tuple[Roles, tuple[str, ...]]:
-    """Roles of the columns by the first training table; all other tables must have the same columns."""
+    """Roles of the columns by the first training table; all other tables must have the same columns.
+
+    chat: columns of conversations as the user names them. asked: True if the user wants a task that reads them.
+    """
     first = splits["train"][0]
     if isinstance(first, ImageFolder):
         text, label = text or "file", label or "folder"
     columns = first.sample()
-    roles = choose(columns, first.name if len(splits) > 1 else source, text, label, group, len(splits) > 1, cluster_by)
+    name, chats = first.name if len(splits) > 1 else source, None
+    if asked or (label is None and (text is None or any((chat or {}).values()))):
+        chats = find_chat(columns, name, chat or {}, text if isinstance(text, str) else None, asked)
+    elif any((chat or {}).values()):
+        raise DataError("--prompt, --answer and --messages are for conversations, which have no --label; leave it out.")
+    texts = None if chats else text
+    roles = choose(columns, name, texts, label, group, len(splits) > 1, cluster_by, chats)
     for split, tables in splits.items():
         needed = (roles if split == "train" else replace(roles, marks=None)).names()
         for table in tables:
@@ -50,6 +62,9 @@ def roles_of(
                 "line, and an empty line between sentences, as a .conll file"
             )
             findings.add("words", "note", message, count=1)
+    if roles.chat:
+        note_unused(columns, roles.names(), findings)
+        return roles, ()
     found = next(column for column in columns if column.name == roles.labels[0])
     if found.name in found.values:
         message = f"the first line was taken as the header, but {found.name!r} is also a label: is the header missing?"

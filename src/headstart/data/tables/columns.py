@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headstart.core.errors import DataError, suggestion
 from headstart.core.inputs import INPUT_KINDS
+from headstart.data.tables.chat_columns import ChatColumns
 from headstart.data.tables.column_names import (
     IDS,
     KNOWN,
@@ -47,6 +48,8 @@ class Roles:
     "those of several label columns that write zeros, in the table at hand"
     signed: tuple[str, ...] = ()
     "those that write 1 and -1, where -1 is a zero"
+    chat: ChatColumns | None = None
+    "columns of conversations, which have no label; `text` then holds all of them"
 
     @property
     def label(self) -> str:
@@ -58,15 +61,13 @@ class Roles:
 
     def describe(self) -> str:
         """`text: review, label: verified (guessed from its values)`."""
-        return ", ".join(
-            f"{role}: {shown([name])}{' (guessed from its values)' if name in self.guessed else ''}"
-            for role, name in self.record().items()
-        )
+        guessed = dict.fromkeys(self.guessed, " (guessed from its values)")
+        return ", ".join(f"{role}: {shown([name])}{guessed.get(name, '')}" for role, name in self.record().items())
 
     def record(self) -> dict[str, str]:
         first = "image" if self.modality == "image" else "text"
-        found = {first: self.text[0], "label": self.label}
-        if len(self.text) == 2:
+        found = self.chat.record() if self.chat else {first: self.text[0], "label": self.label}
+        if len(self.text) == 2 and not self.chat:
             found["text_b"] = self.text[1]
         split = ",".join(self.marks.columns) if self.marks else None
         more = {"group": self.group, "split": split, "cluster": self.cluster}
@@ -81,9 +82,11 @@ def choose(
     group: str | None,
     has_splits: bool,
     cluster: str | None = None,
+    chat: ChatColumns | None = None,
 ) -> Roles:
     """Detects the roles of the columns that are not given.
 
+    chat: columns of conversations, which have no label.
     has_splits: True if other splits are separate files; a split column then counts only if it marks rows of others.
     Raises `DataError` with the columns if a given one does not exist or the choice is not clear.
     """
@@ -99,7 +102,10 @@ def choose(
             raise DataError(
                 f"{source} has no column {name!r} ({option}).{suggestion(name, known)} Columns: {shown(known)}."
             )
-    marks = find_marks(columns, {*wanted, *labels, group, cluster}, has_splits)
+    inputs = chat.names() if chat else ()
+    marks = find_marks(columns, {*wanted, *labels, *inputs, group, cluster}, has_splits)
+    if chat:
+        return Roles("chat", inputs, (), group, marks, (), cluster, chat=chat)
     # a column called text or label keeps this role even as a group, because else another column would take it silently
     beside = {name for name in (group, cluster) if name and name.lower() not in (*PLAIN_TEXT, *PLAIN_LABEL)}
     taken = {*wanted, *labels, *beside, *(marks.columns if marks else ())}

@@ -47,7 +47,7 @@ class Layout:
 def find(lines: Sequence[str], own: str) -> Layout | None:
     """The layout by which most rows are as wide as the header; None for no lines.
 
-    own: delimiter of the file's suffix, which wins ties. Excel's line `sep=;` decides.
+    own: delimiter of the file's suffix, which wins ties. Excel's line `sep=;` decides, unless no cell ends there.
     """
     named = _SEP.fullmatch(lines[0]) if lines else None
     skipped = 1 if named else _comments(lines, own)
@@ -57,6 +57,8 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     if not any(line.strip() for line in rest):
         return None
     dialect, header = best(rest, own, named[1] if named else None)
+    if named and len(header) < 2:  # the line says another delimiter than the table has
+        dialect, header = best(rest, own, None)
     rows = _alone(rest, dialect, (len(header), len(header) + 1))
     longer = [row for row in rows if len(row) == len(header) + 1]
     row_names = len(header) > 1 and len(longer) > 2 and len(longer) > 0.9 * (len(rows) - 1) and _are_names(longer)

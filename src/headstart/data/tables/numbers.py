@@ -21,7 +21,7 @@ _NAMES = {
 
 MISSING = frozenset({
     "n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", ".", "#ref!", "#value!",
-    "#name?", "#div/0!", "#num!",
+    "#name?", "#div/0!", "#num!", "unlabeled", "unlabelled",
 })  # fmt: skip
 "words, in lower case, that stand for a missing value among numbers"
 

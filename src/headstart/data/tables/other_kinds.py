@@ -1,4 +1,4 @@
-"""Tables for other tasks, known by their columns: chats, instructions, spans, exports of annotation tools."""
+"""Tables for other tasks, known by their columns: labelled chats, preferences, spans, exports of annotation tools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from headstart.data.tables.table import Column
 
 _CLASS = "write the text to be judged into a column text, and its class into a column label"
-_CHATS = f"the column {{0!r}} holds chats (lists of messages), and one label a row is learned: {_CLASS}"
+_CHATS = f"the column {{0!r}} holds chats (lists of messages), which have no label: leave --label out, or {_CLASS}"
 _SPANS = "the column {0!r} holds spans of characters: tagging needs a list of words, and a list of as many tags"
 _PASSAGES = f"these are questions about passages, without classes: {_CLASS}"
 _TAGGED = "of one word a row: write a word and its tag a line, and an empty line between sentences, as a .conll file"
@@ -20,14 +20,14 @@ _ITEMS = (
     ({"context", "qas"}, _PASSAGES),
 )
 "keys of the objects in a list, and what such a table is"
-_WRITTEN = (
-    ("instruction", "output"), ("instruction", "response"), ("prompt", "completion"), ("prompt", "response"),
-    ("chosen", "rejected"),
-)  # fmt: skip
 _COLUMNS = (
     ({"context", "question", "answers.text"}, _PASSAGES),
     *(({*two}, f"{two[0]} and {two[1]} are {_TAGGED}") for two in (("word", "tag"), ("token", "tag"), ("word", "pos"))),
-    *(({*two}, f"these are written answers ({' and '.join(two)}), without classes: {_CLASS}") for two in _WRITTEN),
+    (
+        {"chosen", "rejected"},
+        f"these are preferred answers (chosen and rejected), without classes: {_CLASS}, or name "
+        "the question and the answer to learn with --prompt and --answer",
+    ),
 )
 COCO = (
     "COCO's annotations, which say what lies where in an image, and one answer for a whole image is learned here. "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headstart.data.images.files import is_hidden
 from headstart.data.images.formats import SUFFIXES
+from headstart.data.tables.formats import FORMATS
 
 LOOKED_AT = 2_000
 "maximum number of files that are counted"
@@ -49,7 +50,7 @@ def seen(root: Path, entries: Sequence[Path], tables: Sequence[Path]) -> str:
     for suffixes, what in _OTHERS:
         if sum(kinds[suffix] for suffix in suffixes) > sum(kinds.values()) / 2:
             return f"it has {shown}; most of its files are {what}"
-    often = next((suffix for suffix, _ in kinds.most_common(1)), "")
+    often = next((suffix for suffix, _ in kinds.most_common(1) if suffix not in (*FORMATS, *SUFFIXES)), "")
     return f"it has {shown}" + (f"; most of its files are {often}, which is not read" if often else "")
 
 

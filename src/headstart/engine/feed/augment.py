@@ -15,6 +15,7 @@ from torch import Tensor
 from headstart.core.seeds import derive
 from headstart.data.examples import Input
 from headstart.data.images.augmentation import parts_of
+from headstart.engine.machine.seeding import set_seed
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Augment:
         if not parts:
             return image
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.seed, "view", view, example))
+            set_seed(torch.device("cpu"), derive(self.seed, "view", view, example))
             changed: Tensor = _transform(parts, tuple(image.shape))(image)
         return changed
 

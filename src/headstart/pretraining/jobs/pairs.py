@@ -20,6 +20,7 @@ from headstart.engine.job import Evaluation, Loss, Losses
 from headstart.engine.machine.dropout import fast_dropout
 from headstart.engine.machine.precision import Compute
 from headstart.engine.machine.recompute import run_again
+from headstart.engine.machine.seeding import set_seed
 from headstart.methods.plan import Group, Plan, Schedule
 
 AT_ONCE = 256
@@ -136,14 +137,14 @@ class PairTraining:
         """
         features = []
         for number, part in enumerate(parts):
-            torch.manual_seed(derive(self.seed, "chunk", view, int(part[0]), number))
+            set_seed(self.compute.device, derive(self.seed, "chunk", view, int(part[0]), number))
             with torch.no_grad():
                 features.append(self._encoded(self._batches(part, view)))
         images, texts = (torch.cat(one).requires_grad_() for one in zip(*features))
         slopes = torch.autograd.grad(self.objective.loss(images, texts, scale.detach()), (images, texts))
         at = 0
         for number, part in enumerate(parts):
-            torch.manual_seed(derive(self.seed, "chunk", view, int(part[0]), number))  # the same dropout
+            set_seed(self.compute.device, derive(self.seed, "chunk", view, int(part[0]), number))  # the same dropout
             with run_again(self.module, self.compute.device):
                 again = self._encoded(self._batches(part, view))
             found = [
