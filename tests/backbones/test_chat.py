@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.backbones.chatting import FAMILIES, chatting
+from tests.backbones.tiny import save
 
 from headstart.backbones.inputs.answer_marks import ANSWER_IDS, ANSWER_PLACES, ANSWERS
 from headstart.backbones.inputs.chat import Rendered, Rendering
 from headstart.backbones.inputs.chat_template import Refused
 from headstart.backbones.inputs.preparation import TextPreparation
+from headstart.backbones.loaders.load import load
 from headstart.core.chat import Chat
-from headstart.core.errors import ArtifactError, DataError, ModelError
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError, ModelError
 from headstart.engine.feed.micro import Micro
 from headstart.engine.feed.tokens import Tokens
 
@@ -282,3 +285,17 @@ def test_the_template_travels() -> None:
     assert TextPreparation.from_json(record, later).chat.prompt_ids([SINGLE]) == preparation.chat.prompt_ids([SINGLE])
     with pytest.raises(ArtifactError):
         TextPreparation.from_json(record, chatting("chatml"))
+
+
+def test_choices_for_conversations_belong_to_the_model(tmp_path: Path) -> None:
+    """So that an artifact loads its base again with them."""
+    folder = save("gpt2", tmp_path / "gpt2")
+    loaded = load(folder, train_on="last", too_long="cut")
+    preparation = loaded.preparation
+    assert isinstance(preparation, TextPreparation)
+    assert (preparation.trained, preparation.too_long) == ("last", "cut")
+    assert {name: loaded.options[name] for name in ("train_on", "too_long")} == {"train_on": "last", "too_long": "cut"}
+    with pytest.raises(ConfigurationError, match=r"unknown train_on 'first'.*all, last"):
+        load(folder, train_on="first")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="reads images"):
+        load(save("vit", tmp_path / "vit"), too_long="cut")

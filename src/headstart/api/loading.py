@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.options import READ, only
 from headstart.core.errors import ConfigurationError
+from headstart.core.inputs import INPUT_KINDS
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
@@ -20,7 +21,8 @@ def load(source: Any = None, **options: Any) -> Backbone:
     """Loads a backbone: a hub name, a folder, `timm/…`, `torchvision/…`, `builtin/…`, or your own torch module.
 
     source: default is the built-in backbone for images.
-    options: pooling, max_length, image_size, blocks, trust_remote_code; see `headstart.backbones.loaders.load`.
+    options: pooling, max_length, image_size, blocks, trust_remote_code, train_on, too_long; see
+        `headstart.backbones.loaders.load`.
     """
     from headstart.backbones.loaders.load import load as load_backbone
     from headstart.backbones.loaders.packaged import DEFAULTS
@@ -32,7 +34,8 @@ def read(source: Any = None, **options: Any) -> Data:
     """Reads, audits and splits labelled examples of a file, a folder or a hub name.
 
     source: default is the embedded data set of handwritten digits.
-    options: text, label, group, validation, test, kind, seed, class_weights; see `headstart.data.read`.
+    options: text, label, prompt, answer, messages, group, validation, test, kind, seed, class_weights; see
+        `headstart.data.read`.
     """
     if source is None:
         from headstart.data.embedded import digits
@@ -71,9 +74,29 @@ def read_by(backbone: Backbone, data: Data) -> Data:
         return noted(data, "preparation", "warning", preparation.assumed)
     if data.task.modality == "image" or not isinstance(preparation, TextPreparation):
         return data
+    if INPUT_KINDS[data.task.modality].chat:
+        return _with_tokens(data, preparation)
     data = _with_unseen_words(data, preparation)
     unknown = getattr(preparation.tokenizer, "unk_token_id", None)
     return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown)
+
+
+def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
+    """Of conversations: those that the model can be given, with findings on the others and on lengths in tokens."""
+    from headstart.backbones.inputs.chat import Rendered
+    from headstart.data.audit.chat_tokens import Seen, seen_as_tokens
+
+    def look(chats: Sequence[Any]) -> Iterator[Seen]:
+        whole = preparation.chat.rendered(chats)
+        for one, fit in zip(whole, preparation.fit(whole)):
+            refused, reason = ("", "") if isinstance(fit, Rendered) else (fit.kind, str(fit))
+            if isinstance(one, Rendered):
+                yield Seen(len(one.ids), int(one.answers.sum()), refused, reason, one.swallowed)
+            else:
+                yield Seen(refused=refused, reason=reason)
+
+    _ = preparation.chat.stop_ids  # raises where no answer could end
+    return seen_as_tokens(data, look, preparation.max_length, preparation.too_long)
 
 
 def _with_unseen_words(data: Data, preparation: TextPreparation) -> Data:

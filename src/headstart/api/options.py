@@ -8,9 +8,10 @@ from typing import Any
 
 from headstart.core.errors import ConfigurationError, unknown
 
-READ = ("text", "label", "group", "cluster_by", "validation", "test", "kind", "seed", "class_weights")
+READ = ("text", "label", "prompt", "answer", "messages", "group", "cluster_by", "validation", "test", "kind", "seed",
+        "class_weights")  # fmt: skip
 "options of reading the data"
-LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code")
+LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code", "train_on", "too_long")
 "options of loading the model"
 OTHER = ("methods", "seeds", "trials", "metric", "device", "precision", "workers", "settings", "race", "budget", "keep",
          "by", "folds", "prefer", "margin")  # fmt: skip

@@ -32,7 +32,19 @@ if TYPE_CHECKING:
     from headstart.data.examples import Input
 
 
-LOADING = ("pooling", "max_length", "image_size", "blocks", "weights", "features", "mean", "std", "vocabulary")
+LOADING = (
+    "pooling",
+    "max_length",
+    "image_size",
+    "blocks",
+    "weights",
+    "features",
+    "mean",
+    "std",
+    "vocabulary",
+    "train_on",
+    "too_long",
+)
 "options of `load` that an artifact may set; trust_remote_code is not among them"
 
 

@@ -39,6 +39,13 @@ DATA = _all(
         help="Label column; several columns of 0 and 1 for multi-label data [default: detected]",
     ),
     click.option(
+        "--prompt",
+        metavar="COLUMN[,COLUMN]",
+        help="Column of questions to a language model; several are joined by an empty line [default: detected]",
+    ),
+    click.option("--answer", metavar="COLUMN", help="Column of answers to learn to write [default: detected]"),
+    click.option("--messages", metavar="COLUMN", help="Column of whole conversations [default: detected]"),
+    click.option(
         "--group",
         metavar="COLUMN",
         help="Rows with the same value stay in one split and count as one cluster in statistics",
@@ -56,7 +63,11 @@ DATA = _all(
         callback=_one_or_several,
         help="Test examples; repeat for several test sets, each gets its own scores [default: split off DATA]",
     ),
-    click.option("--kind", metavar="KIND", help="single_label, multi_label, regression or tagging [default: detected]"),
+    click.option(
+        "--kind",
+        metavar="KIND",
+        help="single_label, multi_label, regression, tagging or generation [default: detected]",
+    ),
     click.option("--class-weights", is_flag=True, default=None, help="Weight each class in the loss by its rarity"),
 )
 
@@ -72,6 +83,17 @@ LOAD = _all(
         "--blocks",
         metavar="PATH",
         help="Module path of the blocks that make the ladder, for a model with several chains",
+    ),
+    click.option(
+        "--train-on",
+        type=click.Choice(["all", "last"]),
+        help="Answers of a conversation that are trained: all, or the last [default: all]",
+    ),
+    click.option(
+        "--too-long",
+        type=click.Choice(["raise", "drop", "cut"]),
+        help="Conversations longer than --max-length: an error, left out, or their prompt cut at its start "
+        "[default: raise]",
     ),
     click.option("--trust-remote-code", is_flag=True, default=None, help="Run Python code that comes with the model"),
 )

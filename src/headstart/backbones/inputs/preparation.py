@@ -90,8 +90,12 @@ class TextPreparation:
 
     def rendered(self, chats: Sequence[Chat]) -> list[Rendered | Refused]:
         """Conversations as they are trained, or the reasons why not."""
+        return self.fit(self.chat.rendered(chats))
+
+    def fit(self, rendered: Sequence[Rendered | Refused]) -> list[Rendered | Refused]:
+        """Rendered conversations within `max_length`, as `too_long` says."""
         begin = self.tokenizer.bos_token_id
-        return [fitted(one, self.max_length, self.too_long, begin) for one in self.chat.rendered(chats)]
+        return [fitted(one, self.max_length, self.too_long, begin) for one in rendered]
 
     def whole(self, inputs: Sequence[str | tuple[str, str]]) -> list[list[int]]:
         """Token ids of whole texts, with special tokens: like `encode` without truncation."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.inputs.chat import Trained
+from headstart.backbones.inputs.chat_lengths import TooLong
+from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.loaders.files import check_finite, read_config
 from headstart.backbones.vocabulary import has_vocabulary
-from headstart.core.errors import ConfigurationError, ModelError
+from headstart.core.errors import ConfigurationError, ModelError, unknown
 
 if TYPE_CHECKING:
     from headstart.backbones.loaders.two_towers import TwoTowers
@@ -27,6 +30,8 @@ def load(
     trust_remote_code: bool = False,
     weights: bool = True,
     vocabulary: bool = False,
+    train_on: Trained | None = None,
+    too_long: TooLong | None = None,
     **live: Any,
 ) -> Backbone:
     """A backbone from a live module, a folder, `timm/…`, `torchvision/…`, `builtin/…` or a hub name for transformers.
@@ -37,6 +42,9 @@ def load(
     blocks: path of the chain of blocks, for a model with several.
     weights: False for the architecture with random weights.
     vocabulary: True for a causal language model of transformers with its head over the vocabulary, for generation.
+    train_on: answers of a conversation that are trained, `all` (the default) or the `last`.
+    too_long: what becomes of a conversation of more than `max_length` tokens: `raise` (the default), `drop`, or `cut`
+        the start of its prompt.
     live: options of live modules: `features`, `tokenizer`, `mean`, `std`.
 
     Raises `ModelError` with advice if the source can't be loaded.
@@ -50,9 +58,23 @@ def load(
             f"{loaded.source} is no causal language model, so that it generates no answers; give the folder or the hub "
             "name of one, such as SmolLM2 or GPT-2."
         )
+    _set_chats(loaded, {"train_on": train_on, "too_long": too_long})
     if weights:
         check_finite(loaded.module, loaded.source)
     return loaded
+
+
+def _set_chats(loaded: Backbone, given: dict[str, Any]) -> None:
+    """Raises `ConfigurationError` for another choice than the allowed ones, and for a model that reads no texts."""
+    given = {name: value for name, value in given.items() if value is not None}
+    preparation = loaded.preparation
+    for name, value in given.items():
+        if not isinstance(preparation, TextPreparation):
+            raise ConfigurationError(f"{name} is for conversations, and {loaded.source} reads images; leave it out.")
+        if value not in get_args(Trained if name == "train_on" else TooLong):
+            raise unknown(name, value, get_args(Trained if name == "train_on" else TooLong))
+        setattr(preparation, "trained" if name == "train_on" else name, value)
+    loaded.options |= given
 
 
 def _loaded(

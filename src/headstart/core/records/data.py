@@ -10,9 +10,9 @@ from headstart.core.records.record import Record
 @dataclass(frozen=True)
 class TaskRecord(Record):
     kind: str
-    "`single_label`, `multi_label`, `regression`, `tagging`, or a kind that a package brings"
+    "`single_label`, `multi_label`, `regression`, `tagging`, `generation`, or a kind that a package brings"
     modality: str
-    "`text`, `text_pair`, `text_words` (texts that come in words) or `image`"
+    "`text`, `text_pair`, `text_words` (texts that come in words), `chat` (conversations) or `image`"
     labels: tuple[str, ...]
     "class names in the order of the scores; empty for regression"
     metric: str
@@ -58,7 +58,7 @@ class DataRecord(Record):
     fingerprint: str
     "hash of ids, inputs and targets of all splits"
     columns: dict[str, str]
-    "column names by role (`text`, `text_b`, `image`, `label`, `group`)"
+    "column names by role (`text`, `text_b`, `image`, `label`, `prompt`, `answer`, `messages`, `group`, …)"
     seed: int
     "seed of the split, if one was made"
     splits: tuple[SplitRecord, ...]

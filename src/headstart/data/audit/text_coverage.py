@@ -48,17 +48,18 @@ def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int |
     _note_cut(lengths, limit, places, count, about, findings)
     _note_foreign(np.maximum(lengths - special, 0), words, places, about, findings)
     _note_unknown(unknowns, np.maximum(lengths - special, 1), places, about, findings)
-    return _with(data, findings)
+    return with_findings(data, findings)
 
 
 def noted(data: Data, kind: str, severity: Severity, message: str) -> Data:
     """The data with one more finding, without places."""
     findings = Findings()
     findings.add(kind, severity, message)
-    return _with(data, findings)
+    return with_findings(data, findings)
 
 
-def _with(data: Data, findings: Findings) -> Data:
+def with_findings(data: Data, findings: Findings) -> Data:
+    """The data with these findings too."""
     record = dataclasses.replace(data.record, findings=_sorted((*data.record.findings, *findings.records())))
     return dataclasses.replace(data, record=record)
 
