@@ -11,7 +11,7 @@ import report_example
 from headstart.api.options import LOAD, OTHER, READ, names_of
 from headstart.cli.verbs.compare import command as compare_command
 from headstart.core.records.comparison import Comparison, Mistake, Verdict
-from headstart.core.records.data import Finding
+from headstart.core.records.data import Finding, TokensRecord
 from headstart.engine.job import Options
 from headstart.report.charts.confusion import confusion
 from headstart.report.pages.command import FLAGLESS, command, next_steps
@@ -48,6 +48,7 @@ def hostile() -> Comparison:
         data=dataclasses.replace(
             base.data, source=HOSTILE, columns={"text": HOSTILE}, splits=splits,
             findings=(Finding(HOSTILE, HOSTILE, HOSTILE, 1, (HOSTILE,)),),
+            tokens=(TokensRecord(HOSTILE, (HOSTILE, HOSTILE), (False, True)),),
         ),
         verdict=Verdict(HOSTILE, HOSTILE, HOSTILE, lines=(HOSTILE,), cheapest=HOSTILE),
         mistakes=(Mistake(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.9, 2.0),),
@@ -72,6 +73,14 @@ def test_contents():
     assert text.count('class="scatter wide"') == 4
     assert "src=" not in text
     assert not re.search(r"https?://", text)
+
+
+def test_conversations_are_shown_token_by_token():
+    base = report_example.comparison()
+    shown = TokensRecord("faq.jsonl:1", ("Why", "?\n", "So", "<|end|>"), (False, False, True, True))
+    text = page(dataclasses.replace(base, data=dataclasses.replace(base.data, tokens=(shown,))))
+    assert "<span>Why</span><span>?\n</span><b>So</b><b>&lt;|end|&gt;</b></pre>" in text
+    assert "token by token" not in page(base).lower()
 
 
 @pytest.mark.parametrize("name", ["comparison", "many_classes", "regression", "bare"])

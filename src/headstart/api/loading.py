@@ -11,10 +11,14 @@ from headstart.api.options import READ, only
 from headstart.core.errors import ConfigurationError
 from headstart.core.inputs import INPUT_KINDS
 
+SHOWN, MOST_TOKENS = 3, 400
+"conversations that a record holds token by token, and tokens of each"
+
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
     from headstart.backbones.inputs.preparation import TextPreparation
-    from headstart.data.examples import Data
+    from headstart.core.records.data import TokensRecord
+    from headstart.data.examples import Data, Examples
 
 
 def load(source: Any = None, **options: Any) -> Backbone:
@@ -96,7 +100,25 @@ def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
                 yield Seen(refused=refused, reason=reason)
 
     _ = preparation.chat.stop_ids  # raises where no answer could end
-    return seen_as_tokens(data, look, preparation.max_length, preparation.too_long)
+    data = seen_as_tokens(data, look, preparation.max_length, preparation.too_long)
+    return replace(data, record=replace(data.record, tokens=first_tokens(data.train, preparation, SHOWN)))
+
+
+def first_tokens(examples: Examples, preparation: TextPreparation, count: int) -> tuple[TokensRecord, ...]:
+    """The first conversations, token by token."""
+    from headstart.backbones.inputs.answer_marks import ANSWERS
+    from headstart.core.records.data import TokensRecord
+
+    first = range(min(count, len(examples)))
+    chats: list[Any] = examples.inputs(first)
+    found = []
+    for one, place in zip(preparation.encode(chats), examples.places(first)):
+        tokens, trained = preparation.chat.pieces(one["input_ids"].tolist()), one[ANSWERS].tolist()
+        if (over := len(tokens) - MOST_TOKENS) > 0:
+            middle = slice(MOST_TOKENS // 4, MOST_TOKENS // 4 + over)
+            tokens[middle], trained[middle] = [f"… {over:,} more tokens …"], [False]
+        found.append(TokensRecord(place, tuple(tokens), tuple(trained)))
+    return tuple(found)
 
 
 def _with_unseen_words(data: Data, preparation: TextPreparation) -> Data:

@@ -31,13 +31,7 @@ MODEL = click.option(
     help="Pretrained model: hub name, folder, timm/…, torchvision/… or builtin/… [default: the built-in one]",
 )
 
-DATA = _all(
-    click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column; two for pairs of texts [default: detected]"),
-    click.option(
-        "--label",
-        metavar="COLUMN[,COLUMN]",
-        help="Label column; several columns of 0 and 1 for multi-label data [default: detected]",
-    ),
+CHAT = _all(
     click.option(
         "--prompt",
         metavar="COLUMN[,COLUMN]",
@@ -45,6 +39,16 @@ DATA = _all(
     ),
     click.option("--answer", metavar="COLUMN", help="Column of answers to learn to write [default: detected]"),
     click.option("--messages", metavar="COLUMN", help="Column of whole conversations [default: detected]"),
+)
+
+DATA = _all(
+    click.option("--text", metavar="COLUMN[,COLUMN]", help="Input column; two for pairs of texts [default: detected]"),
+    click.option(
+        "--label",
+        metavar="COLUMN[,COLUMN]",
+        help="Label column; several columns of 0 and 1 for multi-label data [default: detected]",
+    ),
+    CHAT,
     click.option(
         "--group",
         metavar="COLUMN",

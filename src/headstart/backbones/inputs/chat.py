@@ -166,6 +166,12 @@ class Rendering:
         upto = next((at for at, one in enumerate(ids) if one in self.stop_ids), len(ids))
         return str(self.tokenizer.decode(list(ids[:upto]), skip_special_tokens=True)).strip()
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each token as text; one that is a part of a sign as the vocabulary writes it."""
+        texts = [str(self.tokenizer.decode([one])) for one in ids]
+        names = self.tokenizer.convert_ids_to_tokens(list(ids))
+        return [str(name) if "\ufffd" in text or not text else text for text, name in zip(texts, names)]
+
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Without special tokens of the tokenizer's, because the template writes them: at most one begin token."""
         if not texts:

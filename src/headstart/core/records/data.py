@@ -53,6 +53,17 @@ class SplitRecord(Record):
 
 
 @dataclass(frozen=True)
+class TokensRecord(Record):
+    """An example as the model sees it, token by token."""
+
+    place: str
+    tokens: tuple[str, ...]
+    "as text, in order; in the middle of a long one a note on how many are left out"
+    trained: tuple[bool, ...]
+    "for each token, whether it is trained"
+
+
+@dataclass(frozen=True)
 class DataRecord(Record):
     source: str
     fingerprint: str
@@ -67,3 +78,5 @@ class DataRecord(Record):
     findings: tuple[Finding, ...] = ()
     understood: tuple[str, ...] = ()
     "how it was read, in sentences: column roles, kind of task, delimiter, encoding and rows of each file"
+    tokens: tuple[TokensRecord, ...] = ()
+    "the first conversations as the model sees them"
