@@ -10,7 +10,9 @@ import pytest
 from tests.backbones.chatting import chatting
 
 from headstart.api.loading import backbone_for, read_by
+from headstart.api.predicting import _checked
 from headstart.backbones.inputs.preparation import TextPreparation
+from headstart.core.chat import Chat
 from headstart.core.errors import ConfigurationError, DataError, ModelError
 from headstart.data.examples import Data
 from headstart.data.read import read
@@ -99,3 +101,23 @@ def test_swallowed_turns_are_told(tmp_path: Path) -> None:
 def test_no_model_comes_with_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="a causal language model.*--model"):
         backbone_for(None, given(tmp_path), {})
+
+
+def test_a_language_that_the_vocabulary_does_not_fit(tmp_path: Path) -> None:
+    arabic = ("ما هي عاصمة البلد رقم {} في العالم", "لا أعرف هذا البلد")
+    english = ("What is the capital of France? What is the capital {}", "The capital is Paris. The capital is Paris.")
+    for (question, answer), fits in ((arabic, False), (english, True)):
+        rows = [{"question": question.format(n), "answer": answer} for n in range(12)]
+        file = tmp_path / "rows.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        found = findings(read_by(Seeing(), read(file)))  # type: ignore[arg-type]
+        assert ("vocabulary" not in found) == fits
+
+
+def test_questions_in_python() -> None:
+    """Texts, lists of messages and objects with them, as a list of inputs."""
+    messages = [{"role": "user", "content": "Why?"}]
+    found = list(_checked(["Why?", messages, {"messages": messages}, Chat.asked("Why?")], "chat"))
+    assert found == [Chat.asked("Why?")] * 4
+    with pytest.raises(DataError, match="input 1 is one with an empty question"):
+        list(_checked(["Why?", " "], "chat"))

@@ -19,19 +19,26 @@ FAMILIES: dict[str, tuple[str | None, str, tuple[str, ...]]] = {
     "gemma3": ("<bos>", "<eos>", ("<start_of_turn>", "<end_of_turn>")),
     "mistral": ("<s>", "</s>", ("[INST]", "[/INST]")),
 }
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+    r"\s+(?!\S)|\s+"
+)
 
 
 @functools.cache
 def chatting(family: str | None, template: str | None = None, begin: str | None = None) -> Any:
     """The tokenizer of a family; None is one of a base model, with an end token alone. `begin` of it is written before
     every text."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     first, end, more = FAMILIES[family] if family else (begin, "<|endoftext|>", ())
     special = [token for token in (first, end, *more) if token]
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if family == "llama3":  # its own rule keeps line breaks together
+        split = pre_tokenizers.Split(Regex(LLAMA3), behavior="isolated")
+        raw.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     raw.decoder = decoders.ByteLevel()
     texts = ["What is the capital of France?\n\nParis\n\n\nThe capital is Paris. user assistant system"] * 3
     raw.train_from_iterator(texts, trainers.BpeTrainer(
@@ -46,6 +53,6 @@ def chatting(family: str | None, template: str | None = None, begin: str | None 
         tokenizer_object=raw, bos_token=first, eos_token=end, additional_special_tokens=list(more)
     )
     if family:
-        template = (TEMPLATES / f"{family}.jinja").read_text(encoding="utf-8").removesuffix("\n")
+        template = (TEMPLATES / f"{family}.jinja").read_text(encoding="utf-8")
     made.chat_template = template
     return made

@@ -162,15 +162,20 @@ def test_swallowed_content_is_seen() -> None:
 
 def test_signs_that_the_tokenizer_joins_only_at_the_end_of_a_prompt() -> None:
     """GPT-2's rule reads two line breaks as two before a word and as one at the end; the prompt's tokens count."""
-    rendering = Rendering(chatting("llama3"))
+    template = (
+        "{% for m in messages %}{{ m.role }}\n\n{{ m.content + eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}assistant\n\n{% endif %}"
+    )
+    rendering = Rendering(chatting(None, template))
     text = rendering.template.text(MULTI.messages)
     found = rendering.rendered([MULTI])[0]
     assert isinstance(found, Rendered)
     assert rendering.tokenizer.decode(found.ids) == text
     assert found.ids != rendering.tokenizer(text, add_special_tokens=False)["input_ids"], "else this tests nothing"
+    assert marked(rendering, MULTI).count("assistant\n\n[[") == 2
     prompt = rendering.prompt_ids([MULTI])[0]
     assert found.ids[: len(prompt)] == prompt
-    assert rendering.tokenizer.decode(prompt).endswith(llama("assistant"))
+    assert rendering.tokenizer.decode(prompt).endswith("assistant\n\n")
 
 
 def test_the_date_of_a_template_does_not_change_from_day_to_day() -> None:

@@ -88,7 +88,8 @@ def read_by(backbone: Backbone, data: Data) -> Data:
 def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
     """Of conversations: those that the model can be given, with findings on the others and on lengths in tokens."""
     from headstart.backbones.inputs.chat import Rendered
-    from headstart.data.audit.chat_tokens import Seen, seen_as_tokens
+    from headstart.data.audit.chat_tokens import Seen, seen_as_tokens, spoken
+    from headstart.data.audit.text_coverage import covered
 
     def look(chats: Sequence[Any]) -> Iterator[Seen]:
         whole = preparation.chat.rendered(chats)
@@ -101,6 +102,8 @@ def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
 
     _ = preparation.chat.stop_ids  # raises where no answer could end
     data = seen_as_tokens(data, look, preparation.max_length, preparation.too_long)
+    unknown = getattr(preparation.tokenizer, "unk_token_id", None)
+    data = covered(data, preparation.whole, None, preparation.special, unknown, text=spoken)
     return replace(data, record=replace(data.record, tokens=first_tokens(data.train, preparation, SHOWN)))
 
 

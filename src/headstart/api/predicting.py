@@ -145,6 +145,11 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
             and Path(value).is_file()
         ):
             raise DataError(f"input {at}, {value!r}, names a file; give its path alone to have its rows read.")
+        if kind.chat:
+            if isinstance(made := model_input([value], modality), Problem):
+                raise DataError(f"input {at} is one {made}: {value!r:.80}. Nothing was predicted.")
+            yield made
+            continue
         value = value.tolist() if getattr(value, "shape", ()) else value  # a row of an array is a list
         inner = list(value) if isinstance(value, (tuple, list)) else [value]
         if wrong := [one for one in inner if not isinstance(one, str) and one is not None and one == one]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.chat import Chat
 from headstart.core.errors import DataError
 from headstart.core.records.data import SplitRecord
 from headstart.data.audit.findings import SHOWN, Findings
@@ -73,6 +74,11 @@ def seen_as_tokens(data: Data, look: Look, limit: int, too_long: str) -> Data:
     record = replace(data.record, splits=tuple(splits), rows_used=sum(one.size for one in splits))
     train, validation, test = (parts.get(name, getattr(data, name)) for name in ("train", "validation", "test"))
     return with_findings(replace(data, train=train, validation=validation, test=test, record=record), findings)
+
+
+def spoken(chat: Chat) -> str:
+    """All that is said in a conversation, without roles: to judge whether the vocabulary fits its language."""
+    return "\n".join(str(message.get("content") or "") for message in chat.messages)
 
 
 def _seen(examples: Examples, look: Look) -> Iterator[Seen]:

@@ -32,20 +32,26 @@ _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400
 Encode = Callable[[list[Any]], Sequence[Sequence[int]]]
 
 
-def covered(data: Data, encode: Encode, limit: int, special: int, unknown: int | None) -> Data:
+def covered(
+    data: Data, encode: Encode, limit: int | None, special: int, unknown: int | None,
+    text: Callable[[Any], Any] = lambda given: given,
+) -> Data:  # fmt: skip
     """The data with findings on truncated texts, and on texts that do not fit the vocabulary.
 
-    encode: gives token ids of whole texts, with special tokens. limit: tokens that the model reads. special: number of
+    encode: gives token ids of whole texts, with special tokens. limit: tokens that the model reads; None if
+    something else tells what is longer. text: the words of an input. special: number of
     special tokens per example. unknown: id of the unknown token, or None.
     """
-    texts, places, count = _some(data)
+    inputs, places, count = _some(data)
+    texts = list(map(text, inputs))
     ids = encode(texts)
     lengths = np.array([len(each) for each in ids])
     unknowns = np.array([sum(one == unknown for one in each) for each in ids])
     words = np.array([_words(text) for text in texts])
     about = "" if len(texts) == count else "about "
     findings = Findings()
-    _note_cut(lengths, limit, places, count, about, findings)
+    if limit is not None:
+        _note_cut(lengths, limit, places, count, about, findings)
     _note_foreign(np.maximum(lengths - special, 0), words, places, about, findings)
     _note_unknown(unknowns, np.maximum(lengths - special, 1), places, about, findings)
     return with_findings(data, findings)
