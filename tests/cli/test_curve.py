@@ -41,15 +41,12 @@ def test_a_table_a_plot_and_a_record(here: Path) -> None:
     assert "</svg>" in (here / "c" / "curve.svg").read_text()
 
 
-def test_two_sizes_are_too_few_for_a_law(here: Path) -> None:
-    done = curve("--sizes", "4,8", "--target", "0.9", "--out", "c").expect(0)
-    assert "need 3 sizes; there are 2" in done.out
-
-
 def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.comparison import curve as module
 
-    whole = curve("--sizes", "4,8", "--out", "whole").expect(0).out
+    asked = ("--sizes", "4,8", "--target", "0.9", "--out")
+    whole = curve(*asked, "whole").expect(0).out
+    assert "need 3 sizes; there are 2" in whole, "for a law"
     real, calls = module._one, []
 
     def stops(*arguments: object) -> None:
@@ -60,10 +57,10 @@ def test_what_was_finished_is_taken_up(here: Path, monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_one", stops)
-        assert curve("--sizes", "4,8", "--out", "c").code == 130
-    curve("--sizes", "4,8", "--out", "c").refused("--resume")
+        assert curve(*asked, "c").code == 130
+    curve(*asked, "c").refused("--resume")
     monkeypatch.setattr(module, "_one", lambda *arguments: (calls.append(arguments), real(*arguments)))
-    assert curve("--sizes", "4,8", "--out", "c", "--resume").expect(0).out == whole.replace("whole/", "c/")
+    assert curve(*asked, "c", "--resume").expect(0).out == whole.replace("whole/", "c/")
     assert len(calls) == 4, "two were there, two were left"
 
 
@@ -85,20 +82,18 @@ def test_a_draw_of_the_same_examples_is_another_training(here: Path) -> None:
         assert (one["scores"] != other["scores"]).any() == differs
 
 
-@pytest.mark.parametrize("what", ["data", "model"])
-def test_a_finished_curve_is_of_its_own_data_and_model(here: Path, what: str) -> None:
+def test_a_finished_curve_is_of_its_own_data_and_model(here: Path) -> None:
     from backbones.tiny import save
 
     done = curve("--sizes", "4,8", "--out", "c").expect(0)
-    before = (here / "c" / "curve.json").read_bytes()
+    before, data = ((here / name).read_bytes() for name in ("c/curve.json", "reviews.csv"))
     assert curve("--sizes", "4,8", "--out", "c", "--resume").expect(0).out == done.out
-    if what == "data":
-        with (here / "reviews.csv").open("a") as file:
-            file.write("a new one,1\n")
-    else:
-        (here / "bert").unlink()
-        save("bert", here / "bert", seed=1)
-    curve("--sizes", "4,8", "--out", "c", "--resume").refused(f"the {what} changed", "another --out")
+    (here / "reviews.csv").write_bytes(data + b"a new one,1\n")
+    curve("--sizes", "4,8", "--out", "c", "--resume").refused("the data changed", "another --out")
+    (here / "reviews.csv").write_bytes(data)
+    (here / "bert").unlink()
+    save("bert", here / "bert", seed=1)
+    curve("--sizes", "4,8", "--out", "c", "--resume").refused("the model changed", "another --out")
     assert (here / "c" / "curve.json").read_bytes() == before
 
 
