@@ -151,7 +151,7 @@ def kinds(names: str) -> dict[str, dict[str, str]]:
 
     found: dict[str, dict[str, str]] = {}
     for kind, family in KINDS.items():
-        backbone = tiny(family, **({"max_length": 40} if kind == "decoder" else {}))
+        backbone = tiny(family) if kind != "decoder" else speaking(family)
         for name in names.split(","):
             setting = setting_of(backbone, epochs=1)
             if name == "soup":  # of one: the base itself under a head of zeros
@@ -167,6 +167,18 @@ def kinds(names: str) -> dict[str, dict[str, str]]:
                 said = str(error)
             found.setdefault(name, {})[kind] = said
     return found
+
+
+def speaking(family: str) -> Any:
+    """A tiny decoder with its head over the vocabulary, which reads as many tokens as prompts have."""
+    import headstart
+    from backbones.tiny import causal
+
+    with tempfile.TemporaryDirectory() as folder:
+        backbone = headstart.load(causal(family, folder, n_positions=2048), max_length=40)
+        assert backbone.vocabulary is not None
+        backbone.vocabulary()  # read while the folder is there
+    return backbone
 
 
 def in_process(what: str, name: str, repeats: int = 1) -> dict[str, Any]:
@@ -197,7 +209,8 @@ def measure(
 
     recorded = read("methods")
     before = MeasuredMethods.from_json(recorded) if recorded else None
-    names, every = methods or [*METHODS.names(), *VARIANTS], [*METHODS.names(), *VARIANTS]
+    every = [*sorted(METHODS.names()), *VARIANTS]
+    names = methods or every
     sources, qualities, sizes = compared()
     works = {} if skip_kinds else in_process("kinds", ",".join(names))
     facts, base = {}, before.base_latency_seconds if before else 0.0

@@ -120,13 +120,26 @@ def test_light_rooms() -> None:
 
 
 def test_the_engine_knows_no_method() -> None:
-    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "solver", "method"))
+    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "solver", "view", "method"))
     assert not forbidden(of("engine"), "headstart.methods", allowed=plans)
     assert not forbidden(of("engine"), "headstart.methods.method.METHODS")
 
 
 def test_methods_know_backbones_and_plans_but_no_sibling() -> None:
-    names = ("plan", "slots", "compose", "term", "solver", "words", "convex", "upper", "method", "adapters.lora_update")
+    names = (
+        "plan",
+        "slots",
+        "compose",
+        "term",
+        "solver",
+        "words",
+        "convex",
+        "upper",
+        "view",
+        "prompting",
+        "method",
+        "adapters.lora_update",
+    )
     shared = tuple(f"headstart.methods.{name}" for name in names)
     assert not forbidden(of("methods"), "headstart.methods", allowed=shared)
     assert not forbidden(of("methods"), *rooms_but("core", "backbones", "methods"))

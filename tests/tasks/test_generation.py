@@ -202,7 +202,7 @@ def test_frozen_rungs_come_from_the_cache(base: Backbone) -> None:
 
 REFUSED = {
     "probe", "centroid", "knn", "mahalanobis", "mix", "lpft", "random", "majority", "scratch", "contrastive",
-    "distill", "vpt", "conv_adapter",
+    "distill", "vpt", "conv_adapter", "fewshot",
 }  # fmt: skip
 
 

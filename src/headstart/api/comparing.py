@@ -67,7 +67,7 @@ def compare(
     begun = time.perf_counter()
     from headstart.comparison.compare import compare as run
     from headstart.comparison.cross_validation import check_folded, cross_validated
-    from headstart.comparison.selection import methods_named
+    from headstart.comparison.selection import fitting, methods_named
     from headstart.data.examples import Data as Read
     from headstart.engine.machine.precision import compute
 
@@ -81,8 +81,10 @@ def compare(
     examples = data if isinstance(data, Read) else read(data, **only(options, READ), **workers)
     backbone = backbone_for(model, examples, only(options, LOAD))
     examples = read_by(backbone, examples)
-    if "methods" not in options and examples.task.methods:
-        asked = replace(asked, methods=methods_named(examples.task.methods, options.get("settings", {})))
+    if "methods" not in options:
+        task, settings = examples.task, options.get("settings", {})
+        usual = methods_named(task.methods, settings) if task.methods else fitting(asked.methods, backbone, task)
+        asked = replace(asked, methods=usual)
     asked = replace(
         asked, parts=_parts(examples, data, options),
         methods={name: method.for_classes(examples.task.labels) for name, method in asked.methods.items()},
@@ -129,14 +131,14 @@ def fit(data: Any, model: Any = None, *, method: str = "lora", **options: Any) -
 def _asked(options: Mapping[str, Any], first_seed: int) -> Asked:
     """Checks the names and values of the options. Raises `ConfigurationError`."""
     from headstart.comparison.asked import Asked
-    from headstart.comparison.selection import DEFAULT_METHODS, methods_named
+    from headstart.comparison.selection import DEFAULT_METHODS, PROMPTED, methods_named
     from headstart.engine.job import Options
 
     known(options, (*READ, *LOAD, *OTHER, *names_of(Options)))
     seeds = converted(options.get("seeds", 1 if options.get("folds") else 3), int, "seeds")
     trained = configured(Options, only(options, sorted(names_of(Options))), "training")
     in_range(trained)
-    named = options.get("methods", DEFAULT_METHODS)
+    named = options.get("methods", (*PROMPTED, *DEFAULT_METHODS))
     named = [name.strip() for name in named.split(",")] if isinstance(named, str) else list(named)
     return Asked(
         methods=methods_named(named, options.get("settings", {})),

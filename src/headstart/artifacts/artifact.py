@@ -27,6 +27,7 @@ from headstart.core.records.record import Record
 from headstart.engine.state.tensors import write_tensors
 from headstart.methods.method import METHODS, Method, head_for, method_class
 from headstart.methods.plan import BESIDE, Model, Plan
+from headstart.methods.view import View
 from headstart.tasks.task import Task
 
 SCHEMA = "headstart.artifact/2"
@@ -69,6 +70,8 @@ class Artifact(Record):
     "most tokens of a generated answer"
     temperature: float = 1.0
     "temperature of the head's scores, fitted on validation; already included in the weights"
+    view: View | None = None
+    "prompt around an input, of a prompted model: instruction, demonstrations, words"
     schema: str = SCHEMA
 
     @classmethod
@@ -166,6 +169,7 @@ def save(
         libraries=libraries,
         answer_tokens=answer_tokens,
         temperature=temperature,
+        view=plan.view,
     )
     with replacing_folder(folder) as temporary:
         write_tensors(temporary / "weights.safetensors", tensors)
@@ -189,7 +193,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     artifact.check_inputs(backbone)
     method, weights = artifact.trained_with(), artifact.weights(folder)
     with restored(backbone, method, artifact.task, artifact.head_bias, weights, artifact.tensors) as (model, plan):
-        yield artifact, model, plan
+        yield artifact, model, replace(plan, view=artifact.view)
 
 
 @contextlib.contextmanager

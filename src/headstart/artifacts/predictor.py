@@ -24,6 +24,7 @@ from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
 from headstart.engine.answering import answered
 from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.decoding.asked import seen
 from headstart.engine.machine.precision import Compute, compute
 from headstart.methods.plan import Model
 from headstart.tasks.task import Prediction, Task
@@ -67,6 +68,8 @@ class Predictor:
         backbone.module.to(self.compute.device)
         weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
+        if self.plan.view is not None:
+            self.backbone = seen(backbone, self.plan.view, self.compute)
         self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
         if isinstance(self.model.head, VocabularyHead):
             self.model.head.dtype = self.compute.dtype

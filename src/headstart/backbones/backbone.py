@@ -37,6 +37,7 @@ class Backbone(Showing):
         prescribes; for the control `scratch`.
     head_bias: False if the library's classifier for this architecture has no bias (decoders).
     words: `words(labels, templates)` returns a zero-shot classifier by class names, if the network has a text tower.
+    vocabulary: `vocabulary()` returns the output layer over the vocabulary, if the source is a causal language model.
     reload: hub name or folder, for a saved artifact to load this base again; None for a live module.
     """
 
@@ -53,6 +54,7 @@ class Backbone(Showing):
     pooling: str
     head_bias: bool = True
     words: Callable[[Sequence[str], Sequence[str]], ClassWords] | None = None
+    vocabulary: Callable[[], nn.Module] | None = None
     reload: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     "options of the loader (pooling, max_length, image_size), saved in artifacts"

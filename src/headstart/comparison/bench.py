@@ -136,14 +136,15 @@ class Bench:
             with contained(self.folder, name):
                 settled = self.workshop.settled(method)
                 axes = self.axes(method)
-            if not settled.solved or self._asked == 1 or not len(self.workshop.validation):
-                chosen = yield from tune(settled, axes, 1 if settled.solved else self.trials, attempt)
+            cheap = settled.solved and not settled.asks
+            if not cheap or self._asked == 1 or not len(self.workshop.validation):
+                chosen = yield from tune(settled, axes, 1 if cheap else self.trials, attempt)
             else:
                 chosen = yield from search(settled, axes, attempt)
             if not tried:
                 raise failures[chosen]
             runs = []
-            for seed in self.seeds[:1] if method.solved else self.seeds:
+            for seed in self.seeds[:1] if method.solved and not method.draws else self.seeds:
                 runs.append((yield from self.train(name, chosen, seed, share)))
         except ATTEMPT as error:
             return self.failed(name, method, error), []

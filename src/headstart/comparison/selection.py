@@ -21,6 +21,8 @@ DEFAULT_METHODS = (
     "majority",
 )  # fmt: skip
 "the usual methods, by the order in which an undecided race continues: best for their time first"
+PROMPTED = ("zeroshot", "fewshot")
+"methods that are usual too where the backbone and the task have what they need: words for the classes"
 
 
 def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
@@ -54,6 +56,22 @@ def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str
         for name in having:
             own[name].setdefault(setting, value)
     return {name: configured(method_class(name), own[name], name) for name in names}
+
+
+def fitting(methods: Mapping[str, Method], backbone: Backbone, task: Task) -> dict[str, Method]:
+    """The methods without prompted ones that don't fit; one with settings of the user stays, and says why."""
+
+    def fits(method: Method) -> bool:
+        try:
+            method.attach(backbone, head_for(method, backbone, task, bias=True)).check(task)
+        except MethodError:
+            return False
+        return True
+
+    return {
+        name: method for name, method in methods.items()
+        if name not in PROMPTED or method != method_class(name)() or fits(method)
+    }  # fmt: skip
 
 
 def same_modality(data: Data, backbone: Backbone) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from headstart.engine.adaptation import Adaptation, Score
 from headstart.engine.budget import Budget
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.cache.frozen import frozen_rounded
+from headstart.engine.decoding.asked import Prompts, seen
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
 from headstart.engine.generating import job_of
@@ -38,6 +40,7 @@ from headstart.engine.trace import Trace
 from headstart.methods.method import Method, head_for
 from headstart.methods.plan import Model, Plan
 from headstart.methods.solver import Ingredient, Solver
+from headstart.methods.view import View
 from headstart.tasks.task import Task
 
 
@@ -57,6 +60,12 @@ class Setting:
     "finished trainings of the comparison's other methods, for a soup"
     share: float = 1.0
     "share of a usual training's steps, with which its schedule ends; of the examples, if a control's head is solved"
+
+    def through(self, view: View) -> Setting:
+        """This setting with the backbone behind a complete view, whose training examples no method reads."""
+        backbone = seen(self.backbone, view, self.compute)
+        validation = self.validation.prepared_for(backbone)
+        return replace(self, backbone=backbone, validation=validation, options=replace(self.options, cache=False))
 
     @property
     def runtime(self) -> Runtime:
@@ -113,6 +122,10 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     model = Model(backbone.module, head)
     plan = method.attach(backbone, head)
     plan.check(setting.task)
+    if plan.view is not None:
+        given: Any = setting.train.examples
+        view = plan.view.completed(setting.task.labels, given.inputs, given.targets, seed)
+        plan, setting = replace(plan, view=view), setting.through(view)
     if not backbone.intact:
         raise ModelError(
             f"the weights of {backbone.source!r} have changed since it was loaded; a training on them would belong to "
@@ -126,8 +139,8 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     with plan.applied(model, partial(redraw, ladder=backbone.ladder, rungs=plan.fresh, reinitialise=drawn)):
         cache = setting.cache if setting.options.cache else None
         yield job_of(setting.task)(
-            model, backbone, plan, setting.task, setting.train.seeded(seed), setting.validation, setting.options,
-            compute, setting.score, seed, cache, setting.share, repr(method),
+            model, setting.backbone, plan, setting.task, setting.train.seeded(seed), setting.validation,
+            setting.options, compute, setting.score, seed, cache, setting.share, repr(method),
         )  # fmt: skip
     if not backbone.intact:
         raise ModelError(f"{type(method).__name__} left weights of {backbone.source!r} changed. Load it again.")
@@ -229,7 +242,9 @@ def _solve(job: Adaptation, solver: Solver, setting: Setting) -> tuple[str, ...]
     def base() -> Tensor:
         return all_features(setting.cache, train, job.options.batch_tokens, job.plan.reads)
 
-    return job.solve(solver, train, None if job.plan.altered else base, setting.ingredients)
+    notes = job.solve(solver, train, None if job.plan.altered else base, setting.ingredients)
+    prompts = job.backbone.preparation
+    return (*notes, *prompts.notes) if isinstance(prompts, Prompts) else notes
 
 
 def prepare(job: Adaptation, setting: Setting, goes_on: bool = False) -> None:

@@ -14,6 +14,7 @@ from headstart.comparison.trials.latency import ROUNDS, latencies
 from headstart.core.records.evaluation import Cost, External, Latency
 from headstart.data.examples import Examples, Input
 from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.decoding.asked import Prompts
 from headstart.engine.machine.energy import energy
 from headstart.engine.machine.meter import meter
 from headstart.judging.system import System
@@ -135,4 +136,5 @@ def _tokens(system: System, inputs: Sequence[Input]) -> float | None:
     if not isinstance(preparation, TextPreparation):
         return None
     texts = [value for value in inputs if not isinstance(value, bytes)]
-    return float(np.mean([len(one["input_ids"]) for one in preparation.encode(texts)]))
+    lengths = np.array([len(one["input_ids"]) for one in preparation.encode(texts)])
+    return float(np.mean(preparation.prompt_lengths(lengths) if isinstance(preparation, Prompts) else lengths))

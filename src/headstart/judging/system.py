@@ -17,6 +17,7 @@ from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.words import Words
 from headstart.data.examples import Examples, Input
 from headstart.engine.cache.cache import Cache, all_features
+from headstart.engine.decoding.asked import seen
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses.temperature import cool, temperature
@@ -90,6 +91,8 @@ def base_system(
 def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> Iterator[System]:
     """A saved model on its base, inside the context."""
     with reloaded(folder, backbone) as (artifact, model, plan):
+        if plan.view is not None:
+            backbone = seen(backbone, plan.view, compute)
         yield System(backbone, compute, artifact.task, model.head, plan.reads)
 
 

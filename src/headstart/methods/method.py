@@ -75,6 +75,10 @@ class Method:
     "True if the head is solved on frozen features instead of trained by steps; seeds then change nothing"
     apart: ClassVar[bool] = False
     "True if its solved head reads features that no other method shares, which needs a separate pass over the data"
+    asks: ClassVar[bool] = False
+    "True if each configuration of a solved method reads all examples anew, so that it gets as many trials as others"
+    draws: ClassVar[bool] = False
+    "True if a solved method depends on the seed, as by the demonstrations that it draws, so that it runs with each"
     combines: ClassVar[bool] = False
     "True if it combines the trained models of the comparison's other methods, and so runs last"
     adds: ClassVar[bool] = False

@@ -18,6 +18,7 @@ from headstart.methods.slots import Edit as Edit
 from headstart.methods.slots import Slots
 from headstart.methods.solver import Solver
 from headstart.methods.term import Outputs, Stream, TaskTerm, Term
+from headstart.methods.view import View
 
 if TYPE_CHECKING:
     from headstart.tasks.task import Task
@@ -104,6 +105,8 @@ class Plan:
     reads: features that the head reads, the pooled ones at the top or those of all rungs.
     solver: finds the head, or the weights, without steps; None for the training loop.
     start: solver of a head that is then trained; None for a random head.
+    view: prompt around an input, its instruction and demonstrations; the head then reads log likelihoods of the
+        words of each class.
     terms: losses, which are summed.
     streams: further data by name, which terms read in addition to the training examples.
     modules: modules that train with the model and are never saved; a term finds one as `at.module.beside[name]`.
@@ -128,6 +131,7 @@ class Plan:
     reads: Reads = "top"
     solver: Solver | None = None
     start: Solver | None = None
+    view: View | None = None
     terms: tuple[Term, ...] = (TaskTerm(),)
     streams: tuple[Stream, ...] = ()
     modules: tuple[Alongside, ...] = ()
@@ -194,6 +198,8 @@ class Plan:
 
     def prefixes(self, top: int) -> list[tuple[int, Reads]]:
         """The cuts, of `top` rungs, whose states a training asks the cache for, and what the head reads above them."""
+        if self.view is not None:
+            return []
         cuts = [self.cut(at) for at in (0.0, *(phase.start for phase in self.timeline))]
         solvers = [solver for solver in (self.start, self.solver) if solver is not None]
         if not self.altered and any(solver.reads_features for solver in solvers):

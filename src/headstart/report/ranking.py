@@ -28,6 +28,11 @@ def also(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(score.metric for row in comparison.rows for score in row.also))
 
 
+def prompted(comparison: Comparison) -> bool:
+    """True if a method asks by a prompt, so that tokens are a cost."""
+    return any(row.tokens_out for row in comparison.rows)
+
+
 def is_reference(comparison: Comparison, row: Row) -> bool:
     return comparison.verdict.reference == row.method
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from headstart.artifacts.artifact import fill, kept_tensors, planned
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.ladder.upper import left_out
+from headstart.core.errors import ArtifactError
 from headstart.methods.method import Method
 from headstart.methods.plan import Plan, restoring
 from headstart.methods.slots import Slots
@@ -51,6 +52,8 @@ class Placed:
         "weights of the base that it replaces"
         with torch.random.fork_rng(devices=[]):
             self.model, self.plan = planned(backbone, entry.method, entry.task, entry.head_bias, entry.weights)
+            if self.plan.view is not None:
+                raise ArtifactError(f"{name!r} is a prompt, not an adapter; `headstart predict` answers with it.")
             slots.put(name, self.plan.edits)
         try:
             with left_out(self.model, self.plan.dropped), slots.using(name), restoring(self.model, self.changed):

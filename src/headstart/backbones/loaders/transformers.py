@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from headstart.backbones.loaders.transformers_towers import transformers_towers
 from headstart.backbones.loaders.transformers_vision import vision_backbone
 from headstart.backbones.loaders.two_towers import class_words
 from headstart.backbones.networks.head_in_parts import head_of
-from headstart.backbones.vocabulary import give_vocabulary
+from headstart.backbones.networks.language import with_head
+from headstart.backbones.vocabulary import VOCABULARY, give_vocabulary
 from headstart.core.errors import ModelError, unknown
 
 
@@ -69,6 +71,8 @@ def load_transformers(
             backbone.words = lambda labels, templates: class_words(transformers_towers(source), labels, templates)
     else:
         backbone = text_backbone(module, source, kind, pooling, max_length, blocks, trust_remote_code)
+        if weights and kind == "decoder" and _speaks(config):
+            backbone.vocabulary = functools.cache(lambda: _layer_beside(source, module))
     if layer is not None:
         give_vocabulary(backbone, layer)
     backbone.options.update(options)
@@ -172,6 +176,25 @@ def _module(
                 f"{len(missing)} keys missing: {', '.join(missing[:6])}{more}. Is it a checkpoint of another model?"
             )
     return module.get_encoder() if kind == "encoder_decoder" and factory is AutoModel else module
+
+
+def _speaks(config: Any) -> bool:
+    """True if the source was saved with a causal head over the vocabulary."""
+    import transformers
+
+    made = transformers.MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return getattr(made, "__name__", "") in (getattr(config, "architectures", None) or ())
+
+
+def _layer_beside(source: str, body: Any) -> nn.Linear:
+    """The output layer of a source for a body that was loaded without it. Raises `ModelError` as `own_layer` does."""
+    if (layer := getattr(body, VOCABULARY, None)) is not None:
+        return layer
+    network, _ = with_head(source, body)
+    layer = own_layer(network, source)
+    if getattr(network.config, "tie_word_embeddings", False):
+        layer.weight = body.get_input_embeddings().weight
+    return layer
 
 
 def _has_dense_pooler(model_class: Any, config: Any) -> bool:

@@ -22,7 +22,9 @@ ASIDE = ("out", "resume", "log_to", "quiet", "as_json")
 @click.argument("data", required=False)
 @MODEL
 @click.option(
-    "--methods", metavar="A,B,…", help="Methods to compare, from `headstart methods`, or all [default: the usual ten]"
+    "--methods",
+    metavar="A,B,…",
+    help="Methods to compare, from `headstart methods`, or all [default: the usual ten, and prompts where they fit]",
 )
 @DATA
 @REPEAT

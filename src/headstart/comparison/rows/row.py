@@ -66,6 +66,8 @@ def row_of(tried: Tuned, found: Sequence[Predictions], latencies: Sequence[float
         train_seconds=statistics.median(run.seconds for run in tried.runs),
         tuning_seconds=tried.tuning_seconds,
         latency_seconds=statistics.median(latencies),
+        tokens_in=best.tokens_in,
+        tokens_out=best.tokens_out,
         artifact_bytes=best.artifact_bytes,
         control=tried.method.control,
         seeds=tuple(

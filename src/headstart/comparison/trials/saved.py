@@ -24,6 +24,7 @@ from headstart.stats.predictions import Predictions
 def saved_job(model: Path, setting: Setting) -> Iterator[Adaptation]:
     """The saved model in this folder as a job for predictions."""
     with reloaded(model, setting.backbone) as (_, module, plan):
+        setting = setting if plan.view is None else setting.through(plan.view)
         cache = setting.cache if setting.options.cache else None
         yield job_of(setting.task)(
             module, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
@@ -48,7 +49,7 @@ def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
     Raises `ValueError` for predictions that are not finite.
     """
     with saved_job(model, workshop.setting) as job:
-        scores, texts = job.judged(workshop.test)
+        scores, texts = job.judged(workshop.test.prepared_for(job.backbone))
         found = Predictions.of(workshop.data.test, workshop.data.task.probabilities(scores).numpy(), texts)
         if not found.finite:
             raise ValueError("the saved model gives values that are not finite on the test split")
@@ -62,8 +63,10 @@ def latencies_of(model: Path, workshop: Workshop, count: int) -> list[float]:
 
 
 def _latencies(job: Adaptation, workshop: Workshop, count: int) -> list[float]:
+    feed = workshop.test.prepared_for(job.backbone)
+
     def one(i: int) -> None:
-        job.respond(workshop.test, i % len(workshop.test))
+        job.respond(feed, i % len(feed))
 
     with forward_alone(job.backbone.module, job.compute):  # as in a Predictor
         return latencies(one, count)

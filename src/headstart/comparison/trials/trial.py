@@ -34,6 +34,7 @@ from headstart.core.fields import configured
 from headstart.core.progress import Progress
 from headstart.core.records.trial import IngredientSpec, Run, TrialSpec
 from headstart.engine.adapt import Adapted, prepared
+from headstart.engine.decoding.asked import tokens_of
 from headstart.engine.fit import fit
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.state.checkpoint import Checkpoint
@@ -120,7 +121,8 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
 
 
 def _run(done: Adapted, method: Method, spec: TrialSpec, shop: Workshop) -> Run:
-    trace = done.trace
+    trace, view = done.trace, done.plan.view
+    read, answered = (None, None) if shop.data.task.own_head else tokens_of(done.job.validation)
     return Run(
         seed=spec.seed,
         configuration=fields_of(method),
@@ -138,6 +140,9 @@ def _run(done: Adapted, method: Method, spec: TrialSpec, shop: Workshop) -> Run:
         interpolation=trace.interpolation,
         notes=(*shop.cache.notes, *trace.notes),
         share=done.job.share,
+        view=view.to_json() if view else None,
+        tokens_in=read,
+        tokens_out=answered,
     )
 
 

@@ -135,6 +135,10 @@ class Row(Record):
     "duration of all trials together, in seconds"
     latency_seconds: float | None = None
     "median latency of one example at batch size 1, in seconds"
+    tokens_in: float | None = None
+    "mean tokens that the model reads per text, its prompt included"
+    tokens_out: float | None = None
+    "mean tokens of an answer in words; 0 where a head on features answers"
     artifact_bytes: int | None = None
     difference: float | None = None
     "value minus the reference's, paired by example"

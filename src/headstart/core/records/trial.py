@@ -126,3 +126,9 @@ class Run(Record):
     notes: tuple[str, ...] = ()
     share: float = 1.0
     "length as a share of the usual steps; the schedule ended with it"
+    view: dict[str, Any] | None = None
+    "prompt around an input, of a prompted model: instruction, demonstrations, words"
+    tokens_in: float | None = None
+    "mean tokens that the model reads per validation text, its prompt included"
+    tokens_out: float | None = None
+    "mean tokens of an answer in words; 0 where a head on features answers"

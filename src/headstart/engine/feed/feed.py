@@ -61,6 +61,11 @@ class Feed:
             self.pictures = Pictures(examples, self.preparation)
             self.lengths = np.ones(len(examples), dtype=np.int64)
 
+    def prepared_for(self, backbone: Backbone) -> Feed:
+        """The same examples as this backbone's preparation makes them."""
+        own = backbone.preparation is self.preparation
+        return self if own else Feed(self.name, self.examples, backbone, workers=self.workers)
+
     def __len__(self) -> int:
         return len(self.lengths)
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from headstart.core.records.comparison import Comparison, Row
 from headstart.report import format as fmt
-from headstart.report.ranking import also, chosen, is_cheapest, is_reference, p_shown, ranked, status_kind
+from headstart.report.ranking import (
+    also,
+    chosen,
+    is_cheapest,
+    is_reference,
+    p_shown,
+    prompted,
+    ranked,
+    status_kind,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ def summary(comparison: Comparison) -> Table:
     others = also(comparison)
     columns += [Column(name, fmt.metric_heading(name), "on the test split, with its 95 % interval") for name in others]
     scale = _scale(lines)
+    if prompted(comparison):
+        columns.append(Column("tokens", "Tokens", "read per text, its prompt included, and answered in words"))
     return Table(columns, [_line(comparison, row, scale) for row in lines])
 
 
@@ -97,8 +108,11 @@ def _line(comparison: Comparison, row: Row, scale: tuple[float, float] | None) -
         "missing" if fmt.finite(row.value) is None else "control" if row.control else "method",
         TableCell(fmt.value(metric, row.value), fmt.finite(row.value), fmt.interval(metric, row.low, row.high)),
         _bar(row, scale),
-        [_difference(comparison, row), _p(comparison, row), *_costs(metric, row), *_also(comparison, row)],
-    )
+        [
+            _difference(comparison, row), _p(comparison, row), *_costs(metric, row), *_also(comparison, row),
+            *_tokens(comparison, row),
+        ],
+    )  # fmt: skip
 
 
 def _also(comparison: Comparison, row: Row) -> list[TableCell]:
@@ -109,6 +123,14 @@ def _also(comparison: Comparison, row: Row) -> list[TableCell]:
         else TableCell(fmt.MISSING)
         for name in also(comparison)
     ]
+
+
+def _tokens(comparison: Comparison, row: Row) -> list[TableCell]:
+    if not prompted(comparison):
+        return []
+    answered = f"+ {row.tokens_out:.1f}" if row.tokens_out else ""
+    read = fmt.finite(row.tokens_in)
+    return [TableCell(fmt.MISSING if read is None else f"{read:.0f}", read, answered)]
 
 
 def _difference(comparison: Comparison, row: Row) -> TableCell:

@@ -1,0 +1,50 @@
+"""Few-shot prompting (in-context learning): a language model reads labelled training examples before each question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.methods.method import METHODS, Axis, Method
+from headstart.methods.plan import Plan
+from headstart.methods.prompting import ClassScores, Prompted, axes_of
+from headstart.methods.view import words_of
+
+
+@METHODS.register("fewshot")
+@dataclass(frozen=True)
+class Fewshot(Prompted, Method):
+    """`p(c) ~ p(words of c | instruction, demonstrations, text)`; the seed draws the demonstrations and their order.
+
+    Source: Brown et al. 2020, "Language Models are Few-Shot Learners"; calibration by Zhao et al. 2021; the nearest
+    examples as demonstrations by Liu et al. 2022, "What Makes Good In-Context Examples for GPT-3?".
+    """
+
+    summary: ClassVar[str] = "training examples in the prompt of a language model; nothing is trained"
+    draws: ClassVar[bool] = True
+
+    demonstrations: int = 12
+    "training examples in the prompt; default: chosen on validation among 4, 12 and 24"
+    choice: Literal["balanced", "random", "nearest"] = "balanced"
+    """how they are chosen: balanced by class, random, or nearest to each question by their words; default: chosen on
+    validation"""
+
+    def for_classes(self, labels: Sequence[str]) -> Fewshot:
+        if labels:
+            words_of(labels, self.labels)
+        return self
+
+    def head(self, backbone: Backbone, outputs: int, bias: bool) -> nn.Module:
+        return ClassScores(outputs)
+
+    def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
+        return self.asked(backbone, head, self.demonstrations, self.choice)
+
+    def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
+        shown = Axis("demonstrations", values=(4, 12, 24))
+        form, *others = axes_of(backbone)
+        return (shown, form, Axis("choice", values=("balanced", "nearest", "random")), *others)
