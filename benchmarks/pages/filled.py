@@ -41,6 +41,43 @@ def tagging() -> list[str]:
     return lines + small("tagging", found["note"], found["environment"], found["threads"])
 
 
+def prompting() -> list[str]:
+    """Prompts beside tuning, a table a data set."""
+    found = read("prompting")
+    if found is None:
+        return []
+    lines: list[str] = []
+    for part in found["parts"]:
+        sizes = part["sizes"]
+        lines += [
+            f"{SETS[part['data']]}, {sizes['train']} texts to train or to show, {sizes['validation']} to choose by, "
+            f"{sizes['test']} to test; {part['seeds']} seeds, {_trials(part)}; {part['seconds'] / 60:.0f} minutes.",
+            "",
+            "| method | accuracy % | all trials s | one answer | tokens read | answered | chosen on validation |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for row in sorted(part["rows"], key=lambda row: -(row.get("accuracy") or -1)):
+            if row["status"] != "ok":
+                lines.append(f"| {row['method']} | {row['status']} | | | | | |")
+                continue
+            lines.append(
+                f"| {row['method']} | {percent(row, 'accuracy')} | {row['tuning_seconds']:.0f} "
+                f"| {1000 * row['latency_seconds']:.0f} ms | {row['tokens_in']:.0f} | {row['tokens_out'] or 0:.1f} "
+                f"| {_chosen(row['configuration'])} |"
+            )
+        lines += ["", f"Verdict: {' '.join(part['verdict'])}"]
+        lines += small("prompting", part["note"], part["environment"], part["threads"])
+    return lines
+
+
+def _chosen(configuration: dict[str, Any]) -> str:
+    if "form" not in configuration:
+        rate = configuration.get("learning_rate")
+        return f"rate {rate:.2g}" if rate else ""
+    form = "chat" if configuration["form"] == "auto" else "plain text"
+    return form if configuration["calibrated"] else f"{form}, not calibrated"
+
+
 def _trials(found: dict[str, Any]) -> str:
     tried = f"{found['trials']} trials a method" if found["trials"] > 1 else "default rates"
     return f"{tried}, {found['epochs']} epochs" if found["epochs"] else tried
@@ -76,11 +113,13 @@ def demo() -> list[str]:
     ]
 
 
+SETS = {"trec": "TREC", "sst2": "SST-2"}
 LEFT_OUT = ("random", "majority")
 "controls that the README does not show"
 TABLES: dict[str, dict[str, Callable[[], list[str]]]] = {
     "../README.md": {"demo": demo, "text-trec": text_trec},
     "tagging.md": {"tagging": tagging},
+    "prompting.md": {"prompting": prompting},
 }
 "page, and its tables by name"
 
