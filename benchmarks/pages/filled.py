@@ -78,6 +78,42 @@ def _chosen(configuration: dict[str, Any]) -> str:
     return form if configuration["calibrated"] else f"{form}, not calibrated"
 
 
+LANGUAGES = {"en": "English", "ar": "Arabic", "de": "German", "es": "Spanish", "ru": "Russian", "zh": "Chinese"}
+
+
+def spans() -> list[str]:
+    """Full tuning and LoRA of two encoders on English questions, in six languages."""
+    found = read("spans")
+    if found is None:
+        return []
+    sizes, names = found["questions"], {"minilm": "MiniLM (English)", "e5": "multilingual e5"}
+    count = sizes["test"] // len(LANGUAGES)
+    lines = [
+        f"**Measured** by `python benchmarks/run.py spans`: XQuAD, {sizes['train']} English questions to train, "
+        f"{sizes['validation']} to choose by, and the same {count} questions about {found['passages']} passages in "
+        f"each language to test; {found['seeds']} seeds, default rates, {found['epochs']} epochs, windows of "
+        f"{found['max_length']} tokens. Intervals and gaps are by passage; a gap is that to English on the same "
+        "questions.",
+        "",
+        "| backbone | method | language | exact match % | F1 % | gap in exact match | gap in F1 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        both = [percent(row[name], "value") for name in ("exact_match", "f1")]
+        gaps = [_gap(row[name]) for name in ("exact_match", "f1")]
+        language = LANGUAGES[row["language"]]
+        lines.append(f"| {names[row['model']]} | {row['method']} | {language} | {' | '.join([*both, *gaps])} |")
+    took = (f"{names[one['model']]} {one['method']} {one['seconds']:.0f} s" for one in found["trained"])
+    lines += ["", f"A training took {', '.join(took)}."]
+    return lines + small("spans", found["note"], found["environment"], found["threads"])
+
+
+def _gap(row: dict[str, Any]) -> str:
+    if "gap" not in row:
+        return ""
+    return f"{100 * row['gap']:+.1f} [{100 * row['gap_low']:+.1f}, {100 * row['gap_high']:+.1f}]"
+
+
 def _trials(found: dict[str, Any]) -> str:
     tried = f"{found['trials']} trials a method" if found["trials"] > 1 else "default rates"
     return f"{tried}, {found['epochs']} epochs" if found["epochs"] else tried
@@ -120,6 +156,7 @@ TABLES: dict[str, dict[str, Callable[[], list[str]]]] = {
     "../README.md": {"demo": demo, "text-trec": text_trec},
     "tagging.md": {"tagging": tagging},
     "prompting.md": {"prompting": prompting},
+    "spans.md": {"spans": spans},
 }
 "page, and its tables by name"
 

@@ -82,7 +82,8 @@ def read_by(backbone: Backbone, data: Data) -> Data:
         return _with_tokens(data, preparation)
     data = _with_unseen_words(data, preparation)
     unknown = getattr(preparation.tokenizer, "unk_token_id", None)
-    return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown)
+    windows = INPUT_KINDS[data.task.modality].passage
+    return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown, windows)
 
 
 def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
@@ -130,7 +131,7 @@ def _with_unseen_words(data: Data, preparation: TextPreparation) -> Data:
     from headstart.data.audit.text_coverage import noted
 
     for name in ("train", "validation", "test"):
-        inputs = [] if data.task.pooled else getattr(data, name).inputs()
+        inputs = getattr(data, name).inputs() if INPUT_KINDS[data.task.modality].words else []
         if cut := unseen(preparation.encode(inputs)):
             message = (
                 f"{cut:,} words of {name} lie beyond the {preparation.max_length:,} tokens that the model reads: none "

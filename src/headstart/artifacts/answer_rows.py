@@ -28,7 +28,7 @@ class AnswerRows:
         if asked and task.uncertain:
             raise ConfigurationError(f"this model {task.uncertain}; leave out {' and '.join(asked)}.")
         if probabilities and not task.pooled:
-            raise ConfigurationError("this model gives a tag for each word; leave out --probabilities.")
+            raise ConfigurationError(f"this model gives {task.noun}; leave out --probabilities.")
         self.task, self.below = task, below
         self._taken = list(given)
         self._prediction = self._own("prediction")

@@ -20,6 +20,7 @@ from headstart.backbones.inputs.word_marks import hidden_where_unseen
 from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.chat import Chat
 from headstart.core.errors import ArtifactError, DataError
+from headstart.core.passage import Passage
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
 from headstart.engine.answering import answered
@@ -130,8 +131,9 @@ def logits(
     backbone: Backbone, head: nn.Module, reads: Reads, compute: Compute, task: Task, inputs: Sequence[Input],
     size: int = 64,
 ) -> torch.Tensor:  # fmt: skip
-    """[n, outputs] of a head on the whole forward; of texts in words [n, L, outputs], -inf for unseen words."""
-    sizes = [len(one.each) for one in inputs if isinstance(one, Words)]
+    """[n, outputs] of a head on the whole forward; of texts in words [n, L, outputs], -inf for unseen words; of
+    passages by sign."""
+    sizes = [_places(one) for one in inputs if isinstance(one, (Words, Passage))]
     model, read = Model(backbone.module, head), partial(backbone.features, reads=reads)
     out = torch.full((len(inputs), *([max(sizes)] if sizes else []), task.outputs), -torch.inf)
     with torch.no_grad():
@@ -141,6 +143,11 @@ def logits(
             scores = hidden_where_unseen(outputs.scores, batch).cpu()
             out[places, : scores.shape[1]] = scores
     return out
+
+
+def _places(given: Words | Passage) -> int:
+    """Words of a text, or signs of a passage, with the one before the first for no answer."""
+    return len(given.each) if isinstance(given, Words) else len(given.text) + 1
 
 
 def batches(

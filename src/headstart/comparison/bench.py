@@ -200,7 +200,7 @@ class Bench:
             kept.append((validation_file(self.folder, name, run.seed), data.validation, held))
         for file, examples, one in kept:
             one.write(file)
-            write_texts(file.with_suffix(".jsonl"), examples, one)
+            write_texts(file.with_suffix(".jsonl"), data.task, examples, one)
         return found, seconds
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:

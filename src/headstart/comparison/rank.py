@@ -95,7 +95,7 @@ def _scored(
     if not data.task.pooled:
         raise ConfigurationError(
             f"a ranking scores one vector an example, and this task asks for {data.task.noun}; compare the models with "
-            f"--methods {'full' if data.task.own_head else 'probe'}."
+            f"--methods {'full' if data.task.own_head or data.task.unsolved else 'probe'}."
         )
     backbone.module.to(compute.device)
     cache = Cache(backbone, compute)
@@ -146,4 +146,4 @@ def _of_features(
 
 def _predicted(head: nn.Module, features: Tensor, examples: Examples, task: Task) -> Predictions:
     with torch.no_grad():
-        return Predictions.of(examples, task.probabilities(head(features).cpu()).numpy())
+        return task.predictions(examples, task.probabilities(head(features).cpu()).numpy())

@@ -14,6 +14,7 @@ import xxhash
 
 from headstart.core.chat import Chat
 from headstart.core.errors import DataError
+from headstart.core.passage import Passage
 from headstart.core.records.data import DataRecord
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.showing import ShowingHTML
@@ -29,7 +30,8 @@ HASHED = 1024
 "inputs hashed at once"
 
 Input = str | tuple[str, str] | bytes
-"a text (`Words` where it comes in words, `Chat` for a conversation), a pair of texts, or the encoded bytes of an image"
+"""a text (`Words` where it comes in words, `Chat` for a conversation), a pair of texts (`Passage` if one holds the
+answer), or the encoded bytes of an image"""
 
 
 class Examples:
@@ -38,7 +40,8 @@ class Examples:
     ids: [n] int64, number of the example in the whole source, unique over the splits of one `Data`.
     decoding: rule for decoding images; `inputs` applies it, so that all readers get the same RGB values.
     targets: [n] int64 class indices, [n, labels] float32 for multi-label, [n] float32 for regression, [n, L] int16 tags
-        of at most L words, -1 behind the last; for generation [n] int64 zeros, because the
+        of at most L words, -1 behind the last; [n, A, 2] int32 first and last sign of each accepted answer in its
+        passage (`Passage`), -1 behind the last answer; for generation [n] int64 zeros, because the
         conversations hold the answers.
     units: [n] int64, rows that splits keep together (same input or group); None if unknown.
     clusters: [n] int64, rows that count as one in intervals and tests (`--group`, `--cluster-by`); None if each
@@ -108,9 +111,10 @@ class Examples:
         """
         rows = self.rows if positions is None else self.rows[np.asarray(positions, dtype=np.int64)]
         first = self._column("input", rows)
-        if "input_b" in self.table.column_names:
-            return list(zip(first, self._column("input_b", rows)))
         holds = (self.table.schema.metadata or {}).get(HOLDS)
+        if "input_b" in self.table.column_names:
+            second = self._column("input_b", rows)
+            return list(map(Passage, first, second)) if holds == b"passage" else list(zip(first, second))
         if holds == b"words":
             return list(map(Words, first))
         if holds == b"chat":

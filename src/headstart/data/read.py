@@ -24,6 +24,7 @@ from headstart.data.ingest.intake import Progress, take_in
 from headstart.data.ingest.labels import Targets, build
 from headstart.data.ingest.roles import holds_paths, possible_groups, roles_of
 from headstart.data.ingest.splits import by_class, by_group, group_codes, strata_of, with_every_class
+from headstart.data.tables.answer_columns import with_answers
 from headstart.data.tables.columns import Roles
 from headstart.data.tables.repeated_columns import note_crossing
 from headstart.data.tables.sources import Splits, resolve
@@ -70,7 +71,8 @@ def read(
     group: column; rows of one group stay in one made split, and count as one in intervals and tests.
     cluster_by: column; its rows count as one in intervals and tests, and may lie in several splits.
     validation, test: sources of these splits, one or a list, or names of splits of a data set that has several.
-    kind: `single_label`, `multi_label`, `regression`, `tagging`, `generation` or one of a plugin [default: detected].
+    kind: `single_label`, `multi_label`, `regression`, `tagging`, `spans`, `generation` or one of a plugin [default:
+        detected].
     seed: seed of the made splits.
     validation_share, test_share: shares of the rows for made splits; by default validation gets 15 % but at most 500
         rows, because more would choose little better and cost training examples.
@@ -90,6 +92,8 @@ def read(
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     splits = resolve(source, validation, test, findings)
     chat = {"prompt": prompt, "answer": answer, "messages": messages}
+    if not any(chat.values()) and (kind is None or "passage" in TASKS[kind].reads):
+        splits = with_answers(splits, text, label, kind is not None)
     asked = kind is not None and all(INPUT_KINDS[one].chat for one in TASKS[kind].reads)
     roles, class_names = roles_of(splits, name, text, label, group, findings, cluster_by, chat, asked)
     paths = holds_paths(splits, roles)
@@ -179,7 +183,7 @@ def _check(kind: str | None, validation_share: float | None, test_share: float, 
 
 def _understood(splits: Splits, roles: Roles, targets: Targets) -> tuple[str, ...]:
     """Summary for the user: the columns and the task, then how each file was read."""
-    what = f"{targets.kind}, {len(targets.labels)} classes" if targets.labels else targets.kind
+    what = TASKS[targets.kind].described(targets.kind, targets.labels)
     files = [
         f"{table.name}: {found}"
         for tables in splits.values()

@@ -37,7 +37,7 @@ from headstart.methods.term import TRAIN, Outputs, Step
 from headstart.tasks.task import Task
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
-"probabilities [n, outputs] and targets to the metric's value and a score of which more is better"
+"scores and targets of predictions to the metric's value and a score of which more is better"
 Judged = tuple[Tensor, Texts]
 "scores of examples, and their answers in words where the model gives such"
 
@@ -273,5 +273,6 @@ class Adaptation:
     def evaluation(self, logits: Tensor, texts: Texts = None) -> Evaluation:
         """Metric and loss of logits for the validation examples. texts: answers in words."""
         loss = float(self.task.loss(logits, self.validation.targets)) / self.validation.units.sum()
-        value, score = self.score(self.task.probabilities(logits).numpy(), self.validation.examples.targets)
+        found = self.task.predictions(self.validation.examples, self.task.probabilities(logits).numpy(), texts)
+        value, score = self.score(found.scores, found.targets)
         return Evaluation(value, loss, score, logits, texts)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from headstart.artifacts.artifact import reloaded
 from headstart.artifacts.predictor import batches, logits
 from headstart.backbones.backbone import Backbone, Reads
+from headstart.core.passage import Passage
 from headstart.core.words import Words
 from headstart.data.examples import Examples, Input
 from headstart.engine.cache.cache import Cache, all_features
@@ -25,6 +26,9 @@ from headstart.engine.machine.precision import Compute
 from headstart.methods import convex
 from headstart.methods.heads.probe import Probe
 from headstart.tasks.task import Task
+
+MOST_PASSAGES = 300
+"maximum number of training passages of a probe on their tokens: about 100 MB of features of a small encoder"
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def base_system(
 
     validation: examples for fitting the probe's temperature, as for tuned models.
     """
-    reads = Probe().head_reads
+    reads: Reads = "top" if task.unsolved else Probe().head_reads
+    train = _some(train) if task.unsolved else train
     head = solved(*_rows(backbone, compute, train, reads), task)
     if validation is not None and len(validation):
         held = logits(backbone, head, reads, compute, task, validation.inputs())
@@ -96,6 +101,12 @@ def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> It
         yield System(backbone, compute, artifact.task, model.head, plan.reads)
 
 
+def _some(train: Examples) -> Examples:
+    """Evenly chosen passages, because a head that is solved on all their tokens reads them at once."""
+    step = -(-len(train) // MOST_PASSAGES)
+    return train.take(np.arange(0, len(train), step))
+
+
 def solved(features: Tensor, targets: Tensor, task: Task) -> nn.Linear:
     """A probe's head on these features [R, D]."""
     head = nn.Linear(features.shape[1], task.outputs).to(features.device)
@@ -105,7 +116,7 @@ def solved(features: Tensor, targets: Tensor, task: Task) -> nn.Linear:
 
 def _rows(backbone: Backbone, compute: Compute, examples: Examples, reads: Reads) -> tuple[Tensor, Tensor]:
     """Features [R, D] and targets of what a probe is solved on: the examples, or the words of all of them."""
-    if not len(examples) or not isinstance(examples.inputs([0])[0], Words):
+    if not len(examples) or not isinstance(examples.inputs([0])[0], (Words, Passage)):
         return _features(backbone, compute, examples.inputs(), reads), torch.from_numpy(examples.targets)
     feed, cache = Feed("examples", examples, backbone), Cache(backbone, compute)
     try:

@@ -14,7 +14,6 @@ from headstart.judging.system import base_system
 from headstart.stats.intervals import interval
 from headstart.stats.metric_choice import chosen_metric
 from headstart.stats.paired import compare
-from headstart.stats.predictions import Predictions
 
 EXAMPLES = 1_000
 "maximum number of training examples of the probe"
@@ -76,7 +75,7 @@ def worth(source: str, data: Data, compute: Compute, base: str | None = None) ->
         backbone.module.to(compute.device)
         system = base_system(backbone, compute, train, data.task)
         scores = system.scores(data.validation.inputs())
-        found[name] = [Predictions.of(data.validation, scores)]
+        found[name] = [data.task.predictions(data.validation, scores)]
     against = []
     for name, runs in found.items():
         if name:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Batch, Reads
+from headstart.backbones.inputs.word_marks import SIGNS
 from headstart.backbones.ladder.upper import left_out
 from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError
@@ -44,7 +45,7 @@ class Model(nn.Module):
 
         read: the backbone's features, by its whole forward or from kept activations on; autocast is for them alone.
         """
-        return Outputs(read(batch).float(), self.head)
+        return Outputs(read(batch).float(), self.head, batch.get(SIGNS))
 
 
 @dataclass(frozen=True)

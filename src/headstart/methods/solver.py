@@ -81,6 +81,8 @@ class Solver:
 
     def check(self, task: Task) -> None:
         """Raises `MethodError` for a task that it has no meaning for."""
+        if self.of_head and task.unsolved:
+            raise MethodError(task.unsolved)
         if self.of_head and task.own_head:
             raise MethodError(
                 "it solves a new head on the features, and here the model's own head over its vocabulary answers; "
@@ -99,7 +101,7 @@ class SolvesItself(Solver):
     def check(self, task: Task) -> None:
         super().check(task)
         if not task.pooled:
-            raise MethodError("its head keeps or averages whole examples, and here each word has a state: use probe")
+            raise MethodError("its head keeps or averages whole examples, and here each word or token has a state")
 
     def solve(self, given: Given) -> tuple[str, ...]:
         given.head.solve(given.features(), given.targets, given.task)  # type: ignore[operator]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from headstart.backbones.inputs.windows import at_signs
+
 if TYPE_CHECKING:
     from headstart.tasks.task import Task
 
@@ -27,13 +29,16 @@ class Outputs:
 
     features: Tensor
     head: nn.Module = field(repr=False)
+    signs: Tensor | None = None
+    "of passages, the signs that each place covers"
 
     @cached_property
     def scores(self) -> Tensor:
-        """[B, outputs], [B, W, outputs] or [S, outputs], in fp32; computed when they are first read."""
+        """[B, outputs], [B, W, outputs], [S, outputs], or of passages [B, C, outputs] by sign, in fp32; computed when
+        they are first read."""
         with torch.autocast(self.features.device.type, enabled=False):
             found: Tensor = self.head(self.features)
-        return found
+        return at_signs(found, self.signs)
 
     def summed(self, loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor) -> Tensor:
         """`loss(scores, targets)`; a head over a large vocabulary makes its scores in parts."""

@@ -44,7 +44,7 @@ def chosen_metric(data: Data, name: str | None = None) -> tuple[Metric, str]:
     if name is None and (why := imbalance(data.train.targets, data.task.labels)):
         chosen, reason = data.task.metric("balanced_accuracy"), f"{why}, so that accuracy would mislead"
     for split, examples in (("validation", data.validation), ("test", data.test)):
-        if len(examples) and not chosen.defined(examples.targets, data.task.outputs):
+        if len(examples) and not data.task.defines(chosen, examples.targets):
             raise ConfigurationError(
                 f"{chosen.name} is not defined on the {split} examples: each class (or label) needs examples of it and "
                 f"others, and there is none with both. Give other {split} examples, or choose another --metric."

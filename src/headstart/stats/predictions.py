@@ -25,7 +25,8 @@ class Predictions:
 
     ids: [n] int64, unique; the examples' numbers in the whole source.
     targets: [n] int64 class indices, [n, labels] float32 of 0 and 1 for multi-label, [n] float32 for regression;
-        for tagging [n, L] int64 tags of at most L words, -1 behind the last.
+        for tagging [n, L] int64 tags of at most L words, -1 behind the last; for tasks whose answers are judged one by
+        one (spans) [n, columns] of 0, beside the judgements as scores [n, columns].
     scores: [n, outputs] float32; probabilities (softmax for single-label, sigmoid for multi-label), or [n, 1] values;
         for tagging [n, L, tags], all 0 for words that the model did not see.
     texts: [n] the answers in words, of a model that gives such; scores are then columns (`stats.answer_metrics`).

@@ -73,5 +73,11 @@ class Generation(Task):
         nats = column(mean, "nats") / np.maximum(column(mean, "tokens"), 1)
         return nats, column(mean, "exact") < 0.5
 
+    def kept(self, given: Any, text: str, scores: np.ndarray) -> dict[str, Any]:
+        return {
+            "prompt": given.prompt, "answer": text, "reference": given.answer, "accept": list(given.accept),
+            **dict(zip(COLUMNS, map(float, scores))),
+        }  # fmt: skip
+
     def told(self, mean: Predictions, i: int, given: Any) -> Told:
         return given.answer or "", mean.texts[i] if mean.texts else "", None

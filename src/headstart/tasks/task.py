@@ -8,7 +8,7 @@ room asks for a kind by name. To add one, place a file here, or in another packa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -20,10 +20,11 @@ from headstart.core.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from headstart.data.examples import Examples
     from headstart.stats.metrics import Metric
     from headstart.stats.predictions import Predictions
 
-Modality = Literal["text", "text_pair", "text_words", "chat", "image"]
+Modality = Literal["text", "text_pair", "text_words", "passage", "chat", "image"]
 
 TASKS: Registry[type[Task]] = Registry("kind", "headstart.tasks")
 
@@ -37,8 +38,8 @@ class Label:
     """The label column, unchanged, for kinds that read it themselves.
 
     names: the different cells, lists as JSON. codes: [n] index of each row's cell in `names`. training: [n] bool.
-    order: class names as the source declares them. inputs: the rows' inputs in order. note: adds a finding by kind,
-    severity, message and rows [n] bool; `{rows}` in the message is replaced by their number.
+    order: class names as the source declares them. inputs: the rows' inputs in order, pairs as tuples. note: adds a
+    finding by kind, severity, message and rows [n] bool; `{rows}` in the message is replaced by their number.
     """
 
     column: str
@@ -46,7 +47,7 @@ class Label:
     codes: np.ndarray
     training: np.ndarray
     order: Sequence[str]
-    inputs: Callable[[], Iterator[str]]
+    inputs: Callable[[], Iterator[Any]]
     note: Callable[[str, Literal["error", "warning", "note"], str, np.ndarray], None]
 
 
@@ -105,6 +106,8 @@ class Task(Record):
     "True if targets are numbers with a unit: training standardises them, and there are no probabilities."
     noun: ClassVar[str] = ""
     "answer to each input, for people: `one label`"
+    unsolved: ClassVar[str] = ""
+    "reason why no head can be solved for it in one piece; empty if one can"
     reads: ClassVar[tuple[str, ...]] = ("text", "text_pair", "image")
     "modalities that such a task can have"
     pooled: ClassVar[bool] = True
@@ -126,6 +129,11 @@ class Task(Record):
     def outputs(self) -> int:
         """Number of scores of the head."""
         return len(self.labels)
+
+    @classmethod
+    def described(cls, kind: str, labels: Sequence[str]) -> str:
+        """Kind and number of classes, for people."""
+        return f"{kind}, {len(labels)} classes" if labels else kind
 
     @classmethod
     def targets_of(cls, label: Label) -> Read | None:
@@ -159,6 +167,21 @@ class Task(Record):
         """The answer for one input. row: [outputs] probabilities or values; given: the input."""
         raise NotImplementedError
 
+    def predictions(self, examples: Examples, scores: np.ndarray, texts: tuple[str, ...] | None = None) -> Predictions:
+        """Scores of `probabilities` with the examples' truths, as statistics read them. texts: answers in words."""
+        from headstart.stats.predictions import Predictions
+
+        return Predictions.of(examples, scores, texts)
+
+    def kept(self, given: Any, text: str, scores: np.ndarray) -> dict[str, Any]:
+        """What the run's folder keeps of an answer in words. scores: [columns] how it was judged."""
+        return {"answer": text}
+
+    def joined(self, runs: Sequence[Predictions]) -> Predictions:
+        """One set of predictions from those of several seeds: the mean of their scores."""
+        scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
+        return replace(runs[0], scores=scores)
+
     def decided(self, scores: np.ndarray) -> np.ndarray:
         """[n, k] the decisions that these probabilities make: the class of each example, word or label."""
         return scores.argmax(-1).reshape(len(scores), -1)
@@ -179,6 +202,10 @@ class Task(Record):
         from headstart.stats.metrics import named
 
         return named(self.metrics, name, self.kind)
+
+    def defines(self, metric: Metric, targets: np.ndarray) -> bool:
+        """True if examples with these targets give the metric a value."""
+        return metric.defined(targets, self.outputs)
 
     def beside(self, main: Metric) -> tuple[Metric, ...]:
         """Metrics that the table shows in addition to the main one."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.inputs.answer_marks import ANSWER_PLACES
+from headstart.backbones.inputs.windows import WINDOWS
 from headstart.backbones.inputs.word_marks import WORD_STARTS, states_at
 from headstart.core.errors import ConfigurationError, unknown
 
@@ -15,7 +16,8 @@ POOLINGS: tuple[str, ...] = ("mean", "cls", "last", "concat")
 def read_out(hidden: Tensor, batch: dict[str, Tensor], how: str) -> Tensor:
     """What a head gets of hidden states [B, T, D]: pooled, [B, D], or one state a word, [B, W, D].
 
-    The batch decides: of texts in words it says where each begins, and of conversations which places are read, [S, D].
+    The batch decides: of texts in words it says where each begins, of passages where each of its places lies, and of
+    conversations which places are read, [S, D].
     """
     if (places := batch.get(ANSWER_PLACES)) is not None:
         return hidden.flatten(0, 1)[places]
@@ -26,6 +28,9 @@ def read_out(hidden: Tensor, batch: dict[str, Tensor], how: str) -> Tensor:
             "pooling concat joins three summaries of a text, and a word has one state: load the "
             "model with --pooling mean."
         )
+    if (windows := batch.get(WINDOWS)) is not None:
+        starts = torch.where(starts < 0, starts, windows * hidden.shape[1] + starts)
+        hidden = hidden.reshape(len(starts), -1, hidden.shape[-1])  # [B, K T, D]
     return states_at(hidden, starts)
 
 

@@ -17,9 +17,11 @@ from headstart.backbones.inputs.chat import Rendered, Rendering, Trained
 from headstart.backbones.inputs.chat_lengths import TooLong, fitted, usable
 from headstart.backbones.inputs.chat_template import Refused
 from headstart.backbones.inputs.image_preparation import ImagePreparation
+from headstart.backbones.inputs.windows import WINDOWS, encoded, places, rows_of
 from headstart.backbones.inputs.word_marks import WORD_STARTS, marked, padded
 from headstart.core.chat import Chat
 from headstart.core.errors import ArtifactError, ConfigurationError
+from headstart.core.passage import Passage
 from headstart.core.words import Words
 
 __all__ = ["Batch", "Encoded", "ImagePreparation", "Preparation", "TextPreparation", "tokenizer_fingerprint"]
@@ -28,7 +30,7 @@ Batch = dict[str, Tensor]
 "the arguments of a model: `input_ids`, `attention_mask`, … [B, T] or `pixel_values` [B, C, H, W]"
 Encoded = dict[str, np.ndarray]
 """one text without padding: `input_ids` [T] int32; unless all are zero, `token_type_ids` [T] int8; for a text in words
-`word_starts` [W] int32, for a conversation `answers` [T] bool"""
+`word_starts` [W] int32, for a conversation `answers` [T] bool; for a passage all of its windows (`windows`)"""
 
 
 @runtime_checkable
@@ -69,12 +71,15 @@ class TextPreparation:
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
         """Token ids without padding, one dict per input; an input without tokens becomes one end token.
 
-        For `Words` also the index of the first token of each; for `Chat`s the marks of the answers.
+        For `Words` also the index of the first token of each; for `Chat`s the marks of the answers. A `Passage` is not
+        cut but read in windows.
         """
         if len(inputs) and isinstance(inputs[0], Chat):
             chats: Sequence[Any] = inputs
             rendered = usable(self.rendered(chats), chats)
             return [{"input_ids": np.asarray(one.ids, dtype=np.int32), ANSWERS: one.answers} for one in rendered]
+        if len(inputs) and isinstance(inputs[0], Passage):
+            return encoded(self.tokenizer, inputs, self.max_length, self._separates_pairs())  # type: ignore[arg-type]
         if len(inputs) and isinstance(inputs[0], Words):
             cutting = {"truncation": True, "max_length": self.max_length, **self._asked}
             found = marked(self.tokenizer, inputs, self._lone, **cutting)  # type: ignore[arg-type]
@@ -137,6 +142,9 @@ class TextPreparation:
 
         The mask comes from lengths, never from ids.
         """
+        marks: Batch = {}
+        if examples and WINDOWS in examples[0]:
+            marks, examples = places(examples), rows_of(examples, self.pad_id)
         lengths = [len(e["input_ids"]) for e in examples]
         shape = (len(examples), max(lengths))
         ids = np.full(shape, self.pad_id, dtype=np.int64)  # [B, T]
@@ -154,7 +162,7 @@ class TextPreparation:
             batch[WORD_STARTS] = padded([e[WORD_STARTS] for e in examples])
         if examples and ANSWERS in examples[0]:
             batch |= answer_marks.marked(examples, shape[1])
-        return batch
+        return batch | marks
 
     def to_json(self) -> dict[str, Any]:
         chat = {"chat": {**self.chat.to_json(), "too_long": self.too_long}} if "chat" in self.__dict__ else {}

@@ -14,6 +14,10 @@ from headstart.core.words import Words
 WORD_STARTS = "word_starts"
 "key of a batch: [B, W] the token at which each word begins; -1 for words that were cut off, and behind the last"
 UNSEEN = -1
+SIGNS = "signs"
+"""key of a batch: [B, P, 2] first and last sign of the passage, from 1, that each place covers; 0, 0 for no answer.
+-1 where another place begins, or ends, at the same sign: of several tokens in one sign the first begins, the last ends
+an answer; and behind the last place"""
 
 
 def marked(
@@ -91,4 +95,8 @@ def states_at(hidden: Tensor, starts: Tensor) -> Tensor:
 def hidden_where_unseen(scores: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """A head's scores, -inf for words that the model did not see: they have no tag."""
     starts = batch.get(WORD_STARTS)
-    return scores if starts is None else scores.masked_fill((starts < 0)[..., None].to(scores.device), -torch.inf)
+    return (
+        scores
+        if starts is None or SIGNS in batch
+        else scores.masked_fill((starts < 0)[..., None].to(scores.device), -torch.inf)
+    )

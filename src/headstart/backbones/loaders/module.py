@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from headstart.backbones.backbone import Backbone, Batch
 from headstart.backbones.inputs.pooling import read_out
 from headstart.backbones.inputs.preparation import ImagePreparation, TextPreparation
-from headstart.backbones.inputs.word_marks import WORD_STARTS
+from headstart.backbones.inputs.windows import MARKS
 from headstart.backbones.ladder.attention import plain_attention
 from headstart.backbones.ladder.sites import is_norm
 from headstart.backbones.ladder.structure import find_ladder
@@ -151,7 +151,7 @@ def _default_run(module: nn.Module, pooling: str | None) -> Callable[[nn.Module,
         if "pixel_values" in batch:
             out = model(batch["pixel_values"])
             return out.mean(dim=(2, 3)) if isinstance(out, Tensor) and out.dim() == 4 else out
-        out = model(**{name: value for name, value in batch.items() if name != WORD_STARTS})
+        out = model(**{name: value for name, value in batch.items() if name not in MARKS})
         out = getattr(out, "last_hidden_state", out)
         return read_out(out, batch, pooling or "mean") if out.dim() == 3 else out
 

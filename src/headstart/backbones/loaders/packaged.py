@@ -10,6 +10,7 @@ DEFAULTS = {
     "text": "builtin/gist",
     "text_pair": "builtin/gist",
     "text_words": "builtin/gist",
+    "passage": "builtin/gist",
 }
 "default backbone by the modality of the data"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,13 +17,12 @@ LONGEST = 300
 
 
 def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int = 12) -> tuple[Mistake, ...]:
-    """The wrong answers of one method with the largest loss, by the mean of its seeds' scores.
+    """The wrong answers of one method with the largest loss, by its seeds' joined scores.
 
     The loss is -log p(truth), for multi-label the mean over labels; for regression it is the absolute error, and every
     example counts. runs: predictions of the test split, in its order.
     """
-    scores = np.stack([run.scores for run in runs]).astype(np.float64).mean(axis=0)  # [n, outputs]
-    mean = replace(runs[0], scores=scores)
+    mean = task.joined(runs)
     loss, wrong = task.losses(mean)
     order = [int(i) for i in np.argsort(-loss, kind="stable") if wrong[i]][:most]
     if not order:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from headstart.comparison.race.race import Standing
 from headstart.comparison.trials.trial import ANSWERS
 from headstart.core.disk.files import slug, write_text
 from headstart.core.records.trial import Run
 from headstart.data.examples import Examples
-from headstart.stats.answer_metrics import COLUMNS
 from headstart.stats.predictions import Predictions
+from headstart.tasks.task import Task
 
 
 def predictions_file(folder: Path, name: str, seed: int) -> Path:
@@ -27,24 +25,19 @@ def validation_file(folder: Path, name: str, seed: int) -> Path:
     return folder / "predictions" / "validation" / f"{slug(name)}-seed{seed}.safetensors"
 
 
-def write_texts(file: Path, examples: Examples, found: Predictions) -> None:
-    """Answers in words as JSON lines: id, place, prompt, answer, reference, scores; no file for other predictions."""
+def write_texts(file: Path, task: Task, examples: Examples, found: Predictions) -> None:
+    """Answers in words as JSON lines: id, place, and what the task keeps of each; no file for other predictions."""
     if found.texts is None:
         return
     rows = {int(number): place for place, number in enumerate(examples.ids)}
     places = [rows[int(number)] for number in found.ids]
     lines = [
-        {"id": int(number), "place": place, "prompt": given.prompt, "answer": text, "reference": given.answer,
-         "accept": list(given.accept), **dict(zip(COLUMNS, map(float, scores)))}
+        {"id": int(number), "place": place, **task.kept(given, text, scores)}
         for number, place, given, text, scores in zip(
-            found.ids, examples.places(places), _chats(examples, places), found.texts, found.scores
+            found.ids, examples.places(places), examples.inputs(places), found.texts, found.scores
         )
-    ]  # fmt: skip
+    ]
     write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def _chats(examples: Examples, places: Sequence[int]) -> list[Any]:
-    return list(examples.inputs(places))
 
 
 def standing(place: Path, run: Run, control: bool) -> Standing:

@@ -50,7 +50,7 @@ def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
     """
     with saved_job(model, workshop.setting) as job:
         scores, texts = job.judged(workshop.test.prepared_for(job.backbone))
-        found = Predictions.of(workshop.data.test, workshop.data.task.probabilities(scores).numpy(), texts)
+        found = job.task.predictions(workshop.data.test, job.task.probabilities(scores).numpy(), texts)
         if not found.finite:
             raise ValueError("the saved model gives values that are not finite on the test split")
         return found, statistics.median(_latencies(job, workshop, 30))

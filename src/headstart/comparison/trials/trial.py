@@ -164,7 +164,7 @@ def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[R
             logits = logits / t
             loss = run.validation_loss if job.plan.solver is None else job.evaluation(logits).loss
             run = replace(run, temperature=t, validation_loss=loss)
-    return run, Predictions.of(examples, task.probabilities(logits).numpy(), texts)
+    return run, task.predictions(examples, task.probabilities(logits).numpy(), texts)
 
 
 def _check_saved(name: str, folder: Path, shop: Workshop, expected: Tensor) -> None:

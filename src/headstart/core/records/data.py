@@ -12,7 +12,8 @@ class TaskRecord(Record):
     kind: str
     "`single_label`, `multi_label`, `regression`, `tagging`, `generation`, or a kind that a package brings"
     modality: str
-    "`text`, `text_pair`, `text_words` (texts that come in words), `chat` (conversations) or `image`"
+    """`text`, `text_pair`, `text_words` (texts that come in words), `passage` (a question and its passage), `chat`
+    (conversations) or `image`"""
     labels: tuple[str, ...]
     "class names in the order of the scores; empty for regression"
     metric: str

@@ -36,9 +36,9 @@ def audit(
     """
     _duplicates(table, prints.digest, split, findings)
     _leaks(table, prints, split, findings)
-    if labels:
+    if labels or targets.ndim == 3:
         _conflicts(table, prints.digest, np.flatnonzero(split >= 0), targets, findings)
-        if prints.small is not None:
+        if labels and prints.small is not None:
             _look_alikes(table, prints, np.flatnonzero(split >= 0), targets, findings)
     if prints.answers is not None:
         _other_answers(table, prints.digest, prints.answers, np.flatnonzero(split >= 0), findings)
@@ -176,7 +176,7 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
         if absent := [label for label, count in zip(labels, held.tolist()) if count == 0]:
             message = f"classes without any example in {name}: measurements there say nothing about them"
             findings.add("absent_class", "warning", message, absent)
-    if targets.ndim == 2 and targets.dtype.kind == "i":  # most words are in no entity: that is as it should be
+    if targets.ndim > 1 and targets.dtype.kind == "i":  # most words are in no entity: that is as it should be
         return
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] >= IMBALANCE * counts[smallest] and counts[smallest] > 0:

@@ -34,13 +34,13 @@ Encode = Callable[[list[Any]], Sequence[Sequence[int]]]
 
 def covered(
     data: Data, encode: Encode, limit: int | None, special: int, unknown: int | None,
-    text: Callable[[Any], Any] = lambda given: given,
+    text: Callable[[Any], Any] = lambda given: given, windows: bool = False,
 ) -> Data:  # fmt: skip
     """The data with findings on truncated texts, and on texts that do not fit the vocabulary.
 
     encode: gives token ids of whole texts, with special tokens. limit: tokens that the model reads; None if
     something else tells what is longer. text: the words of an input. special: number of
-    special tokens per example. unknown: id of the unknown token, or None.
+    special tokens per example. unknown: id of the unknown token, or None. windows: longer texts are read in several.
     """
     inputs, places, count = _some(data)
     texts = list(map(text, inputs))
@@ -50,7 +50,9 @@ def covered(
     words = np.array([_words(text) for text in texts])
     about = "" if len(texts) == count else "about "
     findings = Findings()
-    if limit is not None:
+    if windows and limit is not None:
+        _note_windows(lengths, limit, count, about, findings)
+    elif limit is not None:
         _note_cut(lengths, limit, places, count, about, findings)
     _note_foreign(np.maximum(lengths - special, 0), words, places, about, findings)
     _note_unknown(unknowns, np.maximum(lengths - special, 1), places, about, findings)
@@ -102,6 +104,12 @@ def _note_cut(lengths: np.ndarray, limit: int, places: list[str], count: int, ab
     longest = cut[np.argsort(-lengths[cut], kind="stable")][:SHOWN]
     severe = len(cut) >= CUT * len(lengths)
     findings.add("cut", "warning" if severe else "note", message, [places[at] for at in longest], rows)
+
+
+def _note_windows(lengths: np.ndarray, limit: int, count: int, about: str, findings: Findings) -> None:
+    if many := round((lengths > limit).sum() * count / len(lengths)):
+        message = f"{about}{{rows}} longer than {limit:,} tokens: read in several windows, which overlap"
+        findings.add("windows", "note", message, count=many)
 
 
 def _note_foreign(tokens: np.ndarray, words: np.ndarray, places: list[str], about: str, findings: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,9 +103,11 @@ def _by_kind(
         places = table.column("place").take(np.flatnonzero(rows)[:5]).to_pylist()
         findings.add(what, severity, message, places, int(rows.sum()))
 
-    def inputs() -> Iterator[str]:
-        for chunk in table.column("input").iterchunks():
-            yield from chunk.to_pylist()
+    def inputs() -> Iterator[Any]:
+        pair = "input_b" in table.column_names
+        for batch in table.select(["input", "input_b"] if pair else ["input"]).to_batches():
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from zip(*columns) if pair else columns[0]
 
     found = TASKS[kind].targets_of(Label(column, names, codes, training, order, inputs, note))
     return None if found is None else Targets(kind, found.labels, found.values, found.usable)

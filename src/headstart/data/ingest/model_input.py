@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.core.inputs import INPUT_KINDS
+from headstart.core.passage import Passage
 from headstart.core.words import Words
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.cells import LONGEST, text_of
@@ -18,6 +19,8 @@ from headstart.tasks.task import Modality
 
 LONG = 100_000
 "characters; longer texts are kept with a warning"
+LONGEST_PASSAGE = 40_000
+"characters; longer passages are left out, because scores of every passage of a split take the room of its longest"
 MOST_WORDS = 10_000
 "words of a sentence; longer ones are left out, because every sentence of a split takes the room of its longest"
 
@@ -32,6 +35,7 @@ NO_TEXT = Problem("malformed", "with a list or an object instead of a text")
 TOO_LONG = Problem("long", f"longer than {LONGEST:,} characters", "a quote may be left open there")
 NO_WORD = Problem("malformed", "with a word that is empty or no text")
 MANY_WORDS = Problem("long", f"of more than {MOST_WORDS:,} words", "an end of a sentence may be missing there")
+LONG_PASSAGE = Problem("long", f"with a passage of more than {LONGEST_PASSAGE:,} characters", "cut it into passages")
 NO_IMAGE = Problem("unreadable", "without an image")
 NO_PAIR = Problem("malformed", "with other than two texts, where the model reads pairs")
 NO_SINGLE = Problem("malformed", "with more than one text, where the model reads one")
@@ -68,6 +72,8 @@ def model_input(values: Sequence[Any], modality: Modality) -> Checked | Problem:
         if len(text) > LONGEST:
             return TOO_LONG
         texts.append(text)
+    if kind.passage:
+        return LONG_PASSAGE if len(texts[1]) > LONGEST_PASSAGE else Passage(*texts)
     return texts[0] if len(texts) == 1 else (texts[0], texts[1])
 
 

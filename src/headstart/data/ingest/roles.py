@@ -10,6 +10,7 @@ from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
+from headstart.data.tables.answer_columns import AnswerTable, groups_of
 from headstart.data.tables.chat_columns import find_chat
 from headstart.data.tables.column_names import shown
 from headstart.data.tables.columns import Roles, choose
@@ -38,6 +39,10 @@ def roles_of(
     first = splits["train"][0]
     if isinstance(first, ImageFolder):
         text, label = text or "file", label or "folder"
+    if answered := isinstance(first, AnswerTable):
+        text, label = text or (first.names.question, first.names.passage), label or first.names.answer
+        by_article, by_passage = groups_of(splits)
+        group, cluster_by = group or by_article, cluster_by or (by_passage if group is None else None)
     columns = first.sample()
     name, chats = first.name if len(splits) > 1 else source, None
     if asked or (label is None and (text is None or any((chat or {}).values()))):
@@ -45,7 +50,7 @@ def roles_of(
     elif any((chat or {}).values()):
         raise DataError("--prompt, --answer and --messages are for conversations, which have no --label; leave it out.")
     texts = None if chats else text
-    roles = choose(columns, name, texts, label, group, len(splits) > 1, cluster_by, chats)
+    roles = choose(columns, name, texts, label, group, len(splits) > 1, cluster_by, chats, answered)
     for split, tables in splits.items():
         needed = (roles if split == "train" else replace(roles, marks=None)).names()
         for table in tables:

@@ -53,11 +53,14 @@ def by_class(strata: np.ndarray, units: np.ndarray, shares: Mapping[str, float],
 
 
 def strata_of(targets: np.ndarray) -> np.ndarray:
-    """[n] int64: the class; the rarest of an example's labels for multi-label, of its words' tags; 0 for numbers."""
+    """[n] int64: the class; the rarest of an example's labels for multi-label, of its words' tags; 1 for a question
+    with an answer in its passage; 0 for numbers."""
     if targets.ndim == 2 and targets.dtype.kind == "i":
         counts = np.bincount(targets[targets >= 0])
         often = np.where(targets >= 0, counts[targets], targets.size + 1)
         return np.take_along_axis(targets, often.argmin(axis=1)[:, None], axis=1)[:, 0].astype(np.int64)
+    if targets.ndim == 3:  # answers in passages
+        return (targets[:, 0, 0] > 0).astype(np.int64)
     if targets.ndim == 1:
         return targets if targets.dtype.kind == "i" else np.zeros(len(targets), dtype=np.int64)
     counts = targets.sum(axis=0)

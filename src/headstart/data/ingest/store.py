@@ -20,7 +20,7 @@ from headstart.tasks.task import Modality
 
 HOLDS = b"headstart.input"
 """schema metadata: `path` if the column `input` holds paths of images, as bytes because file names need not be UTF-8;
-`words` if it holds texts in words, `chat` for conversations"""
+`words` if it holds texts in words, `chat` for conversations, `passage` if `input_b` holds passages"""
 
 
 def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
@@ -41,7 +41,8 @@ def schema(modality: Modality, paths: bool, units: int = 0) -> pa.Schema:
         pa.field("cluster", pa.large_string()),
     ]
     fields += [pa.field(f"unit {at}", pa.uint64()) for at in range(units)]
-    holds = b"path" if paths else b"words" if given.words else b"chat" if given.chat else None
+    named = {b"words": given.words, b"chat": given.chat, b"passage": given.passage}
+    holds = b"path" if paths else next((name for name, held in named.items() if held), None)
     return pa.schema(fields, metadata={HOLDS: holds} if holds else None)
 
 

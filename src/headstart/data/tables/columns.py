@@ -83,11 +83,13 @@ def choose(
     has_splits: bool,
     cluster: str | None = None,
     chat: ChatColumns | None = None,
+    answered: bool = False,
 ) -> Roles:
     """Detects the roles of the columns that are not given.
 
     chat: columns of conversations, which have no label.
     has_splits: True if other splits are separate files; a split column then counts only if it marks rows of others.
+    answered: True if the label column holds answers that stand in the second text.
     Raises `DataError` with the columns if a given one does not exist or the choice is not clear.
     """
     known = {column.name: column for column in columns}
@@ -132,6 +134,7 @@ def choose(
         raise DataError(f"pairs are of texts, but the column {images[0]!r} holds images.")
     several = known[wanted[0]].kind == "list"
     modality: Modality = "image" if images else "text_pair" if len(wanted) == 2 else "text_words" if several else "text"
+    modality = "passage" if answered else modality
     return Roles(modality, tuple(wanted), tuple(labels), group, marks, tuple(guessed), cluster)
 
 

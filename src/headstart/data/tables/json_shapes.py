@@ -35,6 +35,7 @@ def rows(value: Any) -> list[Any] | None:
     """Rows of a value that holds a table, else None.
 
     `[{…}, …]`; `{"data": [{…}, …]}` with other keys beside it; `{"columns": […], "data": [[…], …]}` (pandas' split);
+    `{"data": [{"paragraphs": […]}, …]}` (SQuAD, a row a question);
     `{"text": […], "label": […]}` and `{"text": {"0": …}, …}` (columns); `{"0": {"text": …}, …}` (pandas' index).
     """
     if isinstance(value, list):
@@ -47,7 +48,7 @@ def rows(value: Any) -> list[Any] | None:
     for name in NAMES:
         inner = value.get(name)
         if isinstance(inner, list) and (not inner or isinstance(inner[0], Mapping)):
-            return list(inner)
+            return list(questions(inner))
     if len(splits_in(value)) > 1:
         return None
     columns = list(value.values())
@@ -62,6 +63,18 @@ def rows(value: Any) -> list[Any] | None:
         if by_name or all(map(_is_index, value)):
             return columns
     return None
+
+
+def questions(articles: list[Any]) -> Iterator[Any]:
+    """SQuAD's articles of paragraphs of questions as one row a question; other rows as they are."""
+    for article in articles:
+        if not isinstance(article, Mapping) or not isinstance(article.get("paragraphs"), list):
+            yield article
+            continue
+        title = {name: article[name] for name in ("title",) if name in article}
+        for paragraph in article["paragraphs"]:
+            for asked in paragraph.get("qas") or ():
+                yield {**title, "context": paragraph.get("context"), **asked}
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

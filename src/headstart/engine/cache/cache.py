@@ -94,6 +94,9 @@ class Cache:
             return False
         if cut == len(self.backbone.ladder):
             return True
+        if feed.windowed:
+            self._say(f"nothing is kept below rung {cut}: long passages of {feed.name} are read in several windows")
+            return False
         if reason := self._why_not(feed, cut):
             self._say(f"the whole forward runs in each step, nothing is kept below rung {cut}: {reason}")
         return reason is None
@@ -142,7 +145,7 @@ class Cache:
         along = [
             one for one in self._expected
             if 0 < one[0] <= cut and one != (cut, reads) and self._key(feed, one) not in self._stores
-            and (one[0] == len(self.backbone.ladder) or self._why_not(feed, one[0]) is None)
+            and (one[0] == len(self.backbone.ladder) or (not feed.windowed and self._why_not(feed, one[0]) is None))
         ]  # fmt: skip
         start = time.perf_counter()
         found = self._fill(feed, [(cut, reads), *along], batch_tokens)

@@ -21,6 +21,7 @@ from headstart.engine.feed.ahead import ahead
 from headstart.engine.feed.augment import Augment
 from headstart.engine.feed.micro import Micro
 from headstart.engine.feed.pictures import Pictures
+from headstart.engine.feed.targets import by_row, seen
 from headstart.engine.feed.tokens import Tokens
 from headstart.engine.feed.workers import in_processes
 
@@ -54,8 +55,7 @@ class Feed:
             self.lengths, self.words, self.answers = (
                 self._encoded.lengths, self._encoded.words, self._encoded.supervised,
             )  # fmt: skip
-            if self.words is not None and self.targets.dim() == 2:
-                self.targets = _seen(self.targets, self._encoded)
+            self.targets = seen(self.targets, self._encoded)
         else:
             assert isinstance(self.preparation, ImagePreparation)
             self.pictures = Pictures(examples, self.preparation)
@@ -89,27 +89,34 @@ class Feed:
 
     @property
     def units(self) -> np.ndarray:
-        """[n] number of losses of each example: one, or one for each word with a target or token of an answer."""
+        """[n] number of losses of each example: one, one for each word with a target or token of an answer, or two for
+        the begin and end of a span."""
         if self.answers is not None:
             return self.answers
         return np.ones(len(self), dtype=np.int64) if self.words is None else (self.targets >= 0).sum(1).numpy()
 
     @property
     def rows(self) -> np.ndarray:
-        """[n] rows of features of each example for a solved head: one, or one for each word."""
+        """[n] rows of features of each example for a solved head: one, or one for each word or place."""
         return np.ones(len(self), dtype=np.int64) if self.words is None else self.words
 
     @property
     def row_targets(self) -> Tensor:
-        """[R, …] targets of all rows, in the order of the examples; -1 for words that the model does not see."""
-        if self.words is None:
-            return self.targets
-        return self.targets[torch.arange(self.targets.shape[1]) < torch.from_numpy(self.words)[:, None]]
+        """[R, …] targets of all rows, in the order of the examples (`by_row`)."""
+        return self.targets if self.words is None else by_row(self.targets, self._encoded)
 
     @property
     def blank(self) -> tuple[int, ...]:
-        """Shape of the predictions without their last dimension: [n], or [n, L] for at most L words."""
-        return (len(self),) if self.words is None else tuple(self.targets.shape[:2])
+        """Shape of the predictions without their last dimension: [n], or [n, L] for at most L words or signs."""
+        if self.words is None:
+            return (len(self),)
+        signs = self._encoded.signs
+        return (len(self), self.targets.shape[1] if signs is None else int(signs.values.max(initial=0)) + 1)
+
+    @property
+    def windowed(self) -> bool:
+        """True if a passage has several windows, which are then several rows of a batch."""
+        return self.words is not None and self._encoded.windowed
 
     def put_rows(self, out: Tensor, positions: np.ndarray, features: Tensor) -> None:
         """Copies features of a batch into those of all rows [R, D]."""
@@ -203,17 +210,6 @@ class Feed:
     def _micro(self, positions: np.ndarray, batch: Batch, size: int) -> Micro:
         """What is learned of a conversation are tokens of the batch itself."""
         return Micro(positions, batch, batch.get(ANSWER_IDS, self.targets[positions]), size)
-
-
-def _seen(targets: Tensor, tokens: Tokens) -> Tensor:
-    """[n, L] targets, -1 for words that were cut off."""
-    assert tokens.words is not None
-    example = np.repeat(np.arange(len(tokens.words)), tokens.words)
-    word = np.arange(len(tokens.starts)) - np.repeat(np.cumsum(tokens.words) - tokens.words, tokens.words)
-    cut = torch.from_numpy(tokens.starts < 0)
-    found = targets.clone()
-    found[torch.from_numpy(example)[cut], torch.from_numpy(word)[cut]] = -1
-    return found
 
 
 def _pinned(batch: Batch) -> Batch:

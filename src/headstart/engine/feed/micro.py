@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from headstart.backbones.backbone import Batch
-from headstart.backbones.inputs.answer_marks import ANSWER_IDS, MARKS, of_rows
-from headstart.backbones.inputs.word_marks import WORD_STARTS
+from headstart.backbones.inputs import answer_marks
+from headstart.backbones.inputs.windows import MARKS
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,19 @@ class Micro:
         bounds = np.linspace(0, len(self.positions), min(parts, len(self.positions)) + 1).round().astype(int)
         pieces, along = [], {name: micro.cut(parts) for name, micro in self.streams.items()}
         for number, (a, b) in enumerate(itertools.pairwise(bounds)):
-            batch = {name: value[a:b] for name, value in self.batch.items() if name not in MARKS}
+            rows = {name: one for name, one in self.batch.items() if name not in answer_marks.MARKS}
+            batch = {name: _rows(one, a, b, len(self.positions)) for name, one in rows.items()}
             if "attention_mask" in batch:
                 width = int(batch["attention_mask"].sum(1).max())
-                batch = {k: v[:, :width] if v.dim() > 1 and k != WORD_STARTS else v for k, v in batch.items()}
-                batch |= of_rows(self.batch, a, b, width)
-            targets = batch.get(ANSWER_IDS, self.targets[a:b])
+                batch = {k: v[:, :width] if v.dim() > 1 and k not in MARKS else v for k, v in batch.items()}
+                batch |= answer_marks.of_rows(self.batch, a, b, width)
+            targets = batch.get(answer_marks.ANSWER_IDS, self.targets[a:b])
             streams = {name: cut[number] for name, cut in along.items()}
             pieces.append(replace(self, positions=self.positions[a:b], targets=targets, batch=batch, streams=streams))
         return pieces
+
+
+def _rows(value: Tensor, first: int, last: int, examples: int) -> Tensor:
+    """The rows of these examples: one each, or as many as a passage has windows."""
+    each = len(value) // examples
+    return value[first * each : last * each]

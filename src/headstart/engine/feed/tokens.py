@@ -8,47 +8,63 @@ import numpy as np
 
 from headstart.backbones.inputs.answer_marks import ANSWERS
 from headstart.backbones.inputs.preparation import Encoded
-from headstart.backbones.inputs.word_marks import WORD_STARTS
+from headstart.backbones.inputs.windows import WINDOWS
+from headstart.backbones.inputs.word_marks import SIGNS, WORD_STARTS
+
+
+class Ragged:
+    """Arrays of different lengths, one after the other; an example without one has none of its rows."""
+
+    def __init__(self, values: np.ndarray, counts: np.ndarray) -> None:
+        self.values, self.counts = values, counts
+        self.start = np.concatenate([[0], np.cumsum(counts)])
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        found: np.ndarray = self.values[self.start[position] : self.start[position + 1]]
+        return found
+
+    @property
+    def owner(self) -> np.ndarray:
+        """[R] the example of each row."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
 
 
 class Tokens:
-    """lengths: [n] int64. `tokens[i]` is example i as `TextPreparation.encode` gave it.
+    """lengths: [n] int64 tokens, of a passage those of all its windows. `tokens[i]` is example i as
+    `TextPreparation.encode` gave it.
 
-    words: [n] int64 words of each text, None where texts are not in words. supervised: [n] int64 tokens of answers
-    that are trained, None where texts are no conversations.
+    words: [n] int64 words of each text, or places of each passage; None where an example has one vector. supervised:
+    [n] int64 tokens of answers that are trained, None where texts are no conversations.
     """
 
     def __init__(self, parts: Iterable[Sequence[Encoded]]) -> None:
         """parts: the examples in order, some at a time; each part can be dropped once the next is asked for."""
-        ids, types, lengths, typed, starts = [], [], [], [], list[np.ndarray]()
-        answers = list[np.ndarray]()
+        pieces: dict[str, list[np.ndarray]] = {"input_ids": [np.empty(0, np.int32)]}
+        counts: dict[str, list[tuple[int, int]]] = {"input_ids": []}
+        count = 0
         for part in parts:
-            lengths += [len(example["input_ids"]) for example in part]
-            typed += ["token_type_ids" in example for example in part]
-            starts += [example[WORD_STARTS] for example in part if WORD_STARTS in example]
-            answers += [example[ANSWERS] for example in part if ANSWERS in example]
-            ids.append(np.concatenate([np.empty(0, np.int32), *(example["input_ids"] for example in part)]))
-            kinds = [example["token_type_ids"] for example in part if "token_type_ids" in example]
-            types.append(np.concatenate([np.empty(0, np.int8), *kinds]))
-        self.lengths = np.array(lengths, dtype=np.int64)
-        self._ids = np.concatenate(ids) if ids else np.empty(0, np.int32)
-        self._types = np.concatenate(types) if types else np.empty(0, np.int8)
-        self._typed = np.array(typed, dtype=bool)
-        self.words = np.array(list(map(len, starts)), dtype=np.int64) if starts else None
-        self.starts = np.concatenate(starts) if starts else np.empty(0, np.int32)
-        self.supervised = np.array([one.sum() for one in answers], dtype=np.int64) if answers else None
-        self._answers = np.concatenate(answers) if answers else np.empty(0, bool)
-        self._word_start = np.concatenate([[0], np.cumsum([] if self.words is None else self.words)]).astype(np.int64)
-        self._start = np.concatenate([[0], np.cumsum(self.lengths)])
-        self._type_start = np.concatenate([[0], np.cumsum(self.lengths * self._typed)])
+            for name in dict.fromkeys(name for example in part for name in example):
+                held = [(at, example[name]) for at, example in enumerate(part, start=count) if name in example]
+                pieces.setdefault(name, []).append(np.concatenate([value for _, value in held]))
+                counts.setdefault(name, []).extend((at, len(value)) for at, value in held)
+            count += len(part)
+        self._ragged: dict[str, Ragged] = {}
+        for name, found in pieces.items():
+            each = np.zeros(count, dtype=np.int64)
+            for at, size in counts[name]:
+                each[at] = size
+            self._ragged[name] = Ragged(np.concatenate(found), each)
+        self.lengths = self._ragged["input_ids"].counts
+        self.starts, self.signs = self._ragged.get(WORD_STARTS), self._ragged.get(SIGNS)
+        self.words = None if self.starts is None else self.starts.counts
+        answers = self._ragged.get(ANSWERS)
+        counted = None if answers is None else [int(answers[at].sum()) for at in range(count)]
+        self.supervised = None if counted is None else np.array(counted, dtype=np.int64)
+
+    @property
+    def windowed(self) -> bool:
+        """True if a passage has several windows."""
+        return WINDOWS in self._ragged and int(self._ragged[WINDOWS].counts.max(initial=0)) > 1
 
     def __getitem__(self, position: int) -> Encoded:
-        span = slice(self._start[position], self._start[position + 1])
-        example: Encoded = {"input_ids": self._ids[span]}
-        if self.supervised is not None:
-            example[ANSWERS] = self._answers[span]
-        if self._typed[position]:
-            example["token_type_ids"] = self._types[self._type_start[position] : self._type_start[position + 1]]
-        if self.words is not None:
-            example[WORD_STARTS] = self.starts[self._word_start[position] : self._word_start[position + 1]]
-        return example
+        return {name: one[position] for name, one in self._ragged.items() if one.counts[position]}

@@ -67,7 +67,7 @@ def answers(system: System, test: Examples, change: Change | None = None) -> Pre
         if change:
             inputs = [changed(value, change, int(number)) for number, value in zip(test.ids, inputs)]
         system.kept[kept] = system.scores(inputs)
-    return Predictions.of(test, system.kept[kept])
+    return system.task.predictions(test, system.kept[kept])
 
 
 @CHECKS.register("target")
@@ -121,7 +121,7 @@ class Retention(Check):
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         other = self._other(material)
         scores = system.probed(subset_of(other.train, self.examples), other.test.inputs(), other.task)
-        return {self.title(): Predictions.of(other.test, scores)}
+        return {self.title(): other.task.predictions(other.test, scores)}
 
 
 @CHECKS.register("retrieval")
@@ -206,7 +206,7 @@ class Zeroshot(Check):
         features = system.features(data.test.inputs())
         weight = system.backbone.words(data.task.labels, self.templates).weight(features)
         scores = (features @ weight.T).softmax(1).cpu().numpy()
-        return {self.title(): Predictions.of(data.test, scores)}
+        return {self.title(): data.task.predictions(data.test, scores)}
 
 
 def hits(ids: np.ndarray, hit: np.ndarray, clusters: np.ndarray | None = None) -> Predictions:

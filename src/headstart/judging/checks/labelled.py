@@ -52,7 +52,7 @@ class Labelled(Check):
 
     def ask(self, system: System, material: Material) -> dict[str, Predictions]:
         test = self._examples(material)
-        return {self.title(): Predictions.of(test, system.scores(test.inputs()))}
+        return {self.title(): material.data.task.predictions(test, system.scores(test.inputs()))}
 
 
 def same_inputs(examples: Examples, others: Examples) -> np.ndarray:

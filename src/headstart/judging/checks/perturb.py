@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.core.errors import ConfigurationError
 from headstart.core.inputs import INPUT_KINDS
+from headstart.core.passage import Passage
 from headstart.core.seeds import derive
 from headstart.data.examples import Input
 
@@ -27,6 +28,8 @@ def changed(value: Input, change: Change, number: int) -> Input:
     1.2.
     """
     random = np.random.default_rng(derive(0, "perturb", change, number))
+    if isinstance(value, Passage):  # the passage stays, because answers are pieces of it
+        return Passage(_text(value.question, change, random), value.text)
     if isinstance(value, tuple):
         return (_text(value[0], change, random), _text(value[1], change, random))
     if isinstance(value, str):

@@ -55,7 +55,9 @@ class Anchor(Term):
 
     def check(self, task: Task) -> None:
         if not task.pooled:
-            raise MethodError("it holds one vector an example near the base's, and here each word has one: use l2sp")
+            raise MethodError(
+                "it holds one vector an example near the base's, and here each word or token has one: use l2sp"
+            )
 
     def begin(self, given: Beginning) -> dict[str, Tensor]:
         features = given.features_of(TRAIN)  # [n, D]
