@@ -19,6 +19,7 @@ from headstart.data.read import read
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.feed.feed import Feed
 from headstart.engine.machine.precision import compute
+from headstart.judging.checks.perturb import changed
 from headstart.judging.system import base_system, solved
 from headstart.stats.best_spans import best
 from headstart.stats.predictions import Predictions
@@ -133,7 +134,7 @@ def test_evaluate_compares_with_a_base_whose_head_is_solved(run: tuple[Compariso
 
 
 def test_a_tiny_model_learns_eight_long_passages_by_heart(tmp_path: Path) -> None:
-    """Passages of three windows; begin and end of an answer may lie in two."""
+    """Passages of three windows; begin and end of an answer may lie in two. States of windows are not kept."""
     place = tmp_path / "data"
     place.mkdir()
     for name in ("train", "validation", "test"):
@@ -141,10 +142,22 @@ def test_a_tiny_model_learns_eight_long_passages_by_heart(tmp_path: Path) -> Non
     backbone = tiny("bert", max_length=24)
     assert Feed("train", read(place).train, backbone).windowed
     found = headstart.compare(
-        place, backbone, out=tmp_path / "run", methods=["full"], seeds=1, trials=1, epochs=40,
+        place, backbone, out=tmp_path / "full", methods=["full"], seeds=1, trials=1, epochs=40,
         settings={"full.learning_rate": 5e-3}, metric="exact_match",
     )  # fmt: skip
     assert found.row("full").value == 1.0
+    found = headstart.compare(place, backbone, out=tmp_path / "run", methods=["freeze"], seeds=1, trials=1, epochs=1)
+    assert found.row("freeze").status == "ok"
+    assert any("several windows" in note for note in found.row("freeze").notes)
+    assert any("24 rows longer than 24 tokens: read in several" in one.message for one in found.data.findings)
+
+
+def test_perturbed_questions_keep_their_passage() -> None:
+    given = Passage("who was the good king", "Ada Lovelace wrote the notes.")
+    found = changed(given, "typos", 3)
+    assert isinstance(found, Passage)
+    assert found.text == given.text
+    assert found.question != given.question
 
 
 def test_questions_without_an_answer(tmp_path: Path, bert: Path) -> None:

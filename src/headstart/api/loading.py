@@ -83,7 +83,7 @@ def read_by(backbone: Backbone, data: Data) -> Data:
     data = _with_unseen_words(data, preparation)
     unknown = getattr(preparation.tokenizer, "unk_token_id", None)
     windows = INPUT_KINDS[data.task.modality].passage
-    return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown, windows)
+    return covered(data, preparation.whole, preparation.max_length, preparation.special, unknown, windows=windows)
 
 
 def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
