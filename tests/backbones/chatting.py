@@ -56,3 +56,18 @@ def chatting(family: str | None, template: str | None = None, begin: str | None 
         template = (TEMPLATES / f"{family}.jinja").read_text(encoding="utf-8")
     made.chat_template = template
     return made
+
+
+def marking() -> Any:
+    """A tokenizer of letters that puts a blank before every text, as Llama 2's does."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    raw.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    alphabet = [*map(chr, range(33, 127)), "▁", "\n"]
+    raw.train_from_iterator([], trainers.BpeTrainer(
+        vocab_size=200, special_tokens=["</s>"], initial_alphabet=alphabet, show_progress=False
+    ))  # fmt: skip
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.backbones.chatting import FAMILIES, chatting
+from tests.backbones.chatting import FAMILIES, chatting, marking
 from tests.backbones.tiny import save
 
 from headstart.backbones.inputs.answer_marks import ANSWER_IDS, ANSWER_PLACES, ANSWERS
@@ -176,6 +176,17 @@ def test_signs_that_the_tokenizer_joins_only_at_the_end_of_a_prompt() -> None:
     prompt = rendering.prompt_ids([MULTI])[0]
     assert found.ids[: len(prompt)] == prompt
     assert rendering.tokenizer.decode(prompt).endswith("assistant\n\n")
+
+
+def test_a_tokenizer_that_marks_the_beginning_of_a_text() -> None:
+    """An answer tokenized alone would begin with two blanks."""
+    rendering = Rendering(marking())
+    found = rendering.rendered([MULTI])[0]
+    assert isinstance(found, Rendered)
+    assert found.ids == rendering.tokenizer(rendering.template.text(MULTI.messages))["input_ids"]
+    assert marked(rendering, MULTI).count("Assistant:[[ ") == 2
+    prompt = rendering.prompt_ids([MULTI])[0]
+    assert found.ids[: len(prompt)] == prompt
 
 
 def test_the_date_of_a_template_does_not_change_from_day_to_day() -> None:

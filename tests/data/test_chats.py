@@ -75,6 +75,14 @@ def test_parts_of_a_question(tmp_path: Path) -> None:
     assert chats(read(written(tmp_path, rows)))[0] == Chat.asked("Add 0.\n\n0 + 1", "1", system="Be exact.")
 
 
+def test_instances_of_alpacas_seed_tasks(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": f"Add {n}.", "instances": [{"input": "1 + 1", "output": "2"}], "is_classification": n % 2 == 0}
+        for n in range(10)
+    ]
+    assert chats(read(written(tmp_path, rows)))[0] == Chat.asked("Add 0.\n\n1 + 1", "2")
+
+
 def test_named_columns(tmp_path: Path) -> None:
     lines = ["topic,task,reply,also"] + [f't{n % 2},do {n},done {n},"[""ok {n}""]"' for n in range(10)]
     file = tmp_path / "rows.csv"
@@ -178,7 +186,7 @@ def test_the_same_question_stays_in_one_split_and_is_told(tmp_path: Path) -> Non
 
 def test_near_questions_across_splits(tmp_path: Path) -> None:
     """Compared without the system turn, by which all would be alike."""
-    system = "You are a patient teacher of arithmetic who explains every step in short and simple words. " * 3
+    system = " ".join(f"Rule {n}: explain step {7 * n} of {13 * n} in short words." for n in range(30))
 
     def row(question: str, answer: str) -> dict[str, Any]:
         return {"messages": [{"role": "system", "content": system}, *turns(question, answer)]}

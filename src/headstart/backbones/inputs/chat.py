@@ -7,7 +7,7 @@ way once more turns follow is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -52,22 +52,20 @@ class Rendering:
             parts = [self._prompt_parts(chat) for chat in chats]
         except Refused as error:
             raise ModelError(f"a conversation can't be rendered: {error}.") from error
-        return list(map(self._question_ids, parts))
-
-    def _question_ids(self, parts: Sequence[str]) -> list[int]:
-        prefixes = self._ids(_prefixes(parts))
-        joined = self._joined(parts, prefixes)
-        return prefixes[-1] if joined is None else joined[0]
+        known = self._known(parts)
+        found = ((self._joined(one, known), known["".join(one)]) for one in parts)
+        return [whole if joined is None else joined[0] for joined, whole in found]
 
     def rendered(self, chats: Sequence[Chat]) -> list[Rendered | Refused]:
         """Each conversation with the marks of its answers, or the reason why it has none."""
         parts = [self._parts_or_reason(chat) for chat in chats]
-        texts = list(dict.fromkeys(text for one in parts if isinstance(one, list) for text in _prefixes(one)))
-        known = dict(zip(texts, self._ids(texts)))  # in one call, which is faster
-        return [
-            one if isinstance(one, Refused) else self._marked(one, [known[text] for text in _prefixes(one)], chat)
-            for one, chat in zip(parts, chats)
-        ]
+        known = self._known([one for one in parts if isinstance(one, list)])
+        return [one if isinstance(one, Refused) else self._marked(one, known, chat) for one, chat in zip(parts, chats)]
+
+    def _known(self, every: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+        """Ids of all whole texts and of all parts, tokenized in one call, which is faster."""
+        texts = list(dict.fromkeys(text for parts in every for text in ("".join(parts), *parts)))
+        return dict(zip(texts, self._ids(texts)))
 
     def _parts_or_reason(self, chat: Chat) -> list[str] | Refused:
         try:
@@ -110,21 +108,25 @@ class Rendering:
                 ends.append(len(begins))
         return [whole[a:b] for a, b in zip(ends, [*ends[1:], len(whole)])]
 
-    def _joined(self, parts: Sequence[str], prefixes: Sequence[list[int]]) -> tuple[list[int], list[int]] | None:
-        """Ids of the text, and where each part ends. A tokenizer may join signs of two parts, such as the line breaks
-        before and in an answer; then each part has tokens of its own, as in generation. None if these say another text.
+    def _joined(self, parts: Sequence[str], known: Mapping[str, list[int]]) -> tuple[list[int], list[int]] | None:
+        """Ids of the text, and where each part ends; None if the parts can't be told apart in tokens.
+
+        The text is tokenized as a whole. A tokenizer may join signs of two parts, such as line breaks before an answer;
+        then each part has tokens of its own, as in generation. Llama 2's marks the beginning of every text, so that a
+        part alone has other tokens: there the tokens of the text's beginnings are compared.
         """
-        ids = prefixes[-1]
-        if all(ids[: len(each)] == each for each in prefixes):
-            return ids, [len(each) for each in prefixes]
-        apart = self._ids(list(parts))
+        ids, apart = known["".join(parts)], [known[part] for part in parts]
         joined = [one for each in apart for one in each]
-        if self.tokenizer.decode(joined) != self.tokenizer.decode(ids):
-            return None
+        if joined != ids:
+            beginnings = self._ids(["".join(parts[: at + 1]) for at in range(len(parts))])
+            if all(ids[: len(each)] == each for each in beginnings):
+                return ids, [len(each) for each in beginnings]
+            if self.tokenizer.decode(joined) != self.tokenizer.decode(ids):
+                return None
         return joined, np.cumsum([len(each) for each in apart]).tolist()
 
-    def _marked(self, parts: Sequence[str], prefixes: Sequence[list[int]], chat: Chat) -> Rendered | Refused:
-        joined = self._joined(parts, prefixes)
+    def _marked(self, parts: Sequence[str], known: Mapping[str, list[int]], chat: Chat) -> Rendered | Refused:
+        joined = self._joined(parts, known)
         if joined is None:
             return Refused("boundary", "the tokenizer joins the beginning of an answer with what stands before it")
         ids, ends = joined
@@ -180,10 +182,6 @@ class Rendering:
 
     def to_json(self) -> dict[str, Any]:
         return {"template": self.template.source, "trained": self.trained, "stop": list(self.stop_ids)}
-
-
-def _prefixes(parts: Sequence[str]) -> list[str]:
-    return ["".join(parts[: at + 1]) for at in range(len(parts))]
 
 
 def _unstable(whole: str, begins: str, at: int, count: int, trained: Trained) -> str:

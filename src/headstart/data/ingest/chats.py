@@ -98,7 +98,11 @@ def _content(value: Any) -> str | None:
 
 def _asked(cells: Mapping[str, Any], columns: ChatColumns) -> tuple[list[Message] | Problem, list[str]]:
     """One question, and one answer where the row has it; with further answers, if the cell lists several."""
+    given = cells[columns.answer] if columns.answer else None
     parts = [text_of(cells[name]) for name in columns.prompt]
+    if isinstance(given, (list, tuple)) and given and isinstance(given[0], Mapping):  # Alpaca's seed tasks: instances
+        parts.append(text_of(given[0].get("input")))
+        given = given[0].get("output")
     if None in parts:
         return NO_TEXT, []
     question = "\n\n".join(part.strip() for part in parts if part and part.strip())
@@ -107,7 +111,7 @@ def _asked(cells: Mapping[str, Any], columns: ChatColumns) -> tuple[list[Message
     found: list[Message] = [{"role": USER, "content": question}]
     if columns.answer is None:
         return found, []
-    answers = list(_listed(cells[columns.answer]))
+    answers = list(_listed(given))
     return [*found, {"role": ASSISTANT, "content": answers[0] if answers else ""}], answers[1:]
 
 

@@ -17,7 +17,7 @@ PROMPTS = ("instruction", "prompt", "question", "query")
 BESIDE = {"instruction": ("input", "context")}
 "columns that belong to a question: Alpaca's input, Dolly's context"
 ANSWERS = {
-    "instruction": ("output", "response", "completion", "answer"),
+    "instruction": ("output", "response", "completion", "answer", "instances"),
     "prompt": ("completion", "response", "answer", "output"),
     "question": ("answer", "answers", "response"),
     "query": ("answer", "answers", "response"),
