@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headstart.core.chat import Chat
-from headstart.core.errors import DataError
+from headstart.core.errors import ConfigurationError, DataError
 from headstart.data.examples import Data
 from headstart.data.ingest.chats import chat_input
 from headstart.data.read import read
@@ -239,3 +239,29 @@ def test_what_is_asked_at_prediction() -> None:
     assert chat_input(Chat.asked("Why?", "So.")) == Chat.asked("Why?", "So.")
     assert isinstance(chat_input(" "), Problem)
     assert isinstance(chat_input(turns("")), Problem)
+
+
+def test_another_kind_is_not_conversations(tmp_path: Path) -> None:
+    file = written(tmp_path, [{"question": f"How far is {n}?", "answer": n + 0.5, "note": "x"} for n in range(40)])
+    assert read(file).task.kind == "generation"
+    assert read(file, kind="regression", text="question", label="answer").task.kind == "regression"
+    with pytest.raises(DataError, match="Name it with --label"):
+        read(file, kind="regression")
+    with pytest.raises(ConfigurationError, match="a regression task can't be read from chats"):
+        read(file, kind="regression", prompt="question")
+
+
+def test_a_single_conversation_is_a_row_and_no_table(tmp_path: Path) -> None:
+    """Its messages and tools are two lists of objects, as two tables in one file are."""
+    row = {"messages": turns("Why?", "So."), "tools": [{"type": "function"}, {"type": "function"}]}
+    with pytest.raises(DataError, match=r"1 usable rows \(1 different inputs\)"):
+        read(written(tmp_path, [row]))
+
+
+def test_groups_stay_together(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n}?", "answer": f"It is {n}.", "fact": f"f{n // 3}"} for n in range(30)]
+    data = read(written(tmp_path, rows), group="fact")
+    assert data.record.splits[0].origin == "made (by group)"
+    parts = [set(part.clusters) for part in (data.train, data.validation, data.test) if part.clusters is not None]
+    assert len(parts) == 3
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]

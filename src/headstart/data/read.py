@@ -94,7 +94,7 @@ def read(
     chat = {"prompt": prompt, "answer": answer, "messages": messages}
     if not any(chat.values()) and (kind is None or "passage" in TASKS[kind].reads):
         splits = with_answers(splits, text, label, kind is not None)
-    asked = kind is not None and all(INPUT_KINDS[one].chat for one in TASKS[kind].reads)
+    asked = None if kind is None else all(INPUT_KINDS[one].chat for one in TASKS[kind].reads)
     roles, class_names = roles_of(splits, name, text, label, group, findings, cluster_by, chat, asked)
     paths = holds_paths(splits, roles)
     units = possible_groups(splits, roles)

@@ -8,7 +8,8 @@ from typing import Any
 from headstart.core.chat import ASSISTANT, SYSTEM, TOOL, USER, Chat, Message
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.cells import LONGEST, text_of
-from headstart.data.tables.chat_columns import ChatColumns, as_json, is_messages
+from headstart.data.tables.chat_columns import ChatColumns, as_json
+from headstart.data.tables.json_shapes import is_messages
 from headstart.data.tables.table import Problem
 
 ROLES = {

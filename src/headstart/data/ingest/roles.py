@@ -30,11 +30,12 @@ def roles_of(
     findings: Findings,
     cluster_by: str | None,
     chat: Mapping[str, str | None] | None = None,
-    asked: bool = False,
+    asked: bool | None = None,
 ) -> tuple[Roles, tuple[str, ...]]:
     """Roles of the columns by the first training table; all other tables must have the same columns.
 
-    chat: columns of conversations as the user names them. asked: True if the user wants a task that reads them.
+    chat: columns of conversations as the user names them. asked: True if the user wants a task that reads them,
+    False for one of another kind.
     """
     first = splits["train"][0]
     if isinstance(first, ImageFolder):
@@ -45,9 +46,10 @@ def roles_of(
         group, cluster_by = group or by_article, cluster_by or (by_passage if group is None else None)
     columns = first.sample()
     name, chats = first.name if len(splits) > 1 else source, None
-    if asked or (label is None and (text is None or any((chat or {}).values()))):
-        chats = find_chat(columns, name, chat or {}, text if isinstance(text, str) else None, asked)
-    elif any((chat or {}).values()):
+    named = any((chat or {}).values())
+    if asked or (label is None and (named or (text is None and asked is None))):
+        chats = find_chat(columns, name, chat or {}, text if isinstance(text, str) else None, bool(asked))
+    elif named:
         raise DataError("--prompt, --answer and --messages are for conversations, which have no --label; leave it out.")
     texts = None if chats else text
     roles = choose(columns, name, texts, label, group, len(splits) > 1, cluster_by, chats, answered)

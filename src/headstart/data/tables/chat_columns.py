@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.core.errors import DataError, suggestion
 from headstart.data.tables.column_names import LABELS, PLAIN_LABEL, PLAIN_TEXT, meant, shown
+from headstart.data.tables.json_shapes import is_messages
 from headstart.data.tables.label_columns import FEW, first
 from headstart.data.tables.table import Column
 
@@ -110,14 +111,6 @@ def _holds_messages(column: Column) -> bool:
     """True if the values are lists of `{"role", "content"}` or `{"from", "value"}`, also as JSON."""
     values = [value for value in column.values if value][:20]
     return sum(is_messages(as_json(value)) for value in values) > len(values) / 2
-
-
-def is_messages(value: Any) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and bool(value)
-        and all(isinstance(one, Mapping) and ({"role", "from"} & {*one}) for one in value)
-    )
 
 
 def as_json(value: Any) -> Any:

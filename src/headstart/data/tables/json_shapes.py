@@ -26,6 +26,15 @@ def documents(text: str) -> Iterator[Any]:
         yield value
 
 
+def is_messages(value: Any) -> bool:
+    """True for a conversation: OpenAI's or ShareGPT's list of messages."""
+    return (
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(isinstance(one, Mapping) and ({"role", "from"} & {*one}) for one in value)
+    )
+
+
 def is_table(value: Any) -> bool:
     """True if `rows` finds a table in the object."""
     return isinstance(value, Mapping) and rows(value) is not None
@@ -40,7 +49,7 @@ def rows(value: Any) -> list[Any] | None:
     """
     if isinstance(value, list):
         return value
-    if not isinstance(value, Mapping) or not value:
+    if not isinstance(value, Mapping) or not value or any(map(is_messages, value.values())):
         return None
     names, table = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(table, list) and all(isinstance(row, list) for row in table):
@@ -97,6 +106,6 @@ def _is_index(key: str) -> bool:
 
 def splits_in(value: Any) -> list[str]:
     """Keys of an object of tables: `{"train": [{…}], "test": [{…}]}`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or any(map(is_messages, value.values())):
         return []
     return [key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], Mapping)]
