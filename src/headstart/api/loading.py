@@ -74,9 +74,9 @@ def read_by(backbone: Backbone, data: Data) -> Data:
     from headstart.data.audit.text_coverage import covered, noted
 
     preparation = backbone.preparation
-    if isinstance(preparation, ImagePreparation) and preparation.assumed and data.task.modality == "image":
+    if isinstance(preparation, ImagePreparation) and preparation.assumed and data.task.input.is_image:
         return noted(data, "preparation", "warning", preparation.assumed)
-    if data.task.modality == "image" or not isinstance(preparation, TextPreparation):
+    if data.task.input.is_image or not isinstance(preparation, TextPreparation):
         return data
     if INPUT_KINDS[data.task.modality].chat:
         return _with_tokens(data, preparation)

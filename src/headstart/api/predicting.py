@@ -88,7 +88,7 @@ def _state(place: Path) -> tuple[Any, ...]:
 
 def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
     """The inputs as a list that the model reads. Raises `DataError` for anything else."""
-    modality = artifact.task.modality
+    modality, kind = artifact.task.modality, artifact.task.input
     if isinstance(inputs, Mapping) or hasattr(inputs, "columns") or hasattr(inputs, "column_names"):
         column = artifact.columns.get("text") or artifact.columns.get("image") or "text"
         raise DataError(
@@ -100,11 +100,11 @@ def _rows(inputs: Any, artifact: Artifact) -> list[Any]:
     if isinstance(inputs, (str, Path)):
         from headstart.data.ingest.unlabelled import unlabelled
 
-        single = modality != "image" and not INPUT_KINDS[modality].is_pair
+        single = not (kind.is_image or kind.is_pair)
         if single and isinstance(inputs, str) and (not inputs.strip() or "\n" in inputs):
             return list(_checked([inputs], modality))
         return [row.value for row in unlabelled([str(inputs)], modality, None, artifact.columns)]
-    if isinstance(inputs, (bytes, bytearray)) or (modality == "image" and _is_one_image(inputs)):
+    if isinstance(inputs, (bytes, bytearray)) or (kind.is_image and _is_one_image(inputs)):
         inputs = [inputs]
     if not isinstance(inputs, Iterable) or getattr(inputs, "shape", None) == ():
         raise DataError(f"predict reads a list of inputs; a {type(inputs).__name__} was given.")
@@ -161,7 +161,7 @@ def _checked(inputs: Iterable[Any], modality: Any) -> Iterator[Any]:
 
 def _as_trained(model: Any, artifact: Artifact) -> Backbone:
     """The module as a backbone, with the image preparation of the run's artifact."""
-    if artifact.task.modality != "image":
+    if not artifact.task.input.is_image:
         raise ConfigurationError("a module for texts needs its tokenizer: model=headstart.load(module, tokenizer=…).")
     recorded, options = artifact.preparation, artifact.base.options
     if "features" in options:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError
-from headstart.core.inputs import INPUT_KINDS
 from headstart.data.examples import Input
 from headstart.data.ingest.unlabelled import Unlabelled
 from headstart.tasks.task import Prediction, Task
@@ -34,7 +33,7 @@ class Answer:
 
 def answers(task: Task, scores: Scores, rows: Iterable[Unlabelled]) -> Iterator[list[Answer]]:
     """Chunks of answers, in the order of the rows."""
-    for chunk in _chunks(rows, INPUT_KINDS[task.modality].rows_at_once):
+    for chunk in _chunks(rows, task.input.rows_at_once):
         found = iter(_scored(scores, [row for row in chunk if not row.problem]))
         yield [Answer(row, None, row.problem) if row.problem else _answer(task, row, next(found)) for row in chunk]
 

@@ -19,6 +19,7 @@ from headstart.backbones.inputs.probes import probes
 from headstart.backbones.ladder.ladder import Ladder
 from headstart.backbones.ladder.levels import levels
 from headstart.backbones.ladder.modes import evaluating
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.records.model import ModelRecord
 from headstart.core.showing import Showing
 
@@ -58,6 +59,10 @@ class Backbone(Showing):
     reload: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     "options of the loader (pooling, max_length, image_size), saved in artifacts"
+
+    @property
+    def reads_images(self) -> bool:
+        return INPUT_KINDS[self.modality].is_image
 
     def features(self, batch: Batch, reads: Reads = "top") -> Tensor:
         """Pooled features [B, dimension], or those of all rungs side by side [B, width("all")].

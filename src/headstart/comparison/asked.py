@@ -59,11 +59,11 @@ class Asked:
     def _check_augmentation(self, data: Data) -> None:
         """Raises `ConfigurationError` for an augmentation without effect."""
         task, options = data.task, self.options
-        if options.augment != "none" and task.modality != "image":
+        if options.augment != "none" and not task.input.is_image:
             raise ConfigurationError(f"augment={options.augment} is for images; for texts there is word_dropout.")
         if Augment(options.augment).blends and not task.exclusive:
             raise ConfigurationError(f"{options.augment} is for single_label tasks; choose augment light or strong.")
         if options.word_dropout and not task.pooled:
             raise ConfigurationError("word_dropout leaves out words, on each of which answers rest here; leave it out.")
-        if options.word_dropout and task.modality == "image":
+        if options.word_dropout and task.input.is_image:
             raise ConfigurationError("word_dropout is for texts; for images there is augment.")

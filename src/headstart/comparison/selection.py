@@ -10,7 +10,6 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.vocabulary import layer_of
 from headstart.core.errors import ConfigurationError, HeadstartError, MethodError, unknown
 from headstart.core.fields import configured
-from headstart.core.inputs import INPUT_KINDS
 from headstart.data.examples import Data
 from headstart.engine.state.surroundings import own_generators
 from headstart.methods.method import METHODS, Method, head_for, method_class
@@ -75,7 +74,7 @@ def fitting(methods: Mapping[str, Method], backbone: Backbone, task: Task) -> di
 
 
 def same_modality(data: Data, backbone: Backbone) -> None:
-    given = INPUT_KINDS[data.task.modality]
+    given = data.task.input
     if given.read_by != backbone.modality:
         raise ConfigurationError(
             f"the data are {given.plural}, but {backbone.source} reads {backbone.modality}s; choose another --model."

@@ -106,7 +106,7 @@ def cost(rounds: Sequence[Measured], folder: Path | None, prices: Prices) -> Cos
 
 
 def _latencies(system: System, inputs: Sequence[Input]) -> dict[tuple[int, str], list[float]]:
-    if system.backbone.modality == "image":
+    if system.backbone.reads_images:
         groups = {"any": list(inputs)}
     else:
         order = sorted(inputs, key=lambda value: len(str(value)))

@@ -95,10 +95,10 @@ def default_suite(task: Task, *more: Check, gain: bool = True) -> Suite:
 
     gain: True if the test set must improve, as against the base; else it must not be worse.
     """
-    change: Change = "noise" if task.modality == "image" else "typos"
+    change: Change = "noise" if task.input.is_image else "typos"
     checks: list[Check] = [Target(gate="improved" if gain else "not_regressed"), Robustness(change=change)]
     if task.exclusive:
         checks += [Calibration(), Slice(by="class"), Invariance(change=change)]
-    if task.modality != "image":
+    if not task.input.is_image:
         checks.append(Slice(by="length"))
     return Suite([*checks, *more])

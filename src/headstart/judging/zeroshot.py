@@ -40,7 +40,7 @@ def accuracy(
     Raises `DataError` if the source holds no images with one label each.
     """
     data = read(source, label=label)
-    if data.task.modality != "image" or not data.task.exclusive:
+    if not data.task.input.is_image or not data.task.exclusive:
         raise DataError(f"{source} holds no images with one label each. Name the column with --label.")
     classes = class_features(towers, data.task.labels, templates, compute).float()
     parts = [part for part in (data.train, data.validation, data.test) if len(part)]

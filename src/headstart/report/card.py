@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.core.inputs import INPUT_KINDS
 from headstart.core.markdown import escaped
 from headstart.core.records.comparison import Comparison, Row
 from headstart.core.records.evaluation import CheckRecord, Judged
@@ -73,7 +72,7 @@ def _header(found: Comparison, row: Row) -> str:
 
 def _body(found: Comparison, row: Row) -> list[str]:
     task, sizes = found.task, {split.name: split for split in found.data.splits}
-    given = INPUT_KINDS[task.modality].noun
+    given = task.input.noun
     what = task.noun or NOUNS.get(task.kind, "an answer")
     tested = sizes["test"].size
     lines = [

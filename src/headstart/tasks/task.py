@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from headstart.core.inputs import INPUT_KINDS, InputKind
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.records.record import Record
 from headstart.core.registry import Registry
@@ -124,6 +125,11 @@ class Task(Record):
     def __new__(cls, kind: str = "", *fields: Any, **named: Any) -> Task:
         made: Task = object.__new__(TASKS[kind] if cls is Task and kind else cls)
         return made
+
+    @property
+    def input(self) -> InputKind:
+        """Kind of the inputs."""
+        return INPUT_KINDS[self.modality]
 
     @property
     def outputs(self) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from headstart.artifacts.artifact import Artifact
 from headstart.backbones.backbone import Backbone
-from headstart.core.inputs import INPUT_KINDS
 from headstart.core.markdown import escaped
 
 PREDICT = "```\nheadstart predict FOLDER INPUT …\n```"
@@ -59,9 +58,9 @@ def _code(artifact: Artifact, backbone: Backbone) -> str:
         return TIMM
     if backbone.loader != "transformers":
         return TORCHVISION
-    task = "image" if backbone.modality == "image" else "text"
-    given = '["a.jpg"]' if task == "image" else '["a text"], truncation=True'
-    if INPUT_KINDS[artifact.task.modality].is_pair:
+    task = backbone.modality
+    given = '["a.jpg"]' if backbone.reads_images else '["a text"], truncation=True'
+    if artifact.task.input.is_pair:
         joined = backbone.kind == "decoder"
         given = '["one\\ntwo"], truncation=True' if joined else '[{"text": "one", "text_pair": "two"}], truncation=True'
     plain = ', function_to_apply="none"' if artifact.task.numeric else ""

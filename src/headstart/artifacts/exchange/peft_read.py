@@ -86,7 +86,7 @@ def from_peft(folder: str | Path, backbone: Backbone, out: str | Path, *, labels
         _fill(model, values)
         return save(
             out, model, plan, backbone, method=name, configuration=fields_of(method),
-            task=Task(kind, "text" if backbone.modality == "text" else "image", names), columns={},
+            task=Task(kind, backbone.modality, names), columns={},
             precision="fp32", libraries=libraries(),
         )  # fmt: skip
 

@@ -28,7 +28,7 @@ def mistakes(runs: Sequence[Predictions], test: Examples, task: Task, most: int 
     if not order:
         return ()
     places, inputs = test.places(order), test.inputs(order)
-    texts = places if task.modality == "image" else list(map(_text, inputs))
+    texts = places if task.input.is_image else list(map(_text, inputs))
     return tuple(
         Mistake(place, text, *task.told(mean, i, given), float(loss[i]))
         for i, place, text, given in zip(order, places, texts, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from headstart.core.inputs import INPUT_KINDS, InputKind
 from headstart.core.records.record import Record
 
 
@@ -25,6 +26,11 @@ class TaskRecord(Record):
     "answer to each input: `one label`; empty in older records"
     pipeline: str = ""
     "name of the task on the Hub; empty if it follows from the modality"
+
+    @property
+    def input(self) -> InputKind:
+        """Kind of the inputs."""
+        return INPUT_KINDS[self.modality]
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def take_prints(
     progress: Progress | None,
 ) -> Prints:
     """Reads every input once; undecodable and oversized images give findings and are marked unusable."""
-    if modality == "image":
+    if INPUT_KINDS[modality].is_image:
         return _images(table, max_pixels, workers, findings, progress)
     digests, bands, done = [], [], 0
     wholes, answers = list[np.ndarray](), list[np.ndarray]()

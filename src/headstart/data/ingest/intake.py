@@ -123,7 +123,7 @@ def _rows(
         parts = found if isinstance(found, tuple) else (found,)
         if roles.chat:
             note_chat(found, place, findings)
-        elif roles.modality != "image" and max(map(len, parts)) > LONG:
+        elif not INPUT_KINDS[roles.modality].is_image and max(map(len, parts)) > LONG:
             message = f"{{rows}} longer than {LONG:,} characters: a model reads only their beginning"
             findings.add("long", "warning", message, [place])
         cells = [column[at] for column in labels]

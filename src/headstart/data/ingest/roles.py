@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.core.errors import DataError
+from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
 from headstart.data.images.folder import ImageFolder
 from headstart.data.images.paths import ImageTable, refuse_file_names, refuse_missing
@@ -82,7 +83,7 @@ def roles_of(
 
 def holds_paths(splits: Splits, roles: Roles) -> bool:
     """True if all images are files, so that the store holds paths; else it holds the bytes of all images."""
-    if roles.modality != "image":
+    if not INPUT_KINDS[roles.modality].is_image:
         return False
     tables = [table for tables in splits.values() for table in tables]
     kinds = [

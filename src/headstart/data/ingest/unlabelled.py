@@ -65,7 +65,7 @@ def stream(
             raise DataError("one of the inputs is an empty text.")
         if _is_table(path):
             yield from _rows(path, modality, text, columns, findings)
-        elif modality == "image":
+        elif INPUT_KINDS[modality].is_image:
             yield from _images(entry, findings)
         else:
             yield _literal(entry, modality)
@@ -182,11 +182,11 @@ def _rows(
     table = _table(path)
     sample = table.sample()
     expected = [trained[role] for role in trained if role in INPUTS]
-    if modality == "image" and not any(column.kind == "image" for column in sample):
+    if INPUT_KINDS[modality].is_image and not any(column.kind == "image" for column in sample):
         for column in sample:
             refuse_missing(column, str(path), path.parent)
     inputs = find_inputs(sample, str(path), modality, text, expected)
-    if text is None and modality != "image" and expected and inputs != expected:
+    if text is None and not INPUT_KINDS[modality].is_image and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
         findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
     names = [column.name for column in sample]
@@ -215,9 +215,9 @@ def _row(
 ) -> Unlabelled:
     others = {name: shown for name, value in cells.items() if not isinstance(shown := _shown_cell(value), bytes)}
     if isinstance(found, Problem):
-        shown = place if modality == "image" else "\t".join(_cell(cells[name]) for name in inputs)
+        shown = place if INPUT_KINDS[modality].is_image else "\t".join(_cell(cells[name]) for name in inputs)
         return Unlabelled(None, shown, place, str(found), others)
-    shown = place if modality == "image" else found if isinstance(found, str) else "\t".join(map(str, found))
+    shown = place if INPUT_KINDS[modality].is_image else found if isinstance(found, str) else "\t".join(map(str, found))
     return Unlabelled(found, shown, place, "", others)
 
 

@@ -65,7 +65,7 @@ class Roles:
         return ", ".join(f"{role}: {shown([name])}{guessed.get(name, '')}" for role, name in self.record().items())
 
     def record(self) -> dict[str, str]:
-        first = "image" if self.modality == "image" else "text"
+        first = "image" if INPUT_KINDS[self.modality].is_image else "text"
         found = self.chat.record() if self.chat else {first: self.text[0], "label": self.label}
         if len(self.text) == 2 and not self.chat:
             found["text_b"] = self.text[1]
@@ -216,7 +216,7 @@ def find_inputs(
     if not names and INPUT_KINDS[modality].words:
         names = words_alone(columns)
     if not names:
-        if modality == "image":
+        if INPUT_KINDS[modality].is_image:
             names = [column.name for column in columns if column.kind == "image"][:1]
         else:
             labels = (*PLAIN_LABEL, *LABELS) if trained else ()  # because else answers would be given to old labels

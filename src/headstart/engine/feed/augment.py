@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.seeds import derive
 from headstart.data.examples import Input
 from headstart.data.images.augmentation import parts_of
@@ -40,7 +41,7 @@ class Augment:
 
     def fresh(self, modality: str) -> bool:
         """True if each epoch sees other views than the one before."""
-        return bool(self.parts) if modality == "image" else self.word_dropout > 0
+        return bool(self.parts) if INPUT_KINDS[modality].is_image else self.word_dropout > 0
 
     def image(self, image: Tensor, view: int, example: int) -> Tensor:
         """Another view of a uint8 image [C, H, W]."""

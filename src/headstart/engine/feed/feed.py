@@ -198,7 +198,7 @@ class Feed:
             in_workers = self.fresh or not self.pictures.has(every)
         if in_workers:
             batches = in_processes(self._raw, flat, view, self.workers)
-        elif early and not (self.fresh and self.modality == "image"):  # torchvision draws from the global one
+        elif early and not (self.fresh and self.pictures is not None):  # torchvision draws from the global one
             batches = ahead(lambda positions: _pinned(self._raw(positions, view)), flat)
         else:
             batches = (self._raw(positions, view) for positions in flat)

@@ -36,7 +36,7 @@ def put(backbone: Backbone, compute: Compute) -> contextlib.ExitStack:
     strides = {name: p.stride() for name, p in module.named_parameters()}
     back.callback(_as_it_was, module, next(module.parameters()).device, strides)
     module.to(compute.device)
-    if backbone.modality == "image":
+    if backbone.reads_images:
         module.to(memory_format=torch.channels_last)
     return back
 

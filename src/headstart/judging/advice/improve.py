@@ -116,7 +116,7 @@ def _shown(data: Data, positions: Sequence[int], most: int = 60) -> list[str]:
     if not positions:
         return []
     places = data.train.places(positions)
-    if data.task.modality == "image":
+    if data.task.input.is_image:
         return places
     texts = [" | ".join(one) if isinstance(one, tuple) else str(one) for one in data.train.inputs(positions)]
     return [

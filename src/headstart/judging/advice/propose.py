@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from headstart.core.inputs import INPUT_KINDS
 from headstart.core.records.comparison import Comparison, Row
 from headstart.core.records.improvement import Proposal
 from headstart.core.records.ranking import Candidate
@@ -166,7 +167,7 @@ def augment(e: Evidence) -> Iterator[Proposal]:
     asked = e.record.configuration
     if not e.task.pooled:  # a word that is left out would leave its tag behind
         return
-    if e.modality == "image":
+    if INPUT_KINDS[e.modality].is_image:
         now = str(asked.get("augment", "none"))
         if now not in STRONGER:
             return

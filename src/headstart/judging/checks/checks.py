@@ -11,7 +11,6 @@ import numpy as np
 from headstart.backbones.class_words import TEMPLATE, said
 from headstart.comparison.rank import subset_of
 from headstart.core.errors import ConfigurationError
-from headstart.core.inputs import INPUT_KINDS
 from headstart.core.registry import Registry
 from headstart.data.examples import Data, Examples
 from headstart.judging.checks.material import Material
@@ -111,7 +110,7 @@ class Retention(Check):
     def check(self, material: Material) -> None:
         if not self.data:
             raise ConfigurationError("a check of kind retention needs data: a labelled set of another task.")
-        other, own = (INPUT_KINDS[data.task.modality] for data in (self._other(material), material.data))
+        other, own = (data.task.input for data in (self._other(material), material.data))
         if other.read_by != own.read_by:
             raise ConfigurationError(f"{self.title()}: {self.data} holds {other.plural}; the model reads {own.plural}.")
 
@@ -153,8 +152,8 @@ class Retrieval(Check):
         task = self._data(material).task
         if not task.exclusive:
             raise ConfigurationError(f"{self.title()}: a {task.kind} task has no one label for neighbours to share.")
-        given = INPUT_KINDS[task.modality]
-        if given.read_by != INPUT_KINDS[material.data.task.modality].read_by:
+        given = task.input
+        if given.read_by != material.data.task.input.read_by:
             raise ConfigurationError(f"{self.title()}: {self.data} holds {given.plural}, which the model can't read.")
         if self.metric:
             raise ConfigurationError(f"{self.title()}: its metric is the share of like neighbours; leave metric out.")
@@ -195,7 +194,7 @@ class Zeroshot(Check):
 
     def check(self, material: Material) -> None:
         task = self._data(material).task
-        if not task.exclusive or task.modality != "image":
+        if not task.exclusive or not task.input.is_image:
             raise ConfigurationError(f"{self.title()}: it asks for images with one label each.")
         said(task.labels, self.templates)
 

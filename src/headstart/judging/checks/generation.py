@@ -68,7 +68,7 @@ class Generation(Check):
         return metric("single_label")
 
     def check(self, material: Material) -> None:
-        if material.data.task.modality == "image":
+        if material.data.task.input.is_image:
             raise ConfigurationError(f"{self.title()}: the model reads images, and answers no questions.")
         if not self.data:
             raise ConfigurationError("a check of kind generation needs data: a table of questions and answers.")

@@ -68,7 +68,7 @@ class Harness(Check):
         return metric("single_label")
 
     def check(self, material: Material) -> None:
-        if material.data.task.modality == "image":
+        if material.data.task.input.is_image:
             raise ConfigurationError(f"{self.title()}: the model reads images, and answers no questions.")
         if not self.task:
             raise ConfigurationError("a check of kind lm_eval needs task: a name that lm-evaluation-harness knows.")

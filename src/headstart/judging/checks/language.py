@@ -70,7 +70,7 @@ class Perplexity(Check):
     def check(self, material: Material) -> None:
         if not self.data:
             raise ConfigurationError("a check of kind perplexity needs data: running text, such as a text file.")
-        if material.data.task.modality == "image":
+        if material.data.task.input.is_image:
             raise ConfigurationError(f"{self.title()}: the model reads images, and has no perplexity.")
         if self.metric:
             raise ConfigurationError(f"{self.title()}: its metric is nats per token; leave metric out.")

@@ -45,7 +45,7 @@ class Slice(Check):
             )
         if self.by == "column":
             self._parts(material)  # raises if the column does not exist
-        if self.by == "length" and task.modality == "image":
+        if self.by == "length" and task.input.is_image:
             raise ConfigurationError(f"{self.title()}: images have no length; choose by=class or by=source.")
 
     def notes(self, material: Material) -> list[str]:

@@ -40,7 +40,7 @@ class VisualPrompt(GradientMethod):
         blocks = [(rung, backbone.ladder.rungs[rung].modules[-1]) for rung in rungs]
         seen = outputs_of(backbone, [path for _, path in blocks]) if blocks else {}
         even = len(seen) == len(blocks) and len({(out.size, out.dims) for out in seen.values()}) == 1
-        if backbone.modality != "image" or not blocks or not even or next(iter(seen.values())).dims != 3:
+        if not backbone.reads_images or not blocks or not even or next(iter(seen.values())).dims != 3:
             raise MethodError(
                 "vpt: this backbone is no vision transformer with one sequence of patches [B, T, D] from block to "
                 "block; train prompt or prefix on texts, conv_adapter on convolutions, lora on the others."

@@ -48,7 +48,7 @@ def run(objective: Classify, request: Request) -> list[str]:
         for source in request.sources
     ]  # fmt: skip
     for name, found in data:
-        if found.task.modality != "image" or not found.task.exclusive:
+        if not found.task.input.is_image or not found.task.exclusive:
             raise DataError(f"{name} can't be used: classify is pretrained on images with one label each.")
     done = _pretrain(objective, data, request)
     return [

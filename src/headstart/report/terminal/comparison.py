@@ -159,7 +159,7 @@ def _sources(comparison: Comparison) -> list[str]:
         f"Model: {model.source}, {fmt.count(model.parameters)} parameters. Data: {comparison.data.source}{read}."
     )
     if model.source.startswith("builtin/"):
-        larger = "timm/resnet50.a1_in1k" if comparison.task.modality == "image" else (
+        larger = "timm/resnet50.a1_in1k" if comparison.task.input.is_image else (
             "sentence-transformers/all-MiniLM-L6-v2")  # fmt: skip
         lines += _wrap(f"The built-in model is small; a larger one is usually better: --model {larger}, or a folder.")
     return lines
