@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.errors import ConfigurationError
-from headstart.engine.decoding.likelihoods import BATCH_TOKENS, Ids, batches, shared_length
+from headstart.engine.decoding.likelihoods import Ids, batches, shared_length
 from headstart.engine.decoding.live import Ended, Live
 from headstart.engine.decoding.network import Network
 from headstart.engine.decoding.request import Answer, Piece, Request
@@ -132,7 +132,7 @@ class Decoder:
             for begins in (True, False) if shared else (False,):
                 group = [one for one in joining if self._begins(one) is begins or not shared]
                 at = shared if begins else 0
-                for batch in batches([one.request.prompt for one in group], at, BATCH_TOKENS):
+                for batch in batches([one.request.prompt for one in group], at, self.network.batch_tokens):
                     pieces += self._join([group[number] for number in batch], at)
             if self._live:
                 pieces += self._next()

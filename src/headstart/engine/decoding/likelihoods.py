@@ -13,8 +13,6 @@ from headstart.core.errors import ConfigurationError
 from headstart.engine.decoding.network import Network
 from headstart.engine.decoding.stores import Branch
 
-BATCH_TOKENS = 1024
-"tokens of prompts, without what all begin with, that are read at once"
 SCORED = 64
 "hidden states whose scores over the vocabulary are held at once"
 
@@ -33,13 +31,14 @@ class Likelihood:
 
 
 def likelihoods(
-    network: Network, prompts: Sequence[Ids], choices: Sequence[Sequence[Ids]], batch_tokens: int = BATCH_TOKENS
+    network: Network, prompts: Sequence[Ids], choices: Sequence[Sequence[Ids]], batch_tokens: int | None = None
 ) -> list[list[Likelihood]]:
     """`sum over t of log p(choice_t | prompt, choice_<t)` of each choice after each prompt.
 
     prompts: token ids of whole prompts, demonstrations included. What all of them begin with is found and read once.
     choices: for each prompt the token ids of its choices, with the blank that divides a choice from its prompt. Choices
         of one token need the prompt's last scores alone; longer ones are read after it, equal beginnings once.
+    batch_tokens: tokens of prompts, without the shared ones, that are read at once; None for the network's default.
 
     Raises `ConfigurationError` for an empty prompt or choice, and for one that is longer than the model reads.
 
@@ -59,7 +58,7 @@ def likelihoods(
         shared, trunk = shared_length(prompts), Branch()
         if shared:
             network.states(network.ids([list(prompts[0][:shared])]), trunk, 0)
-        for batch in batches(prompts, shared, batch_tokens):
+        for batch in batches(prompts, shared, batch_tokens or network.batch_tokens):
             branch = trunk.forked() if shared else Branch()
             sums |= _of_batch(network, branch, shared, batch, prompts, choices)
     size = {tuple(choice): _bytes(network, choice) for own in choices for choice in own}

@@ -16,6 +16,7 @@ from headstart.backbones.inputs.positions import positions
 from headstart.backbones.kept import ARGUMENTS, cache_of
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ConfigurationError, ModelError
+from headstart.engine.decoding.halves import Halves
 from headstart.engine.decoding.stores import Branch, Growing
 from headstart.engine.machine.precision import Compute
 from headstart.methods.plan import Beside
@@ -46,10 +47,19 @@ class Network:
         known = [limit for limit in limits if limit is not None]
         return min(known) - self.ahead if known else None
 
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens that are read at once: few on a CPU, whose caches hold their activations."""
+        return 512 if self.compute.device.type == "cpu" else 1 << 13
+
     @cached_property
     def ahead(self) -> int:
         """Number of virtual tokens before each text."""
         return sum(part.ahead for part in self.body.modules() if isinstance(part, Beside))
+
+    @cached_property
+    def _halves(self) -> Halves:
+        return Halves()
 
     @cached_property
     def _takes(self) -> frozenset[str]:
@@ -58,7 +68,8 @@ class Network:
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """The context of all calls: eval mode, no gradients, autocast."""
-        with evaluating(self.body), torch.no_grad(), self.compute.autocast():
+        halves = self._halves if self.compute.bf16 else contextlib.nullcontext()
+        with evaluating(self.body), torch.no_grad(), self.compute.autocast(), halves:
             yield
 
     def states(self, ids: Tensor, store: Growing, at: Tensor | int, mask: Tensor | None = None) -> Tensor:
