@@ -115,6 +115,19 @@ def test_further_right_answers(tmp_path: Path) -> None:
     assert chats(read(written(tmp_path, rows)))[0].answer == "[0, 1]", "a text that looks like a list is one answer"
 
 
+def test_questions_with_passages(tmp_path: Path) -> None:
+    """Where answers stand in the passages they are pointed at, unless further right answers are listed."""
+    rows = [
+        {"question": f"Which day is {n}?", "answer": f"May {n}", "passage": f"It was May {n} then, in {1900 + n}."}
+        for n in range(10)
+    ]
+    assert read(written(tmp_path, rows)).task.kind == "spans"
+    assert read(written(tmp_path, rows), answer="answer").task.kind == "generation"
+    rows = [{**row, "accept": [f"{n} May"]} for n, row in enumerate(rows)]
+    assert chats(read(written(tmp_path, rows)))[0].accept == ("0 May",)
+    assert read(written(tmp_path, rows), kind="spans").task.kind == "spans"
+
+
 def test_tools(tmp_path: Path) -> None:
     call = [{"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]
     messages = [

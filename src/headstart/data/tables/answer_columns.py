@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headstart.data.audit.findings import Findings
+from headstart.data.tables.chat_columns import ACCEPTED
 from headstart.data.tables.column_names import meant
 from headstart.data.tables.numbers import number
 from headstart.data.tables.sources import Splits
@@ -148,6 +149,8 @@ def _names(
     question, passage = given or (first(QUESTION), first(PASSAGE))
     answer = first(ANSWER) if label is None else meant(label, known)
     if question is None or passage is None or answer not in known:
+        return None
+    if first(ACCEPTED) and not (asked or given or label):  # further right answers are for a model that writes its own
         return None
     names = AnswerColumns(question, passage, answer, first(START), first(UNANSWERABLE))
     cells = {column.name: column.values for column in columns}
