@@ -48,6 +48,11 @@ def evaluate(
     bases = probes if suite is not None or not tests else []
     models, artifacts = _without(bases, models, artifacts)
     first = next(iter(artifacts.values()))
+    if first.task.own_head:
+        raise ConfigurationError(
+            f"{runs[0]} gives {first.task.noun}, which evaluate does not judge. A comparison has the base beside the "
+            "tuned models: headstart compare DATA --model MODEL --methods zeroshot,lora."
+        )
     computing = compute(device, precision or first.precision)
     where = surroundings(computing)
     examples = data_of(runs, data, read).decoded_by(first.task.images)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headstart.core.chat import ASSISTANT, SYSTEM, TOOL, USER, Chat, Message
+from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.cells import LONGEST, text_of
-from headstart.data.tables.chat_columns import ChatColumns, as_json
+from headstart.data.tables.chat_columns import ChatColumns, as_json, find_chat
 from headstart.data.tables.json_shapes import is_messages
-from headstart.data.tables.table import Problem
+from headstart.data.tables.table import Column, Problem
 
 ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), USER),
@@ -61,6 +63,28 @@ def chat_input(value: Any) -> Chat | Problem:
     if is_messages(given.get("messages")):
         return chat_of({"tools": None, **given}, ChatColumns("messages", tools="tools"), answered=False)
     return chat_of({"prompt": value}, ChatColumns(prompt=("prompt",)), answered=False)
+
+
+def question_columns(
+    sample: Sequence[Column], source: str, text: str | None, trained: Mapping[str, str]
+) -> ChatColumns:
+    """The columns of questions to be answered: those given, else those of the training, else detected ones.
+
+    trained: columns of the training by role. Answers in the file are not read. Raises `DataError` if there is none.
+    """
+    held = {column.name for column in sample}
+    given = {
+        role: name for role, name in trained.items() if role in ("messages", "prompt") and {*name.split(",")} <= held
+    }
+    if text is not None:
+        values = [as_json(value) for column in sample if column.name == text for value in column.values[:20] if value]
+        given = {"messages" if values and all(map(is_messages, values)) else "prompt": text}
+    found = find_chat(sample, source, given, unanswered=True)
+    if found is None:
+        raise DataError(
+            f"{source}: no column looks like questions; name it with --text. Columns: {', '.join(sorted(held))}."
+        )
+    return replace(found, answer=None, accept=None)
 
 
 def note_chat(chat: Chat, place: str, findings: Findings) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headstart.core.chat import Chat
 from headstart.core.errors import DataError
 from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
@@ -19,6 +20,7 @@ from headstart.data.examples import Input
 from headstart.data.images.files import Passed, image_files
 from headstart.data.images.formats import SUFFIXES
 from headstart.data.images.paths import refuse_missing, with_images
+from headstart.data.ingest.chats import chat_of, note_chat, question_columns
 from headstart.data.ingest.model_input import EMPTY, model_input, note_missing_words
 from headstart.data.tables.columns import find_inputs
 from headstart.data.tables.formats import ADVICE, FORMATS, NO_PIPES, format_of, reader_of, table_of
@@ -146,7 +148,7 @@ def _literal(entry: str, modality: Modality) -> Unlabelled:
         if not INPUT_KINDS[modality].is_pair:
             value = model_input([entry], modality)
             assert isinstance(value, str)
-            return Unlabelled(value, value)
+            return Unlabelled(value, entry if isinstance(value, Chat) else value)
     found = model_input(entry.split("\t"), modality)
     if isinstance(found, Problem):
         raise DataError(
@@ -185,7 +187,8 @@ def _rows(
     if INPUT_KINDS[modality].is_image and not any(column.kind == "image" for column in sample):
         for column in sample:
             refuse_missing(column, str(path), path.parent)
-    inputs = find_inputs(sample, str(path), modality, text, expected)
+    asked = question_columns(sample, str(path), text, trained) if INPUT_KINDS[modality].chat else None
+    inputs = list(asked.names()) if asked else find_inputs(sample, str(path), modality, text, expected)
     if text is None and not INPUT_KINDS[modality].is_image and expected and inputs != expected:
         read, meant = (" and ".join(map(repr, names)) for names in (inputs, expected))
         findings.add("columns", "note", f"read from {read}, where the model was trained on {meant}", [table.name])
@@ -198,8 +201,13 @@ def _rows(
         for chunk in table.chunks(names, findings):
             for at, place in enumerate(chunk.places):
                 cells = {name: chunk.columns[name][at] for name in names}
-                found = chunk.problems.get(at) or model_input([cells[name] for name in inputs], modality)
-                if not isinstance(found, Problem):
+                if asked:
+                    found: Input | Problem = chunk.problems.get(at) or chat_of(cells, asked, answered=False)
+                else:
+                    found = chunk.problems.get(at) or model_input([cells[name] for name in inputs], modality)
+                if isinstance(found, Chat):
+                    note_chat(found, place, findings)
+                elif not isinstance(found, Problem):
                     note_missing_words(found, place, findings)
                 yield _row(found, place, cells, inputs, modality)
     except OSError as error:
