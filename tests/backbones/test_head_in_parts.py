@@ -24,8 +24,11 @@ def loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("rows", [300, head_in_parts.ROWS, 1])
-def test_loss_and_gradients_are_the_plain_heads(bias: bool, rows: int) -> None:
+@pytest.mark.parametrize(("rows", "held"), [(300, 1 << 27), (300, 130 * 50), (head_in_parts.ROWS, 1), (1, 1), (0, 1)])
+def test_loss_and_gradients_are_the_plain_heads(
+    monkeypatch: pytest.MonkeyPatch, bias: bool, rows: int, held: int
+) -> None:
+    monkeypatch.setattr(head_in_parts, "HELD", held)
     torch.manual_seed(0)
     head = nn.Linear(16, 50, bias=bias)
     targets = torch.randint(50, (rows,))

@@ -222,7 +222,7 @@ def test_what_solves_a_new_head_is_refused_with_the_reason(name: str, base: Back
     assert not any(parameter.startswith("head.") for parameter in plan.trained())
 
 
-FEW = ("freeze", "houlsby", "prefix", "prompt", "soup")
+FEW = ("freeze", "prefix", "prompt", "soup")
 
 
 @pytest.mark.parametrize("few", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -240,9 +240,9 @@ def test_other_methods_run(base: Backbone, tmp_path: Path, few: bool) -> None:
 def test_tied_weights_with_biases_train_too(tmp_path: Path) -> None:
     backbone = headstart.load(model(tmp_path / "gpt2", "gpt2"), vocabulary=True, max_length=96)
     found = headstart.compare(
-        pairs(3), backbone, out=tmp_path / "run", methods=["bitfit", "full"], seeds=1, trials=1, epochs=1,
+        pairs(3), backbone, out=tmp_path / "run", methods=["bitfit"], seeds=1, trials=1, epochs=1,
     )  # fmt: skip
-    assert [row.status for row in found.rows] == ["ok", "ok"]
+    assert [row.status for row in found.rows] == ["ok"]
 
 
 def test_several_turns_train_all_answers_and_are_judged_by_the_last(base: Backbone) -> None:

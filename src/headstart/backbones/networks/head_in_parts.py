@@ -1,8 +1,8 @@
 """Cross-entropy over a large vocabulary in parts (chunked loss), so that scores stay in the processor's cache.
 
 The scores of 8,192 tokens over 11,520 words are 380 MB in float32, and a step writes and reads them about ten times.
-Here the scores of a few rows at a time become their part of the loss and its gradient, and are freed. Of a head that
-trains the gradients are kept, in the precision of the matrix products; of a frozen one only what the hidden states get.
+Here the scores of a few rows at a time become their part of the loss and its gradient, and are freed. The gradients are
+in the precision of the matrix products; for a head that trains those of more rows are held at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 ROWS = 128
 "tokens whose scores are made together: 6 MB over 11,520 words"
+HELD = 1 << 27
+"scores whose gradients are held at once for a head that trains: half a gigabyte in float32"
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 "sum of the loss over rows: scores [n, V] and targets [n] to a number"
@@ -69,26 +71,31 @@ class _InParts(torch.autograd.Function):
         trains = wanted and ctx.needs_input_grad[1]
         kind, learns = hidden.dtype, trains or (wanted and ctx.needs_input_grad[0])
         weights, offset = weight.to(kind), None if bias is None else bias.to(kind)
-        slopes = hidden.new_empty(len(hidden) if trains else 0, len(weight))  # [N, V]
-        to_hidden = torch.empty_like(hidden) if learns and not trains else None
+        to_hidden = torch.empty_like(hidden) if learns else None
+        to_weight = torch.zeros_like(weights) if trains else None
+        to_bias = weights.new_zeros(len(weights), dtype=torch.float32) if trains and bias is not None else None
         total = torch.zeros((), device=hidden.device)
-        for at in range(0, len(hidden), ROWS):
-            rows = slice(at, at + ROWS)
-            scores = nn.functional.linear(hidden[rows], weights, offset).requires_grad_(learns)  # [n, V]
-            with torch.set_grad_enabled(learns):
-                part = loss(scores, targets[rows])
-            total += part.detach()
-            if learns:
-                slope = torch.autograd.grad(part, scores)[0]
-                if to_hidden is None:
-                    slopes[rows] = slope
-                else:
-                    to_hidden[rows] = slope @ weights
+        # many rows at once for a head that trains, because one large product is faster than many small ones
+        block = max(ROWS, HELD // len(weights)) if trains else ROWS
+        for start in range(0, len(hidden), block):
+            some, truths = hidden[start : start + block], targets[start : start + block]
+            slopes = some.new_empty(len(some) if learns else 0, len(weights))  # [n, V]
+            for at in range(0, len(some), ROWS):
+                rows = slice(at, at + ROWS)
+                scores = nn.functional.linear(some[rows], weights, offset).requires_grad_(learns)
+                with torch.set_grad_enabled(learns):
+                    part = loss(scores, truths[rows])
+                total += part.detach()
+                if learns:
+                    slopes[rows] = torch.autograd.grad(part, scores)[0]
+            if to_hidden is not None:
+                to_hidden[start : start + block] = slopes @ weights
+            if to_weight is not None:
+                to_weight += slopes.T @ some
+            if to_bias is not None:
+                to_bias += slopes.sum(0, dtype=torch.float32)
         if learns:
-            # of all rows at once where the head trains, because one large product is faster than many small ones
-            to_weight = slopes.T @ hidden if trains else None
-            to_bias = slopes.sum(0, dtype=torch.float32) if trains and bias is not None else None
-            ctx.save_for_backward(slopes @ weights if to_hidden is None else to_hidden, to_weight, to_bias)
+            ctx.save_for_backward(to_hidden, to_weight, to_bias)
         return total
 
     @staticmethod
