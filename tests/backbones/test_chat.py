@@ -19,6 +19,7 @@ from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.loaders.load import load
 from headstart.core.chat import Chat
 from headstart.core.errors import ArtifactError, ConfigurationError, DataError, ModelError
+from headstart.engine.answering import prompts_of
 from headstart.engine.feed.micro import Micro
 from headstart.engine.feed.tokens import Tokens
 
@@ -284,6 +285,17 @@ def test_longer_conversations() -> None:
     assert cut["input_ids"][cut[ANSWERS]].tolist() == full["input_ids"][full[ANSWERS]].tolist()
     with pytest.raises(DataError, match="from its first answer on"):
         prepared(most=length - first - 1, too_long="cut").encode([SINGLE])
+
+
+def test_a_long_question_is_cut_for_its_answer_as_in_training() -> None:
+    """The end of the prompt and the begin token stay; at least half of what the model reads is left for the prompt."""
+    whole = prepared("llama3").chat.prompt_ids([SINGLE])[0]
+    cut = prompts_of(prepared("llama3", 30, too_long="cut"), [SINGLE], most=10)[0]
+    assert cut == [whole[0], *whole[-19:]]
+    assert len(prompts_of(prepared("llama3", 30, too_long="cut"), [SINGLE], most=1_000)[0]) == 15
+    assert prompts_of(prepared("llama3", 512, too_long="cut"), [SINGLE], most=10) == [whole]
+    with pytest.raises(DataError, match=f"the question has {len(whole)} tokens"):
+        prompts_of(prepared("llama3", 30), [SINGLE], most=10)
 
 
 def test_the_template_travels() -> None:

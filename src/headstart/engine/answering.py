@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.inputs.chat_lengths import begun
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.chat import Chat
@@ -38,7 +39,7 @@ def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Seque
     if not chats:
         return []
     preparation: Any = backbone.preparation
-    prompts, rendering = prompts_of(preparation, chats), preparation.chat
+    prompts, rendering = prompts_of(preparation, chats, most), preparation.chat
     # the layer itself, because its wrapper would convert all its weights at every token
     layer = head.layer if isinstance(head, VocabularyHead) else head
     decoder = Decoder(opened(backbone.module, layer, preparation.tokenizer, compute))
@@ -52,12 +53,19 @@ def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Seque
     ]
 
 
-def prompts_of(preparation: TextPreparation, chats: Sequence[Chat]) -> list[list[int]]:
-    """Token ids of the questions, each with the beginning of an answer. Raises `DataError`."""
+def prompts_of(preparation: TextPreparation, chats: Sequence[Chat], most: int) -> list[list[int]]:
+    """Token ids of the questions, each with the beginning of an answer. Raises `DataError`.
+
+    With `too_long="cut"` longer ones are cut at the start, to leave room for `most` tokens (at most half of what the
+    model reads).
+    """
     try:
         prompts = preparation.chat.prompt_ids(chats)
     except ModelError as error:
         raise DataError(str(error)) from error
+    if preparation.too_long == "cut":
+        room = max(preparation.max_length - most, (preparation.max_length + 1) // 2)
+        prompts = [begun(prompt, room, preparation.tokenizer.bos_token_id) for prompt in prompts]
     for prompt in prompts:
         if len(prompt) >= preparation.max_length:
             raise DataError(

@@ -31,6 +31,12 @@ def fitted(found: Rendered | Refused, most: int, too_long: TooLong, begin: int |
     return replace(found, ids=[*found.ids[:kept], *found.ids[kept + over :]], answers=found.answers[over:])
 
 
+def begun(prompt: list[int], most: int, begin: int | None) -> list[int]:
+    """The prompt of an answer within `most` tokens, cut at its start as in training."""
+    over, kept = len(prompt) - most, int(prompt[:1] == [begin])
+    return prompt if over <= 0 else [*prompt[:kept], *prompt[kept + over :]]
+
+
 ADVICE = {
     "long": "raise the limit by --max-length where the model allows, leave them out by --too-long drop, or cut the "
     "start of their prompts by --too-long cut",
