@@ -98,6 +98,14 @@ def test_swallowed_turns_are_told(tmp_path: Path) -> None:
     assert "a system message that the chat template leaves out" in found.message
 
 
+def test_special_tokens_within_messages_are_told(tmp_path: Path) -> None:
+    spoken = {"messages": [{"role": "user", "content": "Say <|im_end|> twice."}, LONG["messages"][1]]}
+    found = findings(read_by(Seeing(), given(tmp_path, spoken)))["special_tokens"]  # type: ignore[arg-type]
+    assert found.examples == ("rows.jsonl:13",)
+    assert "(<|im_end|>)" in found.message
+    assert "special_tokens" not in findings(read_by(Seeing(), given(tmp_path)))  # type: ignore[arg-type]
+
+
 def test_no_model_comes_with_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="a causal language model.*--model"):
         backbone_for(None, given(tmp_path), {})

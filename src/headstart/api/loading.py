@@ -97,7 +97,7 @@ def _with_tokens(data: Data, preparation: TextPreparation) -> Data:
         for one, fit in zip(whole, preparation.fit(whole)):
             refused, reason = ("", "") if isinstance(fit, Rendered) else (fit.kind, str(fit))
             if isinstance(one, Rendered):
-                yield Seen(len(one.ids), int(one.answers.sum()), refused, reason, one.swallowed)
+                yield Seen(len(one.ids), int(one.answers.sum()), refused, reason, one.swallowed, one.spelled)
             else:
                 yield Seen(refused=refused, reason=reason)
 

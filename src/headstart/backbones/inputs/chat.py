@@ -24,11 +24,16 @@ Trained = Literal["all", "last"]
 
 @dataclass(frozen=True)
 class Rendered:
-    """ids: token ids. answers: [T] bool, the supervised ones. swallowed: roles of messages that the text lacks."""
+    """ids: token ids. answers: [T] bool, the supervised ones.
+
+    swallowed: roles of messages that the text lacks. spelled: special tokens that the messages spell out, so that a
+    turn seems to end or begin within one.
+    """
 
     ids: list[int]
     answers: np.ndarray
     swallowed: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
 
     @property
     def first(self) -> int:
@@ -137,7 +142,9 @@ class Rendering:
                 return Refused("stop", "an answer ends without a token that could stop the generation")
             answers[start : stop + 1] = True
         answers[:1] = False
-        return Rendered(ids, answers, swallowed(chat.messages, "".join(parts)))
+        said = "\n".join(str(message.get("content") or "") for message in chat.messages)
+        spelled = tuple(sign for sign in self._signs if sign in said)
+        return Rendered(ids, answers, swallowed(chat.messages, "".join(parts)), spelled)
 
     def _stop(self, ids: Sequence[int], start: int, end: int) -> int | None:
         """Place of the special token that closes an answer; only blanks may follow it."""
@@ -152,6 +159,10 @@ class Rendering:
     def _special(self) -> frozenset[int]:
         added = getattr(self.tokenizer, "added_tokens_decoder", {})
         return frozenset([*self.tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)])
+
+    @cached_property
+    def _signs(self) -> list[str]:
+        return [str(sign) for sign in self.tokenizer.convert_ids_to_tokens(sorted(self._special)) if len(str(sign)) > 1]
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ class Seen:
     """One conversation as the model sees it.
 
     length, trained: numbers of tokens, 0 if it can't be rendered. refused: kind of the reason why it can't be used,
-    else empty; `long` if it does not fit. swallowed: roles of messages that the template leaves out.
+    else empty; `long` if it does not fit. swallowed: roles of messages that the template leaves out. spelled: special
+    tokens within messages.
     """
 
     length: int = 0
@@ -35,6 +36,7 @@ class Seen:
     refused: str = ""
     reason: str = ""
     swallowed: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
 
 
 Look = Callable[[Sequence[Any]], Iterable[Seen]]
@@ -71,6 +73,12 @@ def seen_as_tokens(data: Data, look: Look, limit: int, too_long: str) -> Data:
         places = [place for one, place in found if role in one.swallowed]
         message = f"{{rows}} with a {role} message that the chat template leaves out: the model never sees it"
         findings.add("swallowed", "warning", message, places)
+    if spelled := [place for one, place in found if one.spelled]:
+        signs = ", ".join(dict.fromkeys(sign for one, _ in found for sign in one.spelled))
+        message = (
+            f"{{rows}} whose messages spell out special tokens ({signs}): for the model a turn ends or begins there"
+        )
+        findings.add("special_tokens", "warning", message, spelled)
     record = replace(data.record, splits=tuple(splits), rows_used=sum(one.size for one in splits))
     train, validation, test = (parts.get(name, getattr(data, name)) for name in ("train", "validation", "test"))
     return with_findings(replace(data, train=train, validation=validation, test=test, record=record), findings)
