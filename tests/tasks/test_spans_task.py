@@ -89,10 +89,17 @@ def test_every_other_method_that_trains_layers_or_adapters_runs(data: Path, bert
         "norms",
         "mix",
         "scratch",
-        "wiseft",
     ]
     found = headstart.compare(data, bert, out=tmp_path / "run", methods=methods, seeds=1, trials=1, epochs=1)
     assert {row.method: row.status for row in found.rows} == dict.fromkeys(methods, "ok")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "distilbert", "t5", "deberta_v2"])
+def test_other_backbones_point_at_answers_too(data: Path, tmp_path: Path, family: str) -> None:
+    """Without token types, with a stop token at the end, and decoders, which see the question before the passage."""
+    found = headstart.compare(data, tiny(family), out=tmp_path, methods=["full", "freeze"], seeds=1, trials=1, epochs=2)
+    assert {row.status for row in found.rows} == {"ok"}
 
 
 def test_report_card_and_verdict_show_both_metrics(run: tuple[Comparison, Path]) -> None:

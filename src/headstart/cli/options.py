@@ -70,7 +70,7 @@ DATA = _all(
     click.option(
         "--kind",
         metavar="KIND",
-        help="single_label, multi_label, regression, tagging or generation [default: detected]",
+        help="single_label, multi_label, regression, tagging, spans or generation [default: detected]",
     ),
     click.option("--class-weights", is_flag=True, default=None, help="Weight each class in the loss by its rarity"),
 )

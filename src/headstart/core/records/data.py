@@ -11,7 +11,7 @@ from headstart.core.records.record import Record
 @dataclass(frozen=True)
 class TaskRecord(Record):
     kind: str
-    "`single_label`, `multi_label`, `regression`, `tagging`, `generation`, or a kind that a package brings"
+    "`single_label`, `multi_label`, `regression`, `tagging`, `spans`, `generation`, or a kind that a package brings"
     modality: str
     """`text`, `text_pair`, `text_words` (texts that come in words), `passage` (a question and its passage), `chat`
     (conversations) or `image`"""
