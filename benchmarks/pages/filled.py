@@ -15,19 +15,20 @@ def percent(row: dict[str, Any], key: str) -> str:
 
 
 def tagging() -> list[str]:
-    """The methods on WikiGold."""
-    found = read("tagging")
-    if found is None:
+    """The methods on WikiGold, of both backbones."""
+    results = {name: found for name in ("tagging", "tagging-elmo") if (found := read(name))}
+    if not results:
         return []
-    sizes, names = found["sentences"], {"minilm": "MiniLM", "elmo": "ELMo"}
+    first, names = next(iter(results.values())), {"minilm": "MiniLM", "elmo": "ELMo"}
+    sizes, rows = first["sentences"], [row for found in results.values() for row in found["rows"]]
     lines = [
         f"WikiGold, {sizes['train']:,} sentences to train, {sizes['validation']} to choose by, {sizes['test']} to "
-        f"test; {found['seeds']} seeds, {_trials(found)}.",
+        f"test; {first['seeds']} seeds, {_trials(first)}.",
         "",
         "| backbone | method | entity F1 % | words right % | parameters trained | train s |",
         "|---|---|---|---|---|---|",
     ]
-    for row in sorted(found["rows"], key=lambda row: -row.get("entity_f1", -1)):
+    for row in sorted(rows, key=lambda row: -row.get("entity_f1", -1)):
         if row["status"] != "ok":
             lines.append(f"| {names[row['model']]} | {row['method']} | {row['status']} | | | |")
             continue
@@ -36,9 +37,25 @@ def tagging() -> list[str]:
             f"| {names[row['model']]} | {row['method']} | {percent(row, 'entity_f1')} | {right} "
             f"| {row['trained_parameters']:,} | {row['seconds']:.0f} |"
         )
-    if all(row.get("seqeval") for row in found["rows"] if row["status"] == "ok"):
+    if elmo := results.get("tagging-elmo"):
+        lines += ["", _pretrained(elmo["pretraining"])]
+    if all(row.get("seqeval") for row in rows if row["status"] == "ok"):
         lines += ["", "seqeval finds the same mean F1 over the seeds, to six digits."]
-    return lines + small("tagging", found["note"], found["environment"], found["threads"])
+    for name, found in results.items():
+        lines += small(name, found["note"], found["environment"], found["threads"])
+    return lines
+
+
+def _pretrained(made: dict[str, Any]) -> str:
+    """How the ELMo in the table was pretrained."""
+    corpus, settings, loss = made["corpus"], made["configuration"], made["held_out_loss"]
+    return (
+        f"The ELMo has {made['parameters'] / 1e6:.1f} million parameters and was pretrained on little text: "
+        f"{settings['epochs']} passes over the {corpus['tokens']:,} words of {' and '.join(corpus['sources'])}, "
+        f"{made['steps']:,} steps, in which its loss on held-out text fell from {loss['before']:.2f} to "
+        f"{loss['after']:.2f} (`benchmarks/cases/tagging.py` has the command). Its `random` is the same network with "
+        "random weights, under a probe."
+    )
 
 
 def prompting() -> list[str]:
