@@ -54,7 +54,7 @@ def _pretrained(made: dict[str, Any]) -> str:
         f"{settings['epochs']} passes over the {corpus['tokens']:,} words of {' and '.join(corpus['sources'])}, "
         f"{made['steps']:,} steps, in which its loss on held-out text fell from {loss['before']:.2f} to "
         f"{loss['after']:.2f} (`benchmarks/cases/tagging.py` has the command). Its `random` is the same network with "
-        "random weights, under a probe."
+        "random weights, under a probe. Of an ELMo pretrained on far more text these rows say nothing."
     )
 
 
