@@ -45,7 +45,7 @@ class Chat(str):
 
     @classmethod
     def running(cls, text: str) -> Chat:
-        """Running text to learn as it stands, without questions and answers."""
+        """Running text to learn whole, without questions and answers."""
         return cls.of([{"role": RUNNING, "content": text}])
 
     @property

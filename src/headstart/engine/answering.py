@@ -33,7 +33,7 @@ class Answered:
 def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Sequence[Chat], most: int) -> list[Answered]:
     """The answer to each conversation's last question, of at most so many tokens.
 
-    The backbone is asked as it stands, inside the context in which a plan is applied.
+    The backbone is asked unchanged, inside the context in which a plan is applied.
     Raises `DataError` for a question that can't be rendered, or that leaves no room for an answer.
     """
     if not chats:

@@ -1,4 +1,4 @@
-"""Generation: the model goes on with a conversation. The loss is that of its own head over the vocabulary.
+"""Generation: the model goes on with a conversation. The loss is that of the head over its vocabulary.
 
 Answers are generated when the model is judged, and each becomes a row of columns (`stats.answer_metrics`): what other
 kinds of tasks have as probabilities.

@@ -1,7 +1,7 @@
 """Answers in a batch: which tokens are trained, and at which tokens the logits for them are read.
 
-The logits at a token are for the next one, so a supervised token's logits are read one token before it. What is
-supervised comes from the rendering of a conversation and never from ids, because the pad token may be the end token.
+The logits at a token are for the next one, so a supervised token's logits are read one token before it. Rendering
+decides which tokens are supervised, and never their ids, because the pad token may be the end token.
 """
 
 from __future__ import annotations

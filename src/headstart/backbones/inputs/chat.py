@@ -37,7 +37,7 @@ class Rendered:
 
     @property
     def first(self) -> int:
-        """Place of the first supervised token; the length where there is none."""
+        """Place of the first supervised token; the number of tokens if none is."""
         return int(self.answers.argmax()) if self.answers.any() else len(self.ids)
 
 
@@ -114,10 +114,10 @@ class Rendering:
         return [whole[a:b] for a, b in zip(ends, [*ends[1:], len(whole)])]
 
     def _joined(self, parts: Sequence[str], known: Mapping[str, list[int]]) -> tuple[list[int], list[int]] | None:
-        """Ids of the text, and where each part ends; None if the parts can't be told apart in tokens.
+        """Ids of the text, and where each part ends; None if a token covers signs of two parts.
 
         The text is tokenized as a whole. A tokenizer may join signs of two parts, such as line breaks before an answer;
-        then each part has tokens of its own, as in generation. Llama 2's marks the beginning of every text, so that a
+        then each part is tokenized alone, as in generation. Llama 2's marks the beginning of every text, so that a
         part alone has other tokens: there the tokens of the text's beginnings are compared.
         """
         ids, apart = known["".join(parts)], [known[part] for part in parts]

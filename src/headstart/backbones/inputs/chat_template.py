@@ -78,7 +78,7 @@ def _shaped(message: Mapping[str, Any]) -> Message:
     for call in message["tool_calls"]:
         function = dict(call.get("function", call))
         if isinstance(function.get("arguments"), str):
-            with contextlib.suppress(ValueError):  # what is no JSON stays text
+            with contextlib.suppress(ValueError):  # other texts stay as they are
                 function["arguments"] = json.loads(function["arguments"])
         calls.append({**call, "function": function} if "function" in call else function)
     return {**message, "tool_calls": calls}

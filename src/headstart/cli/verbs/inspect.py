@@ -29,7 +29,7 @@ def command(
     """Draw the ladder of MODEL: its rungs and sizes, and with --method the trained parameters and the cut.
 
     With --model, show what that language model sees of the conversations in DATA: the audit, then the first ones token
-    by token, with what is trained in brackets.
+    by token, with trained tokens in brackets.
     """
     from headstart import api
     from headstart.backbones.ladder.drawing import draw

@@ -45,7 +45,7 @@ WORDS = {
     "template": "that the model's chat template refuses",
     "unstable": "that the model's chat template renders in more than one way",
     "stop": "with an answer that ends without a stop token",
-    "boundary": "whose answer can't be told from the prompt in tokens",
+    "boundary": "whose answer begins within a token",
     "answer": "without an answer of the assistant at the end",
 }
 
@@ -85,7 +85,7 @@ def seen_as_tokens(data: Data, look: Look, limit: int, too_long: str) -> Data:
 
 
 def spoken(chat: Chat) -> str:
-    """All that is said in a conversation, without roles: to judge whether the vocabulary fits its language."""
+    """The contents of a conversation, without roles: to judge whether the vocabulary fits its language."""
     return "\n".join(str(message.get("content") or "") for message in chat.messages)
 
 

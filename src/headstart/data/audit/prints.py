@@ -79,7 +79,7 @@ def take_prints(
 
 
 def asked(chat: Chat) -> str:
-    """What is asked, without the system turn that many conversations share; near duplicates are found by it."""
+    """The text of the question, without the system turn, which many conversations share; near duplicates are by it."""
     words = [str(message.get("content") or "") for message in chat.prompt if message["role"] != SYSTEM]
     return "\n".join(filter(None, words)) or chat
 

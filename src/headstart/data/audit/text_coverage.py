@@ -39,7 +39,7 @@ def covered(
     """The data with findings on truncated texts, and on texts that do not fit the vocabulary.
 
     encode: gives token ids of whole texts, with special tokens. limit: tokens that the model reads; None if
-    something else tells what is longer. text: the words of an input. special: number of
+    longer texts are reported elsewhere. text: the words of an input. special: number of
     special tokens per example. unknown: id of the unknown token, or None. windows: longer texts are read in several.
     """
     inputs, places, count = _some(data)

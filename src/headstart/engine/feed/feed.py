@@ -208,7 +208,7 @@ class Feed:
             yield [self._micro(p, next(batches), size) for p in step]
 
     def _micro(self, positions: np.ndarray, batch: Batch, size: int) -> Micro:
-        """What is learned of a conversation are tokens of the batch itself."""
+        """The targets of conversations are tokens of the batch itself."""
         return Micro(positions, batch, batch.get(ANSWER_IDS, self.targets[positions]), size)
 
 

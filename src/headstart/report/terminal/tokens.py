@@ -1,4 +1,4 @@
-"""A conversation token by token in the terminal; what is trained is in brackets, and coloured on a terminal."""
+"""A conversation token by token in the terminal; trained tokens are in brackets, and coloured on a terminal."""
 
 from __future__ import annotations
 
