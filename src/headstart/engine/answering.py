@@ -11,7 +11,6 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.inputs.chat_lengths import begun
 from headstart.backbones.inputs.preparation import TextPreparation
-from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.chat import Chat
 from headstart.core.errors import DataError, ModelError
 from headstart.engine.decoding.decoder import Decoder
@@ -40,9 +39,7 @@ def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Seque
         return []
     preparation: Any = backbone.preparation
     prompts, rendering = prompts_of(preparation, chats, most), preparation.chat
-    # the layer itself, because its wrapper would convert all its weights at every token
-    layer = head.layer if isinstance(head, VocabularyHead) else head
-    decoder = Decoder(opened(backbone.module, layer, preparation.tokenizer, compute))
+    decoder = Decoder(opened(backbone.module, head, preparation.tokenizer, compute))
     requests = [
         Request(prompt, max_tokens=min(most, preparation.max_length - len(prompt)), stop_ids=rendering.stop_ids)
         for prompt in prompts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from engine.decoding.tiny import NAMES, causal, network_of, prompts_of
 from headstart.core.errors import ConfigurationError
 from headstart.engine.decoding.decoder import Decoder
+from headstart.engine.decoding.likelihoods import likelihoods
 from headstart.engine.decoding.request import Answer, Request
+from headstart.engine.machine.precision import Compute
 
 LENGTHS = (3, 17, 1, 9, 9, 30, 4, 12)
 
@@ -95,6 +98,20 @@ def test_what_prompts_share_is_read_once() -> None:
     decoder.add(Request(prompts_of((18,), 18)[0], 1))
     decoder.step()
     assert read == [(1, 18)], "a prompt that does not go on after what is shared is read whole"
+
+
+def test_in_bf16_keys_and_values_take_half_the_memory() -> None:
+    exact = network_of(causal("llama", torch.float32))
+    network = dataclasses.replace(exact, compute=Compute(torch.device("cpu"), True))
+    decoder = Decoder(network, 2)
+    for prompt in prompts_of((5, 9)):
+        decoder.add(Request(prompt, 9))
+    decoder.step()
+    assert {part.dtype for pair in decoder._rows.buffers for part in pair} == {torch.bfloat16}
+    prompts, choices = prompts_of((9, 12), 4), [[[5], [6, 7]]] * 2
+    pairs = zip(likelihoods(network, prompts, choices), likelihoods(exact, prompts, choices))
+    gaps = [abs(a.log_p - b.log_p) for ours, wanted in pairs for a, b in zip(ours, wanted)]
+    assert 0 < max(gaps) < 0.3
 
 
 def test_draws_depend_on_the_request_alone() -> None:

@@ -49,6 +49,14 @@ def test_characters_of_many_bytes_are_whole() -> None:
     assert "".join(pieces) == "a\N{REPLACEMENT CHARACTER}b"
 
 
+def test_a_stop_token_is_counted_and_not_shown() -> None:
+    a, b = TOKENIZER.encode("ab", add_special_tokens=False)
+    live = Live(0, Request([1], stop_ids=[b]), TOKENIZER, True)
+    assert live.takes(a) is None
+    assert live.takes(b) == "stop"
+    assert live.piece("stop").answer == Answer((a, b), "a", "stop", 1)
+
+
 @pytest.mark.parametrize(
     ("text", "stops", "cut"),
     [

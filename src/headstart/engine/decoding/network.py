@@ -16,7 +16,6 @@ from headstart.backbones.inputs.positions import positions
 from headstart.backbones.kept import ARGUMENTS, cache_of
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ConfigurationError, ModelError
-from headstart.engine.decoding.halves import Halves
 from headstart.engine.decoding.stores import Branch, Growing
 from headstart.engine.machine.precision import Compute
 from headstart.methods.plan import Beside
@@ -58,18 +57,13 @@ class Network:
         return sum(part.ahead for part in self.body.modules() if isinstance(part, Beside))
 
     @cached_property
-    def _halves(self) -> Halves:
-        return Halves()
-
-    @cached_property
     def _takes(self) -> frozenset[str]:
         return frozenset(inspect.signature(self.body.forward).parameters)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """The context of all calls: eval mode, no gradients, autocast."""
-        halves = self._halves if self.compute.bf16 else contextlib.nullcontext()
-        with evaluating(self.body), torch.no_grad(), self.compute.autocast(), halves:
+        with evaluating(self.body), torch.no_grad(), self.compute.autocast():
             yield
 
     def states(self, ids: Tensor, store: Growing, at: Tensor | int, mask: Tensor | None = None) -> Tensor:
