@@ -169,7 +169,7 @@ def test_quotes_inside_of_quotes_that_are_not_doubled(tmp_path: Path) -> None:
         ('text, label\ngood, "x"\nbad, "y"\n', ",", ["text", "label"], "good"),
         ('text, label, n\nr, "a, b", 1\ns, "c, d, e", 2\n', ",", ["text", "label", "n"], "r"),
         ("# written by x, 2024\n# more\ntext,label\na b,x\nc d,y\n", ",", ["text", "label"], "a b"),
-        ("#text,label\na b,x\nc d,y\n", ",", ["text", "label"], "a b"),
+        ("#text,label\na b,x\nc d,y\n", ",", ["#text", "label"], "a b"),
         ("text\nwell, that was it\nno, really, no\n", "", ["text"], "well, that was it"),
         ("text\tlabel\nr1\ta b\tx\nr2\tc d\ty\nr3\te f\ty\n", "\t", ["unnamed 1", "text", "label"], "r1"),
         (",text,label\n0,a b,x\n1,c d,y\n", ",", ["unnamed 1", "text", "label"], "0"),

@@ -212,9 +212,9 @@ def test_one_class_says_which_rows_were_left_out(csv_file: File) -> None:
         read(csv_file(rows), label="label")
 
 
-@pytest.mark.parametrize("label", [[{"name": "yes"}], [["yes"]], [["yes"], "no"]])
+@pytest.mark.parametrize("label", [[{"id": 1}], [["yes"]], [["yes"], "no"]])
 def test_lists_of_more_than_texts_are_refused(json_file: File, label: Any) -> None:
-    rows = [{"text": text, "label": label if at % 2 else [{"name": "no"}]} for at, (text, _) in enumerate(texts(20))]
+    rows = [{"text": text, "label": label if at % 2 else [{"id": 2}]} for at, (text, _) in enumerate(texts(20))]
     with pytest.raises(DataError, match="objects or lists that hold more than texts and numbers"):
         read(json_file(rows))
 

@@ -17,6 +17,7 @@ from headstart.core.errors import DataError
 from headstart.core.inputs import INPUT_KINDS
 from headstart.data.audit.findings import Findings
 from headstart.data.ingest.chats import chat_of, note_chat
+from headstart.data.ingest.label_lists import by_name
 from headstart.data.ingest.label_types import (
     BOOLEAN,
     CELL,
@@ -173,7 +174,7 @@ def _label(value: Any, class_names: Sequence[str]) -> tuple[str | None, int]:
         return (class_names[value], STRING) if 0 <= value < len(class_names) else (None, MISSING)
     if isinstance(value, float):
         return (repr(value), FLOAT) if math.isfinite(value) else (None, MISSING)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value := by_name(value), (list, tuple)):
         found = [_label(item, class_names) for item in value]
         if {LIST, OTHER} & {tag for _, tag in found}:
             return "list", OTHER

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from headstart.data.audit.findings import Findings
+from headstart.data.audit.findings import Findings, Severity
 from headstart.data.ingest.look_alike import alike, merged, spelled
-from headstart.data.tables.numbers import MISSING, number
+from headstart.data.tables.numbers import MISSING, number, numbers
 
 MANY_WHOLE = 10
 "number of distinct whole-number classes from which they could be a quantity"
@@ -89,10 +89,23 @@ def note_unknown(
         )
 
 
+def empty_lists(
+    table: pa.Table, sets: list[list[str]], codes: np.ndarray, message: str, severity: Severity, findings: Findings
+) -> np.ndarray:
+    """[n] bool, the rows without any label, with a finding."""
+    found = np.isin(codes, [at for at, items in enumerate(sets) if not items])
+    if found.any():
+        places = table.column("place").take(np.flatnonzero(found)[:5]).to_pylist()
+        findings.add(
+            "missing_label" if severity == "error" else "label_lists", severity, message, places, int(found.sum())
+        )
+    return found
+
+
 def whole(names: list[str], findings: Findings) -> list[str]:
     """Merges whole numbers written as 1.0 by a spreadsheet or pandas with 1; codes such as 010 or 1e1 stay separate."""
     plain = re.compile(r"-?(0|[1-9]\d*)(\.0+)?", re.ASCII)
-    if not all(plain.fullmatch(name) for name in names if name.lower() not in MISSING):
+    if not all(plain.fullmatch(name) for name in names if name and name.lower() not in MISSING):
         same: dict[float | None, list[str]] = {}
         for name in dict.fromkeys(names):
             same.setdefault(number(name), []).append(name)
@@ -123,7 +136,8 @@ def hint_at_quantity(names: Sequence[str], values: Sequence[float | None], colum
 
 def odd_ones(names: Sequence[str]) -> str:
     """Message about words among mostly numeric labels, because they turn all labels into classes."""
-    odd = [name for name in dict.fromkeys(names) if number(name) is None]
+    every = list(dict.fromkeys(names))
+    odd = [name for name, value in zip(every, numbers(every)[0]) if value is None]
     if len(odd) > len(set(names)) / 10:
         figures = sum(bool(re.match(r"\D{0,4}\d", name)) for name in odd)
         advice = "If they are quantities, write plain numbers (1234.5), all in one way and without units; else "

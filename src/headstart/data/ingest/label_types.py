@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.core.errors import DataError
-from headstart.data.ingest.label_lists import as_list
+from headstart.data.ingest.label_lists import OBJECTS, as_list
 
 MISSING, STRING, INTEGER, FLOAT, BOOLEAN, LIST, OTHER, CELL = range(8)
 "tags of a label's type; cells of CSV have none, so that `1` there equals the 1 of JSON and Parquet"
@@ -49,10 +49,7 @@ def refuse_conflicts(
     for tag in np.unique(tags[tags != CELL] if scalar else tags):
         words.setdefault(_WORDS[int(tag)], []).append(int(tag))
     if {*words} == {"object"}:
-        raise DataError(
-            f"the labels in {column!r} are objects or lists that hold more than texts and numbers. Write each as a "
-            "text, a number, or a list of texts; spans of a text as a list of its words and a list of as many tags."
-        )
+        raise DataError(OBJECTS.format(column))
     if {*words} == {"text", "list"} and kind == "multi_label":
         return  # a text is a list of one, as Label Studio writes it
     if len(words) > 1:

@@ -12,8 +12,19 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings, Severity
-from headstart.data.ingest.label_lists import SEPARATORS, as_list, multi_hot, refuse_tags, separated, share_parts
+from headstart.data.ingest.label_lists import (
+    SEPARATORS,
+    as_list,
+    multi_hot,
+    refuse_tags,
+    refuse_texts,
+    refuse_unclear,
+    separated,
+    share_parts,
+    with_choices,
+)  # fmt: skip
 from headstart.data.ingest.label_names import (
+    empty_lists,
     hint_at_quantity,
     merge,
     merge_items,
@@ -61,10 +72,12 @@ def build(
         lists = merge_items(lists, codes, findings)
         lists = merge_whole(lists, findings) if not order else lists
         return _multi_label(table, lists, codes, training, order, findings)
+    empty = np.zeros(len(codes), bool)
     if lists is not None:
-        if kind == "regression" or max(map(len, lists), default=0) != 1 or not all(lists):
+        if kind == "regression" or max(map(len, lists), default=0) != 1:
             raise DataError(f"the labels in {column!r} are lists, which can't be {kind}. Use kind multi_label.")
-        names = [items[0] for items in lists]
+        names = [items[0] if items else "" for items in lists]
+        empty = empty_lists(table, lists, codes, "{rows} with an empty list as label, left out", "error", findings)
     names = merge(names, codes, findings)
     known, gone = _without_missing(names)
     learned = {names[code] for code in np.unique(codes[training])}
@@ -81,7 +94,7 @@ def build(
         return _regression(table, names, [found.get(name) for name in names], codes, column, findings)
     lost = (
         np.isin(codes, [at for at, name in enumerate(names) if name in gone]) if numeric else np.zeros(len(codes), bool)
-    )
+    ) & ~empty
     if lost.any():
         places = table.column("place").take(np.flatnonzero(lost)[:5]).to_pylist()
         words = ", ".join(sorted(gone))
@@ -90,6 +103,7 @@ def build(
     if numeric and not (tags == BOOLEAN).any():
         hint_at_quantity(known, values, column, findings)
         names = whole(names, findings)
+    lost |= empty
     return _single_label(table, names, codes, column, numeric, training & ~lost, lost, order, findings)
 
 
@@ -117,14 +131,20 @@ def _lists(
     names: list[str], tagged: bool, kind: str | None, column: str, declared: bool, findings: Findings
 ) -> list[list[str]] | None:
     """Items of multi-label cells: lists, lists written as text, or texts with separators."""
+    if not tagged:
+        refuse_texts(names, column, kind)
     if tagged:
         sets = [list(map(str, json.loads(name))) for name in names]
+    elif kind in (None, "multi_label") and (choices := with_choices(names)):
+        sets = choices
     elif kind == "multi_label":
         sets = separated(names)
     elif kind is None and names and all(as_list(name) is not None for name in names):
         sets = separated(names)
         findings.add("label_lists", "note", f"the labels in {column!r} are lists written as text", [], len(names))
     else:
+        if kind is None:
+            refuse_unclear(names, column)
         if kind is None and share_parts(names) and None in numbers(names)[0]:
             such = next(name for name in names if as_list(name) or {*SEPARATORS, ","} & {*name})
             message = f"labels such as {such!r} look like several labels of one row: --kind multi_label reads them so"
@@ -141,7 +161,7 @@ def _lists(
 
 def _without_missing(names: Sequence[str]) -> tuple[list[str], set[str]]:
     """Names without and with words for a missing value."""
-    gone = {name for name in names if name.lower() in MISSING}
+    gone = {name for name in names if not name or name.lower() in MISSING}
     known = [name for name in dict.fromkeys(names) if name not in gone]
     return known, gone
 
@@ -153,7 +173,7 @@ def _numbers(known: list[str], learned: set[str]) -> tuple[list[float | None], s
     others = [name for name in known if name not in learned]
     ours, way = numbers(mine)
     joint = dict(zip(known, values))
-    if not others or None in ours or (None not in values and ours == [joint[name] for name in mine]):
+    if not others or (ours == [joint[name] for name in mine] and (None not in values or None in ours)):
         return values, how
     theirs, other_way = numbers(others)
     found = dict(zip([*mine, *others], [*ours, *theirs]))
@@ -257,6 +277,7 @@ def _multi_label(
             "has one class, use --kind single_label"
         )
         findings.add("label_lists", "warning", message, count=1)
+    empty_lists(table, sets, codes, "{rows} with an empty list: an example of none of the classes", "note", findings)
     note_alike(labels, findings)
     rows = np.zeros((len(sets), len(labels)), dtype=np.float32)
     known = np.ones(len(sets), dtype=bool)

@@ -43,6 +43,15 @@ def shown(names: Iterable[str], sign: str = ", ") -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """The column of this name, or the only one that looks the same: invisible signs, line ends, accents apart."""
-    same = [one for one in known if one == name or canonical(one.strip()) == canonical(name.strip())]
-    return same[0] if len(same) == 1 else name
+    """The column of this name, or the only one that looks the same: invisible signs, line ends, accents, # apart."""
+    every = list(known)
+    for form in (str.strip, lambda one: bare(one.strip())):
+        same = [one for one in every if one == name or canonical(form(one)) == canonical(form(name))]
+        if same:
+            return same[0] if len(same) == 1 else name
+    return name
+
+
+def bare(name: str) -> str:
+    """The name without the # of a header that is written as a comment: `#id` as `id`."""
+    return name.removeprefix("#").lstrip() or name

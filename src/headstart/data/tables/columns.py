@@ -17,6 +17,7 @@ from headstart.data.tables.column_names import (
     PLAIN_LABEL,
     PLAIN_TEXT,
     TEXTS,
+    bare,
     meant,
     shown,
 )  # fmt: skip
@@ -123,7 +124,7 @@ def choose(
         free = [column for column in free if column.name not in labels]
     if not wanted:
         wanted = _find_text(free, source, columns)
-        guessed += [name for name in wanted if name.lower() not in KNOWN and known[name].kind != "image"]
+        guessed += [name for name in wanted if bare(name).lower() not in KNOWN and known[name].kind != "image"]
     if both := set(labels) & set(wanted):
         raise DataError(f"the column {min(both)!r} can't be both the input and the label; give --text and --label.")
     if group in labels or cluster in labels:
@@ -157,14 +158,14 @@ def _given_text(text: str | Sequence[str] | None, known: Iterable[str]) -> list[
 
 
 def _is_id(name: str) -> bool:
-    low = name.lower()
+    low = bare(name).lower()
     return low in IDS or low.endswith("_id")
 
 
 def _named_texts(columns: Sequence[Column]) -> list[str]:
     usable = [column for column in columns if column.kind in ("text", "number")]
     plain = first(PLAIN_TEXT, usable)
-    plain = [name for name in plain if name.lower() == plain[0].lower()]
+    plain = [name for name in plain if bare(name).lower() == bare(plain[0]).lower()]
     for pair in PAIRS:
         found = first(pair, usable)
         if len(found) == 2 and (not plain or {*plain} < {*found}):  # a question and a sentence, as in QNLI
@@ -200,7 +201,7 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
 
 
 def _is_usual(name: str) -> bool:
-    return name.lower() in KNOWN or bool(re.fullmatch(r"column \d+", name))
+    return bare(name).lower() in KNOWN or bool(re.fullmatch(r"column \d+", name))
 
 
 def find_inputs(

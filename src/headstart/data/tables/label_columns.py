@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from headstart.core.errors import DataError
-from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL, SHOWN, shown
+from headstart.data.tables.column_names import IDS, LABELS, OTHERS, PLAIN_LABEL, SHOWN, bare, shown
 from headstart.data.tables.other_kinds import other_kind
 from headstart.data.tables.split_columns import flag
 from headstart.data.tables.table import Column
@@ -21,9 +21,9 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
 
     free: columns without another role. Raises `DataError` if the choice is not clear.
     """
-    free = [column for column in free if column.kind not in ("image", "none") and column.name.lower() not in IDS]
+    free = [column for column in free if column.kind not in ("image", "none") and bare(column.name).lower() not in IDS]
     plain = first(PLAIN_LABEL, free)
-    plain = [name for name in plain if name.lower() == plain[0].lower()]
+    plain = [name for name in plain if bare(name).lower() == bare(plain[0]).lower()]
     if len(plain) == 1:
         return plain, True
     named = plain or first(LABELS, free)
@@ -47,7 +47,7 @@ def find_label(free: Sequence[Column], source: str, columns: Sequence[Column]) -
 
 def first(names: Iterable[str], columns: Sequence[Column]) -> list[str]:
     """Names of the columns that match one of `names`, ignoring case, in the order of `names`."""
-    return [column.name for name in names for column in columns if column.name.lower() == name.lower()]
+    return [column.name for name in names for column in columns if bare(column.name).lower() == name.lower()]
 
 
 def listed(columns: Sequence[Column]) -> str:

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.data.tables.column_names import KNOWN
+from headstart.data.tables.column_names import KNOWN, bare
+from headstart.data.tables.comments import comments_above
 from headstart.data.tables.delimiters import TRIED, best
 from headstart.data.tables.numbers import number
 from headstart.data.tables.quoted import Dialect, Habits, Quoted
@@ -38,6 +39,8 @@ class Layout:
     "how many of the skipped lines are a title"
     options: bool = False
     "True if the line below the header holds the options of the questions, as SurveyMonkey writes them"
+    comments: int = 0
+    "how many of the skipped lines are comments (#)"
 
     @property
     def width(self) -> int:
@@ -50,7 +53,8 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     own: delimiter of the file's suffix, which wins ties. Excel's line `sep=;` decides, unless no cell ends there.
     """
     named = _SEP.fullmatch(lines[0]) if lines else None
-    skipped = 1 if named else _comments(lines, own)
+    skipped = 1 if named else comments_above(lines, own)
+    comments = 0 if named else skipped
     titles = 0 if skipped else titles_above(lines, own)
     skipped += titles
     rest = lines[skipped:]
@@ -70,7 +74,7 @@ def find(lines: Sequence[str], own: str) -> Layout | None:
     headless = not row_names and not options and _is_a_row(header, rows[1:])
     names = [f"column {at}" for at in range(1, len(header) + 1)] if headless else _named(header)
     habits = _habits(rest, dialect, rows[options:], len(names), not headless)
-    return Layout(dialect, names, skipped, headless, habits, row_names, titles, options)
+    return Layout(dialect, names, skipped, headless, habits, row_names, titles, options, comments)
 
 
 def _with_options(header: Sequence[str], options: Sequence[str]) -> list[str]:
@@ -84,7 +88,7 @@ def _with_options(header: Sequence[str], options: Sequence[str]) -> list[str]:
 
 def _named(header: Sequence[str]) -> list[str]:
     """The names of the header; a column without one is called by its place."""
-    names = [cell.strip().removeprefix("#") or cell.strip() for cell in header]
+    names = [cell.strip() for cell in header]
     for at, name in enumerate(names):
         if not name:
             new = f"unnamed {at + 1}"
@@ -101,18 +105,6 @@ def _habits(
     read = [row for row in itertools.islice(Quoted(lines, dialect, width), has_header, None) if row.span == 1]
     rows = [row.cells for row in read if len(row.cells) == width and not row.mended]
     return Habits(rows if len(rows) >= max(5, len(alone) // 10) else alone[has_header:], width)
-
-
-def _comments(lines: Sequence[str], own: str) -> int:
-    """Number of comment lines (#) above the header. A last one as wide as the rows, `#id,text`, is the header."""
-    count = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
-    if not count or not any(line.strip() for line in lines[count:]):
-        return 0
-    dialect, header = best(lines[count:], own, None)
-    last = lines[count - 1].rstrip("\r\n")
-    # `#,text,label` has a column called #
-    is_header = last[1:2].isalnum() or last.startswith(f"#{dialect.delimiter}")
-    return count - (is_header and len(Quoted([], dialect).loose(last)) == len(header))
 
 
 def _alone(lines: Sequence[str], dialect: Dialect, widths: Sequence[int]) -> list[list[str]]:
@@ -143,7 +135,7 @@ def _is_a_row(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     A single column with a common name, or a name far shorter than its texts, has a header; a sentence is a name if it
     is a question, or if another column shows that the line is none of its rows.
     """
-    if not rows or any(name.strip().lower() in KNOWN for name in header):
+    if not rows or any(bare(name.strip()).lower() in KNOWN for name in header):
         return False
     is_row = is_sentence = is_name = False
     for at, name in enumerate(cell.strip() for cell in header):

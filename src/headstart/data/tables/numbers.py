@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 # Stricter than float(): no "nan", no "1_000", no letters of other scripts.
@@ -18,6 +19,8 @@ _NAMES = {
     "’": "an apostrophe",
 }  # fmt: skip
 "signs within numbers, as findings call them"
+ODD = 0.1
+"maximum share of texts that are no number among those with units or signs for thousands"
 
 MISSING = frozenset({
     "n/a", "#n/a", "na", "nan", "none", "null", "-", "--", "?", "missing", "unknown", "tbd", ".", "#ref!", "#value!",
@@ -40,34 +43,37 @@ def _plain_minus(text: str) -> str:
 
 
 def numbers(texts: Sequence[str]) -> tuple[list[float | None], str]:
-    """Numbers of the texts, and a note on the format; `""` for plain numbers.
+    """Numbers of the texts, and a note on the format; `""` for plain numbers. None where one is no number.
 
-    If not all are plain, one currency sign or `%` is removed from each; then a comma is the decimal sign if every text
-    fits that, unless every one also fits a comma between thousands.
+    If most are not plain, the currency sign or `%` that most have is removed; then a comma is the decimal sign if every
+    text fits that, unless every one also fits a comma between thousands. Up to a tenth may be odd (`on request`, `<1%`,
+    another unit) without a change in how the others are read.
     """
     plain = [number(text) for text in texts]
     if None not in plain or not texts:
         return plain, ""
-    units, bare = set(), []
-    for text in texts:
-        found = _UNIT.fullmatch(text.strip())
-        if found is None:
-            return plain, ""
-        units.add(found[1] or found[3])
-        bare.append(_plain_minus(found[2]))
-    if len(units) > 1:
-        return plain, ""
-    note = f"{units.pop()} taken off" if units != {""} else ""
+    parts = [_UNIT.fullmatch(text.strip()) for text in texts]
+    units = [found and (found[1] or found[3]) for found in parts]
+    bare = [found and _plain_minus(found[2]) for found in parts]
+    figures = [unit for unit, text in zip(units, bare) if unit is not None and text and text[-1].isdigit()]
+    unit = Counter(figures).most_common(1)[0][0] if figures else ""
     ways: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
         (".", _NUMBER, str),
         (".", _THOUSANDS, lambda text: re.sub("[^0-9.+-]", "", text)),
         (",", _DECIMAL_COMMA, lambda text: re.sub("[^0-9,+-]", "", text).replace(",", ".")),
     )
+    read: list[tuple[int, list[float | None], list[str], str]] = []
     for point, pattern, canonical in ways:
-        if all(pattern.fullmatch(text) for text in bare):
-            how = ", ".join(filter(None, (note, *_signs(bare, point))))
-            return [float(canonical(text)) for text in bare], how
-    return plain, ""
+        fits = [text if own == unit and text and pattern.fullmatch(text) else None for own, text in zip(units, bare)]
+        values = [None if text is None else float(canonical(text)) for text in fits]
+        good = [text for text in fits if text is not None]
+        read.append((len(good), values, good, point))
+    most, values, good, point = max(read, key=lambda found: found[0])
+    some = sum(value is not None for value in plain)
+    if most <= some or len(texts) - most > ODD * len(texts):
+        return plain, ""
+    note = f"{unit} taken off" if unit else ""
+    return values, ", ".join(filter(None, (note, *_signs(good, point))))
 
 
 def _signs(texts: Sequence[str], point: str) -> Iterator[str]:

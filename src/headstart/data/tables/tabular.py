@@ -31,6 +31,7 @@ HEADLESS = (
 AGAIN = "{rows} equal to the header, as where files were put together: passed over"
 RULE = "{rows} of dashes alone below the header, as in Markdown and psql: passed over"
 TITLES = "{rows} above the header, read as a title: passed over"
+COMMENTS = "{rows} that begin with # above the header, read as comments: passed over"
 QUALTRICS = "{rows} of questions and ids below the header, as Qualtrics writes them: passed over"
 _RULE = re.compile(r"[\s|+:=-]*---[\s|+:=-]*")
 OPTIONS = "{rows} of options below the header, as SurveyMonkey writes them: passed over"
@@ -90,6 +91,9 @@ class Delimited:
             next(rows, None)
         if layout.titles:
             findings.add("header", "note", TITLES, [f"{self.name}:1"], layout.titles)
+        if layout.comments:
+            places = [f"{self.name}:{at}" for at in range(1, layout.comments + 1)]
+            findings.add("header", "note", COMMENTS, places)
         first = list(itertools.islice(rows, 2))
         if len(first) == 2 and all(cell.startswith('{"ImportId"') for cell in first[1].cells):
             findings.add("header", "note", QUALTRICS, [f"{self.name}:{layout.skipped + row.line}" for row in first], 2)
