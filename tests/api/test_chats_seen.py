@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def test_longer_ones_are_an_error_unless_the_user_chooses(tmp_path: Path) -> Non
     assert sum(map(len, (dropped.train, dropped.validation, dropped.test))) == dropped.record.rows_used == 12
     assert findings(dropped)["long"].severity == "error"
     assert findings(dropped)["long"].examples[0] == "rows.jsonl:13"
+    most = re.search(r"and (\d+) at most, of 200", findings(dropped)["tokens"].message)
+    assert most is not None
+    assert int(most[1]) < 200, "those left out do not count"
     cut = read_by(Seeing(None, 200, too_long="cut"), data)  # type: ignore[arg-type]
     assert cut.record.rows_used == 13
     assert "the start of the prompt is cut" in findings(cut)["long"].message

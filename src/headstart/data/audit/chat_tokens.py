@@ -68,7 +68,7 @@ def seen_as_tokens(data: Data, look: Look, limit: int, too_long: str) -> Data:
     _note_refused(found, limit, too_long, findings)
     if empty := [name for name, examples in parts.items() if not len(examples)]:
         raise DataError(f"no conversation of {empty[0]} can be used. {findings.errors()}")
-    _note_lengths([one for one, _ in found if one.length], limit, findings)
+    _note_lengths([one for one, _ in found if one.length and not one.refused], limit, findings)
     for role in dict.fromkeys(role for one, _ in found for role in one.swallowed):
         places = [place for one, place in found if role in one.swallowed]
         message = f"{{rows}} with a {role} message that the chat template leaves out: the model never sees it"
