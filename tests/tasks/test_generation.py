@@ -107,6 +107,14 @@ def test_report_card_and_verdict(run: tuple[Comparison, Path]) -> None:
     assert (run[0].task.kind, run[0].task.metric) == ("generation", "exact_match")
 
 
+def test_bf16_predicts_with_rounded_weights(run: tuple[Comparison, Path], base: Backbone) -> None:
+    predictor = Predictor(run[1] / "models" / "full" / "seed0", backbone=base, precision="bf16")
+    try:
+        assert [one.label for one in predictor(QUESTIONS)] == ANSWERS
+    finally:
+        predictor.close()
+
+
 def test_saved_models_answer_as_the_trained_ones(run: tuple[Comparison, Path], base: Backbone) -> None:
     for name in ("full", "lora"):
         predictor = Predictor(run[1] / "models" / name / "seed0", backbone=base)
@@ -173,7 +181,9 @@ def test_bf16_gives_the_same_loss_within_its_rounding(base: Backbone, method: An
             found.append(float(Runtime(job.compute).backward(job, micros, 0.0, 0, Room())))
             assert isinstance(job, Generating)
             assert job.head.dtype == job.compute.dtype
-            assert np.isfinite(job.surprise(job.validation)).all()
+            columns, texts = job.judged(job.validation)  # while frozen weights are rounded
+            assert np.isfinite(columns.numpy()).all()
+            assert len(texts or ()) == len(PAIRS)
         made.cache.close()
     assert found[1] == pytest.approx(found[0], rel=0.01)
 
@@ -259,6 +269,18 @@ def test_several_turns_train_all_answers_and_are_judged_by_the_last(base: Backbo
     assert texts is not None
     assert len(texts) == 1
     assert table.shape[0] == 1
+
+
+def test_running_text_makes_answers_no_longer(base: Backbone) -> None:
+    """Documents are learned beside questions; what they are long says nothing of answers."""
+    limits = []
+    for more in ([], [Chat.running("word " * 12)]):
+        made = setting(base, data_of([*CHATS, *more], CHATS[:1]))
+        with attached(made, Full(), 0) as job:
+            limits.append(job.answer_tokens)
+        assert made.train.longest_answer < made.train.units.max() or not more
+        made.cache.close()
+    assert limits[0] == limits[1]
 
 
 def test_usual_methods_need_no_naming(base: Backbone, tmp_path: Path) -> None:

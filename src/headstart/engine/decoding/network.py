@@ -17,6 +17,7 @@ from headstart.backbones.kept import ARGUMENTS, cache_of
 from headstart.backbones.ladder.modes import evaluating
 from headstart.core.errors import ConfigurationError, ModelError
 from headstart.engine.decoding.stores import Branch, Growing
+from headstart.engine.decoding.widened import Widened
 from headstart.engine.machine.precision import Compute
 from headstart.methods.plan import Beside
 
@@ -125,7 +126,8 @@ def opened(body: nn.Module, head: Callable[[Tensor], Tensor], tokenizer: Any, co
     table: Any = body.get_input_embeddings()  # type: ignore[operator]
     row = [(7 * number + 3) % table.num_embeddings for number in range(6)]
     exact = replace(network, compute=replace(compute, bf16=False))
-    with exact.reading():
+    # because frozen weights are rounded in a training and in predictions, and the check is in float32
+    with exact.reading(), Widened() if compute.bf16 else contextlib.nullcontext():
         try:
             whole = body(input_ids=exact.ids([row]), use_cache=False).last_hidden_state[0]  # [6, D]
             trunk = Branch()

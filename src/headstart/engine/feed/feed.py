@@ -95,6 +95,11 @@ class Feed:
             return self.answers
         return np.ones(len(self), dtype=np.int64) if self.words is None else (self.targets >= 0).sum(1).numpy()
 
+    @cached_property
+    def longest_answer(self) -> int:
+        """Tokens of the longest last answer of a conversation; 0 without any."""
+        return 0 if self.answers is None else int(self._encoded.last_answers().max(initial=0))
+
     @property
     def rows(self) -> np.ndarray:
         """[n] rows of features of each example for a solved head: one, or one for each word or place."""

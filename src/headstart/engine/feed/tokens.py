@@ -66,5 +66,16 @@ class Tokens:
         """True if a passage has several windows."""
         return WINDOWS in self._ragged and int(self._ragged[WINDOWS].counts.max(initial=0)) > 1
 
+    def last_answers(self) -> np.ndarray:
+        """[n] tokens of each conversation's last answer; 0 for running text, which answers nothing."""
+        found = np.zeros(len(self.lengths), dtype=np.int64)
+        for row in range(len(found)):
+            marks = self[row][ANSWERS]
+            end = int(np.flatnonzero(marks)[-1]) + 1 if marks.any() else 0
+            before = np.flatnonzero(~marks[:end])
+            start = int(before[-1]) + 1 if len(before) else 0
+            found[row] = end - start if start > 1 else 0  # at most a begin token stands before running text
+        return found
+
     def __getitem__(self, position: int) -> Encoded:
         return {name: one[position] for name, one in self._ragged.items() if one.counts[position]}
