@@ -190,6 +190,7 @@ def _classes(split: np.ndarray, targets: np.ndarray, labels: Sequence[str], find
 def _ranges(split: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
     """Numbers of a held-out split that mostly lie outside of those of training, as those in another unit do."""
     learned = targets[split == 0]
+    _stand_ins(learned, findings)
     for code, name in enumerate(NAMES[1:], start=1):
         held = targets[split == code]
         if len(held) and np.mean((held < learned.min()) | (held > learned.max())) > 0.5:
@@ -198,6 +199,20 @@ def _ranges(split: np.ndarray, targets: np.ndarray, findings: Findings) -> None:
                 f"({learned.min():g} … {learned.max():g}): are they in the same unit?"
             )
             findings.add("unit", "warning", message, count=1)
+
+
+def _stand_ins(numbers: np.ndarray, findings: Findings) -> None:
+    """A number of nines (-999, 9999) that comes again, farther from the others than these from each other."""
+    every, counts = np.unique(numbers, return_counts=True)
+    for value, count in zip(every.tolist(), counts.tolist()):
+        others = every[every != value]
+        alone = len(others) > 1 and np.abs(others - value).min() > np.ptp(others)
+        if count > 1 and alone and len(figures := f"{abs(value):.0f}") > 1 and {*figures} == {"9"}:
+            message = (
+                f"the number {value:g} stands in {{rows}} of train, far from all others ({others.min():g} … "
+                f"{others.max():g}): if it means a missing one, empty these cells"
+            )
+            findings.add("label_numbers", "warning", message, count=count)
 
 
 def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:

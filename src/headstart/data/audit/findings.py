@@ -42,8 +42,9 @@ class Findings:
         self.left_out += 1
         self.add(kind, "error", message, [place])
 
-    def count(self, kind: str) -> int:
-        return sum(number for key, number in self._counts.items() if key[0] == kind)
+    def count(self, kind: str, message: str | None = None) -> int:
+        """Number of all of this kind, or of those with this message."""
+        return sum(number for key, number in self._counts.items() if key[0] == kind and message in (None, key[2]))
 
     def places(self, kind: str) -> list[str]:
         return [place for key, kept in self._places.items() if key[0] == kind for place in kept][:SHOWN]

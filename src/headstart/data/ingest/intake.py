@@ -35,7 +35,7 @@ from headstart.data.ingest.store import Store, schema
 from headstart.data.tables.columns import Roles
 from headstart.data.tables.label_columns import is_signed
 from headstart.data.tables.sources import Splits
-from headstart.data.tables.split_columns import flag
+from headstart.data.tables.split_columns import ALLOWED, flag
 from headstart.data.tables.table import Chunk, Problem, Table, readable
 
 SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
@@ -236,5 +236,5 @@ def _hot(cells: Sequence[Any], roles: Roles, place: str) -> tuple[str | None, in
     marks = [False if gap else flag(cell) for cell, gap in zip(cells, unknown)]
     if None in marks:
         odd = marks.index(None)
-        raise DataError(f"{place}: the label column {names[odd]!r} holds {cells[odd]!r}, and not 0 or 1.")
+        raise DataError(f"{place}: the label column {names[odd]!r} holds {cells[odd]!r}. {ALLOWED}.")
     return json.dumps([name for name, on in zip(names, marks) if on], ensure_ascii=False), LIST

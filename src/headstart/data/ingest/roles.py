@@ -15,6 +15,7 @@ from headstart.data.tables.answer_columns import AnswerTable, groups_of
 from headstart.data.tables.chat_columns import find_chat
 from headstart.data.tables.column_names import shown
 from headstart.data.tables.columns import Roles, choose
+from headstart.data.tables.pixels import note_numbers, refuse_pixels
 from headstart.data.tables.repeated_columns import candidates
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import note_unused
@@ -62,6 +63,9 @@ def roles_of(
     for column in columns:
         if column.name in roles.text:
             refuse_missing(column, first.name, getattr(first, "path", Path("-")).parent)
+        if column.name in roles.text and not roles.chat:
+            refuse_pixels(column, first.name)
+            note_numbers(column, findings)
         if column.name in roles.text and column.name in roles.guessed:
             refuse_file_names(column, first.name)
         if column.name in roles.text and column.name.lower() in WORDS and are_single(column):

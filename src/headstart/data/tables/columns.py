@@ -23,6 +23,7 @@ from headstart.data.tables.column_names import (
 )  # fmt: skip
 from headstart.data.tables.label_columns import find_label, first, listed
 from headstart.data.tables.other_kinds import other_kind
+from headstart.data.tables.pixels import columns_of_numbers
 from headstart.data.tables.split_columns import Marks, find_marks
 from headstart.data.tables.table import Column
 from headstart.data.tables.word_columns import WORDS, words_alone, words_and_tags
@@ -196,6 +197,8 @@ def _find_text(free: Sequence[Column], source: str, columns: Sequence[Column]) -
             f"{source}: the column {lists[0]!r} holds lists. Write each as one text; to learn a tag for each word, "
             "name a column of lists of as many tags with --label."
         )
+    if not candidates and (what := columns_of_numbers(free)):
+        raise DataError(f"{source}: {what}")
     what = f"{shown(candidates, ' and ')} could each be" if candidates else "no column looks like"
     raise DataError(f"{source}: {what} the input. Name it with --text. {listed(columns)}")
 

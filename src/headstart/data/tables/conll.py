@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
-from headstart.data.tables.encodings import in_words
+from headstart.data.tables.encodings import in_words, opened
 from headstart.data.tables.lines import file_encoding, lines
 from headstart.data.tables.table import SAMPLE, Chunk, Chunker, Column, Problem, mostly_bad
 
@@ -20,6 +21,30 @@ UNIVERSAL = ("id", WORDS, "lemma", TAGS, "xpos", "feats", "head", "deprel", "dep
 _COMMENT = re.compile(r"#\s*(newdoc|newpar|[\w.:-]+\s*=)")
 _NUMBER = re.compile(r"\d+([-.]\d+)?")
 DOCUMENT = "-DOCSTART-"
+_TAG = re.compile(r"O|[BIESLU]-\S+")
+
+
+def is_conll(path: Path, suffix: str) -> bool:
+    """True for a text file that begins with lines of a word and its IOB tag, as CoNLL-2003's `train.txt`."""
+    if suffix not in (".txt", ".text"):
+        return False
+    try:
+        if not path.is_file():  # a pipe would wait
+            return False
+        with opened(path) as file:
+            every = file.read(4_000).decode("utf-8", "replace").splitlines()[:-1]
+    except (OSError, EOFError, zlib.error):
+        return False
+    cells = [line.split() for line in every if line.strip() and not line.startswith(DOCUMENT)]
+    words = [row for row in cells if row[0] != "#"]
+    tags = [row[-1] for row in words]
+    return (
+        len(words) > 1
+        and len(words[0]) > 1
+        and {len(row) for row in words} == {len(words[0])}
+        and all(map(_TAG.fullmatch, tags))
+        and any(tag != "O" for tag in tags)
+    )
 
 
 class Conll:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.core.errors import DataError
 from headstart.data.images.formats import SUFFIXES
-from headstart.data.tables.conll import Conll
+from headstart.data.tables.conll import Conll, is_conll
 from headstart.data.tables.fasttext import FastText, is_fasttext
 from headstart.data.tables.json_lines import JsonLines
 from headstart.data.tables.parquet import Parquet
@@ -65,7 +65,8 @@ def format_of(path: Path) -> str:
 
 def reader_of(path: Path) -> Reader | None:
     """What reads a file as a table; None if nothing does."""
-    return FastText if is_fasttext(path, format_of(path)) else FORMATS.get(format_of(path))
+    suffix = format_of(path)
+    return FastText if is_fasttext(path, suffix) else Conll if is_conll(path, suffix) else FORMATS.get(suffix)
 
 
 def table_of(path: Path) -> Table:

@@ -12,6 +12,10 @@ from headstart.core.errors import DataError
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.encodings import HEAD, encoding_of, opened
 
+WINDOWS = (
+    "{rows} with bytes that are not UTF-8, read as Windows-1252 (Western European): if letters are wrong, save the "
+    "file as UTF-8"
+)
 _WINDOWS = "".join(bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(256))
 """the signs of Windows-1252; the five bytes that it leaves undefined are control signs, as in browsers"""
 
@@ -102,11 +106,7 @@ def _mended(raw: bytes, place: str, findings: Findings) -> str:
     replaced = raw.decode("utf-8", "replace")
     lost = replaced.count("\ufffd")
     if sum(not sign.isascii() for sign in replaced) < 2 * lost:
-        message = (
-            "{rows} with bytes that are not UTF-8, read as Windows-1252 (Western European): if letters are wrong, save "
-            "the file as UTF-8"
-        )
-        findings.add("encoding", "warning", message, [place])
+        findings.add("encoding", "warning", WINDOWS, [place])
         return codecs.charmap_decode(raw, "strict", _WINDOWS)[0]
     message = "{rows} with bytes that are not UTF-8: each became the sign U+FFFD; save the file as UTF-8"
     findings.add("encoding", "warning", message, [place])

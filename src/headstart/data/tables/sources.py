@@ -20,6 +20,7 @@ from headstart.data.ingest.split_names import SPLITS, split_named, split_of_word
 from headstart.data.tables import hub
 from headstart.data.tables.formats import ADVICE, FORMATS, NO_PIPES, READABLE, format_of, reader_of, table_of
 from headstart.data.tables.near import at_home, did_you_mean
+from headstart.data.tables.partitions import partitions
 from headstart.data.tables.table import Table
 from headstart.data.tables.unread_folders import seen
 
@@ -201,6 +202,8 @@ def _folder(root: Path, needed: str = "train") -> Splits:
         return {"train": list(map(table_of, files))}
     if "train" in splits_of(map(_stem, files), split_of_words).values():
         return _split_files(root, files, split_of_words)
+    if not files and any("=" in entry.name for entry in entries) and (parts := partitions(root)):
+        return {"train": [*parts]}
     inside = [str(entry) for entry in entries if entry.is_dir() and _holds_examples(entry)]
     hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else ""
     raise DataError(

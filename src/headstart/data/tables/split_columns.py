@@ -21,6 +21,8 @@ FOLDS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
 ANSWERS = {"accept", "reject", "ignore"}
 _TRUE = {"1", "1.0", "true", "t", "yes", "y", "x"}
 _FALSE = {"", "0", "0.0", "false", "f", "no", "n"}
+ALLOWED = "Allowed are 1 and 0, true and false, t and f, yes and no, y and n, and x for 1"
+"the marks of `flag`, for a message"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from headstart.data.tables.column_names import shown
 from headstart.data.tables.delimiters import DELIMITERS
 from headstart.data.tables.encodings import in_words
 from headstart.data.tables.layout import LOOKED_AT, find
-from headstart.data.tables.lines import file_encoding, lines
+from headstart.data.tables.lines import WINDOWS, file_encoding, lines
 from headstart.data.tables.quoted import Quoted
 from headstart.data.tables.spread import Spread
 from headstart.data.tables.table import Chunk, Chunker, Column, Problem, mostly_bad
@@ -65,7 +65,7 @@ class Delimited:
         if double:
             raise DataError(f"{path}: the header names {', '.join(double)} twice. Give each column its own name.")
         self.encoding = in_words(file_encoding(path))
-        self._read, self._lists = (0, 0), frozenset[str]()
+        self._read, self._lists, self._windows = (0, 0), frozenset[str](), False
 
     typed = False
     "cells of CSV are text, even numbers"
@@ -78,11 +78,13 @@ class Delimited:
         sign, (rows, last) = self.layout.dialect.delimiter, self._read
         names = [name for name in self.header if re.fullmatch(r"unnamed \d+", name)]
         more = f", without a name in the header: {shown(names)}" if names else ""
-        return f"{DELIMITERS.get(sign, sign) or 'one column'}, {self.encoding}, {count(rows)} on {last:,} lines{more}"
+        encoding = self.encoding + " and Windows-1252" * self._windows
+        return f"{DELIMITERS.get(sign, sign) or 'one column'}, {encoding}, {count(rows)} on {last:,} lines{more}"
 
     def _records(self, findings: Findings) -> Iterator[tuple[int, list[str] | Problem]]:
         """(line, cells) of rows as wide as the header; (line, problem) of the others."""
         layout, good, bad, wrong = self.layout, 0, 0, Findings()
+        mended = findings.count("encoding", WINDOWS)
         found = itertools.islice(lines(self.path, findings), layout.skipped, None)
         rows = iter(Quoted(found, layout.dialect, layout.width, layout.habits))
         if layout.headless:
@@ -125,6 +127,7 @@ class Delimited:
             wrong.add("malformed", "error", "", [place])
             detail = f"it runs over {row.span:,} lines: is a quote left open?" if row.span > 20 else ""
             yield layout.skipped + row.line, Problem("malformed", WIDTH, "quote cells that hold the delimiter", detail)
+        self._windows = findings.count("encoding", WINDOWS) > mended
         quote = next((sign for sign in "'\u2018\u201c\u201e\u00ab" if _most(self._head[1:], sign)), None)
         what = f"do not have the header's {layout.width} cells; a cell that holds the delimiter needs quotes around it"
         what += f' (", not {quote})' if quote else ""
