@@ -52,7 +52,7 @@ def _chunks(rows: Iterable[Unlabelled], most: int) -> Iterator[list[Unlabelled]]
 
 
 def _scored(scores: Scores, rows: Sequence[Unlabelled]) -> list[Any]:
-    """What the answer of each row is made of, or its problem as a text; failing rows are found by bisection."""
+    """The scores of each row, or its problem as a text; failing rows are found by bisection."""
     if not rows:
         return []
     try:

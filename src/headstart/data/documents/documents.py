@@ -88,7 +88,7 @@ def _of_html(source: str) -> str:
 
 
 class _Text(HTMLParser):
-    """The text of a page: blocks on lines of their own, headings with the signs of Markdown."""
+    """The text of a page: each block on a new line, headings with the signs of Markdown."""
 
     HIDDEN = frozenset({"script", "style", "title", "nav", "noscript", "template", "svg"})
     INLINE = frozenset(
