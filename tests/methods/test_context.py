@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,30 @@ def test_prompts_with_and_without_all_demonstrations_score_as_alone(backbone: Ba
         together = behind.features(behind.preparation.collate([one for each in batch for one in each]))
         apart = torch.cat([behind.features(behind.preparation.collate(each)) for each in batch])
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-4)
+
+
+def test_what_all_prompts_begin_with_is_read_once_for_all_batches(backbone: Backbone) -> None:
+    from headstart.engine.decoding.asked import seen
+
+    behind = seen(backbone, View("Which?", words=WORDS, shown=1, demonstrations=(Demonstration("a" * 200, 0),)), FP32)
+    read, texts = [], ["dog", "red cat", "blue"]
+    with contextlib.closing(watched(backbone, read)):
+        one = [behind.features(behind.preparation.collate(behind.preparation.encode([text]))) for text in texts]  # type: ignore[attr-defined]
+    assert sum(tokens > 200 for tokens in read) == 1
+    whole = seen(backbone, View("Which?", words=WORDS, shown=1, demonstrations=(Demonstration("a" * 200, 0),)), FP32)
+    together = whole.features(whole.preparation.collate(whole.preparation.encode(texts)))  # type: ignore[attr-defined]
+    torch.testing.assert_close(torch.cat(one), together, rtol=1e-4, atol=1e-4)
+
+
+class watched:
+    """Notes the number of tokens of each pass through a backbone until it is closed."""
+
+    def __init__(self, backbone: Backbone, read: list[int]) -> None:
+        table: Any = backbone.module.get_input_embeddings()  # type: ignore[operator]
+        self._handle = table.register_forward_hook(lambda module, given, made: read.append(given[0].shape[1]))
+
+    def close(self) -> None:
+        self._handle.remove()
 
 
 def test_words_of_classes() -> None:

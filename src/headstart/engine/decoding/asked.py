@@ -6,6 +6,7 @@ Everything that reads features works on it unchanged: feeds, heads, temperatures
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from headstart.backbones.inputs.preparation import Encoded, TextPreparation
 from headstart.core.errors import MethodError, ModelError
 from headstart.data.documents.passages import Passage
 from headstart.data.documents.search import BM25
-from headstart.engine.decoding.likelihoods import likelihoods
+from headstart.engine.decoding.likelihoods import begun, likelihoods
 from headstart.engine.decoding.network import opened
 from headstart.engine.feed.feed import Feed
 from headstart.engine.machine.precision import Compute
@@ -39,7 +40,7 @@ class Prompts(TextPreparation):
         super().__init__(plain.tokenizer, plain.max_length)
         self.view, self.readable = view, readable
         self._template = ChatTemplate(self.tokenizer) if view.chat else None
-        begin = getattr(self.tokenizer, "bos_token_id", None)
+        begin: Any = getattr(self.tokenizer, "bos_token_id", None)
         starts = begin is not None and list(self.tokenizer("a")["input_ids"])[:1] == [begin]
         self._begin = [begin] if starts and not view.chat else []  # a template writes its own
         words = [view.answer(label) for label in range(len(view.words))]
@@ -48,7 +49,7 @@ class Prompts(TextPreparation):
         pool = [Passage("", (), one.text) for one in view.demonstrations]
         self._similar = BM25(pool) if view.choice == "nearest" else None
         self._begins = self._cut("-", () if self._similar else view.demonstrations)[0]
-        self.shared = self._begin + self._ids(self._begins)
+        self.shared: list[int] = self._begin + self._ids(self._begins)
         self.asked = self.shortened = 0
 
     def encode(self, inputs: Sequence[str | tuple[str, str]]) -> list[Encoded]:
@@ -153,15 +154,18 @@ def seen(backbone: Backbone, view: View, compute: Compute) -> Backbone:
     except ModelError as error:
         raise MethodError(str(error)) from error
 
+    first = functools.cache(lambda: begun(network, prompts.shared))
+
     def run(module: nn.Module, batch: Batch) -> Tensor:
-        """The whole prompts of a batch and their answers. A prompt without all demonstrations stands apart, because
-        what all prompts begin with is read once."""
+        """The shared tokens are read once for all batches. A prompt without all demonstrations stands apart."""
         given = prompts.prompts(batch)
         cut = [prompt[: len(prompts.shared)] != prompts.shared for prompt in given]
         found = torch.empty(len(given), len(prompts.choices))
         for apart in (False, True):
             if places := [place for place, one in enumerate(cut) if one == apart]:
-                some = likelihoods(network, [given[place] for place in places], [prompts.choices] * len(places))
+                after = first() if prompts.shared and not apart else None
+                asked, choices = [given[place] for place in places], [prompts.choices] * len(places)
+                some = likelihoods(network, asked, choices, after=after)
                 found[places] = torch.tensor([[one.log_p for one in row] for row in some])
         return found.to(batch["input_ids"].device)
 

@@ -30,15 +30,33 @@ class Likelihood:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Tokens that all prompts of several calls begin with, and their keys and values while the body stays the same."""
+
+    ids: tuple[int, ...]
+    trunk: Branch
+
+
+def begun(network: Network, ids: Ids) -> Begun:
+    """Reads these tokens, at least one."""
+    trunk = Branch()
+    with network.reading():
+        network.states(network.ids([list(ids)]), trunk, 0)
+    return Begun(tuple(ids), trunk)
+
+
 def likelihoods(
-    network: Network, prompts: Sequence[Ids], choices: Sequence[Sequence[Ids]], batch_tokens: int | None = None
-) -> list[list[Likelihood]]:
+    network: Network, prompts: Sequence[Ids], choices: Sequence[Sequence[Ids]], batch_tokens: int | None = None,
+    after: Begun | None = None,
+) -> list[list[Likelihood]]:  # fmt: skip
     """`sum over t of log p(choice_t | prompt, choice_<t)` of each choice after each prompt.
 
     prompts: token ids of whole prompts, demonstrations included. What all of them begin with is found and read once.
     choices: for each prompt the token ids of its choices, with the blank that divides a choice from its prompt. Choices
         of one token need the prompt's last scores alone; longer ones are read after it, equal beginnings once.
     batch_tokens: tokens of prompts, without the shared ones, that are read at once; None for the network's default.
+    after: what all prompts begin with, if it was read before; each has more tokens.
 
     Raises `ConfigurationError` for an empty prompt or choice, and for one that is longer than the model reads.
 
@@ -54,12 +72,13 @@ def likelihoods(
             raise ConfigurationError("a choice has no tokens, so that it has no likelihood; give it a text.")
         network.check(len(prompt), max(map(len, own), default=1) - 1)
     sums: dict[Beginning, float] = {}
+    if after is None and (alike := shared_length(prompts)):
+        after = begun(network, prompts[0][:alike])
+    shared = len(after.ids) if after else 0
+    assert not after or all(len(one) > shared and tuple(one[:shared]) == after.ids for one in prompts)
     with network.reading():
-        shared, trunk = shared_length(prompts), Branch()
-        if shared:
-            network.states(network.ids([list(prompts[0][:shared])]), trunk, 0)
         for batch in batches(prompts, shared, batch_tokens or network.batch_tokens):
-            branch = trunk.forked() if shared else Branch()
+            branch = after.trunk.forked() if after else Branch()
             sums |= _of_batch(network, branch, shared, batch, prompts, choices)
     size = {tuple(choice): _bytes(network, choice) for own in choices for choice in own}
     return [
