@@ -80,6 +80,7 @@ def measure(
     seeds: int = 2,
     trials: int = 2,
     epochs: int = 3,
+    as_it_is: Annotated[bool, "only report the finished rows of an interrupted run"] = False,
     out: Annotated[Path, "taken up where it stopped"] = Path("runs/prompting"),
     note: Note = "",
 ) -> Results:
@@ -87,6 +88,7 @@ def measure(
 
     import headstart
     from headstart.cli.progress import Lines
+    from headstart.core.records.comparison import Comparison
     from headstart.engine.machine.precision import compute
 
     shown = {f"fewshot@{count}": count for count in demonstrations}
@@ -94,14 +96,15 @@ def measure(
     settings |= {f"{name}.choice": "balanced" for name in shown}
     sizes = dict(zip(SIZES, (train, validation, test)))
     for name in sets:
-        record = headstart.compare(
+        record = Comparison.read(out / name / "comparison.json") if as_it_is else headstart.compare(
             drawn(name, sizes, out / "data"), smollm2(), out=out / name, resume=True,
             methods=["zeroshot", *shown, *methods], settings=settings, seeds=seeds, trials=trials, epochs=epochs,
             progress=Lines(), remember=False,
         )  # fmt: skip
         part = {
-            "data": name, "sizes": sizes, "seeds": seeds, "trials": trials, "epochs": epochs, "note": note,
-            "seconds": record.seconds, "verdict": list(record.verdict.said), "rows": list(map(measured, record.rows)),
+            "data": name, "status": record.status, "sizes": sizes, "seeds": seeds, "trials": trials, "epochs": epochs,
+            "note": note, "seconds": record.seconds, "verdict": list(record.verdict.said),
+            "rows": list(map(measured, record.rows)),
             "threads": torch.get_num_threads(), "environment": machine(compute("cpu").precision),
         }  # fmt: skip
         for row in part["rows"]:

@@ -82,7 +82,10 @@ def prompting() -> list[str]:
                 f"| {1000 * row['latency_seconds']:.0f} ms | {row['tokens_in']:.0f} | {row['tokens_out'] or 0:.1f} "
                 f"| {_chosen(row['configuration'])} |"
             )
-        lines += ["", f"Verdict: {' '.join(part['verdict'])}"]
+        if part["status"] == "partial":
+            lines += ["", "The run was interrupted: methods without a row were not trained yet."]
+        else:
+            lines += ["", f"Verdict: {' '.join(part['verdict'])}"]
         lines += small("prompting", part["note"], part["environment"], part["threads"])
     return lines
 
