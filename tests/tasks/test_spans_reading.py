@@ -206,3 +206,15 @@ def test_real_questions_of_other_scripts(language: str) -> None:
     tokens = Tokens([TextPreparation(tokenizer, 256).encode(data.test.inputs())])  # type: ignore[arg-type]
     reached = seen(torch.from_numpy(data.test.targets), tokens).numpy()
     assert (reached == data.test.targets[:, 0]).all(), "every answer begins and ends where a token of MiniLM does"
+
+
+@pytest.mark.parametrize("names", [("#1 String", "#2 String", "Quality"), ("question", "passage", "answer")])
+@pytest.mark.parametrize("classes", [("0", "1"), ("no", "yes")])
+def test_classes_of_pairs_that_stand_in_texts_by_chance_are_no_answers(
+    tmp_path: Path, names: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    """As in MRPC and BoolQ: `0` and `no` stand in most texts."""
+    rows = [f"is it {at}?\tno news of 10 and {at}, yes\t{classes[at % 2]}" for at in range(60)]
+    (file := tmp_path / "a.tsv").write_text("\n".join(["\t".join(names), *rows]) + "\n")
+    data = read(file, text=",".join(names[:2]), label=names[2])
+    assert (data.task.kind, data.task.labels, data.record.rows_used) == ("single_label", classes, 60)

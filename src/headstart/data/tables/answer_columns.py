@@ -11,6 +11,7 @@ from typing import Any
 from headstart.data.audit.findings import Findings
 from headstart.data.tables.chat_columns import ACCEPTED
 from headstart.data.tables.column_names import meant
+from headstart.data.tables.label_columns import FEW
 from headstart.data.tables.numbers import number
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import flag
@@ -153,6 +154,8 @@ def _names(
     if first(ACCEPTED) and not (asked or given or label):  # further right answers are for a model that writes its own
         return None
     names = AnswerColumns(question, passage, answer, first(START), first(UNANSWERABLE))
+    if names.start is None and not asked and _are_classes(known[answer]):
+        return None
     cells = {column.name: column.values for column in columns}
     found, held = 0, 0
     empty: list[Any] = [None] * len(cells[answer])
@@ -162,6 +165,11 @@ def _names(
             found += 1
             held += isinstance(text_of, str) and one.partition(":")[2].strip() in text_of
     return names if asked or held > found / 2 else None
+
+
+def _are_classes(column: Column) -> bool:
+    """True for few values that repeat, as labels of pairs: `0`, `no` or `a` stands by chance in most passages."""
+    return column.kind in ("text", "number") and column.distinct <= max(2, min(FEW, len(column.values) // 4))
 
 
 def _wrapped(table: Table, names: AnswerColumns) -> Table:
