@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import headstart
-from cli.calling import call
+from cli.calling import Call, call
+from headstart.artifacts.dialogue import Manner, check_talks, with_tuned
+from headstart.artifacts.predictor import Predictor
+from headstart.core.errors import ConfigurationError, DataError
+from headstart.tasks.task import Task
 from tasks.asking import PAIRS, model
 
 FEW = PAIRS[:5]
@@ -88,3 +95,53 @@ def test_what_makes_no_sense_is_told(run: Path, tmp_path: Path) -> None:
     done = call("evaluate", run)
     assert done.code == 2
     assert "an answer in words, which evaluate does not judge" in done.err
+
+
+def talk(monkeypatch: pytest.MonkeyPatch, run: Path, lines: str, *options: object) -> Call:
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    return call("chat", run, *options)
+
+
+def test_chat_answers_as_predict(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = talk(monkeypatch, run, "".join(f"{question}\n\n/new\n" for question in QUESTIONS))
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == ANSWERS
+
+
+def test_chat_shows_the_base_beside_the_tuned_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = talk(monkeypatch, run, "red?\n", "--against", "base")
+    base, tuned = done.out.rstrip("\n").split("full: ")
+    assert base.startswith("base: ")
+    assert tuned == "blue" != base.removeprefix("base: ").strip()
+
+
+def test_what_was_said_is_part_of_the_next_question(run: Path) -> None:
+    with contextlib.closing(Predictor(run)) as predictor, with_tuned(predictor, Manner(system="Be kind.")) as dialogue:
+        assert "".join(dialogue.answer("red?")) == "blue"
+        assert [turn["content"] for turn in dialogue.messages] == ["Be kind.", "red?", "blue"]
+        answer = dialogue.answer("cat?")
+        first = next(answer)
+        answer.close()  # as Ctrl-C does
+        assert dialogue.messages[-2:] == [
+            {"role": "user", "content": "cat?"},
+            {"role": "assistant", "content": first},
+        ]
+        before = list(dialogue.messages)
+        with pytest.raises(DataError, match="tokens"):
+            list(dialogue.answer("long " * 300))
+        assert dialogue.messages == before
+        dialogue.clear()
+        assert [turn["content"] for turn in dialogue.messages] == ["Be kind."]
+
+
+def test_a_conversation_that_is_too_long_does_not_end_the_talk(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = talk(monkeypatch, run, "long " * 300 + "\nred?\n")
+    assert done.code == 0
+    assert done.out == "blue\n"
+    assert "/new begins a new conversation" in done.err
+
+
+def test_a_model_of_classes_does_not_talk(tmp_path: Path) -> None:
+    artifact = SimpleNamespace(task=Task("single_label", "text", ("a", "b")))
+    with pytest.raises(ConfigurationError, match="gives one label to each input"):
+        check_talks(artifact, "runs/film")  # type: ignore[arg-type]

@@ -97,10 +97,11 @@ class Predictor:
         if not self.artifact.task.own_head:
             return self.scores(inputs)
         most = self.artifact.answer_tokens
-        return answered(self._network, self.backbone.preparation, list(map(conversation, inputs)), most)
+        return answered(self.network, self.backbone.preparation, list(map(conversation, inputs)), most)
 
     @cached_property
-    def _network(self) -> Network:
+    def network(self) -> Network:
+        """The language model for the decoder."""
         return network_of(self.backbone, self.model.head, self.compute)
 
     def __call__(self, inputs: Iterable[Any]) -> list[Prediction]:

@@ -22,6 +22,7 @@ VERBS = {
     "improve": "propose what to change in a run, and try it on validation",
     "curve": "measure how quality grows with labels, and how many more would reach a goal",
     "predict": "label new examples with a run's model",
+    "chat": "talk with a run's language model, and with its base beside it",
     "rank": "rank pretrained models by how well they fit your data, before training any",
     "runs": "list your runs; show one, compare two",
     "inspect": "draw a model's ladder: rungs, sizes, trained parameters, the cut",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from headstart.backbones.inputs.chat_lengths import begun
 from headstart.backbones.inputs.preparation import TextPreparation
 from headstart.core.chat import Chat
 from headstart.core.errors import DataError, ModelError
-from headstart.engine.decoding.decoder import Decoder
+from headstart.engine.decoding.decoder import MOST_TOKENS, Decoder
 from headstart.engine.decoding.network import Network, opened
 from headstart.engine.decoding.request import Request
 from headstart.engine.machine.precision import Compute
@@ -52,6 +52,28 @@ def answered(network: Network, preparation: Any, chats: Sequence[Chat], most: in
         Answered(rendering.answer_text(one.ids), one.ended == "stop", one.tokens_in, one.tokens_out)
         for one in decoder.answers(requests)
     ]
+
+
+def streamed(
+    network: Network, preparation: TextPreparation, chat: Chat, most: int, temperature: float = 0.0, top_p: float = 1.0,
+    seed: int = 0,
+) -> Iterator[str]:  # fmt: skip
+    """The answer to a conversation's last question, in pieces as soon as they are certain; closing it ends the answer.
+
+    Raises `DataError` as `answered` does.
+    """
+    (prompt,) = prompts_of(preparation, [chat], most)
+    request = Request(
+        prompt, max_tokens=min(most, preparation.max_length - len(prompt)), stop_ids=preparation.chat.stop_ids,
+        temperature=temperature, top_p=top_p, seed=seed,
+    )  # fmt: skip
+    blanks, begins = "", True  # held back, because an answer has none at its ends
+    for piece in Decoder(network, most_tokens=max(MOST_TOKENS, 2 * preparation.max_length)).stream([request]):
+        text = piece.text.lstrip() if begins else blanks + piece.text
+        if found := text.rstrip():
+            yield found
+            begins = False
+        blanks = text[len(found) :]
 
 
 def prompts_of(preparation: TextPreparation, chats: Sequence[Chat], most: int) -> list[list[int]]:
