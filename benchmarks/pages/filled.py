@@ -66,9 +66,10 @@ def prompting() -> list[str]:
     lines: list[str] = []
     for part in found["parts"]:
         sizes = part["sizes"]
+        took = "" if part["status"] == "partial" else f"; {part['seconds'] / 60:.0f} minutes"
         lines += [
             f"{SETS[part['data']]}, {sizes['train']} texts to train or to show, {sizes['validation']} to choose by, "
-            f"{sizes['test']} to test; {part['seeds']} seeds, {_trials(part)}; {part['seconds'] / 60:.0f} minutes.",
+            f"{sizes['test']} to test; {part['seeds']} seeds, {_trials(part)}{took}.",
             "",
             "| method | accuracy % | all trials s | one answer | tokens read | answered | chosen on validation |",
             "|---|---|---|---|---|---|---|",
