@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ import headstart
 from backbones.tiny import causal, tiny
 from contract.settings import task_of
 from headstart.backbones.loaders.load import load
+from headstart.comparison.bench import Bench
 from headstart.comparison.selection import PROMPTED, fitting, methods_named
 from headstart.core.records.comparison import Comparison
+from headstart.methods.method import method_class, settled
 from headstart.methods.view import View
 from headstart.stats.predictions import Predictions
 
@@ -75,6 +79,14 @@ def test_the_page_shows_tokens(run: tuple[Comparison, Path]) -> None:
     record, folder = run
     assert "read per text, its prompt included" in (folder / "report.html").read_text()
     assert f"{record.row('zeroshot').tokens_in:.0f}" in (folder / "report.html").read_text()
+
+
+def test_a_number_of_demonstrations_is_tuned_unless_it_is_given(model: Path) -> None:
+    bench: Any = SimpleNamespace(workshop=SimpleNamespace(backbone=load(str(model))))
+    for given, tuned in ((None, True), (12, False), (4, False)):
+        method = method_class("fewshot")(demonstrations=given)  # type: ignore[call-arg]
+        assert ("demonstrations" in [axis.name for axis in Bench.axes(bench, method)]) == tuned
+        assert settled(method, bench.workshop.backbone).demonstrations == (given or 12)  # type: ignore[attr-defined]
 
 
 def test_prompted_methods_are_usual_where_the_backbone_and_the_task_have_what_they_need(model: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -77,6 +77,8 @@ class Method:
     "True if its solved head reads features that no other method shares, which needs a separate pass over the data"
     asks: ClassVar[bool] = False
     "True if each configuration of a solved method reads all examples anew, so that it gets as many trials as others"
+    usual: ClassVar[Mapping[str, Any]] = {}
+    "where tuning starts for settings that are None unless the user gives them"
     draws: ClassVar[bool] = False
     "True if a solved method depends on the seed, as by the demonstrations that it draws, so that it runs with each"
     combines: ClassVar[bool] = False
@@ -200,6 +202,7 @@ def settled(method: Method, backbone: Backbone) -> Method:
     rate = getattr(method, "rate", None)
     if getattr(method, "reads", "") is None:
         method = replace(method, reads=method.head_reads)  # type: ignore[call-arg]
+    method = replace(method, **{name: value for name, value in method.usual.items() if getattr(method, name) is None})
     return replace(method, learning_rate=rate(backbone)) if rate else method  # type: ignore[call-arg]
 
 

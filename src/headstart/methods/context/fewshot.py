@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
@@ -26,8 +26,9 @@ class Fewshot(Prompted, Method):
 
     summary: ClassVar[str] = "training examples in the prompt of a language model; nothing is trained"
     draws: ClassVar[bool] = True
+    usual: ClassVar[Mapping[str, Any]] = {"demonstrations": 12}
 
-    demonstrations: int = 12
+    demonstrations: int | None = None
     "training examples in the prompt; default: chosen on validation among 4, 12 and 24"
     choice: Literal["balanced", "random", "nearest"] = "balanced"
     """how they are chosen: balanced by class, random, or nearest to each question by their words; default: chosen on
@@ -42,7 +43,8 @@ class Fewshot(Prompted, Method):
         return ClassScores(outputs)
 
     def attach(self, backbone: Backbone, head: nn.Module) -> Plan:
-        return self.asked(backbone, head, self.demonstrations, self.choice)
+        shown = self.usual["demonstrations"] if self.demonstrations is None else self.demonstrations
+        return self.asked(backbone, head, shown, self.choice)
 
     def axes(self, backbone: Backbone) -> tuple[Axis, ...]:
         shown = Axis("demonstrations", values=(4, 12, 24))
