@@ -241,6 +241,14 @@ def test_answers_that_look_like_classes_can_be_asked_for(tmp_path: Path) -> None
     )
 
 
+def test_few_answers_beside_other_right_ones_are_no_classes(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"Wording {n} of it?", "answer": f"fact {n % 4}", "accept": [f"{n % 4}"], "fact": n % 4}
+        for n in range(40)
+    ]
+    assert read(written(tmp_path, rows)).task.kind == "generation"
+
+
 def test_what_is_asked_at_prediction() -> None:
     assert chat_input("Why?") == Chat.asked("Why?")
     assert chat_input(turns("Why?", "So.", "And?")) == Chat.of(turns("Why?", "So.", "And?"))

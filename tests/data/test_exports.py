@@ -79,6 +79,9 @@ def test_answers_that_an_annotator_rejected_are_pointed_at(json_file: File) -> N
     rows = [{"text": text, "label": "ab"[at % 2], "answer": answers[at % 3]} for at, (text, _) in enumerate(ROWS)]
     assert "annotators did not accept" in finding(read(json_file(rows)), "answer").message
     assert "answer" not in kinds(read(json_file([{**row, "answer": "accept"} for row in rows])))
+    alone = [{**row, "label": "COMPLAINT", "answer": answers[n % 2]} for n, row in enumerate(rows)]
+    with pytest.raises(DataError, match=r"only one class.*by --label answer\.$"):
+        read(json_file(alone))
 
 
 @pytest.mark.parametrize("name", ["train", "test"])

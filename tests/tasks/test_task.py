@@ -69,6 +69,7 @@ ASKS = re.compile(
 )
 KNOW_THEM = {
     "core/inputs.py": "the kinds of input",
+    "data/ingest/label_lists.py": "which kinds lists of labels fit",
     "data/ingest/label_types.py": "which types of cells fit the kinds here",
     "data/ingest/labels.py": "chooses one of the kinds here by the types of the cells",
     "data/tables/columns.py": "chooses the kind of input by the columns",

@@ -56,7 +56,8 @@ class AnswerRows:
         cells: dict[str, Any] = dict(source.columns) or {INPUT: source.name}
         if found is None:
             where = f"{source.place}: " if source.place and source.place not in answer.problem else ""
-            return {**cells, self._prediction: None, self._error: where + answer.problem}
+            added = (self._prediction, self._confidence, self._check, *self._chances.values())
+            return {**cells, **{name: None for name in added if name}, self._error: where + answer.problem}
         value: Any = list(found.tags) or found.label
         if self.task.numeric:  # seven digits, because the value is a float32
             value = float(f"{found.probabilities['value']:.7g}")

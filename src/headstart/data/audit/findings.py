@@ -61,4 +61,5 @@ class Findings:
     def errors(self) -> str:
         """The errors as text for a message: `2 rows without a label, left out (a.csv:2, a.csv:3).`"""
         found = [finding for finding in self.records() if finding.severity == "error"]
-        return " ".join(f"{e.message} ({', '.join(e.examples)})." for e in found[:4])
+        where = [f" ({', '.join(e.examples)})" if e.examples else "" for e in found]
+        return " ".join(f"{e.message}{places}." for e, places in zip(found[:4], where))

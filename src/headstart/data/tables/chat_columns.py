@@ -124,8 +124,11 @@ def as_json(value: Any) -> Any:
 
 
 def _are_classes(prompt: str, answer: str, columns: Sequence[Column]) -> bool:
-    """True for few repeated answers to questions, or beside a column that is called like a label."""
-    if prompt.lower() not in UNCLEAR:
+    """True for few repeated answers to questions, or beside a column that is called like a label.
+
+    Never beside lists of further right answers: a class has none.
+    """
+    if prompt.lower() not in UNCLEAR or any(one.kind == "list" for one in columns if one.name.lower() in ACCEPTED):
         return False
     column = next(one for one in columns if one.name == answer)
     few = 2 <= column.distinct <= max(2, min(FEW, len(column.values) // 2))

@@ -120,6 +120,6 @@ def note_unused(columns: Sequence[Column], used: Sequence[str], findings: Findin
         elif name == "answer" and {"accept"} < {*map(str, column.values)} <= ANSWERS:
             message = (
                 "the column 'answer' is not used, though it has reject or ignore: leave out the rows that Prodigy's "
-                "annotators did not accept"
+                f"annotators did not accept, or learn what they accept by --label {column.name}"
             )
-            findings.add("answer", "warning", message, count=1)
+            findings.add("answer", "error", message, count=1)
