@@ -30,6 +30,9 @@ headstart compare reviews.csv --model ./my-bert --methods lora,distill+lora,cont
   --set distill+lora.strength=1 --set distill+lora.rank=16
 ```
 
+A method that reads passages (`retrieve`, `gold_passage`) can be joined with one that trains: `lora+retrieve` is trained
+and asked with passages ([language models](language-models.md)).
+
 The joined method has the settings of both; the learning rate and what trains are those of the second kind. Rungs that
 the first kind freezes stay frozen. Two methods that change the same thing are refused.
 """

@@ -50,6 +50,7 @@ NOT_APPLICABLE = {
     **{("soup", backbone): "no ingredients" for backbone in BACKBONES},
     **{("zeroshot", backbone): "no text tower" for backbone in BACKBONES},
     **{("fewshot", backbone): "no head over the vocabulary" for backbone in BACKBONES},
+    **{(method, backbone): "questions in words" for method in ("retrieve", "gold_passage") for backbone in BACKBONES},
     **{
         ("conv_adapter", backbone): "no convolutional network"
         for backbone in ("bert", "t5", "gpt2", "llama", *RECURRENT, "vit", "mlp")

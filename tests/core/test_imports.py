@@ -120,7 +120,7 @@ def test_light_rooms() -> None:
 
 
 def test_the_engine_knows_no_method() -> None:
-    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "solver", "view", "method"))
+    plans = tuple(f"headstart.methods.{name}" for name in ("plan", "term", "solver", "view", "chat_view", "method"))
     assert not forbidden(of("engine"), "headstart.methods", allowed=plans)
     assert not forbidden(of("engine"), "headstart.methods.method.METHODS")
 
@@ -136,6 +136,7 @@ def test_methods_know_backbones_and_plans_but_no_sibling() -> None:
         "convex",
         "upper",
         "view",
+        "chat_view",
         "prompting",
         "method",
         "adapters.lora_update",

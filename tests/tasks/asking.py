@@ -59,4 +59,4 @@ def model(folder: str | Path, name: str = "llama", family: str | None = None, **
         else {"num_hidden_layers": 2, "max_position_embeddings": 128}
     )
     ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
-    return causal(name, folder, tokenizer=tokenizer, vocab_size=len(tokenizer), **sizes, **ids, **changes)
+    return causal(name, folder, tokenizer=tokenizer, vocab_size=len(tokenizer), **{**sizes, **ids, **changes})

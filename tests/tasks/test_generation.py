@@ -212,7 +212,7 @@ def test_frozen_rungs_come_from_the_cache(base: Backbone) -> None:
 
 REFUSED = {
     "probe", "centroid", "knn", "mahalanobis", "mix", "lpft", "random", "majority", "scratch", "contrastive",
-    "distill", "vpt", "conv_adapter", "fewshot",
+    "distill", "vpt", "conv_adapter",
 }  # fmt: skip
 
 
@@ -288,7 +288,7 @@ def test_usual_methods_need_no_naming(base: Backbone, tmp_path: Path) -> None:
     found = headstart.compare(
         pairs(2), base, out=tmp_path / "run", seeds=1, trials=1, epochs=1, budget="5s", settings={"lora.rank": 2}
     )
-    assert {row.method for row in found.rows} == {"zeroshot", "lora", "full"}
+    assert {row.method for row in found.rows} == {"zeroshot", "fewshot", "lora", "full"}
 
 
 def test_models_that_generate_nothing_are_refused(tmp_path: Path, folder: Path) -> None:

@@ -67,7 +67,7 @@ def compare(
     begun = time.perf_counter()
     from headstart.comparison.compare import compare as run
     from headstart.comparison.cross_validation import check_folded, cross_validated
-    from headstart.comparison.selection import fitting, methods_named
+    from headstart.comparison.selection import check_documents, fitting, methods_named, usual_of
     from headstart.data.examples import Data as Read
     from headstart.engine.machine.precision import compute
 
@@ -83,12 +83,14 @@ def compare(
     examples = read_by(backbone, examples)
     if "methods" not in options:
         task, settings = examples.task, options.get("settings", {})
-        usual = methods_named(task.methods, settings) if task.methods else fitting(asked.methods, backbone, task)
+        named = usual_of(examples)
+        usual = methods_named(named, settings) if named else fitting(asked.methods, backbone, task)
         asked = replace(asked, methods=usual)
     asked = replace(
         asked, parts=_parts(examples, data, options),
         methods={name: method.for_classes(examples.task.labels) for name, method in asked.methods.items()},
     )  # fmt: skip
+    check_documents(asked.methods, examples)
     asked.check(examples, backbone)
     if "folds" in options:
         check_folded(examples, folds, options)
@@ -97,6 +99,8 @@ def compare(
         "data": examples.record.fingerprint, "labels": "|".join(examples.task.labels), "model": backbone.fingerprint,
         "device": str(computing.device), "precision": computing.precision, "headstart": version("headstart"),
     }  # fmt: skip
+    if examples.documents is not None:
+        inputs["documents"] = examples.documents.fingerprint
     lock = open_run(folder, configuration, inputs, resume)
     if opened:
         opened(str(folder))

@@ -38,7 +38,8 @@ def read(source: Any = None, **options: Any) -> Data:
     """Reads, audits and splits labelled examples of a file, a folder or a hub name.
 
     source: default is the embedded data set of handwritten digits.
-    options: text, label, prompt, answer, messages, group, validation, test, kind, seed, class_weights; see
+    options: text, label, prompt, answer, messages, group, validation, test, kind, seed, class_weights, documents;
+        see
         `headstart.data.read`.
     """
     if source is None:

@@ -9,7 +9,7 @@ from typing import Any
 from headstart.core.errors import ConfigurationError, unknown
 
 READ = ("text", "label", "prompt", "answer", "messages", "group", "cluster_by", "validation", "test", "kind", "seed",
-        "class_weights")  # fmt: skip
+        "class_weights", "documents")  # fmt: skip
 "options of reading the data"
 LOAD = ("pooling", "max_length", "image_size", "blocks", "trust_remote_code", "train_on", "too_long")
 "options of loading the model"

@@ -32,7 +32,8 @@ def predict(
         them; or the path of a table or of a folder of images, as on the command line.
     method: method of the run whose model predicts [default: the recommended one].
     model: needed only if the run's base was a torch module built in Python: that module, or the result of `load`.
-    options: source (new place of the base, if it was moved), device, precision, trust_remote_code.
+    options: source (new place of the base, if it was moved), device, precision, trust_remote_code, documents
+        (a folder in which a model that reads passages looks for them, instead of those of the training).
 
     The model of the last call stays loaded, so that the next call with the same run is fast; it is loaded again if its
     files have changed. Raises `DataError` for inputs that the model can't read, and names the first.
@@ -58,7 +59,7 @@ def predict(
         return _warm(folder, artifact, options)(rows)
 
 
-OPTIONS = ("source", "device", "precision", "trust_remote_code")
+OPTIONS = ("source", "device", "precision", "trust_remote_code", "documents")
 _LOCK = threading.Lock()
 _LAST: dict[Any, Predictor] = {}
 "predictor of the last call, under the state of its files and its options"
@@ -69,7 +70,10 @@ def _warm(folder: Path, artifact: Artifact, options: Mapping[str, Any]) -> Predi
     from headstart.artifacts.predictor import Predictor
 
     own = folder if (folder / "artifact.json").is_file() else folder / "model"
-    places = [own, *(Path(place) for place in (artifact.base.reload, options.get("source")) if place)]
+    places = [
+        own,
+        *(Path(place) for place in (artifact.base.reload, options.get("source"), options.get("documents")) if place),
+    ]
     key = (tuple(_state(place) for place in places), tuple(sorted(options.items())))
     if key not in _LAST:
         for old in _LAST.values():

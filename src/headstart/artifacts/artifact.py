@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from headstart.core.disk.runs import PROGRESS
 from headstart.core.errors import ArtifactError
 from headstart.core.fields import configured
 from headstart.core.records.record import Record
+from headstart.data.documents.library import PASSAGES, read_passages, write_passages
+from headstart.data.documents.passages import Passage
 from headstart.engine.state.tensors import write_tensors
+from headstart.methods.chat_view import ChatView
 from headstart.methods.method import METHODS, Method, head_for, method_class
 from headstart.methods.plan import BESIDE, Model, Plan
 from headstart.methods.view import View
@@ -72,6 +75,8 @@ class Artifact(Record):
     "temperature of the head's scores, fitted on validation; already included in the weights"
     view: View | None = None
     "prompt around an input, of a prompted model: instruction, demonstrations, words"
+    chat_view: ChatView | None = None
+    "demonstrations and passages around a question whose answer is generated"
     schema: str = SCHEMA
 
     @classmethod
@@ -150,7 +155,7 @@ def kept_tensors(model: Model, plan: Plan, backbone: Backbone) -> dict[str, Tens
 def save(
     folder: str | Path, model: Model, plan: Plan, backbone: Backbone, *, method: str, configuration: dict[str, Any],
     task: Task, columns: dict[str, str], precision: str, libraries: dict[str, str],
-    temperature: float = 1.0, answer_tokens: int = 0,
+    temperature: float = 1.0, answer_tokens: int = 0, passages: Sequence[Passage] = (),
 ) -> Artifact:  # fmt: skip
     """Writes the artifact's folder atomically. Raises `ResourceError` if it can't be written."""
     tensors = kept_tensors(model, plan, backbone)
@@ -169,12 +174,21 @@ def save(
         libraries=libraries,
         answer_tokens=answer_tokens,
         temperature=temperature,
-        view=plan.view,
+        view=plan.view if isinstance(plan.view, View) else None,
+        chat_view=plan.view if isinstance(plan.view, ChatView) else None,
     )
     with replacing_folder(folder) as temporary:
         write_tensors(temporary / "weights.safetensors", tensors)
         write_json(temporary / "artifact.json", artifact.to_json())
+        if passages:
+            write_passages(temporary / PASSAGES, passages)
     return artifact
+
+
+def passages_of(folder: str | Path) -> list[Passage]:
+    """The passages that the saved model searches; none for another model."""
+    files = (Path(folder) / PASSAGES, Path(folder) / "model" / PASSAGES)
+    return next((read_passages(file) for file in files if file.is_file()), [])
 
 
 def lasting(place: str | None) -> str | None:
@@ -193,7 +207,7 @@ def reloaded(folder: str | Path, backbone: Backbone) -> Iterator[tuple[Artifact,
     artifact.check_inputs(backbone)
     method, weights = artifact.trained_with(), artifact.weights(folder)
     with restored(backbone, method, artifact.task, artifact.head_bias, weights, artifact.tensors) as (model, plan):
-        yield artifact, model, replace(plan, view=artifact.view)
+        yield artifact, model, replace(plan, view=artifact.view or artifact.chat_view)
 
 
 @contextlib.contextmanager

@@ -13,21 +13,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.artifacts.artifact import Artifact, reloaded
+from headstart.artifacts.artifact import Artifact, passages_of, reloaded
 from headstart.backbones.backbone import Backbone, Batch, Reads
 from headstart.backbones.inputs.image_preparation import BATCH_TOKENS, ImagePreparation
 from headstart.backbones.inputs.word_marks import hidden_where_unseen
 from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.chat import Chat
-from headstart.core.errors import ArtifactError, DataError
-from headstart.core.passage import Passage
+from headstart.core.errors import ArtifactError, ConfigurationError, DataError
+from headstart.core.passage import Passage as Asked
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.words import Words
+from headstart.data.documents.library import PASSAGES, Library
+from headstart.data.documents.passages import Passage
 from headstart.engine.answering import answered, network_of
 from headstart.engine.cache.frozen import forward_alone
-from headstart.engine.decoding.asked import seen
 from headstart.engine.decoding.network import Network
 from headstart.engine.machine.precision import Compute, compute
+from headstart.engine.viewed import viewed
 from headstart.methods.plan import Model
 from headstart.tasks.task import Prediction, Task
 
@@ -54,15 +56,18 @@ LOADING = (
 class Predictor:
     """Loads the base once and applies the artifact until it is closed.
 
-    source: new place of the base, a folder or a hub name [default: its place in training].
+    source: new place of the base, a folder or a hub name [default: its place in training]. documents: in which a model
+    that reads passages looks for them [default: those of the training].
     Raises `ArtifactError` if the folder is no artifact, if its weights do not fit, or if the base is another one.
     """
 
     def __init__(
         self, folder: str | Path, *, backbone: Backbone | None = None, source: str | None = None,
         device: str | None = None, precision: str | None = None, trust_remote_code: bool = False,
+        documents: str | Path | None = None,
     ) -> None:  # fmt: skip
         self.artifact = Artifact.open(folder)
+        passages = self._passages(folder, documents)
         self.backbone = backbone = backbone or base_of(self.artifact, source, trust_remote_code)
         self.compute = compute(device, precision or self.artifact.precision)
         self._stack = contextlib.ExitStack()
@@ -71,10 +76,23 @@ class Predictor:
         weakref.finalize(self, self._stack.close)  # also at the end of the interpreter, while its modules still exist
         _, self.model, self.plan = self._stack.enter_context(reloaded(folder, backbone))
         if self.plan.view is not None:
-            self.backbone = seen(backbone, self.plan.view, self.compute)
+            self.backbone = viewed(backbone, self.plan.view, self.compute, passages)
         self._stack.enter_context(forward_alone(self.model.backbone, self.compute))
         if isinstance(self.model.head, VocabularyHead):
             self.model.head.dtype = self.compute.dtype
+
+    def _passages(self, folder: str | Path, documents: str | Path | None) -> list[Passage]:
+        """Those of the artifact, or of other documents."""
+        view = self.artifact.chat_view
+        if view is None or not view.k:
+            if documents is not None:
+                raise ConfigurationError("this model looks for no passages; leave the documents out.")
+            return []
+        if documents is not None:
+            return Library.of(documents).passages(view.passage_words)
+        if not (found := passages_of(folder)):
+            raise ArtifactError(f"{folder} lacks the passages that its model searches ({PASSAGES}); give documents.")
+        return found
 
     def close(self) -> None:
         """Restores the base, and moves it back to its device."""
@@ -139,7 +157,7 @@ def logits(
 ) -> torch.Tensor:  # fmt: skip
     """[n, outputs] of a head on the whole forward; of texts in words [n, L, outputs], -inf for unseen words; of
     passages by sign."""
-    sizes = [_places(one) for one in inputs if isinstance(one, (Words, Passage))]
+    sizes = [_places(one) for one in inputs if isinstance(one, (Words, Asked))]
     model, read = Model(backbone.module, head), partial(backbone.features, reads=reads)
     out = torch.full((len(inputs), *([max(sizes)] if sizes else []), task.outputs), -torch.inf)
     with torch.no_grad():
@@ -151,7 +169,7 @@ def logits(
     return out
 
 
-def _places(given: Words | Passage) -> int:
+def _places(given: Words | Asked) -> int:
     """Words of a text, or signs of a passage, with the one before the first for no answer."""
     return len(given.each) if isinstance(given, Words) else len(given.text) + 1
 

@@ -73,6 +73,7 @@ DATA = _all(
         help="single_label, multi_label, regression, tagging, spans or generation [default: detected]",
     ),
     click.option("--class-weights", is_flag=True, default=None, help="Weight each class in the loss by its rarity"),
+    click.option("--documents", metavar="DIR", help="Markdown, text and HTML files in which passages are looked for"),
 )
 
 LOAD = _all(

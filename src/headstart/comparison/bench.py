@@ -192,7 +192,7 @@ class Bench:
 
     def _tested(self, name: str, method: Method, run: Run) -> tuple[Predictions, float]:
         place = self.place(name, method, run.seed, run.share)
-        found, seconds = tested(place / "model", self.workshop)
+        found, seconds, beside = tested(place / "model", self.workshop)
         data = self.workshop.data
         kept = [(predictions_file(self.folder, name, run.seed), data.test, found)]
         if (place / ANSWERS).is_file():
@@ -200,7 +200,7 @@ class Bench:
             kept.append((validation_file(self.folder, name, run.seed), data.validation, held))
         for file, examples, one in kept:
             one.write(file)
-            write_texts(file.with_suffix(".jsonl"), data.task, examples, one)
+            write_texts(file.with_suffix(".jsonl"), data.task, examples, one, beside)
         return found, seconds
 
     def in_turns(self, rows: Sequence[Row]) -> list[Row]:

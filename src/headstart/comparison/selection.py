@@ -12,6 +12,7 @@ from headstart.core.errors import ConfigurationError, HeadstartError, MethodErro
 from headstart.core.fields import configured
 from headstart.data.examples import Data
 from headstart.engine.state.surroundings import own_generators
+from headstart.engine.viewed import NO_DOCUMENTS
 from headstart.methods.method import METHODS, Method, head_for, method_class
 from headstart.tasks.task import Task
 
@@ -22,6 +23,8 @@ DEFAULT_METHODS = (
 "the usual methods, by the order in which an undecided race continues: best for their time first"
 PROMPTED = ("zeroshot", "fewshot")
 "methods that are usual too where the backbone and the task have what they need: words for the classes"
+WITH_DOCUMENTS = ("zeroshot", "fewshot", "retrieve", "gold_passage", "lora", "lora+retrieve")
+"usual methods where questions are answered with the user's documents"
 
 
 def methods_named(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Method]:
@@ -71,6 +74,20 @@ def fitting(methods: Mapping[str, Method], backbone: Backbone, task: Task) -> di
         name: method for name, method in methods.items()
         if name not in PROMPTED or method != method_class(name)() or fits(method)
     }  # fmt: skip
+
+
+def usual_of(data: Data) -> tuple[str, ...]:
+    """The usual methods of tasks that have their own, by what the data bring; empty for those of all others."""
+    if data.documents is None or not data.task.own_head:
+        return data.task.methods
+    gold = data.record.columns.get("passage") is not None
+    return tuple(name for name in WITH_DOCUMENTS if gold or name != "gold_passage")
+
+
+def check_documents(methods: Mapping[str, Method], data: Data) -> None:
+    """Raises `MethodError` if a method looks for passages and there are no documents."""
+    if data.documents is None and (finding := [name for name, method in methods.items() if method.finds]):
+        raise MethodError(f"{finding[0]}: {NO_DOCUMENTS}")
 
 
 def same_modality(data: Data, backbone: Backbone) -> None:

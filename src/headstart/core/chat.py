@@ -28,13 +28,17 @@ class Chat(str):
         messages: Iterable[Mapping[str, Any]],
         accept: Iterable[str] = (),
         tools: Sequence[Mapping[str, Any]] | None = None,
+        passage: str | None = None,
     ) -> Chat:
-        """messages: roles and contents in order. accept: further right answers. tools: functions as JSON schemas."""
+        """messages: roles and contents in order. accept: further right answers. tools: functions as JSON schemas.
+        passage: the text that holds the answer, which no model sees unless a method asks for it."""
         found: dict[str, Any] = {"messages": [dict(message) for message in messages]}
         if further := list(accept):
             found["accept"] = further
         if tools:
             found["tools"] = [dict(tool) for tool in tools]
+        if passage:
+            found["passage"] = passage
         return cls(json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
     @classmethod
@@ -77,6 +81,12 @@ class Chat(str):
         return tuple(json.loads(self).get("accept", ()))
 
     @property
+    def passage(self) -> str | None:
+        """The text that holds the answer, where the data name it."""
+        found: str | None = json.loads(self).get("passage")
+        return found
+
+    @property
     def tools(self) -> list[dict[str, Any]] | None:
         found: list[dict[str, Any]] | None = json.loads(self).get("tools")
         return found
@@ -88,4 +98,4 @@ class Chat(str):
 
     def answered(self, text: str) -> Chat:
         """This question with another answer."""
-        return Chat.of([*self.prompt, {"role": ASSISTANT, "content": text}], self.accept, self.tools)
+        return Chat.of([*self.prompt, {"role": ASSISTANT, "content": text}], self.accept, self.tools, self.passage)

@@ -19,6 +19,7 @@ from headstart.core.records.data import DataRecord
 from headstart.core.records.decoding import ALONE, Decoding
 from headstart.core.showing import ShowingHTML
 from headstart.core.words import Words
+from headstart.data.documents.library import Library
 from headstart.data.images.image import plain
 from headstart.data.ingest.store import HOLDS, gather
 from headstart.tasks.task import Task
@@ -158,6 +159,8 @@ class Data(ShowingHTML):
     record: DataRecord
     origin: Mapping[str, Any] | None = None
     """source and options to read the same data again with `headstart.read`; None if it came from Python objects"""
+    documents: Library | None = None
+    "in which methods look for passages"
 
     def decoded_by(self, decoding: Decoding) -> Data:
         """The same examples with this rule for decoding images."""

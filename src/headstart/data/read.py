@@ -17,6 +17,7 @@ from headstart.core.records.data import DataRecord, SplitRecord
 from headstart.data.audit.audit import NAMES, audit, class_counts
 from headstart.data.audit.findings import SHOWN, Findings
 from headstart.data.audit.prints import Prints, take_prints
+from headstart.data.documents.library import Library
 from headstart.data.examples import Data, Examples
 from headstart.data.images.image import MAX_PIXELS
 from headstart.data.images.unlisted import note_unlisted
@@ -56,6 +57,7 @@ def read(
     max_image_pixels: int = MAX_PIXELS,
     folder: str | os.PathLike[str] | None = None,
     class_weights: bool = False,
+    documents: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Data:
     """Reads, checks and splits labelled examples.
@@ -80,6 +82,7 @@ def read(
     max_image_pixels: images with more pixels (width x height) are left out.
     folder: place of the temporary store [default: TMPDIR].
     class_weights: set `Task.class_weights` to n / (classes x count), with mean 1 over the training examples.
+    documents: folder of Markdown, text and HTML files in which methods such as `retrieve` look for passages.
     progress: called with a stage (`reading`, `checking`) and the rows done.
 
     Raises `DataError` (no usable row, unclear columns, conflicting labels, too few rows), `ConfigurationError` for an
@@ -89,6 +92,7 @@ def read(
     """
     _check(kind, validation_share, test_share, workers, max_image_pixels)
     findings = Findings()
+    library = None if documents is None else Library.of(documents, findings)
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     splits = resolve(source, validation, test, findings)
     chat = {"prompt": prompt, "answer": answer, "messages": messages}
@@ -147,9 +151,10 @@ def read(
         rows_used=sum(map(len, parts)),
         findings=findings.records(),
         understood=_understood(splits, roles, targets),
+        documents=None if library is None else library.record(),
     )
     task = Task(targets.kind, roles.modality, targets.labels, weights, prints.decoding)
-    return Data(task, train, kept, tested, record)
+    return Data(task, train, kept, tested, record, documents=library)
 
 
 def _kind(kind: str | None, roles: Roles) -> str | None:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +17,12 @@ from headstart.backbones.ladder.upper import redraw
 from headstart.core.errors import ModelError
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive
+from headstart.data.documents.library import Library
 from headstart.engine.adaptation import Adaptation, Score
 from headstart.engine.budget import Budget
 from headstart.engine.cache.cache import Cache, all_features
 from headstart.engine.cache.frozen import frozen_rounded
-from headstart.engine.decoding.asked import Prompts, seen
+from headstart.engine.decoding.asked import Prompts
 from headstart.engine.feed.feed import Feed
 from headstart.engine.fit import fit
 from headstart.engine.generating import job_of
@@ -37,10 +37,10 @@ from headstart.engine.state.checkpoint import Checkpoint, State
 from headstart.engine.state.snapshots import put_weights, weights
 from headstart.engine.state.surroundings import own_generators
 from headstart.engine.trace import Trace
+from headstart.engine.viewed import completed, through
 from headstart.methods.method import Method, head_for
 from headstart.methods.plan import Model, Plan
 from headstart.methods.solver import Ingredient, Solver
-from headstart.methods.view import View
 from headstart.tasks.task import Task
 
 
@@ -60,12 +60,8 @@ class Setting:
     "finished trainings of the comparison's other methods, for a soup"
     share: float = 1.0
     "share of a usual training's steps, with which its schedule ends; of the examples, if a control's head is solved"
-
-    def through(self, view: View) -> Setting:
-        """This setting with the backbone behind a complete view, whose training examples no method reads."""
-        backbone = seen(self.backbone, view, self.compute)
-        validation = self.validation.prepared_for(backbone)
-        return replace(self, backbone=backbone, validation=validation, options=replace(self.options, cache=False))
+    documents: Library | None = None
+    "the user's documents, in which methods look for passages"
 
     @property
     def runtime(self) -> Runtime:
@@ -123,9 +119,9 @@ def attached(setting: Setting, method: Method, seed: int) -> Iterator[Adaptation
     plan = method.attach(backbone, head)
     plan.check(setting.task)
     if plan.view is not None:
-        given: Any = setting.train.examples
-        view = plan.view.completed(setting.task.labels, given.inputs, given.targets, seed)
-        plan, setting = replace(plan, view=view), setting.through(view)
+        plan = replace(plan, view=completed(plan.view, setting, seed))
+        assert plan.view is not None
+        setting = through(setting, plan.view, learns=plan.solver is None)
     if not backbone.intact:
         raise ModelError(
             f"the weights of {backbone.source!r} have changed since it was loaded; a training on them would belong to "

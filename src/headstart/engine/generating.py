@@ -31,6 +31,13 @@ def job_of(task: Task) -> type[Adaptation]:
     return Generating if task.own_head else Adaptation
 
 
+def room_of(train: Feed) -> int:
+    """Tokens for an answer: half as many again as the longest of the training examples, and a few more, so that a model
+    that has learned to stop is never cut off, and one that has not costs little."""
+    longest = train.longest_answer or USUAL_ANSWER_TOKENS
+    return longest + longest // 2 + 8
+
+
 class Generating(Adaptation):
     """An adaptation whose outputs are not logits but a row of columns for each answer (`stats.answer_metrics`)."""
 
@@ -50,10 +57,7 @@ class Generating(Adaptation):
 
     @cached_property
     def answer_tokens(self) -> int:  # type: ignore[override]
-        """Half as many again as the longest answer of the training examples, and a few more, so that a model that has
-        learned to stop is never cut off, and one that has not costs little."""
-        longest = self.train.longest_answer or USUAL_ANSWER_TOKENS
-        return longest + longest // 2 + 8
+        return room_of(self.train)
 
     def judged(self, feed: Feed, fraction: float = 1.0) -> Judged:
         """[n, columns] of the answers to a feed's questions, and the answers."""

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.artifacts.artifact import reloaded
+from headstart.artifacts.artifact import passages_of, reloaded
 from headstart.artifacts.predictor import batches, logits
 from headstart.backbones.backbone import Backbone, Reads
 from headstart.core.passage import Passage
 from headstart.core.words import Words
 from headstart.data.examples import Examples, Input
 from headstart.engine.cache.cache import Cache, all_features
-from headstart.engine.decoding.asked import seen
 from headstart.engine.feed.feed import Feed
 from headstart.engine.job import Options
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.machine.precision import Compute
+from headstart.engine.viewed import viewed
 from headstart.methods import convex
 from headstart.methods.heads.probe import Probe
 from headstart.tasks.task import Task
@@ -97,7 +97,7 @@ def tuned_system(folder: str | Path, backbone: Backbone, compute: Compute) -> It
     """A saved model on its base, inside the context."""
     with reloaded(folder, backbone) as (artifact, model, plan):
         if plan.view is not None:
-            backbone = seen(backbone, plan.view, compute)
+            backbone = viewed(backbone, plan.view, compute, passages_of(folder))
         yield System(backbone, compute, artifact.task, model.head, plan.reads)
 
 

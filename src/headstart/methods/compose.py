@@ -1,4 +1,4 @@
-"""Two methods as one, such as `distill+lora`: one adds losses to the training, the other says what trains."""
+"""Two methods as one: `distill+lora` adds losses to a training, `lora+retrieve` puts passages around its inputs."""
 
 from __future__ import annotations
 
@@ -77,6 +77,9 @@ def composed(name: str, first: type[Method], second: type[Method]) -> type[Metho
     Raises `ConfigurationError` unless exactly one of them adds losses, or if a setting means something else in each.
     """
     names = dict(zip((first, second), name.split("+")))
+    if len(viewing := [one for one in (first, second) if one.views]) == 1:
+        (view,) = viewing
+        return _viewed(name, second if view is first else first, view, names)
     adding = [one for one in (first, second) if one.adds]
     if len(adding) != 1:
         whose = "both add losses" if adding else "neither adds a loss"
@@ -113,6 +116,28 @@ def composed(name: str, first: type[Method], second: type[Method]) -> type[Metho
         "attach": attach, "axes": axes, "for_classes": for_classes,
     }  # fmt: skip
     made: type[Method] = dataclass(frozen=True)(type(name, (training, losses), own))
+    return made
+
+
+def _viewed(name: str, training: type[Method], view: type[Method], names: dict[type[Method], str]) -> type[Method]:
+    """A training whose inputs stand inside the view of another method, in training as in prediction."""
+    if training.solved:
+        raise ConfigurationError(f"{name}: {names[training]} takes no steps; {names[view]} alone does the same.")
+    if twice := sorted({f.name for f in _fields(view)} & {f.name for f in _fields(training)}):
+        raise ConfigurationError(f"{name}: both have a setting {twice[0]!r} of another meaning; they can't be joined.")
+
+    def attach(self: Any, backbone: Backbone, head: nn.Module) -> Plan:
+        return replace(training.attach(self, backbone, head), view=view.attach(self, backbone, head).view)
+
+    def axes(self: Any, backbone: Backbone) -> tuple[Axis, ...]:
+        return (*training.axes(self, backbone), *view.axes(self, backbone))
+
+    own = {
+        "__module__": __name__, "__doc__": f"{training.__doc__}\n\nJoined with {names[view]}: {view.__doc__}",
+        "summary": f"{names[training]}, trained and asked with the passages of {names[view]}", "views": False,
+        "needs_bias": training.needs_bias, "attach": attach, "axes": axes,
+    }  # fmt: skip
+    made: type[Method] = dataclass(frozen=True)(type(name, (training, view), own))
     return made
 
 

@@ -85,6 +85,10 @@ class Method:
     "True if it combines the trained models of the comparison's other methods, and so runs last"
     adds: ClassVar[bool] = False
     "True if it adds losses to a training; it can be joined with a method that says what trains: `distill+lora`"
+    views: ClassVar[bool] = False
+    "True if it puts passages around inputs; it can be joined with a method that trains: `lora+retrieve`"
+    finds: ClassVar[bool] = False
+    "True if it looks for passages in the user's documents"
     needs_bias: ClassVar[bool] = False
     "True if the head needs biases even if the library's classifier for the architecture has none"
 

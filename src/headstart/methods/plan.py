@@ -14,6 +14,7 @@ from headstart.backbones.inputs.word_marks import SIGNS
 from headstart.backbones.ladder.upper import left_out
 from headstart.backbones.snapshot import Snapshot
 from headstart.core.errors import MethodError
+from headstart.methods.chat_view import ChatView
 from headstart.methods.slots import Beside as Beside
 from headstart.methods.slots import Edit as Edit
 from headstart.methods.slots import Slots
@@ -107,7 +108,7 @@ class Plan:
     solver: finds the head, or the weights, without steps; None for the training loop.
     start: solver of a head that is then trained; None for a random head.
     view: prompt around an input, its instruction and demonstrations; the head then reads log likelihoods of the
-        words of each class.
+        words of each class. A `ChatView` stands around questions whose answers are generated, also in training.
     terms: losses, which are summed.
     streams: further data by name, which terms read in addition to the training examples.
     modules: modules that train with the model and are never saved; a term finds one as `at.module.beside[name]`.
@@ -132,7 +133,7 @@ class Plan:
     reads: Reads = "top"
     solver: Solver | None = None
     start: Solver | None = None
-    view: View | None = None
+    view: View | ChatView | None = None
     terms: tuple[Term, ...] = (TaskTerm(),)
     streams: tuple[Stream, ...] = ()
     modules: tuple[Alongside, ...] = ()

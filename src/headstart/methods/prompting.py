@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.vocabulary import VocabularyHead
 from headstart.core.errors import MethodError
+from headstart.methods.chat_view import ChatView
 from headstart.methods.method import Axis, head_group
 from headstart.methods.plan import Plan
 from headstart.methods.solver import Given, Solver
@@ -25,6 +27,11 @@ WORDINGS = (
     "Which of these describes the text best: {labels}?",
 )  # fmt: skip
 "instructions among which validation chooses"
+FROM_PASSAGES = (
+    "Answer the question from the passages.",
+    "Answer the question from the passages, in as few words as possible.",
+)
+"the same where passages stand before a question"
 
 
 class ClassScores(nn.Module):
@@ -121,3 +128,26 @@ def axes_of(backbone: Backbone) -> tuple[Axis, ...]:
     """What validation chooses of every prompt."""
     forms = (Axis("form", values=("auto", "plain")),) if templated(backbone) else ()
     return (*forms, Axis("instruction", values=WORDINGS), Axis("calibrated", values=(True, False)))
+
+
+@dataclass(frozen=True)
+class AsItIs(Solver):
+    """Changes nothing."""
+
+    reads_features: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    calibrates: ClassVar[bool] = False
+    of_head: ClassVar[bool] = False
+
+    def solve(self, given: Given) -> tuple[str, ...]:
+        return ()
+
+
+def answering(name: str, backbone: Backbone, head: nn.Module, view: ChatView) -> Plan:
+    """The plan of the model as it is, which answers questions inside this view.
+
+    Raises `MethodError` unless answers are to be generated.
+    """
+    if not isinstance(head, VocabularyHead):
+        raise MethodError(f"{name}: it answers questions in words, and this task has other answers.")
+    return Plan(groups=(head_group(backbone, head),), solver=AsItIs(), view=view)

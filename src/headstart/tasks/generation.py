@@ -31,7 +31,7 @@ class Generation(Task):
     pipeline: ClassVar[str] = "text-generation"
     pooled: ClassVar[bool] = False
     own_head: ClassVar[bool] = True
-    methods: ClassVar[tuple[str, ...]] = ("zeroshot", "lora", "full")
+    methods: ClassVar[tuple[str, ...]] = ("zeroshot", "fewshot", "lora", "full")
     uncertain: ClassVar[str] = "answers in words, which have no probability"
 
     @classmethod

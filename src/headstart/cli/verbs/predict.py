@@ -34,11 +34,12 @@ from headstart.cli.answering import ended, written
 )
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Number format [default: that of the test]")
 @click.option("--device", metavar="auto|cpu|cuda", help="Where to compute [default: auto]")
+@click.option("--documents", metavar="DIR", help="Look for passages in other documents than those of the training")
 @click.option("--trust-remote-code", is_flag=True, help="Run Python code that comes with the base model")
 def command(
     run: str, inputs: tuple[str, ...], out: str | None, overwrite: bool, text: str | None, probabilities: bool,
     below: float | None, as_json: bool, safe_csv: bool, method: str | None, model: str | None, precision: str | None,
-    device: str | None, trust_remote_code: bool,
+    device: str | None, documents: str | None, trust_remote_code: bool,
 ) -> None:  # fmt: skip
     """Label INPUTS with the model of RUN, a folder or a number of `headstart runs`.
 
@@ -65,7 +66,7 @@ def command(
             click.echo(f"{run} was interrupted; these are predictions of {folder.parents[1].name}", err=True)
         predictor = Predictor(
             folder, source=model, device=device, precision=precision,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=trust_remote_code, documents=documents,
         )  # fmt: skip
         task = predictor.artifact.task
         rows = stream(inputs, task.modality, text, predictor.artifact.columns, findings)

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from headstart.comparison.race.race import Standing
+from headstart.comparison.trials.saved import Beside
 from headstart.comparison.trials.trial import ANSWERS
 from headstart.core.disk.files import slug, write_text
 from headstart.core.records.trial import Run
@@ -25,17 +26,18 @@ def validation_file(folder: Path, name: str, seed: int) -> Path:
     return folder / "predictions" / "validation" / f"{slug(name)}-seed{seed}.safetensors"
 
 
-def write_texts(file: Path, task: Task, examples: Examples, found: Predictions) -> None:
-    """Answers in words as JSON lines: id, place, and what the task keeps of each; no file for other predictions."""
+def write_texts(file: Path, task: Task, examples: Examples, found: Predictions, beside: Beside) -> None:
+    """Answers in words as JSON lines: id, place, what the task keeps of each, and what the model read beside it; no
+    file for other predictions."""
     if found.texts is None:
         return
     rows = {int(number): place for place, number in enumerate(examples.ids)}
     places = [rows[int(number)] for number in found.ids]
+    inputs = examples.inputs(places)
+    rows_of = zip(found.ids, examples.places(places), inputs, found.texts, found.scores, beside(inputs))
     lines = [
-        {"id": int(number), "place": place, **task.kept(given, text, scores)}
-        for number, place, given, text, scores in zip(
-            found.ids, examples.places(places), examples.inputs(places), found.texts, found.scores
-        )
+        {"id": int(number), "place": place, **task.kept(given, text, scores), **more}
+        for number, place, given, text, scores, more in rows_of
     ]
     write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.artifacts.artifact import reloaded
+from headstart.artifacts.artifact import passages_of, reloaded
 from headstart.comparison.trials.latency import latencies
 from headstart.comparison.trials.workshop import Workshop
 from headstart.engine.adapt import Setting
 from headstart.engine.adaptation import Adaptation
 from headstart.engine.cache.frozen import forward_alone
+from headstart.engine.decoding.in_context import InContext
 from headstart.engine.generating import job_of
+from headstart.engine.viewed import through
 from headstart.stats.predictions import Predictions
+
+Beside = Callable[[Sequence[Any]], list[dict[str, Any]]]
+"what a model read beside each of these inputs, to be kept with its answers"
 
 
 @contextlib.contextmanager
 def saved_job(model: Path, setting: Setting) -> Iterator[Adaptation]:
     """The saved model in this folder as a job for predictions."""
     with reloaded(model, setting.backbone) as (_, module, plan):
-        setting = setting if plan.view is None else setting.through(plan.view)
+        if plan.view is not None:
+            setting = through(setting, plan.view, learns=False, passages=passages_of(model))
         cache = setting.cache if setting.options.cache else None
         yield job_of(setting.task)(
             module, setting.backbone, plan, setting.task, setting.train, setting.validation, setting.options,
@@ -43,8 +50,9 @@ def logits_of_some(job: Adaptation) -> torch.Tensor:
     return logits
 
 
-def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
-    """Test predictions of the saved model in this folder, and its latency for one example in seconds.
+def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float, Beside]:
+    """Test predictions of the saved model in this folder, its latency for one example in seconds, and what it read
+    beside each question.
 
     Raises `ValueError` for predictions that are not finite.
     """
@@ -53,7 +61,18 @@ def tested(model: Path, workshop: Workshop) -> tuple[Predictions, float]:
         found = job.task.predictions(workshop.data.test, job.task.probabilities(scores).numpy(), texts)
         if not found.finite:
             raise ValueError("the saved model gives values that are not finite on the test split")
-        return found, statistics.median(_latencies(job, workshop, 30))
+        return found, statistics.median(_latencies(job, workshop, 30)), _beside(job)
+
+
+def _beside(job: Adaptation) -> Beside:
+    preparation = job.backbone.preparation
+    if not (isinstance(preparation, InContext) and preparation.search):
+        return _nothing
+    return lambda inputs: [{"passages": one} for one in preparation.used(inputs)]
+
+
+def _nothing(inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{} for _ in inputs]
 
 
 def latencies_of(model: Path, workshop: Workshop, count: int) -> list[float]:

@@ -17,6 +17,7 @@ import contextlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from headstart.core.progress import Progress
 from headstart.core.records.trial import IngredientSpec, Run, TrialSpec
 from headstart.engine.adapt import Adapted, prepared
 from headstart.engine.decoding.asked import tokens_of
+from headstart.engine.decoding.in_context import InContext
 from headstart.engine.fit import fit
 from headstart.engine.losses.temperature import cool, temperature
 from headstart.engine.state.checkpoint import Checkpoint
@@ -109,7 +111,7 @@ def _trained(spec: TrialSpec, folder: Path, shop: Workshop, progress: Progress |
                 folder / "model", done.model, done.plan, shop.backbone, method=spec.method,
                 configuration=fields_of(method), task=shop.data.task, columns=shop.data.record.columns,
                 precision=spec.precision, libraries=libraries(), temperature=run.temperature,
-                answer_tokens=done.job.answer_tokens,
+                answer_tokens=done.job.answer_tokens, passages=getattr(done.job.backbone.preparation, "passages", ()),
             )  # fmt: skip
             some = logits_of_some(done.job)
     if answers:
@@ -138,12 +140,19 @@ def _run(done: Adapted, method: Method, spec: TrialSpec, shop: Workshop) -> Run:
         best_epoch=trace.best_epoch,
         curve=tuple(trace.curve),
         interpolation=trace.interpolation,
-        notes=(*shop.cache.notes, *trace.notes),
+        notes=(*shop.cache.notes, *trace.notes, *_of_context(done)),
         share=done.job.share,
         view=view.to_json() if view else None,
         tokens_in=read,
         tokens_out=answered,
     )
+
+
+def _of_context(done: Adapted) -> tuple[str, ...]:
+    """Notes on demonstrations and passages before the validation questions."""
+    preparation, examples = done.job.backbone.preparation, done.job.validation.examples
+    given: Any = examples.inputs()
+    return preparation.notes(given) if isinstance(preparation, InContext) else ()
 
 
 def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[Run, Predictions | None]:
@@ -155,7 +164,7 @@ def _judged(run: Run, done: Adapted, spec: TrialSpec, shop: Workshop) -> tuple[R
     if not len(examples):
         return run, None
     found, texts = done.trace.best_outputs, done.trace.best_texts
-    logits, texts = job.judged(shop.validation) if found is None else (found, texts)
+    logits, texts = job.judged(job.validation) if found is None else (found, texts)
     if run.status != "ok":
         logits = torch.full_like(logits, torch.nan)
     elif spec.keeps and job.plan.calibrates:

@@ -63,8 +63,9 @@ class Workshop:
         self.train = Feed("train", data.train, backbone, augment, self.workers)
         self.validation = Feed("validation", data.validation, backbone, workers=self.workers)
         self.setting = Setting(
-            backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache
-        )
+            backbone, data.task, self.train, self.validation, self.options, self.compute, self._score, self.cache,
+            documents=data.documents,
+        )  # fmt: skip
         self._plain = (
             Feed("train:plain", data.train, backbone, workers=self.workers) if self.train.fresh else self.train
         )
@@ -153,6 +154,8 @@ def data_spec(data: Data) -> DataSpec:
         for array in (part.ids, part.targets):
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(array.tobytes())
+    if data.documents is not None:
+        digest.update(data.documents.fingerprint.encode())
     options: dict[str, Any] = json.loads(json.dumps(dict(data.origin or {}), default=str))
     source = options.pop("data", None) if data.origin is not None else None
     if data.origin is not None and source is None:

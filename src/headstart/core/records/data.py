@@ -71,6 +71,17 @@ class TokensRecord(Record):
 
 
 @dataclass(frozen=True)
+class DocumentsRecord(Record):
+    """Documents in which methods look for passages."""
+
+    source: str
+    fingerprint: str
+    "hash of the names and texts of all documents"
+    count: int
+    words: int
+
+
+@dataclass(frozen=True)
 class DataRecord(Record):
     source: str
     fingerprint: str
@@ -87,3 +98,5 @@ class DataRecord(Record):
     "how it was read, in sentences: column roles, kind of task, delimiter, encoding and rows of each file"
     tokens: tuple[TokensRecord, ...] = ()
     "the first conversations as the model sees them"
+    documents: DocumentsRecord | None = None
+    "the user's documents, if some were given"

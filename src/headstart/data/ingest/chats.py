@@ -51,7 +51,8 @@ def chat_of(cells: Mapping[str, Any], columns: ChatColumns, answered: bool = Tru
         return problem
     tools = as_json(cells[columns.tools]) if columns.tools else None
     accept = [*further, *_listed(as_json(cells[columns.accept]) if columns.accept else None)]
-    return _fitting(Chat.of(found, accept, tools if isinstance(tools, (list, tuple)) else None))
+    passage = text_of(cells[columns.passage]) if columns.passage else None
+    return _fitting(Chat.of(found, accept, tools if isinstance(tools, (list, tuple)) else None, passage))
 
 
 def chat_input(value: Any) -> Chat | Problem:
@@ -61,7 +62,8 @@ def chat_input(value: Any) -> Chat | Problem:
         return value
     given: Mapping[str, Any] = value if isinstance(value, Mapping) else {"messages": value}
     if is_messages(given.get("messages")):
-        return chat_of({"tools": None, **given}, ChatColumns("messages", tools="tools"), answered=False)
+        columns = ChatColumns("messages", tools="tools", passage="passage")
+        return chat_of({"tools": None, "passage": None, **given}, columns, answered=False)
     return chat_of({"prompt": value}, ChatColumns(prompt=("prompt",)), answered=False)
 
 

@@ -26,11 +26,15 @@ ANSWERS = {
 UNCLEAR = ("question", "query")
 "prompts whose answers may as well be classes, such as yes and no"
 SYSTEMS, ACCEPTED, TOOLS = ("system", "system_prompt"), ("accept", "accepted", "aliases"), ("tools",)
+PASSAGES = ("passage",)
 
 
 @dataclass(frozen=True)
 class ChatColumns:
-    """Columns by role: those of messages, or of prompt (joined by an empty line) and answer, or of running text."""
+    """Columns by role: those of messages, or of prompt (joined by an empty line) and answer, or of running text.
+
+    passage: text that holds the answer.
+    """
 
     messages: str | None = None
     prompt: tuple[str, ...] = ()
@@ -39,6 +43,7 @@ class ChatColumns:
     accept: str | None = None
     tools: str | None = None
     running: str | None = None
+    passage: str | None = None
 
     def record(self) -> dict[str, str]:
         """Names by role, several joined by commas."""
@@ -65,11 +70,11 @@ def find_chat(
     """
     known = {column.name: column for column in columns}
     named = {role: _known(value, role, known, source) for role, value in given.items() if value is not None}
-    system, accept, tools = (_first(names, columns) for names in (SYSTEMS, ACCEPTED, TOOLS))
+    system, accept, tools, passage = (_first(names, columns) for names in (SYSTEMS, ACCEPTED, TOOLS, PASSAGES))
     if messages := named.get("messages"):
         if {"prompt", "answer"} & {*named}:
             raise DataError("--messages names whole conversations; leave --prompt and --answer out.")
-        return ChatColumns(messages[0], system=system, tools=tools, accept=accept)
+        return ChatColumns(messages[0], system=system, tools=tools, accept=accept, passage=passage)
     if "answer" in named and len(named["answer"]) > 1:
         raise DataError(f"--answer takes one column, not {', '.join(named['answer'])}.")
     found = None if text and not named else _by_name(columns, named, asked, unanswered)
@@ -82,7 +87,8 @@ def find_chat(
         )
     if found is None or (found.messages is None and not (found.answer or unanswered)):
         return None
-    return ChatColumns(found.messages, found.prompt, found.answer, system, accept, tools)
+    passage = None if passage in found.prompt else passage
+    return ChatColumns(found.messages, found.prompt, found.answer, system, accept, tools, passage=passage)
 
 
 def _by_name(

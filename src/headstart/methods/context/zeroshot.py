@@ -13,8 +13,7 @@ from headstart.backbones.vocabulary import VocabularyHead, has_vocabulary
 from headstart.core.errors import MethodError
 from headstart.methods.method import METHODS, Axis, Method, head_group
 from headstart.methods.plan import Plan
-from headstart.methods.prompting import ClassScores, Prompted, axes_of
-from headstart.methods.solver import Given, Solver
+from headstart.methods.prompting import AsItIs, ClassScores, Prompted, axes_of
 from headstart.methods.view import words_of
 from headstart.methods.words import FromWords, told
 
@@ -62,16 +61,3 @@ class Zeroshot(FromWords, Prompted, Method):
         # a model that was loaded with its head generates answers, which no instruction is tuned for
         asks = backbone.vocabulary is not None and not has_vocabulary(backbone)
         return axes_of(backbone) if asks else ()
-
-
-@dataclass(frozen=True)
-class AsItIs(Solver):
-    """Changes nothing."""
-
-    reads_features: ClassVar[bool] = False
-    learns: ClassVar[bool] = False
-    calibrates: ClassVar[bool] = False
-    of_head: ClassVar[bool] = False
-
-    def solve(self, given: Given) -> tuple[str, ...]:
-        return ()
