@@ -20,7 +20,11 @@ from headstart.data.documents.library import Library
 from headstart.data.documents.passages import Passage
 from headstart.data.documents.right import Right
 from headstart.data.documents.search import BM25
+from headstart.engine.adapt import Setting, attached
+from headstart.engine.cache.cache import Cache
 from headstart.engine.decoding.in_context import InContext
+from headstart.engine.feed.feed import Feed
+from headstart.engine.job import Options
 from headstart.engine.machine.precision import compute
 from headstart.engine.viewed import viewed
 from headstart.methods.chat_view import ChatView
@@ -168,6 +172,27 @@ def test_training_puts_the_right_passage_in_or_leaves_it_out_for_a_share(base: B
     assert share(1.0, learning=True) == 0
     assert 0.4 < share(0.4, learning=True) < 0.8
     assert share(0.0, learning=False) == share(1.0, learning=False) == 2 / len(words)  # as they are found
+
+
+def test_training_reads_passages_too(base: Backbone, handbook: Path) -> None:
+    found, computing = data(handbook), compute("cpu", "fp32")
+    feeds = [Feed(name, getattr(found, name), base) for name in ("train", "validation")]
+    cache = Cache(base, computing)
+    setting = Setting(base, found.task, *feeds, Options(epochs=1, batch_size=4), computing, lambda a, b: (0.0, 0.0),
+                      cache, documents=found.documents)  # fmt: skip
+    kind: Any = method_class("lora+retrieve")
+    with attached(setting, kind(k=1, passage_words=10, absent=0.0), 0) as job:
+        for feed in (job.train, job.validation):
+            ids = feed.batch(np.array([3]))["input_ids"][0]
+            assert FACTS[3][2] in feed.preparation.tokenizer.decode(ids)  # type: ignore[union-attr]
+            assert feed.answers is not None
+            assert feed.answers.tolist() == feeds[0].answers.tolist()  # type: ignore[union-attr]
+    with attached(setting, kind(k=1, passage_words=10, absent=1.0), 0) as job:
+        ids = job.train.batch(np.array([3]))["input_ids"][0]
+        assert FACTS[3][2] not in job.train.preparation.tokenizer.decode(ids)  # type: ignore[union-attr]
+        ids = job.validation.batch(np.array([3]))["input_ids"][0]
+        assert FACTS[3][2] in job.validation.preparation.tokenizer.decode(ids)  # type: ignore[union-attr]
+    cache.close()
 
 
 def test_right_passages() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 "texts that are embedded at once"
-NO_DOCUMENTS = "retrieve looks for passages in your documents: give their folder with --documents DIR."
+NO_DOCUMENTS = "it looks for passages in your documents: give their folder with --documents DIR."
 
 
 def completed(view: View | ChatView, setting: Setting, seed: int) -> View | ChatView:
