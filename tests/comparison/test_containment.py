@@ -88,13 +88,13 @@ def test_a_device_that_fails_while_testing_costs_its_row(
 def test_scores_that_are_no_numbers_while_testing_cost_the_row(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Adaptation.predict
+    plain = Adaptation.judged
 
-    def predict(job: Any, feed: Any, *rest: Any) -> np.ndarray:
-        found = plain(job, feed, *rest)
-        return found * np.nan if feed.name == "test" and job.plan.edits else found
+    def judged(job: Any, feed: Any, *rest: Any) -> Any:
+        scores, texts = plain(job, feed, *rest)
+        return scores * np.nan if feed.name == "test" and job.plan.edits else scores, texts
 
-    monkeypatch.setattr(Adaptation, "predict", predict)
+    monkeypatch.setattr(Adaptation, "judged", judged)
     found = headstart.compare(table, tiny("bert"), out=tmp_path / "run", **SHORT)
     assert "not finite on the test split" in found.row("lora").status
     assert found.verdict.method == "probe"

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from headstart.stats.class_counts import ratio
-from headstart.stats.metrics import METRICS, Metric
+from headstart.stats.metrics import Metric
 from headstart.stats.predictions import Predictions
 
 COLUMNS = (
@@ -66,4 +66,3 @@ ANSWER_METRICS = {
     )
 }  # fmt: skip
 "by name, the default first; bits_per_byte and answer_loss are of the right answers, answer_tokens of the model's own"
-METRICS["generation"] = ANSWER_METRICS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.stats.answer_metrics import COLUMNS, column
+from headstart.stats.answer_metrics import ANSWER_METRICS, COLUMNS, column
 from headstart.tasks.task import TASKS, Label, Prediction, Read, Task, Told
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Generation(Task):
     def prediction(self, row: Any, given: Any = None) -> Prediction:
         """row: the answer, with its `text`."""
         return Prediction(row.text, {})
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        return ANSWER_METRICS
 
     def beside(self, main: Metric) -> tuple[Metric, ...]:
         shown = ("exact_match", "tolerant_match", "f1", "stopped", "bits_per_byte")

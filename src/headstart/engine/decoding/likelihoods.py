@@ -75,7 +75,9 @@ def likelihoods(
     if after is None and (alike := shared_length(prompts)):
         after = begun(network, prompts[0][:alike])
     shared = len(after.ids) if after else 0
-    assert not after or all(len(one) > shared and tuple(one[:shared]) == after.ids for one in prompts)
+    if after:
+        begin_so = [len(one) > shared and tuple(one[:shared]) == after.ids for one in prompts]
+        assert all(begin_so)
     with network.reading():
         for batch in batches(prompts, shared, batch_tokens or network.batch_tokens):
             branch = after.trunk.forked() if after else Branch()
