@@ -7,8 +7,9 @@ et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", sect
 from __future__ import annotations
 
 import string
-from collections import Counter
 from collections.abc import Sequence
+
+from headstart.stats.squad import words_f1
 
 SIGNS = str.maketrans("", "", string.punctuation + "“”‘’—–§")
 ARTICLES = ("a", "an", "the")
@@ -48,9 +49,4 @@ def token_f1(answer: str, right: Sequence[str]) -> float:
     if exact(answer, right):
         return 1.0
     found = normal(answer).split()
-    return max((_f1(found, normal(one).split()) for one in right), default=0.0)
-
-
-def _f1(found: Sequence[str], wanted: Sequence[str]) -> float:
-    common = sum((Counter(found) & Counter(wanted)).values())
-    return 2 * common / (len(found) + len(wanted)) if common else 0.0
+    return max((words_f1(found, normal(one).split()) for one in right), default=0.0)

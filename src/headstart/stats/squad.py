@@ -29,11 +29,12 @@ def exact_match(answer: str, accepted: Sequence[str]) -> float:
 
 def token_f1(answer: str, accepted: Sequence[str]) -> float:
     """The largest F1 of the answer's words and those of one accepted answer."""
-    return max(_f1(normalised(answer).split(), normalised(one).split()) for one in accepted or ("",))
+    return max(words_f1(normalised(answer).split(), normalised(one).split()) for one in accepted or ("",))
 
 
-def _f1(found: list[str], true: list[str]) -> float:
+def words_f1(found: Sequence[str], true: Sequence[str]) -> float:
+    """`2 P R / (P + R)` by words, counted; without words on one side 1 if there are none on the other."""
     if not found or not true:
-        return float(found == true)
+        return float(not found and not true)
     same = sum((Counter(found) & Counter(true)).values())
     return 2 * same / (len(found) + len(true))

@@ -20,7 +20,7 @@ from headstart.data.images.places import bases_of, clear_folders, placed
 from headstart.data.ingest.split_names import lies_beside, split_of_words
 from headstart.data.tables.column_names import PLAIN_TEXT, TEXTS
 from headstart.data.tables.near import did_you_mean
-from headstart.data.tables.table import Chunk, Column, ImagePath, Table
+from headstart.data.tables.table import Chunk, Column, ImagePath, Table, TableAround
 
 MOST = 0.5
 "minimum share of image paths in an image column"
@@ -47,7 +47,7 @@ _GAP = re.compile(r"[\s/\\]")
 Cell = Callable[[Any], Any]
 
 
-class ImageTable:
+class ImageTable(TableAround):
     """A table whose columns of image paths give `ImagePath`, and those of base64 the images' bytes.
 
     Paths are relative to the table's folder, to one of its subfolders, or to the working directory. A column without
@@ -58,23 +58,11 @@ class ImageTable:
     """
 
     def __init__(self, inner: Table, splits: bool = True) -> None:
-        self._inner, self._splits, self.loads = inner, splits, False
+        super().__init__(inner)
+        self._splits, self.loads = splits, False
         self.listed: set[str] = set()
         self._cells: dict[str, Cell] | None = None
         self._split_from: str | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_inner":  # during the copy
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self._inner.name = value
 
     def sample(self) -> list[Column]:
         columns = self._inner.sample()

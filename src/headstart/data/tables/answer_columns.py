@@ -15,7 +15,7 @@ from headstart.data.tables.label_columns import FEW
 from headstart.data.tables.numbers import number
 from headstart.data.tables.sources import Splits
 from headstart.data.tables.split_columns import flag
-from headstart.data.tables.table import Chunk, Column, Table
+from headstart.data.tables.table import Chunk, Column, Table, TableAround
 
 QUESTION = ("question", "query")
 PASSAGE = ("context", "passage", "paragraph", "document", "text")
@@ -63,24 +63,12 @@ class AnswerColumns:
         return Answers(f"{_whole(at)}:{one}" for one, at in zip(cell, starts))
 
 
-class AnswerTable:
+class AnswerTable(TableAround):
     """A table whose column of answers gives `Answers`; it has no columns of starts any more."""
 
     def __init__(self, inner: Table, names: AnswerColumns) -> None:
-        self._inner, self.names = inner, names
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_inner":  # during the copy
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self._inner.name = value
+        super().__init__(inner)
+        self.names = names
 
     def sample(self) -> list[Column]:
         columns = self._inner.sample()

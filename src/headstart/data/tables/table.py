@@ -116,6 +116,26 @@ class Table(Protocol):
     def chunks(self, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]: ...
 
 
+class TableAround:
+    """A table that changes columns of another one, and has all else of it."""
+
+    def __init__(self, inner: Table) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # during a copy, which has no attributes yet
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._inner.name = value
+
+
 def readable(table: Table, columns: Sequence[str], findings: Findings) -> Iterator[Chunk]:
     """The readable rows of a table; the others become findings."""
     for chunk in table.chunks(columns, findings):
