@@ -116,7 +116,8 @@ def test_chat_shows_the_base_beside_the_tuned_model(run: Path, monkeypatch: pyte
 
 
 def test_what_was_said_is_part_of_the_next_question(run: Path) -> None:
-    with contextlib.closing(Predictor(run)) as predictor, with_tuned(predictor, Manner(system="Be kind.")) as dialogue:
+    with contextlib.closing(Predictor(run)) as predictor:
+        dialogue = with_tuned(predictor, Manner(system="Be kind."))
         assert "".join(dialogue.answer("red?")) == "blue"
         assert [turn["content"] for turn in dialogue.messages] == ["Be kind.", "red?", "blue"]
         answer = dialogue.answer("cat?")

@@ -40,7 +40,7 @@ class Dialogue:
     preparation: Any
     most: int
     manner: Manner
-    messages: list[Message] = field(default_factory=list)
+    messages: list[Message] = field(init=False)
 
     def __post_init__(self) -> None:
         self.clear()
@@ -81,10 +81,9 @@ def check_talks(artifact: Artifact, run: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def with_tuned(predictor: Predictor, manner: Manner) -> Iterator[Dialogue]:
-    """A conversation with the predictor's model."""
-    yield Dialogue(predictor.network, predictor.backbone.preparation, predictor.artifact.answer_tokens, manner)
+def with_tuned(predictor: Predictor, manner: Manner) -> Dialogue:
+    """A conversation with the predictor's model, until that is closed."""
+    return Dialogue(predictor.network, predictor.backbone.preparation, predictor.artifact.answer_tokens, manner)
 
 
 @contextlib.contextmanager

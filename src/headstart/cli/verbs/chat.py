@@ -51,7 +51,7 @@ def command(
         with contextlib.redirect_stdout(sys.stderr):  # because libraries print while they load
             predictor = Predictor(folder, **place)  # type: ignore[arg-type]
             stack.callback(predictor.close)
-            talks = {artifact.method: stack.enter_context(with_tuned(predictor, manner))}
+            talks = {artifact.method: with_tuned(predictor, manner)}
             if against:
                 talks = {"base": stack.enter_context(with_base(artifact, manner, **place)), **talks}  # type: ignore[arg-type]
         for question in _questions():
